@@ -1,0 +1,92 @@
+"""What was known at the moment of a decision. Stored with it, so that an audit can decide again."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from stepdown.routing.breaker import State
+from stepdown.routing.policy import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything the gates may look at. None means *not known*, and what is not known never passes.
+
+    Attributes:
+        role: The role that asks.
+        mode: The policy's mode.
+        local_roles: Roles that the policy lets a bundle serve.
+        frontier_allowed: Whether the frontier may be asked for this role.
+        bundle: Id of the slot's bundle, whether or not it can be used.
+        present: Its directory is there.
+        enabled: It is not switched off.
+        whole: Its files are those that its manifest lists, byte for byte, and the manifest hashes to its id.
+        compatible: Its manifest names this scenario, role and prompt format, in a format this version reads.
+        age: Seconds since it was trained.
+        max_age: The policy's limit, seconds.
+        evaluated: Some evaluation counts for it as scenario, prompt format and decoding are now.
+        score: Lower 95 % bound of that evaluation's mean score, 0..1.
+        min_score: The policy's limit.
+        valid: Share of legal replies in that evaluation, 0..1.
+        min_valid: The policy's limit.
+        coverage: Measured harness coverage, 0..1.
+        min_coverage: The policy's limit.
+        breaker: State of the bundle's breaker.
+        probing: Another step is probing the half-open breaker at this moment.
+        shadow: The policy keeps local in the shadow.
+        canary: The policy's share of steps for local, 0..1.
+        draw: This step's place in [0, 1), a hash: local serves where `draw < canary`.
+    """
+
+    role: str
+    mode: Mode
+    local_roles: tuple[str, ...]
+    frontier_allowed: bool
+    bundle: str | None
+    present: bool
+    enabled: bool
+    whole: bool
+    compatible: bool
+    age: float | None
+    max_age: float
+    evaluated: bool
+    score: float | None
+    min_score: float
+    valid: float | None
+    min_valid: float
+    coverage: float | None
+    min_coverage: float
+    breaker: State
+    probing: bool
+    shadow: bool
+    canary: float
+    draw: float
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain JSON values; NaN and infinities become words, since JSON has no such numbers."""
+        return {name: _plain(value) for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Read what `as_json` wrote."""
+        values = {name: _number(value) if name in NUMBERS else value for name, value in stored.items()}
+        values["mode"] = Mode(values["mode"])
+        values["breaker"] = State(values["breaker"])
+        values["local_roles"] = tuple(values["local_roles"])
+        return cls(**values)
+
+
+NUMBERS = frozenset(
+    ("age", "max_age", "score", "min_score", "valid", "min_valid", "coverage", "min_coverage", "canary", "draw")
+)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _number(value: Any) -> Any:
+    return float(value) if isinstance(value, str) else value

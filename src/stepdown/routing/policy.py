@@ -1,0 +1,122 @@
+"""What the operator allows. A policy is one row; changing it appends another."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from enum import StrEnum
+from typing import Any, Self
+
+from stepdown.errors import InvalidValue
+
+
+class Mode(StrEnum):
+    """Which side of the handoff may be asked at all."""
+
+    AUTO = "auto"
+    FRONTIER_ONLY = "frontier-only"
+    LOCAL_ONLY = "local-only"
+
+
+SHARES = ("min_score", "min_valid", "min_coverage", "canary")
+SECONDS = ("max_age", "breaker_window", "breaker_cooldown")
+LIMITS = ("local_timeout", "frontier_timeout")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The limits that the gates compare facts with; a number at its limit passes.
+
+    Attributes:
+        mode: `auto`, `frontier-only` (local is never asked) or `local-only` (the frontier is never asked).
+        local_roles: Roles that a bundle may serve.
+        frontier_never: Roles whose prompts must not reach a frontier provider, whatever happens.
+        min_score: Least lower 95 % bound of the held-out mean score, 0..1.
+        min_valid: Least share of legal held-out replies, 0..1.
+        min_coverage: Least measured harness coverage, 0..1.
+        max_age: Greatest age of a bundle, in seconds since it was trained.
+        local_timeout: Seconds a local reply may take.
+        frontier_timeout: Seconds a frontier reply may take.
+        breaker_threshold: Local failures within the window that open the breaker, at least 1.
+        breaker_window: Seconds a local failure is remembered.
+        breaker_cooldown: Seconds an open breaker keeps local from being asked; 0 is really 0.
+        breaker_probes: Consecutive successes that close a half-open breaker; 0 closes it when the cooldown is over.
+        shadow: Let local answer beside the frontier, judged and never served.
+        canary: Share of steps that a fit bundle may serve, 0..1, chosen by hash.
+    """
+
+    mode: Mode = Mode.AUTO
+    local_roles: tuple[str, ...] = ("competitor",)
+    frontier_never: tuple[str, ...] = ()
+    min_score: float = 0.75
+    min_valid: float = 0.9
+    min_coverage: float = 0.9
+    max_age: float = 30 * 86400.0
+    local_timeout: float = 10.0
+    frontier_timeout: float = 60.0
+    breaker_threshold: int = 3
+    breaker_window: float = 300.0
+    breaker_cooldown: float = 60.0
+    breaker_probes: int = 1
+    shadow: bool = False
+    canary: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in SHARES:
+            _check(name, getattr(self, name), 0.0, 1.0)
+        for name in SECONDS:
+            _check(name, getattr(self, name), 0.0, math.inf)
+        for name in LIMITS:
+            _check(name, getattr(self, name), 0.001, 86400.0)
+        _check("breaker_threshold", self.breaker_threshold, 1, 1_000_000)
+        _check("breaker_probes", self.breaker_probes, 0, 1_000_000)
+
+    def replacing(self, changes: Mapping[str, Any]) -> Self:
+        """Return a policy with some values changed.
+
+        Raises:
+            InvalidValue: A name is not a policy value, or a value is out of its range.
+        """
+        known = {field.name for field in fields(self)}
+        if unknown := sorted(changes.keys() - known):
+            raise InvalidValue(f"{unknown[0]!r} is not a policy value; choose one of {', '.join(sorted(known))}.")
+        return replace(self, **{name: _typed(name, value) for name, value in changes.items()})
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values that `from_json` reads back."""
+        return {**asdict(self), "local_roles": list(self.local_roles), "frontier_never": list(self.frontier_never)}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Read what `as_json` wrote."""
+        return cls().replacing(stored)
+
+
+def _check(name: str, value: float, low: float, high: float) -> None:
+    """Refuse a value outside [low, high]; NaN is outside of everything."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        limit = f"between {low:g} and {high:g}" if high < math.inf else f"at least {low:g}"
+        raise InvalidValue(f"{name} must be a number {limit}, not {value!r}.", kind="policy-out-of-range")
+
+
+def _typed(name: str, value: Any) -> Any:
+    """Turn a value as it comes from JSON or a command line into the field's type."""
+    try:
+        if name == "mode":
+            return Mode(value)
+        if name in ("local_roles", "frontier_never"):
+            return tuple(sorted({part.strip() for part in value.split(",") if part.strip()})) if isinstance(value, str) else tuple(value)
+        if name == "shadow":
+            return _switch(value)
+        if name in ("breaker_threshold", "breaker_probes"):
+            return int(value) if not isinstance(value, float) or value.is_integer() else value
+        return float(value)
+    except (ValueError, TypeError, OverflowError):
+        hint = f"one of {', '.join(Mode)}" if name == "mode" else "a value of its kind"
+        raise InvalidValue(f"{name} must be {hint}, not {value!r}.", kind="policy-out-of-range") from None
+
+
+def _switch(value: Any) -> bool:
+    words = {True: True, False: False, "true": True, "false": False, "on": True, "off": False}
+    if value not in words:
+        raise ValueError(value)
+    return words[value]

@@ -1,0 +1,1 @@
+"""What is played, and how a reply is judged. Pure: values in, values out."""

@@ -1,0 +1,187 @@
+"""grid_ctf: three numbers steer a capture-the-flag team.
+
+Figures are autocontext's published grid_ctf, so a score here is a score there: capture, survival and efficiency are weighted
+0.6, 0.25 and 0.15; aggression and defense share a budget of 1.4; the challenger wins at 0.55.
+"""
+
+import json
+import math
+import random
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any, ClassVar
+
+from stepdown.scenarios.protocol import IllegalStrategy, Match, Probe, Strategy, Validator
+
+BUDGET = 1.4
+WINNING_SCORE = 0.55
+KEYS = ("aggression", "defense", "path_bias")
+
+
+class GridCtf:
+    """The scenario `grid_ctf`; `Scenario` says what each method promises."""
+
+    name: ClassVar[str] = "grid_ctf"
+    version: ClassVar[int] = 1
+    rules: ClassVar[str] = (
+        "Answer with a JSON object of three numbers from 0 to 1: aggression, defense, path_bias. "
+        "aggression + defense must not exceed 1.4."
+    )
+    parameters: ClassVar[Mapping[str, tuple[float, float]]] = dict.fromkeys(KEYS, (0.0, 1.0))
+
+    @property
+    def validators(self) -> Mapping[str, Validator]:
+        """The harness: each looks at one thing, and together they see what the referee sees."""
+        return VALIDATORS
+
+    def schema(self) -> Mapping[str, Any]:
+        """Return the strategy's JSON Schema; the budget cannot be said in it."""
+        number = {"type": "number", "minimum": 0, "maximum": 1}
+        return {
+            "type": "object",
+            "properties": dict.fromkeys(KEYS, number),
+            "required": list(KEYS),
+            "additionalProperties": False,
+        }
+
+    def observation(self, seed: int) -> Mapping[str, float]:
+        """Draw what the player sees, from a generator of its own."""
+        draw = random.Random(seed)
+        enemy = round(draw.uniform(0.25, 0.75), 3)
+        return {"enemy_spawn_bias": enemy, "resource_density": round(draw.uniform(0.1, 0.9), 3)}
+
+    def parse(self, reply: str) -> Strategy:
+        """Read a strategy strictly: exactly three real numbers in [0, 1] within the budget, each key once."""
+        try:
+            values = json.loads(reply, object_pairs_hook=_each_key_once)
+        except (ValueError, RecursionError) as error:
+            raise IllegalStrategy(f"not a JSON object: {error}") from None
+        if not isinstance(values, dict) or values.keys() != set(KEYS):
+            raise IllegalStrategy(f"not an object of exactly {', '.join(KEYS)}")
+        for key, value in values.items():
+            if type(value) not in (int, float) or not 0 <= value <= 1:
+                raise IllegalStrategy(f"{key} is not a number from 0 to 1")
+        if values["aggression"] + values["defense"] > BUDGET:
+            raise IllegalStrategy(f"aggression + defense exceeds {BUDGET}")
+        return strategy(values)
+
+    def repair(self, values: Mapping[str, float]) -> Mapping[str, float]:
+        """Clip to the unit box at two decimals, then take what exceeds the budget from both sides alike."""
+        clipped = {key: round(min(1.0, max(0.0, values[key])), 2) for key in KEYS}
+        while (excess := round(clipped["aggression"] + clipped["defense"] - BUDGET, 2)) > 0:
+            share = max(0.01, math.floor(excess * 50) / 100)
+            clipped["defense"] = round(clipped["defense"] - share, 2)
+            clipped["aggression"] = round(clipped["aggression"] - max(0.0, excess - share), 2)
+        return clipped
+
+    def play(self, strategy: Strategy, seed: int) -> Match:
+        """Play one match."""
+        aggression, defense, path_bias = (strategy.values[key] for key in KEYS)
+        luck = random.Random(seed).uniform(-0.07, 0.07)
+        capture = _clip(0.55 * aggression + 0.45 * path_bias + luck)
+        survival = _clip(1 - 0.4 * aggression + 0.4 * defense)
+        efficiency = _clip(1 - 0.3 * aggression + 0.1 * defense)
+        score = round(_clip(0.6 * capture + 0.25 * survival + 0.15 * efficiency), 4)
+        parts = {"capture": round(capture, 4), "survival": round(survival, 4), "efficiency": round(efficiency, 4)}
+        return Match(seed, score, score >= WINNING_SCORE, parts)
+
+    def probes(self) -> Sequence[Probe]:
+        """Read the shipped probes."""
+        return [Probe(**row) for row in _fixture("probes.json")["probes"]]
+
+    def tournament_seeds(self) -> Sequence[int]:
+        """Read the shipped seeds for tournaments."""
+        return list(_fixture("seeds.json")["tournament"])
+
+    def holdout_seeds(self) -> Sequence[int]:
+        """Read the shipped held-out seeds."""
+        return list(_fixture("seeds.json")["holdout"])
+
+
+def strategy(values: Mapping[str, float]) -> Strategy:
+    """Return a strategy in canonical form: sorted keys, no spaces, floats as Python's shortest repr, no minus zero."""
+    floats = {key: float(values[key]) + 0.0 for key in sorted(values)}
+    return Strategy(floats, json.dumps(floats, separators=(",", ":")))
+
+
+def _clip(value: float) -> float:
+    return max(0.0, min(1.0, value))
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise ValueError("a key stands twice")
+    return dict(pairs)
+
+
+def _fixture(name: str) -> Any:
+    return json.loads(files("stepdown.scenarios").joinpath("fixtures", name).read_text("utf-8"))
+
+
+# The validators are written apart from `parse` on purpose: coverage compares the two, so they must not share code.
+
+
+def _read(reply: str) -> Any:
+    try:
+        return json.loads(reply)
+    except (ValueError, RecursionError):
+        return None
+
+
+def json_object(reply: str) -> str | None:
+    """Object to a reply that is not one JSON object."""
+    return None if isinstance(_read(reply), dict) else "The reply is not a JSON object."
+
+
+def known_keys(reply: str) -> str | None:
+    """Object to a missing, an extra or a repeated key."""
+    found = _read(reply)
+    if not isinstance(found, dict):
+        return None
+    if sorted(found) != sorted(KEYS):
+        return f"The keys must be exactly {', '.join(KEYS)}."
+    pairs: list[str] = []
+    json.loads(reply, object_pairs_hook=lambda items: pairs.extend(key for key, _ in items))
+    return None if len(pairs) == len(KEYS) else "A key stands twice."
+
+
+def finite_numbers(reply: str) -> str | None:
+    """Object to anything that is not a finite real number; true and false are not numbers."""
+    found = _read(reply)
+    if not isinstance(found, dict):
+        return None
+    strange = [key for key, value in found.items() if not _real(value)]
+    return f"{strange[0]} must be a finite number." if strange else None
+
+
+def unit_range(reply: str) -> str | None:
+    """Object to a number outside 0..1."""
+    found = _read(reply)
+    if not isinstance(found, dict):
+        return None
+    outside = [key for key, value in found.items() if _real(value) and (value < 0 or value > 1)]
+    return f"{outside[0]} must lie between 0 and 1." if outside else None
+
+
+def budget(reply: str) -> str | None:
+    """Object when aggression and defense together exceed the budget."""
+    found = _read(reply)
+    if not isinstance(found, dict):
+        return None
+    spent = [found.get("aggression"), found.get("defense")]
+    if not all(_real(value) for value in spent):
+        return None
+    return f"aggression + defense must not exceed {BUDGET}." if sum(spent) > BUDGET else None
+
+
+def _real(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)
+
+
+VALIDATORS: Mapping[str, Validator] = {
+    "json-object": json_object,
+    "known-keys": known_keys,
+    "finite-numbers": finite_numbers,
+    "unit-range": unit_range,
+    "budget": budget,
+}

@@ -1,0 +1,65 @@
+"""The prompt. One function renders it for discovery, export, evaluation and serving."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stepdown.scenarios.protocol import Scenario
+
+FORMAT = 1
+"""Bump it with any change of what `competitor` returns: a bundle is evaluated for one format and serves no other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What the coach has learned so far.
+
+    Attributes:
+        version: 0 before the first lesson; grows by one with each.
+        playbook: How to play, in a sentence or two.
+        hints: What to try next, in a sentence.
+    """
+
+    version: int = 0
+    playbook: str = "Nothing is known yet."
+    hints: str = "Explore."
+
+
+def competitor(scenario: Scenario, knowledge: Knowledge, seed: int) -> str:
+    """Return what the competitor is asked on a seed. It carries no score and no earlier strategy, so nothing leaks."""
+    seen = " ".join(f"{name}={value}" for name, value in scenario.observation(seed).items())
+    return (
+        f"{scenario.name} v{scenario.version} competitor\n"
+        f"playbook: {one_line(knowledge.playbook)}\n"
+        f"hints: {one_line(knowledge.hints)}\n"
+        f"observation: {seen}\n"
+        "strategy:"
+    )
+
+
+def coach(scenario: Scenario, knowledge: Knowledge, results: Mapping[str, float]) -> str:
+    """Return what the coach is asked after a generation: the knowledge so far and each strategy's mean score."""
+    table = "\n".join(f"{score:.4f} {text}" for text, score in results.items()) or "no legal strategy"
+    return (
+        f"{scenario.name} v{scenario.version} coach\n"
+        f"playbook: {one_line(knowledge.playbook)}\n"
+        f"hints: {one_line(knowledge.hints)}\n"
+        f"results:\n{table}\n"
+        'lesson, a JSON object of "playbook" and "hints":'
+    )
+
+
+def lesson_schema() -> Mapping[str, Any]:
+    """Return the JSON Schema of the coach's reply."""
+    text = {"type": "string", "minLength": 1, "maxLength": 600}
+    return {
+        "type": "object",
+        "properties": {"playbook": text, "hints": text},
+        "required": ["playbook", "hints"],
+        "additionalProperties": False,
+    }
+
+
+def one_line(text: str) -> str:
+    """Return a text with every run of white space made one space, so that it cannot forge another line of the prompt."""
+    return " ".join(text.split())
