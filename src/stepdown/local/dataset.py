@@ -1,0 +1,105 @@
+"""The dataset as the training child sees it: lines in, tokens and batches out."""
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from stepdown.errors import DatasetError, InvalidValue
+from stepdown.local.tokens import END, encode
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of a dataset.
+
+    Attributes:
+        place: Where it stands, for messages: ``train.jsonl line 3``.
+        prompt: What the net is shown.
+        completion: What it shall answer.
+    """
+
+    place: str
+    prompt: str
+    completion: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One record in tokens.
+
+    Attributes:
+        tokens: Prompt, completion, end mark.
+        start: Index of the completion's first token; everything before is read and never learned.
+    """
+
+    tokens: list[int]
+    start: int
+
+
+def read_records(path: Path) -> list[Record]:
+    """Read one JSON-lines file; keys other than ``prompt`` and ``completion`` are ignored.
+
+    Raises:
+        DatasetError: The file is missing or a line is not such an object.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise DatasetError(f"{path.name} cannot be read ({error.strerror}); export the dataset again.") from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path.name} is not UTF-8; export the dataset again.") from error
+    return [_parse(f"{path.name} line {number}", line) for number, line in enumerate(lines, start=1)]
+
+
+def _parse(place: str, line: str) -> Record:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise DatasetError(f"{place} is not JSON; export the dataset again.") from error
+    texts = [row.get(key) for key in ("prompt", "completion")] if isinstance(row, dict) else []
+    if not (texts and all(isinstance(text, str) and text for text in texts)):
+        raise DatasetError(f"{place} needs a prompt and a completion, both text and not empty.")
+    return Record(place, *texts)
+
+
+def lessons(records: Sequence[Record], tokenizer: Tokenizer, window: int) -> list[Lesson]:
+    """Turn records into tokens, whole.
+
+    Raises:
+        DatasetError: A record is longer than the window. It is never cut: a net trained on the end of prompts would be
+            served whole ones.
+    """
+    end = tokenizer.token_to_id(END)
+    found = []
+    for record in records:
+        try:
+            prompt, completion = encode(tokenizer, record.prompt), encode(tokenizer, record.completion)
+        except InvalidValue as error:
+            raise DatasetError(f"{record.place}: {error}") from error
+        length = len(prompt) + len(completion) + 1
+        if length > window:
+            raise DatasetError(f"{record.place} has {length} tokens and the window holds {window}; widen the plan's.")
+        found.append(Lesson([*prompt, *completion, end], len(prompt)))
+    return found
+
+
+def draws(items: Sequence[Lesson], size: int, order: random.Random) -> Iterator[list[Lesson]]:
+    """Yield batches of exactly ``size`` for ever, every lesson once per round, each round in a new order."""
+    batch: list[Lesson] = []
+    while True:
+        for lesson in order.sample(items, len(items)):
+            batch.append(lesson)
+            if len(batch) == size:
+                yield batch
+                batch = []
+
+
+def disturb(lesson: Lesson, share: float, vocab: int, noise: random.Random) -> Lesson:
+    """Replace up to a share of the prompt's tokens by random ones; the completion stays as it is."""
+    rate = noise.uniform(0.0, share)
+    prompt = [noise.randrange(vocab) if noise.random() < rate else token for token in lesson.tokens[: lesson.start]]
+    return Lesson([*prompt, *lesson.tokens[lesson.start :]], lesson.start)

@@ -1,0 +1,152 @@
+"""The training child: a dataset and a plan in, a directory of weights out.
+
+``python -m stepdown.local.fit --dataset DIR --plan plan.json --out DIR.part``
+
+It reads no clock and no network, and writes the weights last; whether the directory is a bundle is for the parent to
+say. Stdout carries JSON lines (``progress``, then one ``done``), stderr one sentence if it fails, and the exit code is
+that of the error.
+"""
+
+import argparse
+import ctypes
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from stepdown.errors import DatasetError, InvalidValue, StepdownError, TrainingFailed
+from stepdown.local.blas import load_blas
+
+BLAS = load_blas()  # Before mlx is imported, or it would not be used.
+
+import mlx.core as mx  # noqa: E402
+from mlx.utils import tree_flatten  # noqa: E402
+
+from stepdown.local.dataset import Lesson, lessons, read_records  # noqa: E402
+from stepdown.local.learn import learn, mean_loss  # noqa: E402
+from stepdown.local.model import Llama, Shape  # noqa: E402
+from stepdown.local.tokens import END, tokenizer_files, train_tokenizer  # noqa: E402
+from stepdown.training.plan import Plan  # noqa: E402
+
+_REPORTS = 100
+_PR_SET_PDEATHSIG = 1
+
+Report = Callable[[dict[str, Any]], None]
+
+
+def fit(dataset: Path, plan: Plan, out: Path, report: Report) -> None:
+    """Train one net and write it to a new or empty directory.
+
+    Args:
+        dataset: Directory with ``train.jsonl`` and ``valid.jsonl``; the latter may be empty.
+        plan: Sizes, schedule and seed.
+        out: Where ``config.json``, the tokenizer and, last, ``model.safetensors`` go.
+        report: Called with each event.
+
+    Raises:
+        DatasetError: Empty, malformed, or a record is longer than the window.
+        TrainingFailed: The directory is in use, or the loss stopped being a number.
+    """
+    train, valid = read_records(dataset / "train.jsonl"), read_records(dataset / "valid.jsonl")
+    if not train:
+        raise DatasetError("train.jsonl is empty; export a run that has kept records.")
+    tokenizer = train_tokenizer((text for record in train for text in (record.prompt, record.completion)), plan.vocab)
+    train_lessons, valid_lessons = (lessons(records, tokenizer, plan.window) for records in (train, valid))
+    _claim(out)
+    shape = Shape(
+        vocab=tokenizer.get_vocab_size(),
+        width=plan.width,
+        layers=plan.layers,
+        heads=plan.heads,
+        kv_heads=plan.heads,
+        ffn=plan.ffn,
+        window=plan.window,
+        eos=tokenizer.token_to_id(END),
+    )
+    mx.random.seed(plan.seed)
+    net = Llama(shape)
+    _follow(net, train_lessons, plan, shape.vocab, report)
+    losses = {
+        "train_loss": mean_loss(net, train_lessons, plan.batch),
+        "valid_loss": mean_loss(net, valid_lessons, plan.batch),
+    }
+    _save(out, {"config.json": shape.to_json(), **tokenizer_files(tokenizer, plan.window)}, net)
+    parameters = sum(tensor.size for _, tensor in tree_flatten(net.parameters()))
+    report({"event": "done", **losses, "parameters": parameters, "blas": asdict(BLAS), "mlx": mx.__version__})
+
+
+def _follow(net: Llama, train: Sequence[Lesson], plan: Plan, vocab: int, report: Report) -> None:
+    """Train, reporting about a hundred times and after the last step."""
+    every = -(-plan.iterations // _REPORTS)
+    for iteration, loss in enumerate(learn(net, train, plan, vocab), start=1):
+        if iteration % every == 0 or iteration == plan.iterations:
+            report(
+                {"event": "progress", "iteration": iteration, "iterations": plan.iterations, "loss": round(loss(), 4)}
+            )
+
+
+def _claim(out: Path) -> None:
+    """Make the directory; one that already holds something is somebody else's."""
+    out.mkdir(parents=True, exist_ok=True)
+    if next(out.iterdir(), None) is not None:
+        raise TrainingFailed(f"{out.name} is not empty; remove it or name another directory.")
+
+
+def _save(out: Path, texts: dict[str, str], net: Llama) -> None:
+    """Write texts first and the weights last, under their name only when they are whole."""
+    for name, text in texts.items():
+        (out / name).write_text(text, encoding="utf-8")
+    tensors = dict(tree_flatten(net.parameters()))
+    # Not "model…": mlx-lm loads every model*.safetensors it finds.
+    unfinished = out / "unfinished.safetensors"
+    mx.save_safetensors(str(unfinished), tensors, metadata={"format": "mlx"})
+    unfinished.replace(out / "model.safetensors")
+
+
+def _die_with_parent() -> None:
+    """Die on SIGTERM and SIGINT even if the parent ignores them, and on Linux when the parent is gone."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.platform == "linux":
+        parent = os.getppid()
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        # The parent may have died just before the call; then nobody is left to send the signal.
+        if os.getppid() != parent:
+            sys.exit(1)
+
+
+def _emit(event: dict[str, Any]) -> None:
+    print(json.dumps(event), flush=True)
+
+
+def _read_plan(path: Path) -> Plan:
+    try:
+        return Plan.parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidValue(f"The plan {path.name} cannot be read ({error}).") from error
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the command line, train, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="stepdown.local.fit", description="Train one local bundle.")
+    for name in ("--dataset", "--plan", "--out"):
+        parser.add_argument(name, type=Path, required=True)
+    paths = parser.parse_args(argv)
+    _die_with_parent()
+    try:
+        fit(paths.dataset, _read_plan(paths.plan), paths.out, _emit)
+    except StepdownError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        print(f"The weights could not be written to {paths.out.name} ({error.strerror}).", file=sys.stderr)
+        return TrainingFailed.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

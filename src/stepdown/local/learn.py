@@ -1,0 +1,90 @@
+"""Gradient descent on lessons: the loss counts completions only."""
+
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+
+import mlx.core as mx
+import mlx.nn as nn
+import mlx.optimizers as optim
+
+from stepdown.errors import TrainingFailed
+from stepdown.local.dataset import Lesson, disturb, draws
+from stepdown.local.model import Llama
+from stepdown.training.plan import Plan
+
+_FLOOR = 0.05  # Where the cosine ends, as a share of the peak rate.
+_LARGEST_GRADIENT = 1.0  # Norm above which a step is shortened.
+
+Batch = tuple[mx.array, mx.array, mx.array, mx.array]
+"""Tokens (batch, length); positions that predict, what they should predict and their weights (batch, answers)."""
+
+
+def learn(net: Llama, lessons: Sequence[Lesson], plan: Plan, vocab: int) -> Iterator[Callable[[], float]]:
+    """Train the net in place and yield after every step a function that reads that step's loss.
+
+    Args:
+        net: Changed in place.
+        lessons: At least one.
+        plan: Schedule, batch, noise and seed.
+        vocab: Size of the tokenizer, from which noise is drawn.
+    """
+    chance = random.Random(plan.seed)
+    optimizer = optim.AdamW(learning_rate=plan.learning_rate, weight_decay=plan.weight_decay, bias_correction=True)
+    step = nn.value_and_grad(net, _loss)
+    for iteration, drawn in enumerate(islice(draws(lessons, plan.batch, chance), plan.iterations)):
+        batch = collate([disturb(lesson, plan.prompt_noise, vocab, chance) for lesson in drawn])
+        optimizer.learning_rate = mx.array(rate(plan, iteration))
+        loss, gradients = step(net, batch)
+        gradients, _ = optim.clip_grad_norm(gradients, _LARGEST_GRADIENT)
+        optimizer.update(net, gradients)
+        mx.eval(net.parameters(), optimizer.state, loss)
+        yield loss.item
+
+
+def mean_loss(net: Llama, lessons: Sequence[Lesson], size: int) -> float | None:
+    """Return the mean loss per completion token in nats, without noise; None if there are no lessons.
+
+    Raises:
+        TrainingFailed: It is not a number: the training diverged.
+    """
+    total, count = 0.0, 0
+    for first in range(0, len(lessons), size):
+        batch = collate(lessons[first : first + size])
+        answers = int(batch[3].sum().item())
+        total, count = total + float(_loss(net, batch).item()) * answers, count + answers
+    if not math.isfinite(total):
+        raise TrainingFailed("The loss is no longer a number; train with a lower learning rate.")
+    return total / count if count else None
+
+
+def rate(plan: Plan, iteration: int) -> float:
+    """Return the learning rate of one step: linear warmup, then half a cosine."""
+    if iteration < plan.warmup:
+        return plan.learning_rate * (iteration + 1) / (plan.warmup + 1)
+    done = (iteration - plan.warmup) / max(1, plan.iterations - plan.warmup)
+    return plan.learning_rate * (_FLOOR + (1 - _FLOOR) * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def collate(lessons: Sequence[Lesson]) -> Batch:
+    """Lay lessons side by side, filled up on the right, where a causal net never looks back from."""
+    length = max(len(lesson.tokens) for lesson in lessons)
+    answers = max(len(lesson.tokens) - lesson.start for lesson in lessons)
+    tokens, positions, targets, weights = [], [], [], []
+    for lesson in lessons:
+        count, rest = len(lesson.tokens) - lesson.start, answers - (len(lesson.tokens) - lesson.start)
+        tokens.append(lesson.tokens + [0] * (length - len(lesson.tokens)))
+        positions.append([*range(lesson.start - 1, lesson.start - 1 + count), *[0] * rest])
+        targets.append(lesson.tokens[lesson.start :] + [0] * rest)
+        weights.append([1.0] * count + [0.0] * rest)
+    return mx.array(tokens), mx.array(positions), mx.array(targets), mx.array(weights)
+
+
+def _loss(net: Llama, batch: Batch) -> mx.array:
+    """Mean cross entropy of the completions' tokens; only the positions that predict one reach the output matrix."""
+    tokens, positions, targets, weights = batch
+    hidden = mx.take_along_axis(net.hidden(tokens), positions[..., None], axis=1)
+    logits = net.logits(hidden)
+    right = mx.take_along_axis(logits, targets[..., None], axis=-1).squeeze(-1)
+    return ((mx.logsumexp(logits, axis=-1) - right) * weights).sum() / weights.sum()

@@ -1,0 +1,89 @@
+"""The tokenizer: byte-level BPE, made from the training texts and saved so that any Hugging Face loader opens it."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+
+# Before the Rust library starts its pool: one thread, so that merges are counted in one order.
+os.environ.setdefault("RAYON_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from stepdown.errors import InvalidValue, LoadFailed
+
+END = "<|end|>"
+"""Ends every completion; also fills the unused places of a batch."""
+
+
+def train_tokenizer(texts: Iterable[str], vocab: int) -> Tokenizer:
+    """Learn merges from texts; same texts, same tokenizer.
+
+    The alphabet is all 256 bytes, so any text can be encoded and comes back unchanged. Digits stay single: a net that
+    sees 0.98 as one token and 0.97 as another has to learn each number by heart.
+
+    Args:
+        texts: What to learn from, in order.
+        vocab: Upper bound of the vocabulary, end mark and bytes included; at least 257.
+    """
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab,
+        special_tokens=[END],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def tokenizer_files(tokenizer: Tokenizer, window: int) -> Mapping[str, str]:
+    """Return the texts of ``tokenizer.json`` and its configuration for other loaders.
+
+    Args:
+        tokenizer: What ``train_tokenizer`` returned.
+        window: Longest sequence of the model, in tokens.
+    """
+    config = {
+        # Not LlamaTokenizer: transformers 5 would rebuild that one from its own recipe and ignore tokenizer.json.
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": END,
+        "pad_token": END,
+        "model_max_length": window,
+        "clean_up_tokenization_spaces": False,
+    }
+    settings = json.dumps(config, indent=2, sort_keys=True) + "\n"
+    return {"tokenizer.json": tokenizer.to_str(pretty=True) + "\n", "tokenizer_config.json": settings}
+
+
+def read_tokenizer(content: bytes) -> Tokenizer:
+    """Open the bytes of a ``tokenizer.json``.
+
+    Raises:
+        LoadFailed: They are not a tokenizer, or it has no end mark.
+    """
+    try:
+        tokenizer = Tokenizer.from_buffer(content)
+    except Exception as error:  # The Rust library raises plain Exception and nothing narrower.
+        raise LoadFailed(f"tokenizer.json is not a tokenizer ({error}).") from error
+    if tokenizer.token_to_id(END) is None:
+        raise LoadFailed(f"tokenizer.json has no end mark {END}.")
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def encode(tokenizer: Tokenizer, text: str) -> list[int]:
+    """Return the tokens of a text; an end mark inside it is spelled out like any other text.
+
+    Raises:
+        InvalidValue: The text holds half a surrogate pair, which is no character and has no bytes.
+    """
+    try:
+        return list(tokenizer.encode(text, add_special_tokens=False).ids)
+    except (TypeError, UnicodeEncodeError) as error:
+        raise InvalidValue("Half a surrogate pair is not text; repair it before it is encoded.") from error
