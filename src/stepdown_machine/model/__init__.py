@@ -1,0 +1,14 @@
+"""The oracle: the contract said a second time, in its own words, as plain data.
+
+Nothing here imports the system, the rest of the machine, or anything but plain standard library, and nothing is read
+back from a system to decide what should happen. What the contract leaves open is held open: a verdict may allow
+several answers, a set of objections may have optional members, and the trial may hold several models at once.
+"""
+
+from stepdown_machine.model.breaker import Breaker, breaker
+from stepdown_machine.model.limits import Limits
+from stepdown_machine.model.registry import Known, Model
+from stepdown_machine.model.routing import REASONS, Objections, objections
+from stepdown_machine.model.verdict import Verdict
+
+__all__ = ["REASONS", "Breaker", "Known", "Limits", "Model", "Objections", "Verdict", "breaker", "objections"]

@@ -1,0 +1,36 @@
+"""The policy as the oracle understands it, and which values a policy may have."""
+
+from dataclasses import dataclass
+from math import isnan
+
+MODES = ("auto", "frontier-only", "local-only")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the operator allows. Shares 0..1, times in seconds, every limit inclusive; see `values.Policy`."""
+
+    mode: str = "auto"
+    local_roles: tuple[str, ...] = ("competitor",)
+    min_score: float = 0.0
+    min_valid: float = 0.0
+    min_coverage: float = 0.0
+    max_age: float | None = None
+    breaker_threshold: int = 3
+    breaker_window: float = 60.0
+    breaker_cooldown: float = 30.0
+    breaker_probes: int = 1
+
+    def faults(self) -> tuple[str, ...]:
+        """Name the values that are out of range; NaN is out of every range."""
+        shares = ("min_score", "min_valid", "min_coverage")
+        wrong = [name for name in shares if not 0.0 <= getattr(self, name) <= 1.0]
+        times = ("max_age", "breaker_window", "breaker_cooldown")
+        wrong += [name for name in times if not _is_time(getattr(self, name))]
+        wrong += ["breaker_threshold"] if self.breaker_threshold < 1 else []
+        wrong += ["breaker_probes"] if self.breaker_probes < 0 else []
+        return (*wrong, "mode") if self.mode not in MODES else tuple(wrong)
+
+
+def _is_time(value: float | None) -> bool:
+    return value is None or (not isnan(value) and value >= 0)

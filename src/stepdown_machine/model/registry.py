@@ -1,0 +1,153 @@
+"""What is registered, switched, damaged and allowed: the state that accepted acts and outside damage make."""
+
+from copy import copy
+from dataclasses import dataclass, field, replace
+
+from stepdown_machine.model.limits import Limits
+from stepdown_machine.model.verdict import Verdict, refused
+
+WHOLE, DAMAGED, GONE = "whole", "damaged", "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A bundle as the oracle remembers it: what was answered when it was made, and what happened to it since.
+
+    Attributes:
+        score: Lower bound of the held-out mean, 0..1 or NaN.
+        valid: Share of legal held-out replies, 0..1.
+        trained_at: Epoch seconds.
+        version: Scenario version of its evaluation.
+        job: Dataset digest and plan, for bundles that were trained.
+        belongs: Right scenario, role and formats.
+        files: `whole`, `damaged`, or `gone` with its directory.
+    """
+
+    bundle: str
+    weights: str
+    score: float
+    valid: float
+    trained_at: float
+    version: int
+    job: tuple[str, str] | None
+    belongs: bool = True
+    enabled: bool = True
+    retired: bool = False
+    deleted: bool = False
+    files: str = WHOLE
+
+
+@dataclass(slots=True)
+class Model:
+    """One possible state of the world.
+
+    Attributes:
+        bundles: By id, in the order of first sight.
+        slots: Role to the id of its bundle.
+        logs: Bundle id to its finished local attempts: time and success.
+        datasets: Dataset id to digest; `tampered` are those altered behind the system's back.
+        version: Scenario version now.
+        local: Weather at the local provider; `frontier` likewise.
+        probes: One pair (legal, objectors) for each coverage probe.
+    """
+
+    now: float
+    limits: Limits = field(default_factory=Limits)
+    validators: frozenset[str] = frozenset()
+    bundles: dict[str, Known] = field(default_factory=dict)
+    slots: dict[str, str] = field(default_factory=dict)
+    logs: dict[str, tuple[tuple[float, bool], ...]] = field(default_factory=dict)
+    datasets: dict[str, str] = field(default_factory=dict)
+    tampered: frozenset[str] = frozenset()
+    version: int = 1
+    local: str = "calm"
+    frontier: str = "calm"
+    probes: tuple[tuple[bool, frozenset[str]], ...] = ()
+
+    def fork(self) -> "Model":
+        """Return a copy that can go its own way."""
+        twin = copy(self)
+        twin.bundles, twin.slots = dict(self.bundles), dict(self.slots)
+        twin.logs, twin.datasets = dict(self.logs), dict(self.datasets)
+        return twin
+
+    def coverage(self) -> float:
+        """Share of probes, 0..1, that the enabled validators judge as the referee does; 1 without probes."""
+        if not self.probes:
+            return 1.0
+        right = sum(legal is not bool(objectors & self.validators) for legal, objectors in self.probes)
+        return right / len(self.probes)
+
+    def serving(self, role: str) -> Known | None:
+        """Return the role's bundle."""
+        return self.bundles.get(self.slots.get(role, ""))
+
+    def alter(self, bundle: str, **changes: object) -> None:
+        """Change what is remembered of a bundle."""
+        self.bundles[bundle] = replace(self.bundles[bundle], **changes)  # type: ignore[arg-type]
+
+    def activation(self, bundle: str) -> Verdict:
+        """Judge activating: only a registered, enabled, whole bundle. A refusal may name any ground that is true."""
+        known = self.bundles.get(bundle)
+        if known is None:
+            return refused("unknown-bundle", because="no such bundle was registered")
+        grounds = {
+            "bundle-retired": known.retired,
+            "bundle-disabled": not known.enabled,
+            "bundle-absent": known.files == GONE,
+            "bundle-integrity": known.files == DAMAGED,
+            "unknown-bundle": known.deleted,
+        }
+        kinds = [kind for kind, applies in grounds.items() if applies]
+        if kinds:
+            return refused(*kinds, because=f"{bundle} is {', '.join(kinds)}")
+        return Verdict(because=f"{bundle} is registered, enabled and whole")
+
+    def switching(self, bundle: str) -> Verdict:
+        """Judge enabling and disabling: any bundle that is not retired, changed or not."""
+        known = self.bundles.get(bundle)
+        if known is None:
+            return refused("unknown-bundle", because="no such bundle was registered")
+        if known.deleted:
+            return refused("bundle-retired", "unknown-bundle", because=f"{bundle} was deleted")
+        if known.retired:
+            return refused("bundle-retired", because="retirement is final")
+        return Verdict()
+
+    def removal(self, bundle: str) -> Verdict:
+        """Judge retiring and deleting: any registered bundle; doing it again may be a no-op or a refusal."""
+        known = self.bundles.get(bundle)
+        if known is None:
+            return refused("unknown-bundle", because="no such bundle was registered")
+        if known.deleted:
+            return Verdict(True, frozenset({"bundle-retired", "unknown-bundle"}), f"{bundle} was deleted before")
+        if known.retired:
+            return Verdict(True, frozenset({"bundle-retired"}), f"{bundle} was retired before")
+        return Verdict()
+
+    def training(self, dataset: str, records: int | None, least: int) -> Verdict:
+        """Judge training from a dataset with so many records."""
+        if dataset not in self.datasets:
+            return refused("unknown-dataset", because="no such dataset was exported")
+        if dataset in self.tampered:
+            return refused("dataset-malformed", because="its files were altered after the export")
+        if records is not None and records < least:
+            return refused("dataset-too-small", because=f"{records} records, training needs {least}")
+        return Verdict()
+
+    def governing(self, limits: Limits) -> Verdict:
+        """Judge a new policy: every value in range, or nothing of it."""
+        if wrong := limits.faults():
+            return refused("policy-out-of-range", because=f"out of range: {', '.join(wrong)}")
+        return Verdict()
+
+    def retire(self, bundle: str, *, deleted: bool = False) -> None:
+        """Take a bundle out of use for ever; its slot, if it had one, is empty."""
+        known = self.bundles[bundle]
+        gone = deleted or known.deleted
+        self.bundles[bundle] = replace(known, retired=True, deleted=gone, files=GONE if deleted else known.files)
+        self.slots = {role: held for role, held in self.slots.items() if held != bundle}
+
+    def equals(self, job: tuple[str, str]) -> list[Known]:
+        """Return the bundles of an equal job, oldest first."""
+        return [known for known in self.bundles.values() if known.job == job]

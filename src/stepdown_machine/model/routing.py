@@ -1,0 +1,93 @@
+"""The routing rule: which objections there are to asking local, and what a step must then look like."""
+
+from dataclasses import dataclass
+
+from stepdown_machine.model.breaker import breaker
+from stepdown_machine.model.registry import DAMAGED, GONE, WHOLE, Known, Model
+
+REASONS = (
+    "frontier-forced",
+    "role-not-eligible",
+    "bundle-absent",
+    "bundle-disabled",
+    "bundle-integrity",
+    "bundle-incompatible",
+    "bundle-stale",
+    "quality-below-threshold",
+    "validity-below-threshold",
+    "coverage-weak",
+    "local-cooldown",
+    "local-load-failed",
+    "local-error",
+    "local-timeout",
+    "local-invalid-output",
+    "quality-inconclusive",
+)
+"""Why local did not serve; the first that applies is the reason. Closed and append-only."""
+
+UNREADABLE = frozenset({*REASONS[5:9], "local-cooldown", "quality-inconclusive"})
+"""What may or may not be objected to a bundle whose own word about itself cannot be trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objections:
+    """What a decision must object, and what it may object besides; in the order of `REASONS`."""
+
+    must: tuple[str, ...]
+    may: frozenset[str] = frozenset()
+
+    def allow(self, said: tuple[str, ...]) -> bool:
+        """Tell whether a list of objections is legal: all that must be, none that may not, in order."""
+        ordered = all(reason in REASONS for reason in said) and list(said) == sorted(set(said), key=REASONS.index)
+        return ordered and set(self.must) <= set(said) <= set(self.must) | self.may
+
+
+def objections(model: Model, role: str) -> Objections:
+    """Ask every gate about serving this role locally, now."""
+    known = model.serving(role)
+    found = set(_about_policy(model, role))
+    if known is None:
+        return Objections(_ordered(found | {"bundle-absent"}))
+    found |= set(_about_standing(known)) | set(_about_worth(model, known))
+    if known.files == WHOLE and known.belongs:
+        return Objections(_ordered(found))
+    return Objections(_ordered(found - UNREADABLE | _sure(known)), UNREADABLE)
+
+
+def _sure(known: Known) -> set[str]:
+    """Of a bundle that is whole but does not belong, that much is sure."""
+    return {"bundle-incompatible"} if known.files == WHOLE else set()
+
+
+def _about_policy(model: Model, role: str) -> list[str]:
+    limits = model.limits
+    return (
+        ["frontier-forced"] * (limits.mode == "frontier-only")
+        + ["role-not-eligible"] * (role not in limits.local_roles)
+        + ["coverage-weak"] * (not model.coverage() >= limits.min_coverage)
+    )
+
+
+def _about_standing(known: Known) -> list[str]:
+    return (
+        ["bundle-absent"] * (known.files == GONE)
+        + ["bundle-disabled"] * (not known.enabled)
+        + ["bundle-integrity"] * (known.files == DAMAGED)
+        + ["bundle-incompatible"] * (not known.belongs)
+    )
+
+
+def _about_worth(model: Model, known: Known) -> list[str]:
+    limits = model.limits
+    stale = limits.max_age is not None and model.now - known.trained_at > limits.max_age
+    cooling = breaker(model.logs.get(known.bundle, ()), limits).cooling(limits, model.now)
+    told = ["bundle-stale"] * stale + ["local-cooldown"] * cooling
+    if known.version != model.version:
+        return [*told, "quality-inconclusive"]
+    # `not >=` rather than `<`: NaN must never pass.
+    told += ["quality-below-threshold"] * (not known.score >= limits.min_score)
+    return told + ["validity-below-threshold"] * (not known.valid >= limits.min_valid)
+
+
+def _ordered(found: set[str]) -> tuple[str, ...]:
+    return tuple(sorted(found, key=REASONS.index))

@@ -1,0 +1,229 @@
+"""What can be asked of a system, as values: they print as a script, and a script is a list of them.
+
+Names of things (`run`, `dataset`, `bundle`) are the system's own ids when an adapter sees them. The machine's own
+scripts use readable names (`bundle-1`) and translate them before the adapter is called.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from stepdown_machine.values import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: each generation asks the competitor `candidates` times, then the coach once. Answers `Ran`.
+
+    The first run of a system is discovery; a run while a bundle is active is routed. They are the same function.
+    """
+
+    seed: int
+    generations: int = 1
+    candidates: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Write a dataset from the served, legal competitor steps that pass every filter. Answers `Dataset`.
+
+    Refusals: `unknown-run`, `no-records`.
+
+    Attributes:
+        min_score: Keep rows whose score is at least this (0..1, inclusive).
+        kept_only: Keep rows that their generation's gate kept.
+        include_local: Keep rows that a local bundle served; off, no model is trained on itself by accident.
+    """
+
+    run: str | None = None
+    scenario: str | None = None
+    min_score: float | None = None
+    kept_only: bool = False
+    include_local: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Train:
+    """Train a bundle and register it, without activating it. Answers `Bundle`.
+
+    An equal job (dataset content, plan) whose bundle is still whole answers that very bundle. With `fresh` the weights
+    are really trained again, whatever was cached; they must be the same. Refusals: `unknown-dataset`,
+    `dataset-malformed`, `dataset-too-small`.
+    """
+
+    dataset: str
+    plan: str
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Activate:
+    """Make the bundle its slot's. Refusals: see `stepdown_machine.model.Model.activation`."""
+
+    bundle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disable:
+    """Switch the bundle off; it stays its slot's. Refusals: `unknown-bundle`, `bundle-retired`."""
+
+    bundle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Enable:
+    """Switch the bundle on again. Refusals: `unknown-bundle`, `bundle-retired`."""
+
+    bundle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retire:
+    """Take the bundle out of use for ever; if it was its slot's, the slot is empty. Refusal: `unknown-bundle`."""
+
+    bundle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Retire the bundle and remove its directory, through the product. Refusal: `unknown-bundle`."""
+
+    bundle: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetPolicy:
+    """Replace the whole policy. Refusal: `policy-out-of-range`, and then nothing of it is kept."""
+
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True)
+class SetValidator:
+    """Switch one validator of the harness."""
+
+    name: str
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Tell a run from history. Answers `RunReport`. Refusal: `unknown-run`."""
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Compare history with trace. Answers `Audited`.
+
+    With `falsified` (one of `Description.falsifiable`) the audit looks at a copy in which that one persisted thing was
+    altered behind the system's back; the system itself is left as it was.
+    """
+
+    falsified: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reopen:
+    """Close the system and open it again on the same durable state, in a fresh process where that is possible."""
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Alter the bundle's files behind the system's back; `how` is one of `Description.damages`.
+
+    Only whole bundles are damaged; the directory itself goes with `delete-directory`.
+    """
+
+    bundle: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """Put the original bytes of the bundle back."""
+
+    bundle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """Register and activate a whole, self-consistent bundle that does not belong: one of `Description.plants`.
+
+    Answers the planted `Bundle`; routing must object with `bundle-incompatible`.
+    """
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tamper:
+    """Alter the dataset's files behind the system's back; training from it is `dataset-malformed`."""
+
+    dataset: str
+
+
+@dataclass(frozen=True, slots=True)
+class Revise:
+    """Give the scenario this version: evaluations made at another version no longer count."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Disturb:
+    """Choose how providers behave from now on, until the next `Disturb`.
+
+    Attributes:
+        local: `calm`, `load-failed`, `error`, `timeout`, `garbage` (no JSON), `illegal` (JSON, over budget).
+        frontier: `calm`, `error`, `timeout`, `illegal`. The coach's frontier always stays calm with `illegal`.
+    """
+
+    local: str = "calm"
+    frontier: str = "calm"
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """Move the system's clock by whole or broken seconds, forward or back. It never moves by itself."""
+
+    seconds: float
+
+
+Plain: TypeAlias = (
+    Run | Export | Train | Activate | Disable | Enable | Retire | Delete | SetPolicy | SetValidator | Report | Audit
+    | Reopen | Damage | Restore | Plant | Tamper | Revise | Disturb | Advance
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """Begin the operation in a real process, kill it (SIGKILL) at the named point, reopen. Answers `None`.
+
+    A point that the operation does not reach (it was refused, or is over) means that it ended normally.
+    """
+
+    operation: Plain
+    point: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """Two processes do one operation each at once. Answers a pair, in the order given."""
+
+    first: Plain
+    second: Plain
+
+
+@dataclass(frozen=True, slots=True)
+class Interleave:
+    """Two runs of one process take turns, one step at a time. Answers a pair, in the order given."""
+
+    first: Run
+    second: Run
+
+
+Operation: TypeAlias = Plain | Crash | Rival | Interleave
+"""Everything an adapter's `perform` may be given; what it does not know it leaves out of `Description.operations`."""

@@ -1,0 +1,107 @@
+"""What a system under test offers: describe yourself, perform an operation, show what is durable, close.
+
+An adapter is one class with these four methods, usually 60 to 150 lines. It turns the system's own exceptions into
+`Refusal` values, reads rows and files itself (never through the system's readers), and remembers rows it has read, so
+that an observation after every operation stays cheap.
+
+The contract the oracle holds a system to is written in `stepdown_machine.model`; the operations say what each may
+answer. A fresh system's clock shows `START` and stands still unless `Advance` moves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from stepdown_machine import operations as op
+from stepdown_machine.values import Audited, Bundle, Dataset, Observation, Ran, Refusal, RunReport
+
+One: TypeAlias = Ran | Dataset | Bundle | RunReport | Audited | Refusal | None
+Answer: TypeAlias = One | tuple[One, One]
+"""`None` means done, nothing to say. `Rival` and `Interleave` answer a pair."""
+
+START = 1_800_000_000.0
+"""Epoch seconds that a fresh system's clock shows; only `Advance` moves it."""
+VALIDATORS = ("json-object", "known-keys", "finite-numbers", "unit-range", "budget")
+DAMAGES = ("delete-directory", "delete", "truncate", "flip", "swap", "add", "symlink")
+PLANTS = ("other-scenario", "newer-format")
+EVERYTHING: frozenset[type] = frozenset(
+    (
+        op.Run, op.Export, op.Train, op.Activate, op.Disable, op.Enable, op.Retire, op.Delete, op.SetPolicy,
+        op.SetValidator, op.Report, op.Audit, op.Reopen, op.Damage, op.Restore, op.Plant, op.Tamper, op.Revise,
+        op.Disturb, op.Advance, op.Crash, op.Rival, op.Interleave,
+    )
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One move of the coverage probe set.
+
+    Attributes:
+        legal: What the scenario's referee says.
+        objectors: Validators that object to it when enabled, each judged alone.
+    """
+
+    text: str
+    legal: bool
+    objectors: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How a script makes an equal, fresh adapter: `from module import name; name(*arguments)`."""
+
+    module: str
+    name: str
+    arguments: tuple[str | int | float | bool | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a system is and can do, the same for every example. Capabilities are declared here, not overridden.
+
+    Attributes:
+        origin: Where a script finds the adapter.
+        operations: Operation classes the adapter performs; rules that need another never run.
+        probes: The coverage probe set.
+        plans: Names of small training plans. They differ in the weights they give.
+        points: For each operation class name, the points at which `Crash` can kill it.
+        falsifiable: What `Audit(falsified=...)` can alter.
+        min_records: Records that training needs; fewer are refused with `dataset-too-small`.
+        scores: The scenario is grid_ctf, so that the oracle can replay scores and judge replies.
+    """
+
+    origin: Origin
+    operations: frozenset[type] = EVERYTHING
+    scenario: str = "grid_ctf"
+    validators: tuple[str, ...] = VALIDATORS
+    probes: tuple[Probe, ...] = ()
+    plans: tuple[str, ...] = ("tiny-a", "tiny-b")
+    points: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    damages: tuple[str, ...] = DAMAGES
+    plants: tuple[str, ...] = PLANTS
+    falsifiable: tuple[str, ...] = ()
+    min_records: int = 1
+    scores: bool = True
+
+
+class HandoffSystem(Protocol):
+    """A fresh, empty system: every validator on, no bundle, no run. One is made for each example."""
+
+    def describe(self) -> Description:
+        """Return the static description; asked once."""
+        ...
+
+    def perform(self, operation: op.Operation) -> Answer:
+        """Do one operation. A refusal is returned; any exception that leaves this method is a failure."""
+        ...
+
+    def observe(self, *, thorough: bool = False) -> Observation:
+        """Read what is durable. `thorough` forgets what the adapter remembers and reads everything again."""
+        ...
+
+    def close(self) -> None:
+        """Give back every file, descriptor, thread and child. Called once, also after a failure."""
+        ...
