@@ -76,7 +76,7 @@ class Plan:
     @classmethod
     def tiny(cls, **changes: Any) -> Self:
         """Return a plan that trains in a tenth of a second: enough to be real, not enough to be good."""
-        small = {"layers": 1, "width": 32, "heads": 2, "ffn": 64, "vocab": 300, "iterations": 20, "batch": 8}
+        small = {"layers": 1, "width": 32, "heads": 2, "ffn": 64, "vocab": 512, "iterations": 20, "batch": 8}
         return cls(**{**small, "warmup": 4, **changes})
 
     @classmethod

@@ -1,0 +1,171 @@
+"""Answering with a trained net: files in memory in, replies out."""
+
+import hashlib
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+
+from stepdown.errors import ContextOverflow, InvalidValue, LoadFailed, LocalTimeout
+from stepdown.local.blas import load_blas
+
+load_blas()  # Before mlx is imported, or it would not be used.
+
+import mlx.core as mx  # noqa: E402
+from tokenizers import Tokenizer  # noqa: E402
+
+from stepdown.local.model import Llama, Shape  # noqa: E402
+from stepdown.local.reading import Reading, choose  # noqa: E402
+from stepdown.local.tokens import encode, read_tokenizer  # noqa: E402
+
+_ROWS = 64  # Prompts read at once: more wins nothing on a CPU, and attention scores grow with it.
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One reply.
+
+    Attributes:
+        text: Without the end mark.
+        input_tokens: Tokens of the prompt.
+        output_tokens: Tokens that were generated, end mark included.
+        finished: Whether the net ended the reply itself, rather than a limit.
+    """
+
+    text: str
+    input_tokens: int
+    output_tokens: int
+    finished: bool
+
+
+def never() -> bool:
+    """Say that time is not up: the default of ``expired``."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A net ready to answer.
+
+    Attributes:
+        shape: Its sizes.
+        weights_digest: SHA-256 of the very bytes the weights were read from, hex.
+    """
+
+    shape: Shape
+    weights_digest: str
+    _net: Llama = field(repr=False)
+    _tokenizer: Tokenizer = field(repr=False)
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,
+        seeds: Sequence[int] | None = None,
+        expired: Callable[[], bool] = never,
+    ) -> list[Generation]:
+        """Answer prompts, each as if it were asked alone.
+
+        Args:
+            prompts: Any texts; an empty list gives an empty one.
+            max_tokens: Most tokens per reply; a reply also ends, unfinished, where the window does.
+            temperature: 0 takes the likeliest token; above, tokens are drawn, flatter the higher it is.
+            seeds: One per prompt, for drawing; by default 0, 1, 2 …
+            expired: Asked before every token whether time is up.
+
+        Raises:
+            ContextOverflow: A prompt leaves no room in the window for a reply.
+            InvalidValue: An empty or unencodable prompt, or a number out of range.
+            LocalTimeout: ``expired`` said yes; nothing of the replies is returned.
+        """
+        seeds = range(len(prompts)) if seeds is None else seeds
+        if max_tokens < 1 or not 0 <= temperature < float("inf"):
+            raise InvalidValue("max_tokens must be at least 1, and temperature a finite number not below 0.")
+        if len(seeds) != len(prompts):
+            raise InvalidValue(f"{len(prompts)} prompts need as many seeds, not {len(seeds)}.")
+        encoded = [self._encode(prompt) for prompt in prompts]
+        replies: list[Generation] = []
+        for first in range(0, len(prompts), _ROWS):
+            rows = encoded[first : first + _ROWS]
+            draws = [random.Random(seed) for seed in seeds[first : first + _ROWS]]
+            outputs = self._decode(rows, max_tokens, lambda scores: choose(scores, temperature, draws), expired)
+            replies += map(self._reply, rows, outputs)
+        return replies
+
+    def logits(self, tokens: Sequence[int]) -> mx.array:
+        """Return the scores after each token of one sequence, (length, vocab)."""
+        return self._net.logits(self._net.hidden(mx.array([list(tokens)])))[0]
+
+    def encode(self, text: str) -> list[int]:
+        """Return the tokens of a text, no end mark added."""
+        return encode(self._tokenizer, text)
+
+    def _encode(self, prompt: str) -> list[int]:
+        tokens, window = self.encode(prompt), self.shape.window
+        if not tokens:
+            raise InvalidValue("An empty prompt asks nothing.")
+        if len(tokens) >= window:
+            raise ContextOverflow(
+                f"The prompt has {len(tokens)} tokens and leaves no room for a reply in the window of {window}."
+            )
+        return tokens
+
+    def _decode(
+        self,
+        prompts: Sequence[list[int]],
+        max_tokens: int,
+        pick: Callable[[mx.array], list[int]],
+        expired: Callable[[], bool],
+    ) -> list[list[int]]:
+        """Decode one batch until every row has ended; rows that end early wait for the others."""
+        limits = [min(max_tokens, self.shape.window - len(prompt)) for prompt in prompts]
+        outputs: list[list[int]] = [[] for _ in prompts]
+        reading = Reading(self._net, self.shape.layers)
+        chosen: list[int] = []
+        running = list(zip(range(len(prompts)), limits, strict=True))
+        while running:
+            if expired():
+                raise LocalTimeout(f"Time was up after {max(map(len, outputs))} tokens.")
+            chosen = pick(reading.advance(chosen) if chosen else reading.begin(prompts))
+            for row, _ in running:
+                outputs[row].append(chosen[row])
+            running = [(r, n) for r, n in running if chosen[r] != self.shape.eos and len(outputs[r]) < n]
+        return outputs
+
+    def _reply(self, prompt: list[int], output: list[int]) -> Generation:
+        finished = output[-1] == self.shape.eos
+        text = self._tokenizer.decode(output[:-1] if finished else output, skip_special_tokens=False)
+        return Generation(text, len(prompt), len(output), finished)
+
+
+def load(files: Mapping[str, bytes]) -> Loaded:
+    """Build a net from the bytes of its files, so that what was verified is what answers.
+
+    Args:
+        files: Name to content; ``config.json``, ``model.safetensors`` and ``tokenizer.json`` are needed.
+
+    Raises:
+        LoadFailed: One is missing, malformed, or does not fit the others.
+    """
+    if missing := [name for name in ("config.json", "model.safetensors", "tokenizer.json") if name not in files]:
+        raise LoadFailed(f"The bundle has no {', '.join(missing)}.")
+    shape, weights = Shape.parse(files["config.json"]), files["model.safetensors"]
+    tokenizer = read_tokenizer(files["tokenizer.json"])
+    if tokenizer.get_vocab_size() > shape.vocab:
+        raise LoadFailed(f"The tokenizer has {tokenizer.get_vocab_size()} tokens and the net knows {shape.vocab}.")
+    net = Llama(shape)
+    _fill(net, weights)
+    return Loaded(shape, hashlib.sha256(weights).hexdigest(), net, tokenizer)
+
+
+def _fill(net: Llama, weights: bytes) -> None:
+    """Put the tensors of a safetensors file into the net: all of them, and no others."""
+    try:
+        tensors = mx.load(BytesIO(weights), format="safetensors")
+        assert isinstance(tensors, dict)
+        net.load_weights(list(tensors.items()), strict=True)
+        mx.eval(net.parameters())
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise LoadFailed(f"model.safetensors does not hold this net's weights ({error}).") from error

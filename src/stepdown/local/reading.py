@@ -1,0 +1,74 @@
+"""A batch of prompts that a net reads at once, and goes on reading a token at a time."""
+
+import random
+from collections.abc import Sequence
+
+import mlx.core as mx
+
+from stepdown.local.model import Cache, Llama
+
+
+class Reading:
+    """What the net has read so far, row by row.
+
+    Prompts are filled up on the left, so that every row goes on in the same column. The filling is masked and each row
+    counts positions from its own first token: a row's scores do not depend on its neighbours.
+    """
+
+    def __init__(self, net: Llama, layers: int) -> None:
+        self._net = net
+        self._caches = [Cache() for _ in range(layers)]
+        self._gaps = mx.array([0])
+        self._even = True
+        self._length = 0
+
+    def begin(self, prompts: Sequence[Sequence[int]]) -> mx.array:
+        """Read all prompts and return the scores of what comes next, (rows, vocab)."""
+        self._length = max(map(len, prompts))
+        gaps = [self._length - len(prompt) for prompt in prompts]
+        self._even, self._gaps = not any(gaps), mx.array(gaps)
+        filled = mx.array([[0] * gap + list(prompt) for gap, prompt in zip(gaps, prompts, strict=True)])
+        if self._even:
+            return self._scores(filled, "causal", 0)
+        columns = mx.arange(self._length)
+        causal = (columns <= columns[:, None]) & self._filled()
+        # A place in the filling sees itself, because a softmax over nothing is NaN, and NaN times zero is still NaN.
+        return self._scores(filled, causal | (columns == columns[:, None]), -self._gaps)
+
+    def advance(self, tokens: Sequence[int]) -> mx.array:
+        """Read one more token per row and return the scores of what comes next, (rows, vocab)."""
+        place = self._length
+        self._length += 1
+        column = mx.array(tokens)[:, None]
+        if self._even:
+            return self._scores(column, None, place)
+        return self._scores(column, self._filled(), place - self._gaps)
+
+    def _filled(self) -> mx.array:
+        """Return which columns hold a row's own tokens, (rows, 1, 1, length)."""
+        return (mx.arange(self._length) >= self._gaps[:, None])[:, None, None]
+
+    def _scores(self, tokens: mx.array, mask: mx.array | str | None, offset: mx.array | int) -> mx.array:
+        hidden = self._net.hidden(tokens, mask, offset, self._caches)
+        return self._net.logits(hidden[:, -1])
+
+
+def choose(scores: mx.array, temperature: float, draws: Sequence[random.Random]) -> list[int]:
+    """Choose one token per row.
+
+    Args:
+        scores: (rows, vocab).
+        temperature: 0 takes the likeliest; above, one number from each row's own generator decides, so a draw is the
+            same alone and in a batch.
+        draws: One generator per row.
+    """
+    if temperature == 0:
+        chosen = mx.argmax(scores, axis=-1)
+    else:
+        share = mx.cumsum(mx.softmax(scores / temperature, axis=-1), axis=-1)
+        drawn = mx.array([[draw.random()] for draw in draws])
+        # Rounding may leave the last share a little below 1; argmax of nothing true would then be token 0.
+        chosen = mx.argmax(share >= mx.minimum(drawn, share[:, -1:]), axis=-1)
+    found = chosen.tolist()
+    assert isinstance(found, list)
+    return found
