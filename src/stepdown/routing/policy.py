@@ -49,7 +49,7 @@ class Policy:
     frontier_never: tuple[str, ...] = ()
     min_score: float = 0.75
     min_valid: float = 0.9
-    min_coverage: float = 0.9
+    min_coverage: float = 0.95
     max_age: float = 30 * 86400.0
     local_timeout: float = 10.0
     frontier_timeout: float = 60.0
@@ -104,7 +104,11 @@ def _typed(name: str, value: Any) -> Any:
         if name == "mode":
             return Mode(value)
         if name in ("local_roles", "frontier_never"):
-            return tuple(sorted({part.strip() for part in value.split(",") if part.strip()})) if isinstance(value, str) else tuple(value)
+            return (
+                tuple(sorted({part.strip() for part in value.split(",") if part.strip()}))
+                if isinstance(value, str)
+                else tuple(value)
+            )
         if name == "shadow":
             return _switch(value)
         if name in ("breaker_threshold", "breaker_probes"):

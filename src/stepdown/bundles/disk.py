@@ -1,0 +1,167 @@
+"""Bundles as directories: publish one whole or not at all, and look at one without trusting it."""
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from stepdown.bundles.manifest import NAME, Manifest, NewerFormat
+from stepdown.digest import sha256
+
+MANIFEST_LIMIT = 1 << 20
+"""Bytes; a larger manifest is not one of ours, and is not read."""
+
+
+class Condition(StrEnum):
+    """What a look at a bundle's directory says."""
+
+    ABSENT = "absent"
+    BROKEN = "broken"
+    NEWER = "newer"
+    WHOLE = "whole"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was found.
+
+    Attributes:
+        condition: The verdict.
+        problem: Why it is not whole, in a sentence; empty when it is.
+        manifest: What it promises, when it could be read.
+    """
+
+    condition: Condition
+    problem: str = ""
+    manifest: Manifest | None = None
+
+
+def look(directory: Path, bundle: str) -> Look:
+    """Look at a bundle: every file it lists, no file it does not, byte for byte, and no link anywhere.
+
+    Args:
+        directory: Where it should be.
+        bundle: Its id, the digest of its manifest.
+    """
+    try:
+        mode = directory.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return Look(Condition.ABSENT, "its directory is gone")
+    if not stat.S_ISDIR(mode):
+        return Look(Condition.BROKEN, "its directory is a link or a file")
+    try:
+        return _look_inside(directory, bundle)
+    except NewerFormat as error:
+        return Look(Condition.NEWER, str(error))
+    except (OSError, ValueError) as error:
+        return Look(Condition.BROKEN, str(error))
+
+
+def _look_inside(directory: Path, bundle: str) -> Look:
+    data = _read_file(directory / NAME, limit=MANIFEST_LIMIT)
+    if sha256(data) != bundle:
+        raise ValueError("its manifest does not hash to its id")
+    manifest = Manifest.parse(data)
+    found = dict(_files(directory))
+    del found[NAME]
+    for path in sorted(found.keys() ^ manifest.files.keys()):
+        raise ValueError(f"{path} is {'not listed in its manifest' if path in found else 'missing'}")
+    for path, (digest, size) in sorted(manifest.files.items()):
+        # The size first: an oversized file is refused without being read.
+        if found[path] != size or sha256(_read_file(directory / path, limit=size)) != digest:
+            raise ValueError(f"{path} is not the file that was published")
+    return Look(Condition.WHOLE, manifest=manifest)
+
+
+def _files(directory: Path, prefix: str = "") -> Iterator[tuple[str, int]]:
+    """Yield the relative path and size of everything below a directory; refuse what is neither file nor directory."""
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            path = prefix + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(Path(entry.path), path + "/")
+            elif entry.is_file(follow_symlinks=False):
+                yield path, entry.stat(follow_symlinks=False).st_size
+            else:
+                raise ValueError(f"{path} is a link or a special file")
+
+
+def _read_file(path: Path, *, limit: int) -> bytes:
+    """Read a regular file of at most `limit` bytes, never through a link."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError(f"{path.name} is not a regular file")
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise ValueError(f"{path.name} is larger than the {limit} bytes it may have")
+    return data
+
+
+def contents(directory: Path, manifest: Manifest) -> dict[str, bytes]:
+    """Read a bundle's files into memory, and check those very bytes against the manifest.
+
+    Raises:
+        ValueError: A file changed since the look.
+        OSError: A file is gone.
+    """
+    found = {path: _read_file(directory / path, limit=size) for path, (_, size) in manifest.files.items()}
+    for path, (digest, _) in manifest.files.items():
+        if sha256(found[path]) != digest:
+            raise ValueError(f"{path} changed while it was being loaded")
+    return found
+
+
+def listing(directory: Path) -> dict[str, tuple[str, int]]:
+    """Return path to digest and size of every file of a directory that is about to be published."""
+    found = sorted(_files(directory))
+    return {path: (sha256(_read_file(directory / path, limit=size)), size) for path, size in found}
+
+
+def publish(part: Path, manifest: Manifest, bundles: Path) -> Path:
+    """Turn a finished job's directory into a bundle: manifest last, everything durable, then one rename.
+
+    Publishing what is published already replaces nothing when that is whole, and replaces it when it is broken.
+
+    Returns:
+        The bundle's directory.
+    """
+    target = bundles / manifest.id
+    if look(target, manifest.id).condition is Condition.WHOLE:
+        shutil.rmtree(part)
+        return target
+    for path in manifest.files:
+        sync(part / path)
+    (part / NAME).write_bytes(manifest.data)
+    sync(part / NAME)
+    sync(part)
+    remove(target)
+    part.rename(target)
+    sync(bundles)
+    return target
+
+
+def remove(directory: Path) -> None:
+    """Remove a bundle's directory, in one step for anyone who looks: it is renamed away first."""
+    if not os.path.lexists(directory):
+        return
+    if directory.is_symlink() or not directory.is_dir():
+        directory.unlink()
+        return
+    aside = directory.with_name(f".{directory.name}.removed")
+    if aside.exists():
+        shutil.rmtree(aside)
+    directory.rename(aside)
+    shutil.rmtree(aside)
+
+
+def sync(path: Path) -> None:
+    """Wait until the disk has a file's or a directory's contents."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

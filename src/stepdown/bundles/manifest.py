@@ -1,0 +1,89 @@
+"""What a bundle promises about itself. Written last: no manifest, no bundle. Its digest is the bundle's id."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any, Self
+
+from stepdown.digest import canonical, sha256
+
+FORMAT = 1
+"""The bundle format that this version writes, and the newest that it reads."""
+
+NAME = "manifest.json"
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A bundle's promise.
+
+    Attributes:
+        format: Bundle format.
+        scenario: Scenario it was trained for.
+        scenario_version: Its version then.
+        role: Role it can serve.
+        prompt_format: Format of the prompts it was trained on.
+        dataset: SHA-256 of the exported data, hex.
+        plan: The training plan, whole.
+        job: Digest of dataset, plan and backend.
+        backend: mlx's version and the BLAS that trained it.
+        files: Relative path to SHA-256 (hex) and size (bytes) of every other file.
+        losses: Final training and validation loss, nats per token.
+        trained_at: UTC, stamped by the parent; the training child reads no clock.
+        stepdown: Version that wrote it.
+    """
+
+    format: int
+    scenario: str
+    scenario_version: int
+    role: str
+    prompt_format: int
+    dataset: str
+    plan: Mapping[str, Any]
+    job: str
+    backend: Mapping[str, Any]
+    files: Mapping[str, tuple[str, int]]
+    losses: Mapping[str, float | None]
+    trained_at: datetime
+    stepdown: str
+
+    @property
+    def data(self) -> bytes:
+        """The manifest's bytes on disk."""
+        return canonical({**asdict(self), "trained_at": self.trained_at.isoformat()})
+
+    @property
+    def id(self) -> str:
+        """The bundle's id: the digest of those bytes."""
+        return sha256(self.data)
+
+    @property
+    def weights(self) -> str:
+        """Digest of the weights file."""
+        return self.files[WEIGHTS][0]
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Read a manifest of this or an older format.
+
+        Raises:
+            ValueError: It is malformed, or of a newer format.
+        """
+        stored = json.loads(data)
+        if not isinstance(stored, dict) or not isinstance(stored.get("format"), int):
+            raise ValueError("the manifest names no format")
+        if stored["format"] > FORMAT:
+            raise NewerFormat(f"the bundle has format {stored['format']}, and this version reads up to {FORMAT}")
+        try:
+            values = {field.name: stored[field.name] for field in fields(cls)}
+            values["trained_at"] = datetime.fromisoformat(values["trained_at"])
+            values["files"] = {str(path): (str(sha), int(size)) for path, (sha, size) in values["files"].items()}
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"the manifest is malformed: {error!r}") from error
+        return cls(**values)
+
+
+class NewerFormat(ValueError):  # noqa: N818 - a fact about a bundle, not an accident
+    """The manifest is of a format that only a newer version can read."""

@@ -1,0 +1,1 @@
+"""What happened, as rows that are only ever appended. State is a fold over them."""

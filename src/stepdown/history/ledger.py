@@ -1,0 +1,48 @@
+"""The one writer. Every INSERT of stepdown stands here, and no statement of any other kind.
+
+A function takes the connection of a transaction that its caller opened, so that what belongs together is committed
+together.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from typing import Any
+
+from sqlalchemy import Connection, Table, insert
+
+from stepdown.history import rows, schema
+
+TABLES: dict[type, Table] = {
+    rows.Run: schema.run,
+    rows.Ending: schema.ending,
+    rows.Announcement: schema.announcement,
+    rows.Attempt: schema.attempt,
+    rows.Step: schema.step,
+    rows.Match: schema.match,
+    rows.Generation: schema.generation,
+    rows.Lesson: schema.knowledge,
+    rows.Dataset: schema.dataset,
+    rows.Bundle: schema.bundle,
+    rows.Evaluation: schema.evaluation,
+    rows.Holdout: schema.holdout,
+    rows.Act: schema.act,
+    rows.PolicyChange: schema.policy,
+    rows.HarnessSwitch: schema.harness,
+    rows.Verdict: schema.verdict,
+}
+"""Which table keeps which row."""
+
+
+def append(connection: Connection, *values: Any) -> None:
+    """Append rows, each to the table of its type, in the order given."""
+    for value in values:
+        # Not asdict: it would copy the JSON columns deeply, and nothing here can change them.
+        row = {field.name: getattr(value, field.name) for field in fields(value)}
+        connection.execute(insert(TABLES[type(value)]), row)
+
+
+def append_all(connection: Connection, values: Iterable[Any]) -> None:
+    """Append many rows of one type in one statement."""
+    found = list(values)
+    if found:
+        connection.execute(insert(TABLES[type(found[0])]), [asdict(value) for value in found])

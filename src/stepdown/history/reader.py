@@ -1,0 +1,139 @@
+"""The one reader. Each function asks one question of a connection and returns frozen values, in a stated order."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Select, func, select
+
+from stepdown.history import rows, schema
+from stepdown.history.ledger import TABLES
+
+Row = TypeVar("Row")
+
+CHUNK = 256
+"""Rows that a stream keeps in memory."""
+
+
+def _select(kind: type[Row], *where: ColumnElement[bool]) -> Select[Any]:
+    table = TABLES[kind]
+    columns = [table.c[field.name] for field in fields(kind)]  # type: ignore[arg-type]
+    return select(*columns).where(*where).order_by(table.c.seq)
+
+
+def all_of(connection: Connection, kind: type[Row], *where: ColumnElement[bool]) -> list[Row]:
+    """Return the rows of a kind that meet every condition, oldest first."""
+    return [kind(*row) for row in connection.execute(_select(kind, *where))]
+
+
+def stream(connection: Connection, kind: type[Row], *where: ColumnElement[bool]) -> Iterator[Row]:
+    """Yield the rows of a kind that meet every condition, oldest first, in constant memory."""
+    result = connection.execution_options(yield_per=CHUNK).execute(_select(kind, *where))
+    return (kind(*row) for row in result)
+
+
+def newest(connection: Connection, kind: type[Row], *where: ColumnElement[bool]) -> Row | None:
+    """Return the last row of a kind that meets every condition, or None."""
+    query = _select(kind, *where).order_by(None).order_by(TABLES[kind].c.seq.desc()).limit(1)
+    found = connection.execute(query).first()
+    return kind(*found) if found is not None else None
+
+
+def count(connection: Connection, kind: type[Any]) -> int:
+    """Return how many rows of a kind there are."""
+    return connection.execute(select(func.count()).select_from(TABLES[kind])).scalar_one()
+
+
+def run(connection: Connection, run_id: str) -> rows.Run | None:
+    """Return a run, or None."""
+    return newest(connection, rows.Run, schema.run.c.id == run_id)
+
+
+def steps(connection: Connection, run_id: str) -> list[rows.Step]:
+    """Return a run's steps, oldest first."""
+    return all_of(connection, rows.Step, schema.step.c.run == run_id)
+
+
+def attempts(connection: Connection, run_id: str) -> list[rows.Attempt]:
+    """Return the attempts of a run's steps, oldest first."""
+    mine = select(schema.step.c.id).where(schema.step.c.run == run_id)
+    return all_of(connection, rows.Attempt, schema.attempt.c.step.in_(mine))
+
+
+def generations(connection: Connection, run_id: str) -> list[rows.Generation]:
+    """Return a run's gate decisions, oldest first."""
+    return all_of(connection, rows.Generation, schema.generation.c.run == run_id)
+
+
+def unfinished(connection: Connection) -> list[rows.Announcement]:
+    """Return the calls that were announced and not finished, by living and dead processes, oldest first."""
+    finished = select(schema.attempt.c.call).where(schema.attempt.c.call == schema.announcement.c.call)
+    return all_of(connection, rows.Announcement, ~finished.exists())
+
+
+def unended(connection: Connection) -> list[rows.Run]:
+    """Return the runs that have not ended, oldest first."""
+    ended = select(schema.ending.c.run).where(schema.ending.c.run == schema.run.c.id)
+    return all_of(connection, rows.Run, ~ended.exists())
+
+
+def newest_knowledge(connection: Connection, scenario: str) -> rows.Lesson | None:
+    """Return the knowledge of a scenario as it is now, or None before the first lesson."""
+    return newest(connection, rows.Lesson, schema.knowledge.c.scenario == scenario)
+
+
+def knowledge(connection: Connection, scenario: str, version: int) -> rows.Lesson | None:
+    """Return one version of the knowledge."""
+    table = schema.knowledge.c
+    return newest(connection, rows.Lesson, table.scenario == scenario, table.version == version)
+
+
+def policy(connection: Connection) -> rows.PolicyChange | None:
+    """Return the policy as it is now, or None when it was never set."""
+    return newest(connection, rows.PolicyChange)
+
+
+def disabled_validators(connection: Connection, scenario: str) -> set[str]:
+    """Return the validators that are switched off now."""
+    switches = all_of(connection, rows.HarnessSwitch, schema.harness.c.scenario == scenario)
+    last = {switch.validator: switch.enabled for switch in switches}
+    return {validator for validator, enabled in last.items() if not enabled}
+
+
+def bundle(connection: Connection, bundle_id: str) -> rows.Bundle | None:
+    """Return a registration, or None."""
+    return newest(connection, rows.Bundle, schema.bundle.c.id == bundle_id)
+
+
+def bundles_of_job(connection: Connection, job: str) -> list[rows.Bundle]:
+    """Return the registrations of equal jobs, oldest first."""
+    return all_of(connection, rows.Bundle, schema.bundle.c.job == job)
+
+
+def acts(connection: Connection, *, until: datetime | None = None) -> list[rows.Act]:
+    """Return every act, oldest first; with `until`, those not later than it."""
+    return all_of(connection, rows.Act, *([schema.act.c.at <= until] if until else []))
+
+
+def last_activation(connection: Connection, scenario: str, role: str) -> rows.Act | None:
+    """Return the act that last moved a slot's pointer to a bundle."""
+    table = schema.act.c
+    return newest(connection, rows.Act, table.scenario == scenario, table.role == role, table.kind == "activate")
+
+
+def last_act(connection: Connection, bundle_id: str, *kinds: str) -> rows.Act | None:
+    """Return the last act of some kinds on a bundle."""
+    return newest(connection, rows.Act, schema.act.c.bundle == bundle_id, schema.act.c.kind.in_(kinds))
+
+
+def evaluation(connection: Connection, bundle_id: str, terms_digest: str) -> rows.Evaluation | None:
+    """Return the newest evaluation of a bundle under these very terms, or None."""
+    table = schema.evaluation.c
+    return newest(connection, rows.Evaluation, table.bundle == bundle_id, table.terms_digest == terms_digest)
+
+
+def last_local_attempt(connection: Connection, bundle_id: str) -> rows.Attempt | None:
+    """Return the last local attempt that carries a bundle's breaker."""
+    table = schema.attempt.c
+    return newest(connection, rows.Attempt, table.bundle == bundle_id, table.breaker.is_not(None))

@@ -1,0 +1,308 @@
+"""The rows as frozen values. A field is a column of the table of the same name, so one list says both.
+
+`Ledger` functions insert these and `reader` functions return these; nothing else crosses the database's edge.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run began. Whether it ended is an `Ending`."""
+
+    id: str
+    scenario: str
+    scenario_version: int
+    seed: int
+    generations: int
+    candidates: int
+    frontier: str
+    session: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A run ended: `completed`, `failed` (with an error's sentence) or `interrupted` (its process died)."""
+
+    run: str
+    outcome: str
+    error: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A provider is about to be asked. Committed before the call, so that a crash cannot hide it.
+
+    Attributes:
+        call: Made by the step, never by a provider: `RUN/GENERATION/POSITION/ORDINAL`, or `…/s` for a shadow.
+        target: `local` or `frontier`.
+        facts: What the decision was made from, as `Facts.as_json` says it.
+        objections: What every gate said.
+        session: The process that asks, so that another one can tell whether it still lives.
+    """
+
+    call: str
+    step: str
+    run: str
+    generation: int
+    position: int
+    role: str
+    seed: int
+    knowledge: int
+    prompt: str
+    facts: Json
+    objections: list[str]
+    target: str
+    shadow: bool
+    provider: str
+    model: str
+    bundle: str | None
+    session: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A provider was asked.
+
+    Attributes:
+        requested_provider: Who was asked, and `requested_model`: for what.
+        provider: Who says it answered, and `model`: with what. None when nobody did.
+        digest: SHA-256 of the weights that answered, if local.
+        error_type: None when a reply came and the harness accepted it; else what went wrong.
+        refusals: What the harness said against the reply.
+        score: Mean score of the reply, if it was judged (shadows are judged as well).
+        input_tokens: As the provider counted; None when it does not count.
+        cost: US dollars from the price table; None when the price is not known.
+        latency: Seconds between asking and having the answer.
+        breaker: The bundle's breaker after this attempt.
+        recovered: Closed after a crash, from the trace where it knew the outcome.
+    """
+
+    call: str
+    step: str
+    target: str
+    shadow: bool
+    requested_provider: str
+    requested_model: str
+    bundle: str | None
+    provider: str | None
+    model: str | None
+    digest: str | None
+    error_type: str | None
+    error: str | None
+    text: str | None
+    refusals: list[str]
+    score: float | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cost: float | None
+    latency: float | None
+    breaker: Json | None
+    recovered: bool
+    at: datetime
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the reply could be used."""
+        return self.error_type is None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A role was asked once, by whatever walk.
+
+    Attributes:
+        requested: The side that the decision chose first, `local` or `frontier`.
+        reason: Why local did not serve; None when it did.
+        outcome: `served`, `failed` or `interrupted`.
+        error: Why a failed step failed.
+        served: The side whose reply was used.
+        served_call: The attempt it came from.
+        reply: The reply that was used, as it came.
+        strategy: Its canonical text, if it is a legal strategy.
+        score: Mean over the tournament seeds; 0 for an illegal reply that the harness let through.
+    """
+
+    id: str
+    run: str
+    generation: int
+    position: int
+    role: str
+    seed: int
+    knowledge: int
+    prompt: str
+    facts: Json
+    objections: list[str]
+    requested: str
+    reason: str | None
+    outcome: str
+    error: str | None
+    served: str | None
+    served_call: str | None
+    reply: str | None
+    strategy: str | None
+    score: float | None
+    recovered: bool
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One strategy played on one tournament seed."""
+
+    step: str
+    seed: int
+    score: float
+    won: bool
+    parts: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A generation's gate decision: `advance`, `retry` or `rollback`, against the champion so far."""
+
+    run: str
+    number: int
+    decision: str
+    best: str | None
+    score: float | None
+    champion: str | None
+    champion_score: float | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A version of the knowledge, and the step it came from (table `knowledge`)."""
+
+    scenario: str
+    version: int
+    playbook: str
+    hints: str
+    step: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """An export, by the digest of its bytes."""
+
+    digest: str
+    scenario: str
+    filters: Json
+    records: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle was registered. Its directory is named after its id.
+
+    Attributes:
+        job: Digest of dataset, plan and backend: an equal job gives equal weights.
+        weights: SHA-256 of the weights file.
+    """
+
+    id: str
+    scenario: str
+    role: str
+    job: str
+    dataset: str
+    weights: str
+    trained_at: datetime
+    session: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A bundle was evaluated on held-out seeds.
+
+    Attributes:
+        terms: Scenario version, prompt format, decoding settings and seeds: it counts while these are the same.
+        terms_digest: SHA-256 of the terms.
+        knowledge: Version of the knowledge in the prompts.
+        lower: Lower 95 % bound of the mean score; None when it cannot be said.
+    """
+
+    id: str
+    bundle: str
+    terms: Json
+    terms_digest: str
+    knowledge: int
+    seeds: int
+    mean: float | None
+    lower: float | None
+    valid: float | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Holdout:
+    """One held-out seed of an evaluation; an illegal reply scores 0."""
+
+    evaluation: str
+    seed: int
+    score: float
+    legal: bool
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something changed a bundle's standing: `activate`, `disable`, `enable`, `retire` or `delete`.
+
+    Attributes:
+        by: Who or what did it: an operator's name, `promotion`, `rollback`, `prune`.
+        forced: An operator overrode the evidence.
+    """
+
+    kind: str
+    scenario: str
+    role: str
+    bundle: str
+    forced: bool
+    by: str
+    why: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChange:
+    """The policy, whole, as it is from here on (table `policy`)."""
+
+    settings: Json
+    by: str
+    why: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HarnessSwitch:
+    """A validator was switched on or off (table `harness`)."""
+
+    scenario: str
+    validator: str
+    enabled: bool
+    by: str
+    why: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A promotion's answer for a bundle: `promote`, `hold` or `reject`, with its evidence."""
+
+    bundle: str
+    outcome: str
+    evidence: Json
+    by: str
+    at: datetime

@@ -1,0 +1,293 @@
+"""The tables. Nothing is ever updated or deleted: triggers refuse it, so what a row says is what was written.
+
+Every table counts its rows in `seq`, the order in which they were committed. Changing anything here needs a migration
+beside it (`history/migrations`); a test compares the two.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Utc(TypeDecorator[datetime]):
+    """An aware UTC instant, stored as fixed-width ISO 8601 text, so that text order is time order in every database."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        """Refuse a naive instant: nobody could say later what it meant."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone; instants in history are aware")
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Return an aware instant."""
+        return None if value is None else datetime.fromisoformat(value)
+
+
+def _seq() -> Column[int]:
+    return Column("seq", Integer, primary_key=True, autoincrement=True)
+
+
+def _table(name: str, *columns: Any) -> Table:
+    # AUTOINCREMENT: a number is never used again, so no old reference can point at a new row.
+    return Table(name, metadata, _seq(), *columns, sqlite_autoincrement=True)
+
+
+def _ref(name: str, target: str, *, nullable: bool = False) -> Column[str]:
+    return Column(name, String(120), ForeignKey(target), nullable=nullable)
+
+
+def _word(name: str, *, nullable: bool = False, unique: bool = False) -> Column[str]:
+    return Column(name, String(120), nullable=nullable, unique=unique)
+
+
+def _at(name: str = "at") -> Column[datetime]:
+    return Column(name, Utc, nullable=False)
+
+
+def _by() -> tuple[Column[Any], ...]:
+    return (_word("by"), Column("why", Text, nullable=False), _at())
+
+
+run = _table(
+    "run",
+    _word("id", unique=True),
+    _word("scenario"),
+    Column("scenario_version", Integer, nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("generations", Integer, nullable=False),
+    Column("candidates", Integer, nullable=False),
+    _word("frontier"),
+    _word("session"),
+    _at(),
+)
+
+ending = _table(
+    "ending",
+    Column("run", String(120), ForeignKey("run.id"), nullable=False, unique=True),
+    _word("outcome"),
+    Column("error", Text),
+    _at(),
+)
+
+announcement = _table(
+    "announcement",
+    _word("call", unique=True),
+    _word("step"),
+    _ref("run", "run.id"),
+    Column("generation", Integer, nullable=False),
+    Column("position", Integer, nullable=False),
+    _word("role"),
+    Column("seed", Integer, nullable=False),
+    Column("knowledge", Integer, nullable=False),
+    Column("prompt", Text, nullable=False),
+    Column("facts", JSON, nullable=False),
+    Column("objections", JSON, nullable=False),
+    _word("target"),
+    Column("shadow", Boolean, nullable=False),
+    _word("provider"),
+    _word("model"),
+    _word("bundle", nullable=True),
+    _word("session"),
+    _at(),
+    Index(None, "step"),
+    Index(None, "bundle"),
+)
+
+step = _table(
+    "step",
+    _word("id", unique=True),
+    _ref("run", "run.id"),
+    Column("generation", Integer, nullable=False),
+    Column("position", Integer, nullable=False),
+    _word("role"),
+    Column("seed", Integer, nullable=False),
+    Column("knowledge", Integer, nullable=False),
+    Column("prompt", Text, nullable=False),
+    Column("facts", JSON, nullable=False),
+    Column("objections", JSON, nullable=False),
+    _word("requested"),
+    _word("reason", nullable=True),
+    _word("outcome"),
+    _word("error", nullable=True),
+    _word("served", nullable=True),
+    _word("served_call", nullable=True),
+    Column("reply", Text),
+    Column("strategy", Text),
+    Column("score", Float),
+    Column("recovered", Boolean, nullable=False),
+    _at(),
+    Index(None, "run", "generation", "position"),
+)
+
+attempt = _table(
+    "attempt",
+    Column("call", String(120), ForeignKey("announcement.call"), nullable=False, unique=True),
+    _ref("step", "step.id"),
+    _word("target"),
+    Column("shadow", Boolean, nullable=False),
+    _word("requested_provider"),
+    _word("requested_model"),
+    _word("bundle", nullable=True),
+    _word("provider", nullable=True),
+    _word("model", nullable=True),
+    _word("digest", nullable=True),
+    _word("error_type", nullable=True),
+    Column("error", Text),
+    Column("text", Text),
+    Column("refusals", JSON, nullable=False),
+    Column("score", Float),
+    Column("input_tokens", Integer),
+    Column("output_tokens", Integer),
+    Column("cost", Float),
+    Column("latency", Float),
+    Column("breaker", JSON(none_as_null=True)),
+    Column("recovered", Boolean, nullable=False),
+    _at(),
+    Index(None, "step"),
+    Index(None, "bundle", "seq"),
+)
+
+match = _table(
+    "match",
+    _ref("step", "step.id"),
+    Column("seed", Integer, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("won", Boolean, nullable=False),
+    Column("parts", JSON, nullable=False),
+    Index(None, "step"),
+)
+
+generation = _table(
+    "generation",
+    _ref("run", "run.id"),
+    Column("number", Integer, nullable=False),
+    _word("decision"),
+    _word("best", nullable=True),
+    Column("score", Float),
+    _word("champion", nullable=True),
+    Column("champion_score", Float),
+    _at(),
+    Index(None, "run", "number", unique=True),
+)
+
+knowledge = _table(
+    "knowledge",
+    _word("scenario"),
+    Column("version", Integer, nullable=False),
+    Column("playbook", Text, nullable=False),
+    Column("hints", Text, nullable=False),
+    _ref("step", "step.id"),
+    _at(),
+    Index(None, "scenario", "version", unique=True),
+)
+
+dataset = _table(
+    "dataset",
+    _word("digest", unique=True),
+    _word("scenario"),
+    Column("filters", JSON, nullable=False),
+    Column("records", Integer, nullable=False),
+    _at(),
+)
+
+bundle = _table(
+    "bundle",
+    _word("id", unique=True),
+    _word("scenario"),
+    _word("role"),
+    _word("job"),
+    _word("dataset"),
+    _word("weights"),
+    _at("trained_at"),
+    _word("session"),
+    _at(),
+    Index(None, "job"),
+    Index(None, "scenario", "role", "seq"),
+)
+
+evaluation = _table(
+    "evaluation",
+    _word("id", unique=True),
+    _ref("bundle", "bundle.id"),
+    Column("terms", JSON, nullable=False),
+    _word("terms_digest"),
+    Column("knowledge", Integer, nullable=False),
+    Column("seeds", Integer, nullable=False),
+    Column("mean", Float),
+    Column("lower", Float),
+    Column("valid", Float),
+    _at(),
+    Index(None, "bundle", "terms_digest", "seq"),
+)
+
+holdout = _table(
+    "holdout",
+    _ref("evaluation", "evaluation.id"),
+    Column("seed", Integer, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("legal", Boolean, nullable=False),
+    Column("reply", Text, nullable=False),
+    Index(None, "evaluation"),
+)
+
+act = _table(
+    "act",
+    _word("kind"),
+    _word("scenario"),
+    _word("role"),
+    _ref("bundle", "bundle.id"),
+    Column("forced", Boolean, nullable=False),
+    *_by(),
+    Index(None, "scenario", "role", "kind", "seq"),
+    Index(None, "bundle", "seq"),
+)
+
+policy = _table("policy", Column("settings", JSON, nullable=False), *_by())
+
+harness = _table(
+    "harness",
+    _word("scenario"),
+    _word("validator"),
+    Column("enabled", Boolean, nullable=False),
+    *_by(),
+    Index(None, "scenario", "validator", "seq"),
+)
+
+verdict = _table(
+    "verdict",
+    _ref("bundle", "bundle.id"),
+    _word("outcome"),
+    Column("evidence", JSON, nullable=False),
+    _word("by"),
+    _at(),
+    Index(None, "bundle", "seq"),
+)

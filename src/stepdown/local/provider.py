@@ -1,0 +1,80 @@
+"""A bundle behind the provider protocol."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from stepdown.bundles.disk import contents
+from stepdown.bundles.manifest import Manifest
+from stepdown.clock import Clock
+from stepdown.errors import LoadFailed, StepdownError
+from stepdown.local.decode import Generation, Loaded, load
+from stepdown.providers.protocol import Completion, Request
+from stepdown.training.decoding import Decoding
+
+
+class LocalProvider:
+    """Answers with a bundle's weights.
+
+    Args:
+        directory: The bundle's.
+        manifest: What its files must hash to.
+        decoding: Settings.
+        clock: Whose monotonic seconds the time limit is counted in.
+    """
+
+    name = "stepdown-local"
+
+    def __init__(self, directory: Path, manifest: Manifest, decoding: Decoding, clock: Clock) -> None:
+        self.model = manifest.id
+        self._directory = directory
+        self._manifest = manifest
+        self._decoding = decoding
+        self._clock = clock
+        self._loaded: Loaded | None = None
+
+    def complete(self, request: Request) -> Completion:
+        """Answer one request.
+
+        Raises:
+            LoadFailed: The files cannot be opened, or are not those of the manifest.
+            ContextOverflow: The prompt does not fit the window.
+            LocalTimeout: Time was up.
+        """
+        began = self._clock.monotonic()
+        loaded = self.load()
+        expired: Callable[[], bool] = lambda: self._clock.monotonic() - began > request.time_limit  # noqa: E731
+        (reply,) = self._generate(loaded, [request.prompt], [request.seed], expired)
+        digest = loaded.weights_digest
+        return Completion(reply.text.strip(), self.name, self.model, digest, reply.input_tokens, reply.output_tokens)
+
+    def answer(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[str]:
+        """Answer many prompts at once with the very settings of serving; for evaluation."""
+        loaded = self.load()
+        return [reply.text.strip() for reply in self._generate(loaded, prompts, seeds, lambda: False)]
+
+    def load(self) -> Loaded:
+        """Read the files into memory once, check those very bytes, and build the model from them.
+
+        Raises:
+            LoadFailed: That is not possible.
+        """
+        if self._loaded is None:
+            try:
+                self._loaded = load(contents(self._directory, self._manifest))
+            except (OSError, ValueError, StepdownError) as error:
+                raise LoadFailed(f"The bundle {self.model[:12]} cannot be loaded: {error}") from error
+            if self._loaded.weights_digest != self._manifest.weights:
+                raise LoadFailed(f"The bundle {self.model[:12]} loaded other weights than its manifest names.")
+        return self._loaded
+
+    def _generate(
+        self, loaded: Loaded, prompts: Sequence[str], seeds: Sequence[int], expired: Callable[[], bool]
+    ) -> list[Generation]:
+        decoding = self._decoding
+        return loaded.generate(
+            prompts,
+            max_tokens=decoding.max_tokens,
+            temperature=decoding.temperature,
+            seeds=list(seeds),
+            expired=expired,
+        )

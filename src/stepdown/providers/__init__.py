@@ -1,0 +1,1 @@
+"""Who can be asked: one protocol, and those behind it."""

@@ -1,0 +1,86 @@
+"""What a provider is asked and what it answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An earlier strategy of the same run and its score, for providers that propose from history.
+
+    It travels beside the prompt, never in it: prompts are exported, and another row's score must not leak through them.
+    """
+
+    generation: int
+    values: Mapping[str, float]
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question.
+
+    Attributes:
+        call: Id made by the step; a provider may log it and never makes one.
+        role: `competitor`, `coach`, …
+        prompt: The whole prompt.
+        schema: JSON Schema of the reply.
+        seed: For providers that can be seeded.
+        time_limit: Seconds the reply may take.
+        examples: Earlier strategies of the run, oldest first.
+    """
+
+    call: str
+    role: str
+    prompt: str
+    schema: Mapping[str, Any]
+    seed: int
+    time_limit: float
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One answer, as the provider that gave it describes it.
+
+    Attributes:
+        text: The reply, untouched.
+        provider: Who answered, in its own words; not an echo of the request.
+        model: The model that answered, in its own words.
+        digest: SHA-256 of the weights in memory, if local.
+        input_tokens: As counted by the provider; None when it does not count.
+        output_tokens: Likewise.
+    """
+
+    text: str
+    provider: str
+    model: str
+    digest: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+class Provider(Protocol):
+    """Answers requests.
+
+    Attributes:
+        name: Who is asked (`gen_ai.provider.name`).
+        model: What is asked for (`gen_ai.request.model`).
+    """
+
+    @property
+    def name(self) -> str:
+        """Who is asked."""
+
+    @property
+    def model(self) -> str:
+        """What is asked for."""
+
+    def complete(self, request: Request) -> Completion:
+        """Answer.
+
+        Raises:
+            ProviderError: No answer; `error_type` says why.
+        """

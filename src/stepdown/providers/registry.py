@@ -1,0 +1,30 @@
+"""Frontier providers by name, as a command line or a setting spells them."""
+
+from pathlib import Path
+
+from stepdown.errors import NotFound
+from stepdown.providers.protocol import Provider
+from stepdown.scenarios.protocol import Scenario
+
+
+def frontier(spec: str, scenario: Scenario) -> Provider:
+    """Return the frontier provider that a word names.
+
+    Args:
+        spec: `search`, or `recorded:PATH` for a tape.
+        scenario: What it will be asked about.
+
+    Raises:
+        NotFound: There is no provider of that name.
+        InvalidValue: The tape is not one.
+    """
+    name, _, argument = spec.partition(":")
+    if name == "search" and not argument:
+        from stepdown.providers.search import Search
+
+        return Search(scenario)
+    if name == "recorded" and argument:
+        from stepdown.providers.recorded import Recorded
+
+        return Recorded.load(Path(argument))
+    raise NotFound(f"There is no frontier {spec!r}; choose search or recorded:PATH.", kind="unknown-provider")

@@ -1,0 +1,78 @@
+"""The embedded frontier: an evolution strategy that proposes from history. No network, no key, deterministic for a seed.
+
+It stands where a frontier model would: it is asked the same prompts, answers the same JSON, and really improves. The
+optimizer is CMA-ES (Hansen 2016), by way of the `cmaes` package; each request rebuilds it from the examples, so the provider
+has no memory of its own and a restart changes nothing.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, ClassVar
+
+from stepdown.providers.protocol import Completion, Example, Request
+from stepdown.scenarios.protocol import Scenario
+
+if TYPE_CHECKING:
+    from cmaes import CMA
+
+FIRST_STEP_SIZE = 0.3
+"""Of the unit box: wide enough to see all of it, the `cmaes` package's own advice is a quarter to a half of the range."""
+
+LEAST_POPULATION = 4
+"""CMA-ES takes its mean from the better half, and needs more than one in it to learn a direction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Proposes strategies for one scenario."""
+
+    scenario: Scenario
+    name: ClassVar[str] = "search"
+    model: ClassVar[str] = "cma-es"
+
+    def complete(self, request: Request) -> Completion:
+        """Propose a strategy to a competitor, or a lesson to a coach."""
+        reply = self._lesson(request) if request.role == "coach" else self._strategy(request)
+        return Completion(json.dumps(reply, separators=(",", ":"), sort_keys=True), self.name, self.model)
+
+    def _strategy(self, request: Request) -> dict[str, float]:
+        import numpy as np
+
+        names = sorted(self.scenario.parameters)
+        drawn = self._optimizer(names, request).ask()
+        return dict(self.scenario.repair(dict(zip(names, np.asarray(drawn).tolist(), strict=True))))
+
+    def _optimizer(self, names: Sequence[str], request: Request) -> "CMA":
+        import numpy as np
+        from cmaes import CMA
+
+        bounds = np.array([self.scenario.parameters[name] for name in names])
+        told = [list(group) for _, group in groupby(request.examples, key=lambda example: example.generation)]
+        size = max(LEAST_POPULATION, max((len(group) for group in told), default=0))
+        middle = bounds.mean(axis=1)
+        # The step's own seed decides the draw; how the distribution has moved is decided by the examples alone.
+        optimizer = CMA(mean=middle, sigma=FIRST_STEP_SIZE, bounds=bounds, population_size=size, seed=request.seed)
+        for group in told:
+            worst = min(group, key=lambda example: example.score)
+            full = [*group, *[worst] * (size - len(group))]
+            optimizer.tell([(np.array([e.values[name] for name in names]), -e.score) for e in full])
+        return optimizer
+
+    def _lesson(self, request: Request) -> dict[str, str]:
+        slopes = {name: _slope(request.examples, name) for name in sorted(self.scenario.parameters)}
+        if not any(slopes.values()):
+            return {"playbook": "Too little is known to prefer anything.", "hints": "Explore."}
+        moves = [f"{'raise' if slope >= 0 else 'lower'} {name}" for name, slope in slopes.items()]
+        strongest = max(slopes, key=lambda name: abs(slopes[name]))
+        # No number of any example: knowledge is exported with every record, and must not carry another row's score.
+        return {"playbook": f"What has paid: {', '.join(moves)}.", "hints": f"{strongest} matters most."}
+
+
+def _slope(examples: Sequence[Example], name: str) -> float:
+    """Return the covariance of a parameter with the score: its sign says where scores grow."""
+    if len(examples) < 3:
+        return 0.0
+    mean = sum(example.values[name] for example in examples) / len(examples)
+    return sum((example.values[name] - mean) * example.score for example in examples) / len(examples)

@@ -1,0 +1,128 @@
+"""The trace: JSON lines written around every provider call, by the provider side. The second witness.
+
+Names are OpenTelemetry's GenAI attributes where it has one, and ours under `stepdown.`. A line is one `write` under a file
+lock, made durable before the call goes on; a process that dies while writing leaves at most one torn line, which the next
+writer closes and every reader passes over: what it would have said is then missing, and the audit says so.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from stepdown.errors import WorkspaceError
+
+KEYS = {
+    "event": "event",
+    "call": "stepdown.call",
+    "target": "stepdown.target",
+    "role": "gen_ai.agent.name",
+    "bundle": "stepdown.bundle",
+    "requested_provider": "stepdown.request.provider.name",
+    "requested_model": "gen_ai.request.model",
+    "provider": "gen_ai.provider.name",
+    "model": "gen_ai.response.model",
+    "digest": "stepdown.weights.digest",
+    "error_type": "error.type",
+    "error": "stepdown.error.message",
+    "text": "stepdown.output.text",
+    "input_tokens": "gen_ai.usage.input_tokens",
+    "output_tokens": "gen_ai.usage.output_tokens",
+    "duration": "gen_ai.client.operation.duration",
+    "at": "time",
+}
+"""Field of `Line` to attribute name in the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One event of a call: `start` before the provider is asked, `end` when it answered or failed."""
+
+    event: Literal["start", "end"]
+    call: str
+    target: str
+    role: str
+    bundle: str | None
+    requested_provider: str
+    requested_model: str
+    at: datetime
+    provider: str | None = None
+    model: str | None = None
+    digest: str | None = None
+    error_type: str | None = None
+    error: str | None = None
+    text: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    duration: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the attributes that have a value, under their names in the file."""
+        values = {KEYS[field.name]: getattr(self, field.name) for field in fields(self)}
+        values["time"] = self.at.isoformat()
+        return {key: value for key, value in values.items() if value is not None}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Read what `as_json` wrote."""
+        values = {field: stored.get(key) for field, key in KEYS.items()}
+        return cls(**{**values, "at": datetime.fromisoformat(stored["time"])})
+
+
+def write(path: Path, line: Line, *, durable: bool) -> None:
+    """Append a line.
+
+    Args:
+        path: The trace file; it is made if missing.
+        line: What to say.
+        durable: Wait until the disk has it.
+
+    Raises:
+        WorkspaceError: The file cannot be written, or the disk is full.
+    """
+    data = json.dumps(line.as_json(), ensure_ascii=False).encode() + b"\n"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _append(descriptor, data)
+            if durable:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise WorkspaceError(
+            f"The trace {path} cannot be written ({error.strerror}); free the disk or mend its permissions. "
+            "No provider is asked without it."
+        ) from error
+
+
+def _append(descriptor: int, data: bytes) -> None:
+    end = os.lseek(descriptor, 0, os.SEEK_END)
+    if end and os.pread(descriptor, 1, end - 1) != b"\n":
+        data = b"\n" + data
+    written = os.write(descriptor, data)
+    if written < len(data):
+        raise OSError(28, "No space left on device")
+
+
+def lines(path: Path) -> Iterator[Line]:
+    """Yield the whole lines of a trace, in the order they were written; none if there is no file."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for data in file:
+            line = _parse(data)
+            if line is not None:
+                yield line
+
+
+def _parse(data: bytes) -> Line | None:
+    try:
+        return Line.from_json(json.loads(data))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,254 @@
+"""A run is generations of steps, tournaments, gate decisions and knowledge. Discovery and routed work are the same run."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from stepdown.errors import InvalidValue, StepdownError
+from stepdown.history import ledger, reader, rows
+from stepdown.providers.protocol import Example, Provider
+from stepdown.scenarios import prompt, referee
+from stepdown.scenarios.prompt import Knowledge
+from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.registry import scenario as scenario_named
+from stepdown.step import Task, examples, take
+from stepdown.workspace import Workspace, write_atomically
+
+GateDecision = Literal["advance", "retry", "rollback"]
+
+ROLLBACK_MARGIN = 0.05
+"""A generation whose best falls this far (score, 0..1) below the champion has been led astray by what was learned since."""
+
+SEEDS = 500_000
+"""Step seeds lie in [0, 500000), far below every held-out seed."""
+
+
+def nobody(_step: rows.Step) -> None:
+    """Tell nobody: what a run does with each finished step unless somebody wants to watch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The best strategy of a run so far, and the knowledge it was found with."""
+
+    step: str
+    score: float
+    knowledge: Knowledge
+
+
+@dataclass(slots=True)
+class RunUnderWay:
+    """A run that was started and not ended. Two of them may be interleaved, in one process or in two.
+
+    Attributes:
+        workspace: Where it is recorded.
+        run: Its first row.
+        scenario: What is played.
+        frontier: Who answers when local does not.
+        champion: The best so far.
+        number: Generations finished.
+    """
+
+    workspace: Workspace
+    run: rows.Run
+    scenario: Scenario
+    frontier: Provider
+    champion: Champion | None = None
+    number: int = 0
+
+    def advance(self, watch: Callable[[rows.Step], None] = nobody) -> rows.Generation:
+        """Play one generation: ask for candidates, judge, decide, and let the coach learn."""
+        self.number += 1
+        with self.workspace.reading() as connection:
+            known = self.workspace.knowledge(connection, self.scenario.name)
+            told = examples(connection, self.scenario, self.run.id)
+        steps = []
+        for position in range(self.run.candidates):
+            steps.append(self._candidate(position, known, told))
+            watch(steps[-1])
+        generation = self._decide(steps, known)
+        self.workspace.reached("generation-decided")
+        watch(self._coach(steps))
+        return generation
+
+    def _candidate(self, position: int, known: Knowledge, told: tuple[Example, ...]) -> rows.Step:
+        seed = step_seed(self.run.seed, self.number, position)
+        text = prompt.competitor(self.scenario, known, seed)
+        return take(self.workspace, self._task("competitor", position, seed, known, text, told))
+
+    def _task(
+        self, role: str, position: int, seed: int, known: Knowledge, text: str, told: tuple[Example, ...]
+    ) -> Task:
+        schema = prompt.lesson_schema() if role == referee.COACH else self.scenario.schema()
+        return Task(
+            run=self.run.id,
+            generation=self.number,
+            position=position,
+            role=role,
+            scenario=self.scenario,
+            frontier=self.frontier,
+            seed=seed,
+            knowledge=known.version,
+            prompt=text,
+            schema=schema,
+            examples=told,
+        )
+
+    def _decide(self, steps: Sequence[rows.Step], known: Knowledge) -> rows.Generation:
+        """Decide against the best so far, record it, and on a rollback return to what the champion knew."""
+        scored = [step for step in steps if step.strategy is not None and step.score is not None]
+        best = max(scored, key=lambda step: step.score or 0.0, default=None)
+        score = best.score if best is not None else None
+        decision = gate(score, self.champion.score if self.champion else None)
+        if decision == "advance" and best is not None and score is not None:
+            self.champion = Champion(best.id, score, known)
+        champion = self.champion
+        generation = rows.Generation(
+            run=self.run.id,
+            number=self.number,
+            decision=decision,
+            best=best.id if best is not None else None,
+            score=score,
+            champion=champion.step if champion else None,
+            champion_score=champion.score if champion else None,
+            at=self.workspace.now(),
+        )
+        with self.workspace.writing() as connection:
+            ledger.append(connection, generation)
+            if decision == "rollback" and champion is not None and best is not None:
+                self._learn(connection, best.id, champion.knowledge.playbook, champion.knowledge.hints)
+        return generation
+
+    def _coach(self, steps: Sequence[rows.Step]) -> rows.Step:
+        """Ask the coach what the generation teaches, and keep it if it is a lesson."""
+        with self.workspace.reading() as connection:
+            known = self.workspace.knowledge(connection, self.scenario.name)
+            told = examples(connection, self.scenario, self.run.id)
+        results = {step.strategy: step.score for step in steps if step.strategy is not None and step.score is not None}
+        text = prompt.coach(self.scenario, known, results)
+        position = self.run.candidates
+        seed = step_seed(self.run.seed, self.number, position)
+        step = take(self.workspace, self._task(referee.COACH, position, seed, known, text, told))
+        found = referee.lesson(step.reply) if step.reply is not None else None
+        if found is not None:
+            with self.workspace.writing() as connection:
+                self._learn(connection, step.id, *found)
+            self.workspace.reached("knowledge-learned")
+            write_knowledge(self.workspace, self.scenario.name)
+        return step
+
+    def _learn(self, connection: Connection, step: str, playbook: str, hints: str) -> None:
+        """Append a version of the knowledge, unless it says what is known already."""
+        known = self.workspace.knowledge(connection, self.scenario.name)
+        if (known.playbook, known.hints) != (playbook, hints):
+            version = known.version + 1
+            at = self.workspace.now()
+            ledger.append(connection, rows.Lesson(self.scenario.name, version, playbook, hints, step, at))
+
+    def end(self, outcome: str = "completed", error: str | None = None) -> rows.Ending:
+        """Record how the run ended."""
+        ending = rows.Ending(self.run.id, outcome, error, self.workspace.now())
+        with self.workspace.writing() as connection:
+            ledger.append(connection, ending)
+        return ending
+
+
+def start(
+    workspace: Workspace,
+    scenario_name: str,
+    *,
+    seed: int = 0,
+    generations: int = 8,
+    candidates: int = 8,
+    frontier: str = "search",
+) -> RunUnderWay:
+    """Start a run.
+
+    Args:
+        workspace: Where it is recorded.
+        scenario_name: What is played.
+        seed: Decides everything that is drawn.
+        generations: How many, at least 1.
+        candidates: Candidates in each, at least 1.
+        frontier: Word for the frontier provider.
+
+    Raises:
+        NotFound: No such scenario or provider.
+        InvalidValue: A number is out of range.
+    """
+    if not (1 <= generations <= 10_000 and 1 <= candidates <= 1_000 and 0 <= seed < 2**63):
+        raise InvalidValue(
+            "A run needs 1 to 10000 generations of 1 to 1000 candidates and a seed of at least 0, "
+            f"not {generations} of {candidates} with seed {seed}."
+        )
+    scenario = scenario_named(scenario_name)
+    provider = workspace.settings.frontier(frontier, scenario)
+    with workspace.writing() as connection:
+        number = reader.count(connection, rows.Run) + 1
+        run = rows.Run(
+            id=f"run-{number}",
+            scenario=scenario.name,
+            scenario_version=scenario.version,
+            seed=seed,
+            generations=generations,
+            candidates=candidates,
+            frontier=frontier,
+            session=workspace.session.begin(),
+            at=workspace.now(),
+        )
+        ledger.append(connection, run)
+    return RunUnderWay(workspace, run, scenario, provider)
+
+
+def play(under_way: RunUnderWay, watch: Callable[[rows.Step], None] = nobody) -> rows.Run:
+    """Play every generation of a started run, and record its end.
+
+    Raises:
+        StepdownError: A broken promise; the run is recorded as failed where that is still possible.
+    """
+    try:
+        for _ in range(under_way.run.generations):
+            under_way.advance(watch)
+    except StepdownError as error:
+        _fail(under_way, error)
+        raise
+    under_way.end()
+    return under_way.run
+
+
+def _fail(under_way: RunUnderWay, error: StepdownError) -> None:
+    with under_way.workspace.reading() as connection:
+        unfinished = any(call.run == under_way.run.id for call in reader.unfinished(connection))
+    # A call that is still open is closed with the run by recovery, when this session ends.
+    if not unfinished:
+        under_way.end("failed", str(error))
+
+
+def gate(score: float | None, champion: float | None) -> GateDecision:
+    """Decide on a generation's best against the best so far."""
+    if score is None:
+        return "retry"
+    if champion is None or score > champion:
+        return "advance"
+    return "rollback" if score < champion - ROLLBACK_MARGIN else "retry"
+
+
+def step_seed(run_seed: int, generation: int, position: int) -> int:
+    """Return a step's seed: the same run asks the same questions again."""
+    data = f"{run_seed}/{generation}/{position}".encode()
+    return int.from_bytes(hashlib.sha256(data).digest()[:8]) % SEEDS
+
+
+def write_knowledge(workspace: Workspace, scenario: str) -> None:
+    """Write playbook and hints as files, each replaced in one step, from the newest row."""
+    with workspace.reading() as connection:
+        known = workspace.knowledge(connection, scenario)
+    directory = workspace.root / "knowledge" / scenario
+    directory.mkdir(parents=True, exist_ok=True)
+    write_atomically(
+        directory / "playbook.md", f"# Playbook of {scenario}, version {known.version}\n\n{known.playbook}\n"
+    )
+    write_atomically(directory / "hints.md", f"# Hints for {scenario}, version {known.version}\n\n{known.hints}\n")

@@ -1,0 +1,255 @@
+"""One directory = one system. The composition root: paths, engine, clock, providers, and the points a crash can fall between.
+
+::
+
+    .stepdown/
+      stepdown.db      the run database (or elsewhere: `workspace.json` says where)
+      workspace.json   format and database URL
+      trace.jsonl      the second witness
+      datasets/        exports, by digest
+      bundles/         trained models, by id
+      jobs/            trainings under way, `<job>.<session>.part`
+      knowledge/       playbook and hints of each scenario, written from the newest row
+      sessions/        locks of living processes
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from sqlalchemy import Connection, Engine
+
+from stepdown.bundles.manifest import Manifest
+from stepdown.clock import Clock
+from stepdown.errors import WorkspaceError
+from stepdown.history import engine as engines
+from stepdown.history import migrate, reader
+from stepdown.providers.protocol import Provider
+from stepdown.providers.registry import frontier as named_frontier
+from stepdown.routing.policy import Policy
+from stepdown.scenarios.prompt import Knowledge
+from stepdown.scenarios.protocol import Scenario
+from stepdown.sessions import Session
+from stepdown.training.decoding import Decoding
+
+if TYPE_CHECKING:
+    from stepdown.local.provider import LocalProvider
+
+FORMAT = 1
+"""The workspace format that this version writes and reads."""
+
+FOLDERS = ("datasets", "bundles", "jobs", "knowledge", "sessions")
+
+POINTS = (
+    "announced",
+    "answered",
+    "step-finished",
+    "generation-decided",
+    "knowledge-learned",
+    "dataset-written",
+    "dataset-recorded",
+    "weights-written",
+    "bundle-renamed",
+    "bundle-registered",
+    "act-recorded",
+    "directory-removed",
+    "policy-recorded",
+)
+"""Between two durable writes, in the order a journey passes them: where a crash would leave something half-said."""
+
+
+def nowhere(_point: str) -> None:
+    """Do nothing: what a workspace calls at each of `POINTS` unless it is given something else."""
+
+
+def local_provider(directory: Path, manifest: Manifest, decoding: Decoding, clock: Clock) -> "LocalProvider":
+    """Open a bundle as a provider; imports mlx."""
+    from stepdown.local.provider import LocalProvider
+
+    return LocalProvider(directory, manifest, decoding, clock)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a workspace is composed of; every part has the value a user wants.
+
+    Attributes:
+        clock: Where time comes from.
+        frontier: Makes a frontier provider from its word and a scenario.
+        local: Makes a local provider from a bundle.
+        decoding: How local replies are decoded, when evaluated and when served.
+        durability: `full` or `normal`; see `history.engine.create`. The trace follows it.
+        reached: Called with each of `POINTS` as it is passed.
+        cache: A directory of finished trainings by job, shared between workspaces; None keeps none.
+        busy_milliseconds: How long a writer waits for another one.
+    """
+
+    clock: Clock = Clock()
+    frontier: Callable[[str, Scenario], Provider] = named_frontier
+    local: Callable[[Path, Manifest, Decoding, Clock], Provider] = local_provider
+    decoding: Decoding = Decoding()
+    durability: engines.Durability = "full"
+    reached: Callable[[str], None] = nowhere
+    cache: Path | None = None
+    busy_milliseconds: int = engines.BUSY_MILLISECONDS
+
+
+@dataclass(slots=True)
+class Workspace:
+    """An open workspace. Use it as a context manager: leaving it closes what was left unfinished and gives up its claim.
+
+    Attributes:
+        root: The directory.
+        engine: Of the run database.
+        settings: What it is composed of.
+        session: This process's claim.
+        loaded: Local providers by bundle id. An id is the digest of the content, so a change is another id.
+    """
+
+    root: Path
+    engine: Engine
+    settings: Settings
+    session: Session
+    loaded: dict[str, Provider]
+
+    @classmethod
+    def open(cls, root: Path | str, *, url: str | None = None, settings: Settings | None = None) -> Self:
+        """Open a workspace, making it if it is new, migrating it if it is older, and closing what a crash left open.
+
+        Args:
+            root: The directory.
+            url: Database of a new workspace; by default a SQLite file in the directory.
+            settings: What to compose it of.
+
+        Raises:
+            WorkspaceError: It is newer than this version, locked, read-only, damaged or on a full disk.
+        """
+        from stepdown.recovery import recover
+
+        root = Path(root).absolute()
+        settings = settings or Settings()
+        database = _prepare(root, url)
+        engine = engines.create(database, settings.durability, settings.busy_milliseconds)
+        workspace = cls(root, engine, settings, Session(root / "sessions"), {})
+        try:
+            workspace._migrate()
+            recover(workspace)
+        except BaseException:
+            engine.dispose()
+            raise
+        return workspace
+
+    def _migrate(self) -> None:
+        with self.reading() as connection:
+            current = migrate.version(connection)
+        if current != migrate.HEAD:
+            with self.writing() as connection:
+                migrate.upgrade(connection)
+
+    def close(self) -> None:
+        """Give up the claim, close what this process announced and did not finish, and let go of the database."""
+        from stepdown.recovery import recover
+
+        held = self.session.descriptor is not None
+        self.session.end()
+        try:
+            if held:
+                recover(self)
+        finally:
+            self.loaded.clear()
+            self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def now(self) -> datetime:
+        """Return the present instant, aware UTC. All time in history comes from here."""
+        return self.settings.clock.now().astimezone(UTC)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Open a transaction that sees one state throughout."""
+        with engines.reading(self.engine) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Open the transaction of the one writer."""
+        with engines.writing(self.engine) as connection:
+            yield connection
+
+    def reached(self, point: str) -> None:
+        """Say that one of `POINTS` was passed."""
+        self.settings.reached(point)
+
+    def bundle_directory(self, bundle: str) -> Path:
+        """Return where a bundle's files are, or would be."""
+        return self.root / "bundles" / bundle
+
+    @property
+    def trace(self) -> Path:
+        """The trace file."""
+        return self.root / "trace.jsonl"
+
+    def policy(self, connection: Connection) -> Policy:
+        """Return the policy as it is now."""
+        found = reader.policy(connection)
+        return Policy.from_json(found.settings) if found else Policy()
+
+    def validators(self, connection: Connection, scenario: Scenario) -> frozenset[str]:
+        """Return the validators that are switched on now."""
+        return frozenset(scenario.validators) - reader.disabled_validators(connection, scenario.name)
+
+    def knowledge(self, connection: Connection, scenario: str) -> Knowledge:
+        """Return the knowledge as it is now."""
+        found = reader.newest_knowledge(connection, scenario)
+        return Knowledge(found.version, found.playbook, found.hints) if found else Knowledge()
+
+    def local(self, manifest: Manifest) -> Provider:
+        """Return the provider of a bundle that was just found whole; it loads the weights when first asked."""
+        if manifest.id not in self.loaded:
+            # One at a time: a role is served by one bundle, and weights are the largest thing here.
+            self.loaded.clear()
+            directory = self.bundle_directory(manifest.id)
+            made = self.settings.local(directory, manifest, self.settings.decoding, self.settings.clock)
+            self.loaded[manifest.id] = made
+        return self.loaded[manifest.id]
+
+
+def _prepare(root: Path, url: str | None) -> str:
+    """Make the directories, and return the database's URL."""
+    marker = root / "workspace.json"
+    try:
+        if not marker.exists():
+            for folder in FOLDERS:
+                (root / folder).mkdir(parents=True, exist_ok=True)
+            write_atomically(marker, json.dumps({"format": FORMAT, "database": url}))
+        stored = json.loads(marker.read_text("utf-8"))
+    except OSError as error:
+        raise WorkspaceError(f"{root} cannot be used as a workspace: {error.strerror}.") from error
+    except ValueError as error:
+        raise WorkspaceError(f"{marker} is damaged; write {{}} into it to use the default database.") from error
+    if stored.get("format", FORMAT) > FORMAT:
+        raise WorkspaceError(
+            f"{root} has workspace format {stored['format']}, and this stepdown knows up to {FORMAT}: upgrade stepdown.",
+            kind="workspace-newer",
+        )
+    return stored.get("database") or f"sqlite:///{root / 'stepdown.db'}"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file's text in one step: a reader sees the old text or the new one, whole."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    aside.write_text(text, "utf-8")
+    aside.replace(path)
