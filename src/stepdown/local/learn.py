@@ -11,14 +11,14 @@ import mlx.optimizers as optim
 
 from stepdown.errors import TrainingFailed
 from stepdown.local.dataset import Lesson, disturb, draws
-from stepdown.local.model import Llama
+from stepdown.local.model import Llama, causal
 from stepdown.training.plan import Plan
 
 _FLOOR = 0.05  # Where the cosine ends, as a share of the peak rate.
 _LARGEST_GRADIENT = 1.0  # Norm above which a step is shortened.
 
-Batch = tuple[mx.array, mx.array, mx.array, mx.array]
-"""Tokens (batch, length); positions that predict, what they should predict and their weights (batch, answers)."""
+Batch = tuple[mx.array, mx.array, mx.array]
+"""Tokens (batch, length); columns of filling before them (batch,); weights of the last columns (batch, answers)."""
 
 
 def learn(net: Llama, lessons: Sequence[Lesson], plan: Plan, vocab: int) -> Iterator[Callable[[], float]]:
@@ -52,7 +52,7 @@ def mean_loss(net: Llama, lessons: Sequence[Lesson], size: int) -> float | None:
     total, count = 0.0, 0
     for first in range(0, len(lessons), size):
         batch = collate(lessons[first : first + size])
-        answers = int(batch[3].sum().item())
+        answers = int(batch[2].sum().item())
         total, count = total + float(_loss(net, batch).item()) * answers, count + answers
     if not math.isfinite(total):
         raise TrainingFailed("The loss is no longer a number; train with a lower learning rate.")
@@ -68,23 +68,22 @@ def rate(plan: Plan, iteration: int) -> float:
 
 
 def collate(lessons: Sequence[Lesson]) -> Batch:
-    """Lay lessons side by side, filled up on the right, where a causal net never looks back from."""
+    """Lay lessons side by side, filled up on the left, so that all completions end in the last column."""
     length = max(len(lesson.tokens) for lesson in lessons)
     answers = max(len(lesson.tokens) - lesson.start for lesson in lessons)
-    tokens, positions, targets, weights = [], [], [], []
-    for lesson in lessons:
-        count, rest = len(lesson.tokens) - lesson.start, answers - (len(lesson.tokens) - lesson.start)
-        tokens.append(lesson.tokens + [0] * (length - len(lesson.tokens)))
-        positions.append([*range(lesson.start - 1, lesson.start - 1 + count), *[0] * rest])
-        targets.append(lesson.tokens[lesson.start :] + [0] * rest)
-        weights.append([1.0] * count + [0.0] * rest)
-    return mx.array(tokens), mx.array(positions), mx.array(targets), mx.array(weights)
+    gaps = [length - len(lesson.tokens) for lesson in lessons]
+    rows = [[0] * gap + lesson.tokens for gap, lesson in zip(gaps, lessons, strict=True)]
+    counts = mx.array([len(lesson.tokens) - lesson.start for lesson in lessons])
+    weights = mx.arange(answers) >= answers - counts[:, None]
+    return mx.array(rows), mx.array(gaps), weights.astype(mx.float32)
 
 
 def _loss(net: Llama, batch: Batch) -> mx.array:
-    """Mean cross entropy of the completions' tokens; only the positions that predict one reach the output matrix."""
-    tokens, positions, targets, weights = batch
-    hidden = mx.take_along_axis(net.hidden(tokens), positions[..., None], axis=1)
+    """Mean cross entropy of the completions' tokens; only the columns that predict one reach the output matrix."""
+    tokens, gaps, weights = batch
+    answers = weights.shape[1]
+    # Without offsets: rotary positions are relative, so a row may start anywhere.
+    hidden = net.hidden(tokens[:, :-1], causal(gaps, tokens.shape[1] - 1), last=answers)
     logits = net.logits(hidden)
-    right = mx.take_along_axis(logits, targets[..., None], axis=-1).squeeze(-1)
+    right = mx.take_along_axis(logits, tokens[:, -answers:, None], axis=-1).squeeze(-1)
     return ((mx.logsumexp(logits, axis=-1) - right) * weights).sum() / weights.sum()

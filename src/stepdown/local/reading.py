@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import mlx.core as mx
 
-from stepdown.local.model import Cache, Llama
+from stepdown.local.model import Cache, Llama, Mask, causal
 
 
 class Reading:
@@ -30,10 +30,7 @@ class Reading:
         filled = mx.array([[0] * gap + list(prompt) for gap, prompt in zip(gaps, prompts, strict=True)])
         if self._even:
             return self._scores(filled, "causal", 0)
-        columns = mx.arange(self._length)
-        causal = (columns <= columns[:, None]) & self._filled()
-        # A place in the filling sees itself, because a softmax over nothing is NaN, and NaN times zero is still NaN.
-        return self._scores(filled, causal | (columns == columns[:, None]), -self._gaps)
+        return self._scores(filled, causal(self._gaps, self._length), -self._gaps)
 
     def advance(self, tokens: Sequence[int]) -> mx.array:
         """Read one more token per row and return the scores of what comes next, (rows, vocab)."""
@@ -42,15 +39,11 @@ class Reading:
         column = mx.array(tokens)[:, None]
         if self._even:
             return self._scores(column, None, place)
-        return self._scores(column, self._filled(), place - self._gaps)
+        own = (mx.arange(self._length) >= self._gaps[:, None])[:, None, None]
+        return self._scores(column, own, place - self._gaps)
 
-    def _filled(self) -> mx.array:
-        """Return which columns hold a row's own tokens, (rows, 1, 1, length)."""
-        return (mx.arange(self._length) >= self._gaps[:, None])[:, None, None]
-
-    def _scores(self, tokens: mx.array, mask: mx.array | str | None, offset: mx.array | int) -> mx.array:
-        hidden = self._net.hidden(tokens, mask, offset, self._caches)
-        return self._net.logits(hidden[:, -1])
+    def _scores(self, tokens: mx.array, mask: Mask, offset: mx.array | int) -> mx.array:
+        return self._net.logits(self._net.hidden(tokens, mask, offset, self._caches, last=1)[:, 0])
 
 
 def choose(scores: mx.array, temperature: float, draws: Sequence[random.Random]) -> list[int]:
