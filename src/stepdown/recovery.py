@@ -3,10 +3,12 @@
 Everything closed here is marked as recovered. A process that still lives keeps what is its own.
 """
 
+import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
+from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -21,6 +23,9 @@ from stepdown.workspace import Workspace
 
 INTERRUPTED = "interrupted"
 
+DIGEST = re.compile("[0-9a-f]{64}")
+ASIDE = re.compile(r"\.[0-9a-f]{64}\.removed")
+
 
 def recover(workspace: Workspace) -> int:
     """Close the unfinished calls and runs of dead processes, and clear what they left on disk.
@@ -34,7 +39,7 @@ def recover(workspace: Workspace) -> int:
     if runs:
         with workspace.writing() as connection:
             closed = _close(workspace, connection)
-    _clear_jobs(workspace)
+    _clear(workspace)
     return closed
 
 
@@ -108,20 +113,27 @@ def _attempt(workspace: Workspace, call: rows.Announcement, end: trace.Line | No
     return replace(known, **answered(answer))
 
 
-def _clear_jobs(workspace: Workspace) -> None:
-    """Remove half-made trainings of dead processes: `<job>.<session>.part`."""
-    for part in (workspace.root / "jobs").glob("*.part"):
-        if not _alive(workspace, part.name.removesuffix(".part").rpartition(".")[2]):
-            shutil.rmtree(part, ignore_errors=True)
+def _clear(workspace: Workspace) -> None:
+    """Remove what dead processes left half-made: `….<session>.part`, and whole directories that no row came to name."""
+    for room in ("jobs", "datasets"):
+        for part in (workspace.root / room).glob("*.part"):
+            if not _alive(workspace, part.name.removesuffix(".part").rpartition(".")[2]):
+                shutil.rmtree(part, ignore_errors=True)
+    with workspace.reading() as connection:
+        strays = _strays(workspace, connection)
+    if strays:
+        # A publisher renames inside its own transaction: looked up again as the one writer, a stray is really one.
+        with workspace.writing() as connection:
+            for path in _strays(workspace, connection):
+                remove(path)
 
 
-def sweep(workspace: Workspace, connection: Connection, registered: Iterable[str]) -> list[str]:
-    """Remove bundle directories that were renamed into place and never registered. Inside the one writer's transaction."""
-    known = set(registered)
-    orphans = [path for path in (workspace.root / "bundles").iterdir() if path.name not in known]
-    for path in orphans:
-        remove(path)
-    return [path.name for path in orphans]
+def _strays(workspace: Workspace, connection: Connection) -> list[Path]:
+    """Return what a crash left in the rooms of bundles and datasets; only names that stepdown makes are looked at."""
+    found = {path.name: path for room in ("bundles", "datasets") for path in (workspace.root / room).iterdir()}
+    known = reader.known_content(connection, [name for name in found if DIGEST.fullmatch(name)])
+    strays = [path for name, path in found.items() if DIGEST.fullmatch(name) and name not in known]
+    return [*strays, *(path for name, path in found.items() if ASIDE.fullmatch(name))]
 
 
 def _alive(workspace: Workspace, session: str) -> bool:

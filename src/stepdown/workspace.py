@@ -53,6 +53,7 @@ POINTS = (
     "generation-decided",
     "knowledge-learned",
     "dataset-written",
+    "dataset-renamed",
     "dataset-recorded",
     "weights-written",
     "bundle-renamed",

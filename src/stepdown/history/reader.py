@@ -5,7 +5,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
 
 from stepdown.history import rows, schema
 from stepdown.history.ledger import TABLES
@@ -29,7 +29,7 @@ def all_of(connection: Connection, kind: type[Row], *where: ColumnElement[bool])
 
 def stream(connection: Connection, kind: type[Row], *where: ColumnElement[bool]) -> Iterator[Row]:
     """Yield the rows of a kind that meet every condition, oldest first, in constant memory."""
-    result = connection.execution_options(yield_per=CHUNK).execute(_select(kind, *where))
+    result = connection.execute(_select(kind, *where), execution_options={"yield_per": CHUNK})
     return (kind(*row) for row in result)
 
 
@@ -61,6 +61,37 @@ def attempts(connection: Connection, run_id: str) -> list[rows.Attempt]:
     return all_of(connection, rows.Attempt, schema.attempt.c.step.in_(mine))
 
 
+def attempt(connection: Connection, call: str) -> rows.Attempt:
+    """Return the attempt of a call that history refers to."""
+    (found,) = all_of(connection, rows.Attempt, schema.attempt.c.call == call)
+    return found
+
+
+def matches(connection: Connection, step_id: str) -> list[rows.Match]:
+    """Return a step's matches, in the order played."""
+    return all_of(connection, rows.Match, schema.match.c.step == step_id)
+
+
+def exportable(connection: Connection, scenario: str, run_id: str | None) -> Iterator[tuple[rows.Step, str | None]]:
+    """Yield a scenario's steps with their generation's gate decision, oldest first, in constant memory."""
+    step, made, runs = schema.step, schema.generation, schema.run
+    columns = [step.c[field.name] for field in fields(rows.Step)]
+    query = (
+        select(*columns, made.c.decision)
+        .join(runs, runs.c.id == step.c.run)
+        .outerjoin(made, and_(made.c.run == step.c.run, made.c.number == step.c.generation))
+        .where(runs.c.scenario == scenario, *([step.c.run == run_id] if run_id else []))
+        .order_by(step.c.seq)
+    )
+    for row in connection.execute(query, execution_options={"yield_per": CHUNK}):
+        yield rows.Step(*row[:-1]), row[-1]
+
+
+def dataset(connection: Connection, digest: str) -> rows.Dataset | None:
+    """Return an export, or None."""
+    return newest(connection, rows.Dataset, schema.dataset.c.digest == digest)
+
+
 def generations(connection: Connection, run_id: str) -> list[rows.Generation]:
     """Return a run's gate decisions, oldest first."""
     return all_of(connection, rows.Generation, schema.generation.c.run == run_id)
@@ -69,7 +100,10 @@ def generations(connection: Connection, run_id: str) -> list[rows.Generation]:
 def unfinished(connection: Connection) -> list[rows.Announcement]:
     """Return the calls that were announced and not finished, by living and dead processes, oldest first."""
     finished = select(schema.attempt.c.call).where(schema.attempt.c.call == schema.announcement.c.call)
-    return all_of(connection, rows.Announcement, ~finished.exists())
+    # Only a run that has not ended can have one: the search stays as small as what is under way.
+    ended = select(schema.ending.c.run)
+    under_way = select(schema.run.c.id).where(schema.run.c.id.not_in(ended))
+    return all_of(connection, rows.Announcement, schema.announcement.c.run.in_(under_way), ~finished.exists())
 
 
 def unended(connection: Connection) -> list[rows.Run]:
@@ -104,6 +138,20 @@ def disabled_validators(connection: Connection, scenario: str) -> set[str]:
 def bundle(connection: Connection, bundle_id: str) -> rows.Bundle | None:
     """Return a registration, or None."""
     return newest(connection, rows.Bundle, schema.bundle.c.id == bundle_id)
+
+
+def bundles(connection: Connection, *, beginning: str = "") -> list[rows.Bundle]:
+    """Return the registrations whose id begins so, oldest first."""
+    return all_of(connection, rows.Bundle, schema.bundle.c.id.startswith(beginning, autoescape=True))
+
+
+def known_content(connection: Connection, names: list[str]) -> set[str]:
+    """Return those digests that a dataset, or a bundle that was not deleted, is registered under."""
+    table = schema.act.c
+    gone = select(table.bundle).where(table.kind == "delete")
+    bundles = select(schema.bundle.c.id).where(schema.bundle.c.id.in_(names), schema.bundle.c.id.not_in(gone))
+    datasets = select(schema.dataset.c.digest).where(schema.dataset.c.digest.in_(names))
+    return set(connection.execute(bundles.union(datasets)).scalars())
 
 
 def bundles_of_job(connection: Connection, job: str) -> list[rows.Bundle]:

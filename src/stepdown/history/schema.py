@@ -119,7 +119,7 @@ announcement = _table(
     _word("session"),
     _at(),
     Index(None, "step"),
-    Index(None, "bundle"),
+    Index(None, "run"),
 )
 
 step = _table(

@@ -148,7 +148,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("call", name=op.f("uq_announcement_call")),
         sqlite_autoincrement=True,
     )
-    op.create_index(op.f("ix_announcement_bundle"), "announcement", ["bundle"], unique=False)
+    op.create_index(op.f("ix_announcement_run"), "announcement", ["run"], unique=False)
     op.create_index(op.f("ix_announcement_step"), "announcement", ["step"], unique=False)
     op.create_table(
         "ending",

@@ -1,0 +1,273 @@
+"""From a dataset to a bundle that may be routed to: train, evaluate, publish, register."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from stepdown import __version__
+from stepdown.bundles.disk import Condition, listing, look, publish
+from stepdown.bundles.manifest import FORMAT, Manifest
+from stepdown.errors import DatasetError, NotFound, Refused, TrainingFailed, WorkspaceError
+from stepdown.gather import is_retired
+from stepdown.history import ledger, reader, rows
+from stepdown.scenarios import prompt
+from stepdown.scenarios.protocol import IllegalStrategy, Scenario
+from stepdown.scenarios.registry import scenario as scenario_named
+from stepdown.training.evaluation import summarize, terms
+from stepdown.training.export import Dataset, opened
+from stepdown.training.job import Job, Progress, backend, train, unwatched
+from stepdown.training.plan import Plan
+from stepdown.workspace import Workspace
+
+if TYPE_CHECKING:
+    from stepdown.local.provider import LocalProvider
+
+TIME_LIMIT = 3600.0
+"""Seconds a training child may take unless the caller says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A bundle and what is known of it.
+
+    Attributes:
+        bundle: Its registration.
+        evaluation: Its newest evaluation.
+        reused: An equal job's bundle was whole already, and nothing was trained.
+    """
+
+    bundle: rows.Bundle
+    evaluation: rows.Evaluation
+    reused: bool
+
+
+def find_dataset(workspace: Workspace, name: str | Path) -> Path:
+    """Return the directory of a dataset, by path or by the beginning of its digest.
+
+    Raises:
+        NotFound: There is none, or the beginning fits several.
+    """
+    if Path(name).is_dir():
+        return Path(name)
+    found = sorted((workspace.root / "datasets").glob(f"{name}*")) if str(name).isalnum() else []
+    if len(found) != 1:
+        raise NotFound(f"There is no dataset {str(name)!r} here; `stepdown export` makes one.", kind="unknown-dataset")
+    return found[0]
+
+
+def localize(
+    workspace: Workspace,
+    dataset_path: Path,
+    *,
+    plan: Plan | None = None,
+    role: str = "competitor",
+    time_limit: float = TIME_LIMIT,
+    fresh: bool = False,
+    watch: Callable[[Progress], None] = unwatched,
+) -> Trained:
+    """Train a bundle from a dataset, evaluate it on held-out seeds, publish it and register it. It is not activated.
+
+    Args:
+        workspace: Where it is registered.
+        dataset_path: Directory of an export.
+        plan: Net and schedule; the default suits a small laptop.
+        role: Role it shall serve.
+        time_limit: Seconds the training child may take.
+        fresh: Train again even if an equal job's bundle is whole, and demand equal weights.
+        watch: Called with each progress report.
+
+    Raises:
+        NotFound: There is no such dataset.
+        DatasetError: It is not the export it says it is, or was made for another prompt format.
+        TrainingFailed: The child failed, or `fresh` gave other weights.
+        ContextOverflow: A prompt does not fit the plan's window, whole.
+    """
+    dataset, stored = opened(dataset_path)
+    if stored.get("prompt_format") != prompt.FORMAT:
+        raise DatasetError(f"{dataset.path.name[:12]} has another prompt format; export it again.")
+    scenario = scenario_named(stored["scenario"])
+    job = Job(dataset.digest, scenario.name, role, plan or Plan(), backend())
+    earlier = _earlier(workspace, job)
+    if earlier is not None and not fresh:
+        return earlier
+    part = workspace.root / "jobs" / f"{job.digest}.{workspace.session.begin()}.part"
+    try:
+        return _train(workspace, scenario, dataset, job, part, time_limit, watch, earlier if fresh else None)
+    except OSError as error:
+        raise WorkspaceError(f"The bundle cannot be written: {error.strerror}. Nothing was kept of it.") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _train(
+    workspace: Workspace,
+    scenario: Scenario,
+    dataset: Dataset,
+    job: Job,
+    part: Path,
+    time_limit: float,
+    watch: Callable[[Progress], None],
+    earlier: Trained | None,
+) -> Trained:
+    cache = None if earlier else workspace.settings.cache
+    done = train(job, dataset.path, part, time_limit=time_limit, cache=cache, watch=watch)
+    workspace.reached("weights-written")
+    manifest = Manifest(
+        format=FORMAT,
+        scenario=scenario.name,
+        scenario_version=scenario.version,
+        role=job.role,
+        prompt_format=prompt.FORMAT,
+        dataset=dataset.digest,
+        plan=json.loads(job.plan.to_json()),
+        job=job.digest,
+        backend=job.backend,
+        files=listing(part),
+        losses={"train": done["train_loss"], "valid": done["valid_loss"]},
+        trained_at=workspace.now(),
+        stepdown=__version__,
+    )
+    if earlier is not None:
+        return _same_weights(earlier, manifest)
+    evaluation, held_out = evaluate_directory(workspace, scenario, part, manifest)
+    return _register(workspace, manifest, part, evaluation, held_out)
+
+
+def _same_weights(earlier: Trained, manifest: Manifest) -> Trained:
+    if manifest.weights != earlier.bundle.weights:
+        raise TrainingFailed(
+            f"Training the job again gave other weights ({manifest.weights[:12]}, not {earlier.bundle.weights[:12]}); "
+            "its backend is not reproducible.",
+            kind="not-reproducible",
+        )
+    return earlier
+
+
+def _earlier(workspace: Workspace, job: Job) -> Trained | None:
+    """Return the bundle of an equal job that is still whole, in service and evaluated as things are now."""
+    with workspace.reading() as connection:
+        for bundle in reversed(reader.bundles_of_job(connection, job.digest)):
+            found = look(workspace.bundle_directory(bundle.id), bundle.id)
+            if found.condition is not Condition.WHOLE or is_retired(connection, bundle.id):
+                continue
+            scenario = scenario_named(bundle.scenario)
+            _, digest = terms(scenario, workspace.settings.decoding)
+            evaluation = reader.evaluation(connection, bundle.id, digest)
+            if evaluation is not None:
+                return Trained(bundle, evaluation, reused=True)
+    return None
+
+
+def _register(
+    workspace: Workspace,
+    manifest: Manifest,
+    part: Path,
+    evaluation: rows.Evaluation,
+    held_out: list[rows.Holdout],
+) -> Trained:
+    """Publish and register in one transaction: the rename happens inside it, so a bundle is whole or invisible."""
+    with workspace.writing() as connection:
+        bundle = rows.Bundle(
+            id=manifest.id,
+            scenario=manifest.scenario,
+            role=manifest.role,
+            job=manifest.job,
+            dataset=manifest.dataset,
+            weights=manifest.weights,
+            trained_at=manifest.trained_at,
+            session=workspace.session.begin(),
+            at=workspace.now(),
+        )
+        publish(part, manifest, workspace.root / "bundles")
+        workspace.reached("bundle-renamed")
+        if reader.bundle(connection, manifest.id) is None:
+            ledger.append(connection, bundle)
+        evaluation, held_out = _numbered(connection, evaluation, held_out)
+        ledger.append(connection, evaluation)
+        ledger.append_all(connection, held_out)
+    workspace.reached("bundle-registered")
+    return Trained(bundle, evaluation, reused=False)
+
+
+def _numbered(
+    connection: Connection, evaluation: rows.Evaluation, held_out: list[rows.Holdout]
+) -> tuple[rows.Evaluation, list[rows.Holdout]]:
+    from dataclasses import replace
+
+    name = f"evaluation-{reader.count(connection, rows.Evaluation) + 1}"
+    return replace(evaluation, id=name), [replace(row, evaluation=name) for row in held_out]
+
+
+def evaluate_directory(
+    workspace: Workspace, scenario: Scenario, directory: Path, manifest: Manifest
+) -> tuple[rows.Evaluation, list[rows.Holdout]]:
+    """Ask a bundle's weights the serving prompt on every held-out seed, decoded as in serving, in one batch.
+
+    An illegal reply scores 0. Nothing is recorded yet.
+    """
+    provider: LocalProvider = _answering(workspace, directory, manifest)
+    with workspace.reading() as connection:
+        known = workspace.knowledge(connection, scenario.name)
+    seeds = scenario.holdout_seeds()
+    replies = provider.answer([prompt.competitor(scenario, known, seed) for seed in seeds], seeds)
+    held_out = [_held_out(scenario, seed, reply) for seed, reply in zip(seeds, replies, strict=True)]
+    summary = summarize([row.score for row in held_out], [row.legal for row in held_out])
+    bound, digest = terms(scenario, workspace.settings.decoding)
+    evaluation = rows.Evaluation(
+        id="",
+        bundle=manifest.id,
+        terms=bound,
+        terms_digest=digest,
+        knowledge=known.version,
+        seeds=len(seeds),
+        mean=summary.mean,
+        lower=summary.lower,
+        valid=summary.valid,
+        at=workspace.now(),
+    )
+    return evaluation, held_out
+
+
+def _answering(workspace: Workspace, directory: Path, manifest: Manifest) -> "LocalProvider":
+    from stepdown.local.provider import LocalProvider
+
+    settings = workspace.settings
+    return LocalProvider(directory, manifest, settings.decoding, settings.clock)
+
+
+def _held_out(scenario: Scenario, seed: int, reply: str) -> rows.Holdout:
+    try:
+        score = scenario.play(scenario.parse(reply), seed).score
+    except IllegalStrategy:
+        return rows.Holdout("", seed, 0.0, legal=False, reply=reply)
+    return rows.Holdout("", seed, score, legal=True, reply=reply)
+
+
+def evaluate(workspace: Workspace, bundle_id: str) -> rows.Evaluation:
+    """Evaluate a registered bundle anew, as scenario, prompt format and decoding are now, and record it.
+
+    Raises:
+        NotFound: There is no such bundle.
+        Refused: It is not whole.
+        LocalError: It cannot be loaded.
+    """
+    with workspace.reading() as connection:
+        bundle = reader.bundle(connection, bundle_id)
+    if bundle is None:
+        raise NotFound(f"There is no bundle {bundle_id!r}; `stepdown bundles list` shows them.", kind="unknown-bundle")
+    directory = workspace.bundle_directory(bundle.id)
+    found = look(directory, bundle.id)
+    if found.manifest is None:
+        raise Refused(f"The bundle {bundle.id[:12]} cannot be evaluated: {found.problem}.", kind="bundle-integrity")
+    scenario = scenario_named(bundle.scenario)
+    evaluation, held_out = evaluate_directory(workspace, scenario, directory, found.manifest)
+    with workspace.writing() as connection:
+        evaluation, held_out = _numbered(connection, evaluation, held_out)
+        ledger.append(connection, evaluation)
+        ledger.append_all(connection, held_out)
+    return evaluation

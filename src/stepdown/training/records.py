@@ -1,0 +1,138 @@
+"""Rows to training records, and which side of the split each falls on. Pure."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from stepdown.digest import sha256
+from stepdown.errors import InvalidValue
+from stepdown.history import rows
+from stepdown.scenarios.prompt import FORMAT, Knowledge
+
+VALID_SHARE = 10
+"""One in this many distinct strategies goes to validation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which steps become records.
+
+    Attributes:
+        scenario: Only this scenario.
+        run: Only this run; None takes every run.
+        min_score: Least mean score, 0..1, inclusive; None takes every score.
+        kept_only: Only steps of generations whose gate decided `advance`.
+        include_local: Also replies that a local model served. Off, no model is trained on itself by accident.
+        matches: Also write each strategy's matches, to `matches.jsonl`.
+    """
+
+    scenario: str
+    run: str | None = None
+    min_score: float | None = None
+    kept_only: bool = False
+    include_local: bool = False
+    matches: bool = False
+
+    def __post_init__(self) -> None:
+        if self.min_score is not None and not 0 <= self.min_score <= 1:
+            raise InvalidValue(f"min_score must be a number between 0 and 1, not {self.min_score!r}.")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+    def accept(self, step: rows.Step, decision: str | None) -> bool:
+        """Tell whether a step becomes a record: served, legal, and within every filter.
+
+        Args:
+            step: The step.
+            decision: Its generation's gate decision; None when the generation was never decided.
+        """
+        if step.outcome != "served" or step.strategy is None or step.score is None or step.recovered:
+            return False
+        if step.served == "local" and not self.include_local:
+            return False
+        if self.kept_only and decision != "advance":
+            return False
+        return self.min_score is None or step.score >= self.min_score
+
+
+def record(step: rows.Step, decision: str | None, knowledge: Knowledge, attempt: rows.Attempt) -> dict[str, Any]:
+    """Return one record: prompt and completion for a trainer, and beside them where they come from.
+
+    Args:
+        step: A served step with a legal strategy.
+        decision: Its generation's gate decision.
+        knowledge: The version that was in its prompt.
+        attempt: The one that served it.
+    """
+    return {
+        "prompt": step.prompt,
+        "completion": step.strategy,
+        "score": step.score,
+        "decision": decision,
+        "step": step.id,
+        "seed": step.seed,
+        "knowledge": {"version": knowledge.version, "playbook": knowledge.playbook, "hints": knowledge.hints},
+        "served": {
+            "target": attempt.target,
+            "provider": attempt.provider,
+            "model": attempt.model,
+            "digest": attempt.digest,
+        },
+    }
+
+
+def line(value: Mapping[str, Any]) -> bytes:
+    """Return a record as a line of JSON, the same bytes for the same record; keys keep their order."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Which strategies validate. Decided by content, so that no strategy stands on both sides.
+
+    A strategy's place depends on itself, but for two: of all that are exported, the one with the lowest hash always
+    validates and the one with the highest always trains, so that neither side is empty once there are two strategies.
+
+    Attributes:
+        lowest: Lowest hash of a strategy in the export.
+        highest: Highest one.
+    """
+
+    lowest: str
+    highest: str
+
+    def validates(self, strategy: str) -> bool:
+        """Tell whether a strategy's records go to `valid.jsonl`."""
+        key = content(strategy)
+        if key == self.highest:
+            return False
+        return key == self.lowest or int(key[:8], 16) % VALID_SHARE == 0
+
+
+def content(strategy: str) -> str:
+    """Return the hash that decides a strategy's side."""
+    return sha256(strategy.encode())
+
+
+def manifest(
+    filters: Filters, counts: Mapping[str, int], digests: Mapping[str, str], runs: Mapping[str, int]
+) -> dict[str, Any]:
+    """Return what a dataset says of itself. It names no time: the same rows give the same bytes.
+
+    Args:
+        filters: What was asked for.
+        counts: Records by file.
+        digests: SHA-256 by file.
+        runs: Records by run.
+    """
+    return {
+        "format": 1,
+        "scenario": filters.scenario,
+        "prompt_format": FORMAT,
+        "filters": filters.as_json(),
+        "files": {name: {"records": counts[name], "sha256": digests[name]} for name in sorted(digests)},
+        "runs": dict(sorted(runs.items())),
+    }
