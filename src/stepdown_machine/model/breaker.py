@@ -1,22 +1,26 @@
 """The breaker of one bundle: a fold over its finished local attempts, oldest first.
 
-Closed: a failure is remembered; when the failures since the last close that are at most a window older than this one
-reach the threshold, it opens at the time of this failure. A success changes nothing. Open: nobody asks until the
-cooldown is over. Any attempt made while it is not closed is a probe, whatever the clock said then (a policy may have
-changed since): a failed probe opens it anew from its own time, and enough successful probes in a row close it and
-clear its memory. With no probes asked for, the end of the cooldown itself closes it and clears its memory.
+Closed: a failure is remembered, and one older than the window is then forgotten for good; when those remembered reach
+the threshold, it opens at the time of this failure and forgets them. A success changes nothing. Open: nobody asks until
+the cooldown is over. Half-open: a failed probe opens it anew from its own time; enough successful probes in a row close
+it with a clear memory. With no probes asked for, the end of the cooldown itself does that.
 
-The policy of the moment of the decision is used for the whole fold. A clock set back makes no cooldown shorter: until
-opened + cooldown is reached, it is open.
+An attempt is judged by the policy of its own moment, a decision by the policy of the decision. A clock set back makes
+no cooldown shorter: until opened + cooldown is reached, it is open. Only rivals can finish an attempt while it is open:
+a failure then opens it anew, good news is too old to count.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from stepdown_machine.model.limits import Limits
 
+Finished: TypeAlias = tuple[float, bool, Limits]
+"""Time of a finished local attempt (epoch seconds), whether it succeeded, and the policy of that moment."""
 
-@dataclass(slots=True)
+
+@dataclass(frozen=True, slots=True)
 class Breaker:
     """Where the fold stands. `opened` is when it opened last, `None` while closed; `failures` are times."""
 
@@ -28,37 +32,34 @@ class Breaker:
         """Tell whether local must not be asked now."""
         return self.opened is not None and now < self.opened + limits.breaker_cooldown
 
+    def healed(self, limits: Limits, now: float) -> bool:
+        """Tell whether it opened once, and by now has cooled and been probed enough."""
+        return self.opened is not None and not self.cooling(limits, now) and self.successes >= limits.breaker_probes
+
     def half_open(self, limits: Limits, now: float) -> bool:
         """Tell whether the next attempt would be a probe."""
-        return self.opened is not None and not self.cooling(limits, now)
+        return self.opened is not None and not self.cooling(limits, now) and not self.healed(limits, now)
 
 
-def breaker(log: Iterable[tuple[float, bool]], limits: Limits) -> Breaker:
-    """Fold attempts, each a time and whether it succeeded."""
+def breaker(log: Iterable[Finished]) -> Breaker:
+    """Fold a bundle's finished local attempts."""
     state = Breaker()
-    for at, succeeded in log:
-        if limits.breaker_probes == 0 and state.half_open(limits, at):
+    for at, succeeded, limits in log:
+        if state.healed(limits, at):
             state = Breaker()
-        if state.opened is None:
-            _count(state, at, succeeded, limits)
-        else:
-            _probe(state, at, succeeded, limits)
+        state = _good(state, limits, at) if succeeded else _bad(state, limits, at)
     return state
 
 
-def _count(state: Breaker, at: float, succeeded: bool, limits: Limits) -> None:
-    if succeeded:
-        return
-    state.failures = (*state.failures, at)
-    recent = [failure for failure in state.failures if failure >= at - limits.breaker_window]
-    if len(recent) >= limits.breaker_threshold:
-        state.opened, state.successes = at, 0
+def _bad(state: Breaker, limits: Limits, at: float) -> Breaker:
+    if state.opened is not None:
+        return Breaker(opened=max(at, state.opened) if state.cooling(limits, at) else at)
+    failures = (*(failure for failure in state.failures if failure >= at - limits.breaker_window), at)
+    return Breaker(opened=at) if len(failures) >= limits.breaker_threshold else Breaker(failures=failures)
 
 
-def _probe(state: Breaker, at: float, succeeded: bool, limits: Limits) -> None:
-    if not succeeded:
-        state.opened, state.successes = at, 0
-        return
-    state.successes += 1
-    if state.successes >= limits.breaker_probes:
-        state.opened, state.successes, state.failures = None, 0, ()
+def _good(state: Breaker, limits: Limits, at: float) -> Breaker:
+    if not state.half_open(limits, at):
+        return state
+    tried = replace(state, successes=state.successes + 1)
+    return Breaker() if tried.healed(limits, at) else tried

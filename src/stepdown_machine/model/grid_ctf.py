@@ -13,17 +13,18 @@ def objectors(text: str) -> frozenset[str]:
     """Name the validators that object to a reply, each judging only what is its own.
 
     `json-object` wants a JSON object; the others are silent on anything else. `known-keys` wants exactly the three
-    keys; `finite-numbers` wants numbers (no bool, no NaN) under those of the three that are there; `unit-range` wants
-    such numbers in 0..1; `budget` wants aggression + defense <= 1.4 where both are such numbers.
+    keys, each once; `finite-numbers` wants a number (no bool, no NaN) under every key; `unit-range` wants each number
+    in 0..1; `budget` wants aggression + defense <= 1.4 where both are numbers.
     """
-    strategy = _object(text)
-    if strategy is None:
+    pairs = _pairs(text)
+    if pairs is None:
         return frozenset({"json-object"})
-    numbers = {key: strategy[key] for key in KEYS & strategy.keys() if _is_number(strategy[key])}
+    strategy = dict(pairs)
+    numbers = {key: value for key, value in strategy.items() if _is_number(value)}
     spent = numbers.get("aggression", 0.0) + numbers.get("defense", 0.0)
     verdicts = {
-        "known-keys": strategy.keys() != KEYS,
-        "finite-numbers": len(numbers) < len(KEYS & strategy.keys()),
+        "known-keys": strategy.keys() != KEYS or len(pairs) != len(KEYS),
+        "finite-numbers": len(numbers) < len(strategy),
         "unit-range": any(not 0.0 <= value <= 1.0 for value in numbers.values()),
         "budget": {"aggression", "defense"} <= numbers.keys() and spent > BUDGET,
     }
@@ -43,12 +44,13 @@ def score(text: str, seed: int) -> float:
     return round(0.6 * capture + 0.25 * survival + 0.15 * efficiency, 4)
 
 
-def _object(text: str) -> dict[str, Any] | None:
+def _pairs(text: str) -> tuple[tuple[str, Any], ...] | None:
+    """Read a JSON object as its pairs: a tuple stands for an object, so that a list is told from one."""
     try:
-        found = loads(text)
-    except ValueError:
+        found = loads(text, object_pairs_hook=tuple)
+    except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return found if isinstance(found, tuple) else None
 
 
 def _is_number(value: object) -> bool:

@@ -3,6 +3,7 @@
 from copy import copy
 from dataclasses import dataclass, field, replace
 
+from stepdown_machine.model.breaker import Finished
 from stepdown_machine.model.limits import Limits
 from stepdown_machine.model.verdict import Verdict, refused
 
@@ -44,7 +45,7 @@ class Model:
     Attributes:
         bundles: By id, in the order of first sight.
         slots: Role to the id of its bundle.
-        logs: Bundle id to its finished local attempts: time and success.
+        logs: Bundle id to its finished local attempts, oldest first.
         datasets: Dataset id to digest; `tampered` are those altered behind the system's back.
         version: Scenario version now.
         local: Weather at the local provider; `frontier` likewise.
@@ -56,7 +57,7 @@ class Model:
     validators: frozenset[str] = frozenset()
     bundles: dict[str, Known] = field(default_factory=dict)
     slots: dict[str, str] = field(default_factory=dict)
-    logs: dict[str, tuple[tuple[float, bool], ...]] = field(default_factory=dict)
+    logs: dict[str, tuple[Finished, ...]] = field(default_factory=dict)
     datasets: dict[str, str] = field(default_factory=dict)
     tampered: frozenset[str] = frozenset()
     version: int = 1

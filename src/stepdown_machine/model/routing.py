@@ -80,7 +80,7 @@ def _about_standing(known: Known) -> list[str]:
 def _about_worth(model: Model, known: Known) -> list[str]:
     limits = model.limits
     stale = limits.max_age is not None and model.now - known.trained_at > limits.max_age
-    cooling = breaker(model.logs.get(known.bundle, ()), limits).cooling(limits, model.now)
+    cooling = breaker(model.logs.get(known.bundle, ())).cooling(limits, model.now)
     told = ["bundle-stale"] * stale + ["local-cooldown"] * cooling
     if known.version != model.version:
         return [*told, "quality-inconclusive"]

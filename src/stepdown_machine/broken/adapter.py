@@ -1,0 +1,224 @@
+"""The toy behind `HandoffSystem`: an adapter as a stranger would write it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from copy import deepcopy
+from dataclasses import asdict
+from types import ModuleType
+from typing import Any
+
+from stepdown_machine import operations as op
+from stepdown_machine.broken import harness, toy
+from stepdown_machine.broken.outside import (
+    bundle_of,
+    damage,
+    digest,
+    falsify,
+    held,
+    plant,
+    records,
+    shelf,
+    shelved,
+    validators,
+)  # fmt: skip
+from stepdown_machine.broken.runs import Disk
+from stepdown_machine.model import grid_ctf
+from stepdown_machine.protocol import START, Answer, Description, One, Origin, Probe
+from stepdown_machine.values import (
+    Attempt,
+    Audited,
+    Call,
+    Dataset,
+    Generation,
+    Holding,
+    Observation,
+    Policy,
+    Ran,
+    Refusal,
+    RunReport,
+    Step,
+)  # fmt: skip
+
+STEP = ("step", "run", "generation", "role", "at", "requested", "objections", "reason", "served", "outcome", "error",
+        "text", "matches", "score", "recovered")  # fmt: skip
+SWITCHES: dict[type, str] = {op.Enable: "enable", op.Disable: "disable", op.Retire: "retire", op.Delete: "delete"}
+POINTS = {
+    "Run": ("announced", "asked", "called", "stored"),
+    "Export": ("written", "registered"),
+    "Train": ("weights-written", "manifest-written", "shelved", "registered"),
+    "Delete": ("begun", "committed", "removed"),
+} | dict.fromkeys(("Activate", "Enable", "Disable", "Retire", "SetPolicy", "SetValidator"), ("begun", "committed"))
+
+
+class ToySystem:
+    """A toy, its disk and what damage took away."""
+
+    def __init__(self, module: ModuleType = toy, name: str = "correct") -> None:
+        self._module, self._name = module, name
+        self._disk = Disk(START)
+        self._disk.acts.append(("policy", asdict(Policy())))
+        self._toy = module.Toy(self._disk)
+        self._originals: dict[str, dict[str, Any]] = {}
+        self._steps: list[Step] = []
+        self._calls: list[Call] = []
+
+    def describe(self) -> Description:
+        """Return the static description."""
+        probes = tuple(Probe(text, not grid_ctf.objectors(text), grid_ctf.objectors(text)) for text in harness.PROBES)
+        return Description(
+            origin=Origin("stepdown_machine.broken", "system", (self._name,)),
+            probes=probes,
+            plans=("tiny-a", "tiny-b", "weak", "diverged"),
+            points=POINTS,
+            falsifiable=("trace-weights", "trace-lost", "history-score", "history-reason"),
+        )
+
+    def perform(self, operation: op.Operation) -> Answer:
+        """Do one operation."""
+        match operation:
+            case op.Crash(operation=inner, point=point):
+                self._crash(self._begin(self._toy, inner), point)
+                return None
+            case op.Rival(first=first, second=second):
+                rival = self._module.Toy(self._disk)
+                return alternate(self._begin(self._toy, first), self._begin(rival, second), {""})
+            case op.Interleave(first=first, second=second):
+                return alternate(self._begin(self._toy, first), self._begin(self._toy, second), {"stored"})
+            case plain:
+                return finish(self._begin(self._toy, plain))
+
+    def _crash(self, begun: Generator[str, None, One], point: str) -> None:
+        try:
+            while next(begun) != point:
+                pass
+        except StopIteration:
+            pass
+        self._toy = self._module.Toy(self._disk)
+
+    def _begin(self, process: Any, operation: op.Plain) -> Generator[str, None, One]:
+        """Turn the toy's refusals into values."""
+        try:
+            return (yield from self._work(process, operation))
+        except Exception as error:
+            # A variant's own `Refused` is another class of the same name.
+            if type(error).__name__ != "Refused":
+                raise
+            return Refusal(str(error))
+
+    def _work(self, process: Any, operation: op.Plain) -> Generator[str, None, One]:
+        match operation:
+            case op.Run(seed=seed, generations=generations, candidates=candidates):
+                return Ran((yield from process.run(seed, generations, candidates)))
+            case op.Export():
+                return self._dataset((yield from process.export(asdict(operation))))
+            case op.Train(dataset=dataset, plan=plan, fresh=fresh):
+                return bundle_of((yield from process.train(dataset, plan, fresh=fresh)), self._disk)
+            case op.Activate(bundle=bundle):
+                return (yield from process.activate(bundle))  # type: ignore[no-any-return]
+            case op.Enable() | op.Disable() | op.Retire() | op.Delete():
+                return (yield from process.switch(operation.bundle, SWITCHES[type(operation)]))  # type: ignore[no-any-return]
+            case op.SetPolicy(policy=policy):
+                return (yield from process.govern(asdict(policy)))  # type: ignore[no-any-return]
+            case op.SetValidator(name=name, enabled=enabled):
+                return (yield from process.toggle(name, on=enabled))  # type: ignore[no-any-return]
+            case op.Report(run=run):
+                return RunReport(**process.report(run))
+            case op.Audit(falsified=what):
+                return Audited(process.audit() if what is None else self._falsified(what).audit())
+            case _:
+                return self._outside(operation)
+
+    def _outside(self, operation: op.Plain) -> One:
+        """Do what happens behind the toy's back."""
+        disk = self._disk
+        match operation:
+            case op.Damage(bundle=bundle, how=how):
+                self._originals[bundle] = dict(disk.bundles[bundle])
+                damage(disk.bundles, bundle, how)
+            case op.Restore(bundle=bundle):
+                disk.bundles[bundle] = self._originals.pop(bundle)
+            case op.Plant(kind=kind):
+                return plant(self._toy, disk, kind)
+            case op.Tamper(dataset=dataset):
+                disk.datasets[dataset] += "\n"
+            case op.Revise(version=version):
+                disk.weather["version"] = version
+            case op.Disturb(local=local, frontier=frontier):
+                disk.weather |= {"local": local, "frontier": frontier}
+            case op.Advance(seconds=seconds):
+                disk.now += seconds
+            case op.Reopen():
+                self._toy = self._module.Toy(disk)
+        return None
+
+    def _dataset(self, name: str) -> Dataset:
+        text = self._disk.datasets[name]
+        return Dataset(name, self._module.digest(text), records(text), text)
+
+    def _falsified(self, what: str) -> Any:
+        """Open the toy on a copy in which one persisted thing was altered."""
+        copy = deepcopy(self._disk)
+        falsify(copy, what)
+        return self._module.Toy(copy)
+
+    def observe(self, *, thorough: bool = False) -> Observation:
+        """Read the disk, and remember rows that were read before."""
+        disk = self._disk
+        if thorough:
+            self._steps, self._calls = [], []
+        self._steps += [step_of(row) for row in disk.steps[len(self._steps) :]]
+        self._calls += [Call(**entry) for entry in disk.trace[len(self._calls) :]]
+        acts = disk.acts
+        return Observation(
+            steps=tuple(self._steps),
+            calls=tuple(self._calls),
+            announced=tuple(disk.announced),
+            generations=tuple(Generation(**row) for row in disk.generations),
+            holdings=self._holdings(),
+            shelf=tuple(shelved(disk.bundles.get(bundle), bundle) for bundle in shelf(acts)),
+            policy=next(Policy(**act[1]) for act in reversed(acts) if act[0] == "policy"),
+            validators=validators(acts),
+            acts=tuple(f"{act[0]} {act[1]}" for act in acts),
+            datasets=tuple((name, digest(text)) for name, text in disk.datasets.items()),
+            leftovers=tuple(sorted(disk.bundles.keys() - {act[1] for act in acts if act[0] == "register"})),
+        )
+
+    def _holdings(self) -> tuple[Holding, ...]:
+        """See the slot from the acts, and as the open process sees it."""
+        raw = [Holding("acts", "competitor", bundle) for bundle in held(self._disk.acts)]
+        process = self._toy.active("competitor")
+        return (*raw, *([Holding("process", "competitor", process)] if process else []))
+
+    def close(self) -> None:
+        """Forget the disk."""
+        self._disk = Disk(START)
+
+
+def finish(begun: Generator[str, None, One]) -> One:
+    """Run an operation to its end."""
+    while True:
+        try:
+            next(begun)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+
+def alternate(first: Generator[str, None, One], second: Generator[str, None, One], turns: set[str]) -> tuple[One, One]:
+    """Let two operations take turns, at every point or only at those named."""
+    answers: dict[int, One] = {}
+    pair = (first, second)
+    while len(answers) < 2:
+        for place in {0, 1} - answers.keys():
+            try:
+                while next(pair[place]) not in turns and "" not in turns:
+                    pass
+            except StopIteration as end:
+                answers[place] = end.value
+    return answers[0], answers[1]
+
+
+def step_of(row: dict[str, Any]) -> Step:
+    """Read one row."""
+    attempts = tuple(Attempt(**attempt) for attempt in row["attempts"])
+    return Step(attempts=attempts, **{name: row[name] for name in STEP})

@@ -1,0 +1,112 @@
+"""The toy's routing rule and breaker: facts in, objections out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+OPEN, HALF_OPEN, CLOSED = "open", "half-open", "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a decision rests on.
+
+    Attributes:
+        bundle: What was registered of the slot's bundle; `None` for an empty slot.
+        breaker: Where the bundle's breaker stands.
+        probing: Another step's probe is under way.
+    """
+
+    role: str
+    policy: dict[str, Any]
+    bundle: dict[str, Any] | None
+    enabled: bool
+    present: bool
+    whole: bool
+    now: float
+    version: int
+    coverage: float
+    breaker: str
+    probing: bool
+
+
+def objections(facts: Facts) -> tuple[str, ...]:
+    """Ask every gate and keep every objection, in the closed order."""
+    policy, bundle = facts.policy, facts.bundle
+    found = {
+        "frontier-forced": policy["mode"] == "frontier-only",
+        "role-not-eligible": facts.role not in policy["local_roles"],
+        "bundle-absent": bundle is None or not facts.present,
+        "coverage-weak": not facts.coverage >= policy["min_coverage"],
+    }
+    if bundle is not None:
+        found |= about(facts, policy, bundle)
+    return tuple(reason for reason in ORDER if found.get(reason))
+
+
+def about(facts: Facts, policy: dict[str, Any], bundle: dict[str, Any]) -> dict[str, bool]:
+    """Ask the gates that look at the bundle."""
+    age = facts.now - bundle["trained_at"]
+    counts = bundle["version"] == facts.version
+    return {
+        "bundle-disabled": not facts.enabled,
+        "bundle-integrity": facts.present and not facts.whole,
+        "bundle-incompatible": facts.whole and (bundle["scenario"], bundle["format"]) != ("grid_ctf", 1),
+        "bundle-stale": policy["max_age"] is not None and not age <= policy["max_age"],
+        "quality-below-threshold": counts and not bundle["score"] >= policy["min_score"],
+        "validity-below-threshold": counts and not bundle["valid"] >= policy["min_valid"],
+        "local-cooldown": facts.breaker == OPEN or (facts.breaker == HALF_OPEN and facts.probing),
+        "quality-inconclusive": not counts,
+    }
+
+
+ORDER = (
+    "frontier-forced",
+    "role-not-eligible",
+    "bundle-absent",
+    "bundle-disabled",
+    "bundle-integrity",
+    "bundle-incompatible",
+    "bundle-stale",
+    "quality-below-threshold",
+    "validity-below-threshold",
+    "coverage-weak",
+    "local-cooldown",
+    "quality-inconclusive",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """What is remembered between two local attempts of a bundle; times in seconds."""
+
+    opened: float | None = None
+    failures: tuple[float, ...] = ()
+    successes: int = 0
+
+    def state(self, policy: dict[str, Any], now: float) -> str:
+        """Return where it stands."""
+        if self.opened is None:
+            return CLOSED
+        if now - self.opened < policy["breaker_cooldown"]:
+            return OPEN
+        return CLOSED if self.successes >= policy["breaker_probes"] else HALF_OPEN
+
+    def after(self, policy: dict[str, Any], now: float, *, failed: bool) -> Breaker:
+        """Return the breaker after one more local attempt."""
+        state = self.state(policy, now)
+        if state == OPEN:
+            return Breaker(max(now, self.opened or now)) if failed else self
+        if state == HALF_OPEN:
+            return Breaker(now) if failed else self.probed(policy)
+        known = () if self.opened is not None else self.failures
+        if not failed:
+            return Breaker(failures=known)
+        recent = (*(at for at in known if at >= now - policy["breaker_window"]), now)
+        return Breaker(opened=now) if len(recent) >= policy["breaker_threshold"] else Breaker(failures=recent)
+
+    def probed(self, policy: dict[str, Any]) -> Breaker:
+        """Return the breaker after a good probe."""
+        successes = self.successes + 1
+        return Breaker() if successes >= policy["breaker_probes"] else Breaker(self.opened, (), successes)

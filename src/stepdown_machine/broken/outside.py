@@ -1,0 +1,126 @@
+"""The toy's disk from outside: reading it raw, damaging it, planting and falsifying."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from stepdown_machine.broken import harness
+from stepdown_machine.broken.runs import FILES, Disk
+from stepdown_machine.values import Bundle, Record, Shelved
+
+Acts = list[tuple[Any, ...]]
+Files = dict[str, Any]
+
+
+def digest(text: str) -> str:
+    """Return the toy's content digest, computed here."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def records(text: str) -> tuple[Record, ...]:
+    """Read a dataset's lines."""
+    return tuple(Record(**json.loads(line)) for line in text.splitlines())
+
+
+def validators(acts: Acts) -> frozenset[str]:
+    """Fold the switches of the harness."""
+    enabled = {"json-object", *harness.VALIDATORS}
+    for act in acts:
+        if act[0] == "validator":
+            (enabled.add if act[2] else enabled.discard)(act[1])
+    return frozenset(enabled)
+
+
+def shelf(acts: Acts) -> list[str]:
+    """Return registered bundles that were not deleted."""
+    deleted = {act[1] for act in acts if act[0] == "delete"}
+    return [act[1] for act in acts if act[0] == "register" and act[1] not in deleted]
+
+
+def held(acts: Acts) -> list[str]:
+    """Return what the acts say is in the slot: one bundle or none, unless somebody writes that it is emptied twice."""
+    slot: list[str] = []
+    for act in acts:
+        if act[0] == "activate":
+            slot = [act[1]]
+        elif act[0] in ("retire", "delete"):
+            slot = [bundle for bundle in slot if bundle != act[1]]
+        elif act[0] == "also-activate":
+            slot = [*slot, act[1]]
+    return slot
+
+
+def shelved(files: Files | None, bundle: str) -> Shelved:
+    """Check a directory byte by byte against its id."""
+    if files is None:
+        return Shelved(bundle, present=False, whole=False, weights=None)
+    weights = digest(files["weights"]) if isinstance(files.get("weights"), str) else None
+    plain = set(files) == set(FILES) and all(isinstance(text, str) for text in files.values())
+    if not plain or digest(files["manifest"]) != bundle:
+        return Shelved(bundle, present=True, whole=False, weights=weights)
+    listed = json.loads(files["manifest"])["files"]
+    whole = bool(listed == {name: digest(files[name]) for name in FILES[1:]})
+    return Shelved(bundle, present=True, whole=whole, weights=weights)
+
+
+def bundle_of(bundle: str, disk: Disk) -> Bundle:
+    """Read what a bundle promises from its manifest."""
+    facts = json.loads(disk.bundles[bundle]["manifest"])
+    marks = tuple((seed, mark) for seed, mark in facts["evaluation"])
+    weights, when, version = facts["files"]["weights"], facts["trained_at"], facts["version"]
+    return Bundle(bundle, weights, when, facts["score"], facts["valid"], marks, version)
+
+
+def damage(bundles: dict[str, Files], bundle: str, how: str) -> None:
+    """Alter a bundle's files."""
+    files = dict(bundles[bundle])
+    match how:
+        case "delete-directory":
+            del bundles[bundle]
+            return
+        case "delete":
+            del files["config"]
+        case "truncate":
+            files["weights"] = files["weights"][:-1]
+        case "flip":
+            files["weights"] = files["weights"][:-1] + ("0" if files["weights"][-1] != "0" else "1")
+        case "swap":
+            files["weights"] = "tiny 0123456789abcdef"
+        case "add":
+            files["extra"] = "nobody listed me"
+        case "symlink":
+            files["config"] = ("link to", files["config"])
+    bundles[bundle] = files
+
+
+def plant(toy: Any, disk: Disk, kind: str) -> Bundle:
+    """Register and activate a whole bundle that does not belong."""
+    marks = [[seed, 0.9] for seed in (1, 2)]
+    facts = {
+        "scenario": "othello" if kind == "other-scenario" else "grid_ctf",
+        "format": 2 if kind == "newer-format" else 1,
+        "dataset": None, "plan": kind, "trained_at": disk.now, "score": 0.9, "valid": 1.0, "evaluation": marks,
+        "version": disk.weather["version"],
+        "files": {"weights": digest(f"planted {kind}"), "config": digest(kind)},
+    }  # fmt: skip
+    manifest = json.dumps(facts)
+    bundle = digest(manifest)
+    disk.bundles[bundle] = {"manifest": manifest, "weights": f"planted {kind}", "config": kind}
+    toy.register(bundle, facts)
+    disk.acts.append(("activate", bundle))
+    return bundle_of(bundle, disk)
+
+
+def falsify(disk: Disk, what: str) -> None:
+    """Alter one persisted thing."""
+    served = next((row for row in reversed(disk.steps) if row["matches"]), None)
+    if what == "trace-weights" and disk.trace:
+        disk.trace[-1]["weights"] = "0" * 16
+    elif what == "history-score" and served is not None:
+        served["matches"] = tuple((seed, score + 0.25) for seed, score in served["matches"])
+    elif what == "history-reason" and any(row["objections"] for row in disk.steps):
+        next(row for row in reversed(disk.steps) if row["objections"])["reason"] = "nobody-knows"
+    elif disk.trace:
+        del disk.trace[-1]

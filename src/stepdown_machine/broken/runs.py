@@ -1,0 +1,256 @@
+"""The toy's runs: what is durable, what is true now, and one step from facts to a row.
+
+Operations are generators. They yield the name of a point between two durable writes: a crash stops there, and rivals
+take turns there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any, TypeAlias
+
+from stepdown_machine.broken import gates, harness
+
+Row: TypeAlias = dict[str, Any]
+Points: TypeAlias = Generator[str, None, Any]
+FILES = ("manifest", "weights", "config")
+HOLDOUT = (9001, 9002, 9003, 9004)
+
+
+class Refused(Exception):  # noqa: N818 - a refusal is no error
+    """The system says no; the first argument is the kind."""
+
+
+@dataclass(slots=True)
+class Disk:
+    """What survives a crash.
+
+    Attributes:
+        acts: Registrations, switches, policies: what the operator did, oldest first.
+        announced: Calls under way, by call id.
+        breakers: Stored with the attempt that changed them.
+        bundles: Directory name to its files.
+        weather: How providers behave; `version` is the scenario's.
+    """
+
+    now: float
+    acts: list[tuple[Any, ...]] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
+    announced: dict[str, Row] = field(default_factory=dict)
+    steps: list[Row] = field(default_factory=list)
+    generations: list[Row] = field(default_factory=list)
+    breakers: dict[str, gates.Breaker] = field(default_factory=dict)
+    trace: list[Row] = field(default_factory=list)
+    datasets: dict[str, str] = field(default_factory=dict)
+    bundles: dict[str, dict[str, Any]] = field(default_factory=dict)
+    weather: dict[str, Any] = field(default_factory=lambda: {"local": "calm", "frontier": "calm", "version": 1})
+
+
+def digest(text: str) -> str:
+    """Return a short content digest."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Runs:
+    """One process with the system open, as far as runs need it."""
+
+    def __init__(self, disk: Disk) -> None:
+        self.disk = disk
+        self.recover()
+
+    # What is true now: folds over acts.
+
+    def policy(self) -> Row:
+        """Return the last policy."""
+        return next(act[1] for act in reversed(self.disk.acts) if act[0] == "policy")
+
+    def validators(self) -> set[str]:
+        """Return the enabled validators."""
+        enabled = {"json-object", *harness.VALIDATORS}
+        for act in self.disk.acts:
+            if act[0] == "validator":
+                enabled = enabled | {act[1]} if act[2] else enabled - {act[1]}
+        return enabled
+
+    def registered(self, bundle: str) -> Row:
+        """Return what was registered of a bundle."""
+        for act in self.disk.acts:
+            if act[:2] == ("register", bundle):
+                return dict(act[2])
+        raise Refused("unknown-bundle")
+
+    def retired(self, bundle: str) -> bool:
+        """Tell whether a bundle was retired or deleted."""
+        return ("retire", bundle) in self.disk.acts or ("delete", bundle) in self.disk.acts
+
+    def enabled(self, bundle: str) -> bool:
+        """Tell whether a bundle is switched on."""
+        switches = [act[0] for act in self.disk.acts if act[0] in ("enable", "disable") and act[1] == bundle]
+        return not switches or switches[-1] == "enable"
+
+    def active(self, role: str) -> str | None:
+        """Return the slot's bundle."""
+        held = [act[1] for act in self.disk.acts if act[0] == "activate"]
+        return held[-1] if role == "competitor" and held and not self.retired(held[-1]) else None
+
+    def whole(self, bundle: str) -> bool:
+        """Tell whether every byte of a bundle is what its id promises."""
+        files = self.disk.bundles.get(bundle)
+        if files is None or set(files) != set(FILES) or not all(isinstance(text, str) for text in files.values()):
+            return False
+        listed = json.loads(files["manifest"])["files"] if digest(files["manifest"]) == bundle else {}
+        return listed == {name: digest(files[name]) for name in FILES[1:]}
+
+    # Steps and runs.
+
+    def run(self, seed: int, generations: int, candidates: int) -> Points:
+        """Ask, judge, decide and learn, generation by generation."""
+        run = f"R{len(self.disk.runs) + 1}"
+        self.disk.runs.append(run)
+        best = 0.0
+        for index in range(generations):
+            rows: list[Row] = []
+            for place in range(candidates):
+                rows += [(yield from self.step(run, index, place, "competitor", seed))]
+            yield from self.step(run, index, candidates, "coach", seed)
+            served = [row for row in rows if row["score"] is not None]
+            top = max(served, key=lambda row: row["score"], default=None)
+            gate = "advance" if top is not None and top["score"] > best else "retry"
+            best = max([best, *(row["score"] for row in served)])
+            kept = (top["step"],) if top is not None and gate == "advance" else ()
+            self.disk.generations.append({"run": run, "index": index, "gate": gate, "kept": kept})
+        return run
+
+    def facts(self, role: str) -> gates.Facts:
+        """Gather what a decision rests on."""
+        bundle, policy = self.active(role), self.policy()
+        breaker = self.disk.breakers.get(bundle or "", gates.Breaker())
+        return gates.Facts(
+            role=role,
+            policy=policy,
+            bundle=self.registered(bundle) if bundle else None,
+            enabled=bundle is not None and self.enabled(bundle),
+            present=bundle in self.disk.bundles,
+            whole=bundle is not None and self.whole(bundle),
+            now=self.disk.now,
+            version=self.disk.weather["version"],
+            coverage=harness.coverage(self.validators()),
+            breaker=breaker.state(policy, self.disk.now),
+            probing=any(call["bundle"] == bundle for call in self.disk.announced.values() if call["bundle"]),
+        )
+
+    def step(self, run: str, generation: int, place: int, role: str, seed: int) -> Points:
+        """Take one step: facts, decision, attempts, judgement, one row."""
+        facts = self.facts(role)
+        said = gates.objections(facts)
+        forbidden = facts.policy["mode"] == "local-only"
+        row: Row = {
+            "step": f"{run}.{generation}.{place}", "run": run, "generation": generation, "place": place, "role": role,
+            "seed": seed, "at": self.disk.now, "objections": said, "reason": said[0] if said else None, "attempts": [],
+            "requested": "local" if not said else "none" if forbidden else "frontier",
+            "served": None, "outcome": "failed", "error": "frontier-forbidden", "text": "", "matches": (),
+            "score": None, "recovered": False,
+        }  # fmt: skip
+        bundle = self.active(role) if not said else None
+        for provider in ["local"] * (not said) + ["frontier"] * (not forbidden):
+            attempt, text = yield from self.attempt(row, provider, seed, bundle)
+            row["attempts"].append(attempt)
+            if provider == "local" and attempt["error"]:
+                row["reason"] = "local-" + attempt["error"]
+            row["error"] = attempt["error"] if provider == "frontier" or not attempt["error"] else row["error"]
+            if attempt["error"] is None:
+                row |= {"served": provider, "outcome": "served", "text": text}
+                break
+        self.play(row, seed)
+        self.store(row, bundle, facts.policy)
+        yield "stored"
+        return row
+
+    def play(self, row: Row, seed: int) -> None:
+        """Play the matches of a served candidate."""
+        if row["served"] and row["role"] == "competitor":
+            row["matches"] = tuple((match, harness.score(row["text"], match)) for match in (seed, seed + 500))
+            row["score"] = round(fmean(score for _, score in row["matches"]), 4)
+
+    def store(self, row: Row, bundle: str | None, policy: Row) -> None:
+        """Close a step in one transaction: row, calls, breaker."""
+        self.disk.steps.append(row)
+        for attempt in row["attempts"]:
+            self.disk.announced.pop(attempt["call"])
+            if attempt["provider"] == "local" and bundle is not None:
+                breaker = self.disk.breakers.get(bundle, gates.Breaker())
+                failed = attempt["error"] is not None
+                self.disk.breakers[bundle] = breaker.after(policy, self.disk.now, failed=failed)
+
+    def attempt(self, row: Row, provider: str, seed: int, bundle: str | None) -> Points:
+        """Announce a call, make it, judge its reply."""
+        call = f"{row['step']}/{len(row['attempts'])}"
+        local = bundle if provider == "local" else None
+        weights = self.disk.bundles[local]["weights"] if local else None
+        self.disk.announced[call] = {"call": call, "provider": provider, "bundle": local, "row": row | {"attempts": []}}
+        yield "announced"
+        prompt = f"{row['role']} {row['generation']}.{row['place']} on seed {seed}"
+        ended = yield from self.call(call, provider, weights, prompt)
+        error = ended["error"]
+        if error is None and row["role"] == "competitor" and not harness.legal(ended["text"], self.validators()):
+            error = "invalid-output"
+        tokens = {"input_tokens": ended["input_tokens"], "output_tokens": ended["output_tokens"]}
+        attempt = {"call": call, "provider": provider, "error": error, "weights": ended["weights"], **tokens}
+        return attempt, ended["text"]
+
+    def call(self, call: str, provider: str, weights: str | None, prompt: str) -> Points:
+        """Be the provider, and the second witness: the trace is written here and never read back to judge."""
+        entry: Row = {
+            "call": call, "provider": provider, "ended": False, "error": None, "text": "",
+            "weights": digest(weights) if weights else None, "input_tokens": 0, "output_tokens": 0,
+        }  # fmt: skip
+        self.disk.trace.append(entry)
+        yield "asked"
+        weather = self.disk.weather[provider]
+        entry["input_tokens"] = len(prompt)
+        if weather in ("load-failed", "error", "timeout"):
+            entry |= {"ended": True, "error": weather}
+        else:
+            text = self.reply(weights, prompt, weather)
+            entry |= {"ended": True, "text": text, "output_tokens": len(text)}
+        yield "called"
+        return entry
+
+    def reply(self, weights: str | None, prompt: str, weather: str) -> str:
+        """Say something."""
+        if prompt.startswith("coach"):
+            return f"Playbook: {digest(prompt)}"
+        if weather == "illegal":
+            return harness.ILLEGAL
+        if weather == "garbage":
+            return harness.GARBAGE
+        if weights is not None and weights.startswith("weak") and digest(weights + prompt) < "8":
+            return harness.ILLEGAL
+        return harness.strategy(weights, prompt)
+
+    def recover(self) -> None:
+        """Close what a killed process announced and did not finish, and clear what it left half-written."""
+        traced = {entry["call"]: entry for entry in self.disk.trace}
+        open_rows = {call["row"]["step"]: call["row"] for call in self.disk.announced.values()}
+        for row in open_rows.values():
+            calls = [call for call in self.disk.announced.values() if call["row"]["step"] == row["step"]]
+            attempts = [recovered(call, traced[call["call"]]) for call in calls if call["call"] in traced]
+            row |= {"attempts": attempts, "outcome": "interrupted", "error": "interrupted", "recovered": True}
+            self.disk.steps.append(row)
+        self.disk.announced.clear()
+        known = {act[1] for act in self.disk.acts if act[0] == "register"}
+        gone = {act[1] for act in self.disk.acts if act[0] == "delete"}
+        self.disk.bundles = {name: files for name, files in self.disk.bundles.items() if name in known - gone}
+        written = {act[1] for act in self.disk.acts if act[0] == "export"}
+        self.disk.datasets = {name: text for name, text in self.disk.datasets.items() if name in written}
+
+
+def recovered(call: Row, entry: Row) -> Row:
+    """Close one attempt from the trace where it knows the outcome, else as interrupted."""
+    error = entry["error"] if entry["ended"] else "interrupted"
+    known = {name: entry[name] for name in ("weights", "input_tokens", "output_tokens")}
+    return {"call": call["call"], "provider": call["provider"], "error": error, **known}

@@ -1,0 +1,205 @@
+"""A small, correct handoff system: no network, no model, no files; everything durable lives on a `Disk`.
+
+It is the machine's own test. Every broken variant is one edit of this file, of `runs`, `gates` or `harness`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from statistics import fmean
+from typing import Any
+
+from stepdown_machine.broken import harness, runs
+
+Points = runs.Points
+Refused = runs.Refused
+Row = runs.Row
+digest = runs.digest
+
+
+class Toy(runs.Runs):
+    """One process with the system open: export, train, switch, report, audit."""
+
+    def export(self, wanted: Row) -> Points:
+        """Write the served, legal competitor rows that pass every filter."""
+        if wanted["run"] is not None and wanted["run"] not in self.disk.runs:
+            raise Refused("unknown-run")
+        kept = {step for generation in self.disk.generations for step in generation["kept"]}
+        rows = [row for row in self.disk.steps if self.passes(row, wanted, kept)]
+        if not rows:
+            raise Refused("no-records")
+        text = "".join(json.dumps(self.record(row)) + "\n" for row in rows)
+        name = "D" + digest(text)
+        self.disk.datasets[name] = text
+        yield "written"
+        if ("export", name) not in self.disk.acts:
+            self.disk.acts.append(("export", name))
+        yield "registered"
+        return name
+
+    def passes(self, row: Row, wanted: Row, kept: set[str]) -> bool:
+        """Tell whether a row passes every filter."""
+        return (
+            row["role"] == "competitor"
+            and row["outcome"] == "served"
+            and harness.referee(row["text"])
+            and wanted["run"] in (None, row["run"])
+            and wanted["scenario"] in (None, "grid_ctf")
+            and (wanted["min_score"] is None or row["score"] >= wanted["min_score"])
+            and (not wanted["kept_only"] or row["step"] in kept)
+            and (wanted["include_local"] or row["served"] == "frontier")
+        )
+
+    def record(self, row: Row) -> Row:
+        """Say one row as training data; the split follows from the content alone."""
+        prompt = f"grid_ctf on seed {row['seed']}"
+        split = "valid" if digest(prompt + row["text"]) < "4" else "train"
+        facts = {"score": row["score"], "served": row["served"]}
+        return {"step": row["step"], "split": split, "prompt": prompt, "completion": row["text"], **facts}
+
+    def train(self, dataset: str, plan: str, *, fresh: bool) -> Points:
+        """Make weights beside the shelf, evaluate them, write the manifest last, put them on the shelf, register."""
+        if ("export", dataset) not in self.disk.acts:
+            raise Refused("unknown-dataset")
+        if "D" + digest(self.disk.datasets[dataset]) != dataset:
+            raise Refused("dataset-malformed")
+        found = self.equal(dataset, plan)
+        if found is not None and not fresh:
+            return found
+        part = f"{dataset}-{plan}.part"
+        weights = f"{plan.split('-', maxsplit=1)[0]} {digest(dataset + plan)}"
+        self.disk.bundles[part] = {"weights": weights, "config": plan}
+        yield "weights-written"
+        if found is not None and self.disk.bundles[found]["weights"] == weights:
+            self.disk.bundles.pop(part)
+            return found
+        facts = self.evaluate(weights, plan)
+        # Two trainings of one job are two bundles, even when the clock stands still.
+        facts |= {"made": len(self.disk.acts)}
+        facts |= {"dataset": dataset, "plan": plan, "scenario": "grid_ctf", "format": 1, "trained_at": self.disk.now}
+        facts["files"] = {name: digest(self.disk.bundles[part][name]) for name in runs.FILES[1:]}
+        manifest = json.dumps(facts)
+        self.disk.bundles[part]["manifest"] = manifest
+        yield "manifest-written"
+        bundle = digest(manifest)
+        self.disk.bundles[bundle] = self.disk.bundles.pop(part)
+        yield "shelved"
+        self.register(bundle, facts)
+        yield "registered"
+        return bundle
+
+    def equal(self, dataset: str, plan: str) -> str | None:
+        """Return a whole bundle of an equal job."""
+        for act in self.disk.acts:
+            if act[0] == "register" and (act[2]["dataset"], act[2]["plan"]) == (dataset, plan):
+                if (
+                    self.whole(act[1])
+                    and not self.retired(act[1])
+                    and act[2]["version"] == self.disk.weather["version"]
+                ):
+                    return str(act[1])
+        return None
+
+    def register(self, bundle: str, facts: Row) -> None:
+        """Register a bundle once."""
+        if not any(act[:2] == ("register", bundle) for act in self.disk.acts):
+            self.disk.acts.append(("register", bundle, facts))
+
+    def evaluate(self, weights: str, plan: str) -> Row:
+        """Play the held-out seeds with the prompt of serving."""
+        replies = [
+            (seed, self.reply("local", weights, f"competitor 0.0 on seed {seed}", "calm")) for seed in runs.HOLDOUT
+        ]
+        marks = tuple((seed, harness.score(text, seed) if harness.referee(text) else None) for seed, text in replies)
+        mean = fmean(mark or 0.0 for _, mark in marks)
+        bound = math.nan if plan == "diverged" else round(mean - 0.02, 4)
+        valid = sum(mark is not None for _, mark in marks) / len(marks)
+        return {"score": bound, "valid": valid, "evaluation": marks, "version": self.disk.weather["version"]}
+
+    def activate(self, bundle: str) -> Points:
+        """Make a registered, enabled, whole bundle its slot's."""
+        yield "begun"
+        self.registered(bundle)
+        if self.retired(bundle):
+            raise Refused("bundle-retired")
+        if not self.enabled(bundle):
+            raise Refused("bundle-disabled")
+        if bundle not in self.disk.bundles:
+            raise Refused("bundle-absent")
+        if not self.whole(bundle):
+            raise Refused("bundle-integrity")
+        if self.active("competitor") != bundle:
+            self.disk.acts.append(("activate", bundle))
+        yield "committed"
+
+    def switch(self, bundle: str, word: str) -> Points:
+        """Enable, disable, retire or delete a bundle; what is retired stays so."""
+        yield "begun"
+        self.registered(bundle)
+        if self.retired(bundle) and word in ("enable", "disable"):
+            raise Refused("bundle-retired")
+        self.disk.acts.append((word, bundle))
+        yield "committed"
+        if word == "delete":
+            self.disk.bundles.pop(bundle, None)
+            yield "removed"
+
+    def govern(self, policy: Row) -> Points:
+        """Replace the policy, whole."""
+        yield "begun"
+        shares = [policy[name] for name in ("min_score", "min_valid", "min_coverage")]
+        times = [policy[name] for name in ("max_age", "breaker_window", "breaker_cooldown") if policy[name] is not None]
+        counts = policy["breaker_threshold"] >= 1 and policy["breaker_probes"] >= 0
+        if not (counts and all(0 <= share <= 1 for share in shares) and all(seconds >= 0 for seconds in times)):
+            raise Refused("policy-out-of-range")
+        self.disk.acts.append(("policy", policy))
+        yield "committed"
+
+    def toggle(self, name: str, *, on: bool) -> Points:
+        """Switch a validator."""
+        yield "begun"
+        self.disk.acts.append(("validator", name, on))
+        yield "committed"
+
+    def report(self, run: str) -> Row:
+        """Tell a run from its rows."""
+        if run not in self.disk.runs:
+            raise Refused("unknown-run")
+        steps = [row for row in self.disk.steps if row["run"] == run]
+        attempts = [attempt for row in steps for attempt in row["attempts"]]
+        scores = [row["score"] for row in steps if row["score"] is not None]
+        return {
+            "run": run,
+            "steps": len(steps),
+            "served": count(row["served"] for row in steps),
+            "reasons": count(row["reason"] for row in steps),
+            "best": max(scores, default=None),
+            "input_tokens": sum(attempt["input_tokens"] for attempt in attempts),
+            "output_tokens": sum(attempt["output_tokens"] for attempt in attempts),
+        }
+
+    def audit(self) -> tuple[str, ...]:
+        """Compare the two witnesses, replay every score, derive every reason again."""
+        attempts = {attempt["call"]: attempt for row in self.disk.steps for attempt in row["attempts"]}
+        traced = {entry["call"]: entry for entry in self.disk.trace}
+        lost = attempts.keys() ^ traced.keys()
+        wrong = [call for call in attempts.keys() & traced.keys() if differs(attempts[call], traced[call])]
+        wrong += [
+            row["step"] for row in self.disk.steps if any(harness.score(row["text"], s) != m for s, m in row["matches"])
+        ]
+        wrong += [row["step"] for row in self.disk.steps if row["objections"] and row["reason"] != row["objections"][0]]
+        return tuple(sorted(lost)) + tuple(sorted(wrong))
+
+
+def count(words: Any) -> tuple[tuple[str, int], ...]:
+    """Count words, leaving out None."""
+    found = [word for word in words if word is not None]
+    return tuple(sorted((word, found.count(word)) for word in set(found)))
+
+
+def differs(attempt: Row, entry: Row) -> bool:
+    """Tell whether history and trace disagree about one call."""
+    fields = ("provider", "weights", "input_tokens", "output_tokens")
+    error = attempt["error"] if entry["ended"] and attempt["error"] != "invalid-output" else entry["error"]
+    return any(attempt[name] != entry[name] for name in fields) or error != entry["error"]

@@ -1,0 +1,138 @@
+"""The bridge between operations and the oracle: which answers are legal, and what an accepted one changes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from stepdown_machine import operations as op
+from stepdown_machine.model import Known, Limits, Model, Verdict, grid_ctf
+from stepdown_machine.model.registry import DAMAGED, GONE, WHOLE
+from stepdown_machine.model.verdict import refused
+from stepdown_machine.protocol import Answer, Description
+from stepdown_machine.scene import Memory
+from stepdown_machine.values import Bundle, Dataset, Observation, Policy, Refusal, Step
+
+
+def eligible(rows: Observation, wanted: op.Export, description: Description) -> list[Step]:
+    """Return the steps an export must hold: a function of committed rows and nothing else."""
+    kept = {step for generation in rows.generations for step in generation.kept}
+    return [
+        step
+        for step in rows.steps
+        if step.role == "competitor"
+        and step.outcome == "served"
+        and not (description.scores and grid_ctf.objectors(step.text))
+        and (wanted.run is None or step.run == wanted.run)
+        and (wanted.scenario is None or wanted.scenario == description.scenario)
+        and (wanted.min_score is None or (step.score is not None and step.score >= wanted.min_score))
+        and (not wanted.kept_only or step.step in kept)
+        and (wanted.include_local or step.served != "local")
+    ]
+
+
+def verdict(model: Model, operation: op.Plain, rows: Observation, description: Description, memory: Memory) -> Verdict:
+    """Say which answers to an operation are legal in this world, given the rows committed before it."""
+    match operation:
+        case op.Export(run=run):
+            if run is not None and run not in {step.run for step in rows.steps}:
+                return refused("unknown-run", because=f"history has no run {run}")
+            some = eligible(rows, operation, description)
+            return Verdict() if some else refused("no-records", because="no row passes the filters")
+        case op.Report(run=run):
+            known = run in {step.run for step in rows.steps}
+            return Verdict() if known else refused("unknown-run", because=f"history has no run {run}")
+        case op.Train(dataset=dataset):
+            return model.training(dataset, _records(memory, dataset), description.min_records)
+        case op.Activate(bundle=bundle):
+            return model.activation(bundle)
+        case op.Enable(bundle=bundle) | op.Disable(bundle=bundle):
+            return model.switching(bundle)
+        case op.Retire(bundle=bundle) | op.Delete(bundle=bundle):
+            return model.removal(bundle)
+        case op.SetPolicy(policy=policy):
+            return model.governing(limits(policy))
+        case _:
+            return Verdict()
+
+
+def _records(memory: Memory, dataset: str) -> int | None:
+    return len(memory.exported[dataset].records) if dataset in memory.exported else None
+
+
+def limits(policy: Policy) -> Limits:
+    """Say a policy in the oracle's own type."""
+    return Limits(**asdict(policy))
+
+
+def apply(model: Model, operation: op.Plain, answer: Answer, memory: Memory) -> None:
+    """Change the model as an accepted operation changes the world. Unknown answers (`None`) change what they can."""
+    if isinstance(answer, Refusal):
+        return
+    match operation:
+        case op.Activate(bundle=bundle):
+            model.slots = {**model.slots, "competitor": bundle}
+        case op.Disable() | op.Enable() | op.Retire() | op.Delete():
+            _switch(model, operation)
+        case op.SetPolicy(policy=policy):
+            model.limits = limits(policy)
+        case op.SetValidator(name=name, enabled=True):
+            model.validators |= {name}
+        case op.SetValidator(name=name):
+            model.validators -= {name}
+        case op.Export() | op.Train() | op.Plant():
+            _shelve(model, operation, answer, memory)
+        case _:
+            _weather(model, operation)
+
+
+def _switch(model: Model, operation: op.Disable | op.Enable | op.Retire | op.Delete) -> None:
+    match operation:
+        case op.Disable(bundle=bundle):
+            model.alter(bundle, enabled=False)
+        case op.Enable(bundle=bundle):
+            model.alter(bundle, enabled=True)
+        case op.Retire(bundle=bundle) | op.Delete(bundle=bundle):
+            model.retire(bundle, deleted=isinstance(operation, op.Delete))
+
+
+def _weather(model: Model, operation: op.Plain) -> None:
+    """Apply what happens around the system and not in it."""
+    match operation:
+        case op.Damage(bundle=bundle, how="delete-directory"):
+            model.alter(bundle, files=GONE)
+        case op.Damage(bundle=bundle):
+            model.alter(bundle, files=DAMAGED)
+        case op.Restore(bundle=bundle):
+            model.alter(bundle, files=WHOLE)
+        case op.Tamper(dataset=dataset):
+            model.tampered |= {dataset}
+        case op.Revise(version=version):
+            model.version = version
+        case op.Disturb(local=local, frontier=frontier):
+            model.local, model.frontier = local, frontier
+        case op.Advance(seconds=seconds):
+            model.now += seconds
+
+
+def _shelve(model: Model, operation: op.Plain, answer: Answer, memory: Memory) -> None:
+    """Remember what was made."""
+    match operation, answer:
+        case op.Export(), Dataset():
+            model.datasets[answer.dataset] = answer.digest
+            model.tampered -= {answer.dataset}
+        case op.Train(dataset=dataset, plan=plan), Bundle():
+            _register(model, answer, (memory.exported[dataset].digest, plan))
+        case op.Plant(), Bundle():
+            _register(model, answer, None)
+            model.slots = {**model.slots, "competitor": answer.bundle}
+
+
+def _register(model: Model, made: Bundle, job: tuple[str, str] | None) -> None:
+    old = model.bundles.get(made.bundle)
+    if old is not None:
+        files = old.files if old.deleted else WHOLE
+        model.alter(made.bundle, files=files, version=made.version, score=made.score, valid=made.valid)
+        return
+    model.bundles[made.bundle] = Known(
+        made.bundle, made.weights, made.score, made.valid, made.trained_at, made.version, job, belongs=job is not None
+    )

@@ -1,0 +1,105 @@
+"""I1, I2, I3: who serves, who is asked first, and why local did not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stepdown_machine.findings import Finding
+from stepdown_machine.model import Model
+from stepdown_machine.scene import Judged, Scene
+
+
+def local_serves_only_when_valid(_scene: Scene, _model: Model, judged: tuple[Judged, ...]) -> Iterator[Finding]:
+    """I1: local served, so every gate passed at that moment, and local is who answered.
+
+    Blind to a step that local should have served and did not (I2, I3).
+    """
+    for one in judged:
+        if one.step.served == "local" and one.due.must:
+            yield Finding("I1", f"frontier, {one.due.must[0]}", f"local served {one.step.step}", _grounds(one))
+        elif one.step.served == "local" and one.walk.served != "local" and not one.step.recovered:
+            yield Finding("I1", f"{one.walk.served} served", f"history says local did ({one.step.step})", _ends(one))
+
+
+def local_is_tried_first_when_valid(_scene: Scene, _model: Model, judged: tuple[Judged, ...]) -> Iterator[Finding]:
+    """I2: nothing objects, so local was requested and was tried first, and its good reply served.
+
+    Blind to what happened after a local failure (I3).
+    """
+    for one in judged:
+        if one.due.must or one.step.recovered:
+            continue
+        asked = [attempt.provider for attempt in one.step.attempts if not attempt.shadow]
+        if one.step.requested != "local":
+            yield Finding("I2", "local is requested", f"{one.step.step} requested {one.step.requested}", _grounds(one))
+        if asked[:1] != ["local"]:
+            yield Finding("I2", "local is tried first", f"{one.step.step} asked {asked or 'nobody'}", _grounds(one))
+        elif one.walk.served == "local" and one.step.served != "local":
+            yield Finding("I2", "local's reply serves", f"{one.step.step}: {_outcome(one)}", _ends(one))
+
+
+def every_fallback_has_its_reason(_scene: Scene, _model: Model, judged: tuple[Judged, ...]) -> Iterator[Finding]:
+    """I3: local did not serve, so one reason is stated, the right one, and frontier served or the step failed cleanly.
+
+    Blind to who served (I1) and to how attempts compare with the trace (I4).
+    """
+    for one in judged:
+        step = one.step
+        if not one.due.allow(step.objections):
+            yield Finding("I3", f"objections {_listed(one.due.must)}", _listed(step.objections), _grounds(one))
+        yield from _causes(one)
+        if step.served == "local" and step.reason is not None:
+            yield Finding("I3", "no reason, local served", f"{step.step} says {step.reason}", _ends(one))
+        if step.served == "local" or step.recovered:
+            continue
+        reason = step.objections[0] if step.objections and one.due.allow(step.objections) else one.walk.reason
+        if step.reason != reason:
+            yield Finding("I3", f"reason {reason}", f"{step.step} says {step.reason}", _grounds(one))
+        yield from _walks(one)
+
+
+def _causes(one: Judged) -> Iterator[Finding]:
+    """Check that a provider fails when it was made to, and not otherwise."""
+    for call in one.calls:
+        if call is None or not call.ended:
+            continue
+        excused = one.excused[call.provider]
+        if call.error not in excused:
+            words = " or ".join(sorted(str(error) for error in excused))
+            yield Finding("I3", f"{call.provider} ends with {words}", f"{call.error}", "the weather at that moment")
+
+
+def _walks(one: Judged) -> Iterator[Finding]:
+    step, walk = one.step, one.walk
+    asked = tuple(attempt.provider for attempt in step.attempts if not attempt.shadow)
+    if asked != walk.providers:
+        yield Finding("I3", f"asks {_listed(walk.providers)}", f"{step.step} asked {_listed(asked)}", _grounds(one))
+    # A step that local should have served is I2's; here is only what frontier, or nobody, must look like.
+    expected = "served" if walk.served else "failed"
+    if walk.served != "local" and (step.served, step.outcome, step.error) != (walk.served, expected, walk.error):
+        says = f"{expected} by {walk.served}" if walk.served else f"failed with {walk.error}"
+        yield Finding("I3", says, f"{step.step}: {_outcome(one)}", _ends(one))
+    if one.mode == "auto" and step.requested != ("frontier" if one.due.must else "local"):
+        yield Finding("I3", "requested is what was decided", f"{step.step} requested {step.requested}", _grounds(one))
+    if step.outcome != "served" and (step.text or step.matches or step.score is not None):
+        yield Finding("I3", "a failed step holds no reply and no score", f"{step.step}: {step.text!r}", "it failed")
+
+
+def _grounds(one: Judged) -> str:
+    if not one.due.must:
+        return f"at {one.now:.0f} no gate objects to {one.bundle.bundle if one.bundle else 'nothing'}"
+    return f"at {one.now:.0f} these gates object: {_listed(one.due.must)}"
+
+
+def _ends(one: Judged) -> str:
+    pairs = zip(one.walk.providers, one.walk.errors, strict=True)
+    ends = [f"{who} ended with {error or 'a good reply'}" for who, error in pairs]
+    return f"in the trace {', '.join(ends) or 'nobody was asked'}"
+
+
+def _outcome(one: Judged) -> str:
+    return f"{one.step.outcome} by {one.step.served}, error {one.step.error}"
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    return ", ".join(words) or "none"

@@ -1,0 +1,104 @@
+"""I4, I5, I12: history, trace and report are three tellings of the same calls."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from stepdown_machine.findings import Finding
+from stepdown_machine.model import Model
+from stepdown_machine.scene import Judged, Scene
+from stepdown_machine.values import Attempt, Call, RunReport, Step
+
+
+def history_equals_trace(scene: Scene, _model: Model, judged: tuple[Judged, ...]) -> Iterator[Finding]:
+    """I4: attempts in history are the calls in the trace, field by field, in order, nothing twice, nothing missing.
+
+    Blind to a fault that both witnesses share (I5).
+    """
+    claimed = [attempt.call for step in scene.steps for attempt in step.attempts]
+    traced = [call.call for call in scene.calls]
+    yield from _sets(claimed, traced, scene)
+    if scene.orderly and claimed != traced and Counter(claimed) == Counter(traced):
+        yield Finding("I4", f"order {traced}", f"order {claimed}", "nothing ran at the same time")
+    for one in judged:
+        for attempt, call in zip(one.step.attempts, one.calls, strict=True):
+            yield from _pair(one.step, attempt, call)
+        yield from _reply(one)
+    if scene.seen.announced:
+        yield Finding("I4", "no call is left open", f"open: {scene.seen.announced}", "no operation is under way")
+
+
+def _sets(claimed: list[str], traced: list[str], scene: Scene) -> Iterator[Finding]:
+    twice = {call for call, times in Counter(claimed).items() if times > 1} | (set(claimed) & scene.memory.called)
+    if twice:
+        yield Finding("I4", "one attempt for each call", f"again: {sorted(twice)}", "a call id is used once")
+    if doubled := {call for call, times in Counter(traced).items() if times > 1}:
+        yield Finding("I4", "one trace entry for each call", f"again: {sorted(doubled)}", "a call is traced once")
+    if missing := set(traced) - set(claimed):
+        yield Finding("I4", "every traced call is an attempt", f"not in history: {sorted(missing)}", "the trace has it")
+    # A call that was announced and killed before its provider heard of it is in history alone.
+    unheard = {a.call for step in scene.steps if step.recovered for a in step.attempts if a.error == "interrupted"}
+    if invented := set(claimed) - set(traced) - unheard:
+        yield Finding("I4", "every attempt is traced", f"not in the trace: {sorted(invented)}", "history has it")
+
+
+def _pair(step: Step, attempt: Attempt, call: Call | None) -> Iterator[Finding]:
+    if call is None:
+        return
+    ending = {call.error} if call.error else {None, "invalid-output"}
+    facts = {
+        "provider": (attempt.provider, {call.provider}),
+        "error": (attempt.error, ending if call.ended else {"interrupted"}),
+        "weights": (attempt.weights, {call.weights}),
+        "input tokens": (attempt.input_tokens, {call.input_tokens}),
+        "output tokens": (attempt.output_tokens, {call.output_tokens}),
+    }
+    for name, (said, traced) in facts.items():
+        if said not in traced:
+            words = " or ".join(sorted(str(value) for value in traced))
+            yield Finding("I4", f"{name} {words}", f"{step.step} has {said}", f"the trace of {call.call} says so")
+    if not call.ended and not step.recovered:
+        yield Finding("I4", "a closed step's calls ended", f"{call.call} never ended", "nothing was killed")
+
+
+def _reply(one: Judged) -> Iterator[Finding]:
+    """Check that what served is what was said; only recovery may close a step without an answer."""
+    texts = {call.text for call in one.calls if call is not None and call.provider == one.step.served}
+    if one.step.served is not None and texts and one.step.text not in texts:
+        yield Finding("I4", f"reply {sorted(texts)}", f"{one.step.step} stored {one.step.text!r}", "the trace says so")
+    if one.step.recovered != (one.step.outcome == "interrupted"):
+        yield Finding("I4", "recovered steps are interrupted", f"{one.step.step}: {one.step.outcome}", "and no others")
+
+
+def trace_names_the_weights_that_answered(
+    _scene: Scene, _model: Model, judged: tuple[Judged, ...]
+) -> Iterator[Finding]:
+    """I5: the digest in the trace is the digest of the slot's bundle.
+
+    Blind to a digest that history copied wrongly (I4).
+    """
+    for one in judged:
+        for call in one.calls:
+            if call is None or call.provider != "local" or one.bundle is None:
+                continue
+            legal = {one.bundle.weights} | ({None} if call.error or not call.ended else set())
+            if call.weights not in legal:
+                yield Finding("I5", f"weights {one.bundle.weights}", f"trace names {call.weights}", one.bundle.bundle)
+
+
+def totals_add_up(scene: Scene, _model: Model, judged: tuple[Judged, ...]) -> Iterator[Finding]:
+    """I12: tokens of a report are the sums over its attempts, and a step is dated with the moment it happened.
+
+    Blind to tokens that an attempt itself has wrong (I4).
+    """
+    for one in judged:
+        if one.step.at != one.now:
+            yield Finding("I12", f"at {one.now}", f"{one.step.step} at {one.step.at}", "that is what the clock showed")
+    for _, answer in scene.told():
+        if isinstance(answer, RunReport):
+            attempts = [each for step in scene.seen.steps if step.run == answer.run for each in step.attempts]
+            sums = (sum(each.input_tokens for each in attempts), sum(each.output_tokens for each in attempts))
+            said = (answer.input_tokens, answer.output_tokens)
+            if said != sums:
+                yield Finding("I12", f"tokens {sums}", f"tokens {said}", f"the sum over {len(attempts)} attempts")

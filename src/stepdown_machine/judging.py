@@ -1,0 +1,172 @@
+"""Telling a story: apply operations to a model and judge the steps between them, in the order given.
+
+A provider's behaviour is read from the trace, which is the second witness and not the system's word; what a step must
+look like follows from it and from the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeAlias
+
+from stepdown_machine import operations as op
+from stepdown_machine.contract import apply, verdict
+from stepdown_machine.findings import Finding
+from stepdown_machine.invariants.answers import answer_is_legal
+from stepdown_machine.model import Breaker, Model, Objections, breaker, grid_ctf, objections
+from stepdown_machine.protocol import Answer
+from stepdown_machine.scene import Judged, Scene, Walk
+from stepdown_machine.values import Attempt, Call, Step
+
+Chapter: TypeAlias = int | tuple[op.Plain, Answer]
+"""So many steps, or an operation with its answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One order of things that may have happened.
+
+    Attributes:
+        recovered: Whether a recovered attempt whose outcome the trace knows counts for the breaker; the contract
+            leaves that open.
+    """
+
+    chapters: tuple[Chapter, ...]
+    recovered: bool = False
+
+
+def stories(scene: Scene) -> Iterator[Story]:
+    """Yield every order that could explain an operation; most operations have one."""
+    steps = len(scene.steps)
+    match scene.operation:
+        case op.Crash(operation=op.Run()):
+            yield Story((steps,))
+            yield Story((steps,), recovered=True)
+        case op.Crash(operation=inner):
+            yield Story((steps,))
+            yield Story(((inner, None), steps))
+        case op.Rival():
+            yield from (Story(chapters) for chapters in _orders(tuple(scene.told()), steps))
+        case _:
+            yield Story((*scene.told(), steps))
+
+
+def _orders(told: tuple[tuple[op.Plain, Answer], ...], steps: int) -> Iterator[tuple[Chapter, ...]]:
+    """Yield both orders of two acts, or every moment between the steps of a run at which an act can fall."""
+    acts = [part for part in told if not isinstance(part[0], op.Run)]
+    if len(acts) == 2:
+        yield (acts[0], acts[1], steps)
+        yield (acts[1], acts[0], steps)
+    elif acts:
+        yield from ((before, acts[0], steps - before) for before in range(steps + 1))
+    else:
+        yield (steps,)
+
+
+def judge(model: Model, story: Story, scene: Scene) -> tuple[tuple[Judged, ...], list[Finding]]:
+    """Tell a story to a model, which changes; return the scene's steps as judged on the way, and illegal answers."""
+    trace = {call.call: call for call in scene.calls}
+    steps = iter(scene.steps)
+    judged: list[Judged] = []
+    findings: list[Finding] = []
+    for chapter in story.chapters:
+        if isinstance(chapter, tuple):
+            findings += _told(model, *chapter, scene)
+            continue
+        judged += [_step(model, step, trace, scene, recovered=story.recovered) for step in islice(steps, chapter)]
+    return tuple(judged), findings
+
+
+def _told(model: Model, operation: op.Plain, answer: Answer, scene: Scene) -> list[Finding]:
+    """Apply one operation; of a killed one nobody knows the answer, so it is applied if it would have been accepted."""
+    due = verdict(model, operation, scene.before, scene.description, scene.memory)
+    if isinstance(scene.operation, op.Crash):
+        if due.accept:
+            apply(model, operation, answer, scene.memory)
+        return []
+    findings = list(answer_is_legal(answer, due))
+    if not findings:
+        apply(model, operation, answer, scene.memory)
+    return findings
+
+
+def _step(model: Model, step: Step, trace: dict[str, Call], scene: Scene, *, recovered: bool) -> Judged:
+    due = _settled(_loosened(objections(model, step.role), model, step, scene), step)
+    calls = tuple(trace.get(attempt.call) for attempt in step.attempts)
+    walk = _walk(model, calls, due.must, judges=step.role == "competitor" and scene.description.scores)
+    known = model.serving(step.role)
+    judged = Judged(step, calls, due, walk, known, model.limits.mode, model.now, _excuses(model, scene))
+    if known is not None:
+        for attempt, call in zip(step.attempts, calls, strict=True):
+            if _counts(attempt, call, step, recovered=recovered):
+                succeeded = _ending(call, model, judges=scene.description.scores) is None
+                log = model.logs.get(known.bundle, ())
+                model.logs[known.bundle] = (*log, (step.at, succeeded, model.limits))
+    return judged
+
+
+def _loosened(due: Objections, model: Model, step: Step, scene: Scene) -> Objections:
+    """Between racing runs a breaker may be seen before or after the other's attempt, or with its probe under way."""
+    known = model.serving(step.role)
+    if known is None or not isinstance(scene.operation, op.Rival) or not scene.running:
+        return due
+    state = breaker(model.logs.get(known.bundle, ()))
+    if state == Breaker():
+        return due
+    must = tuple(reason for reason in due.must if reason != "local-cooldown")
+    return Objections(must, due.may | {"local-cooldown"})
+
+
+def _settled(due: Objections, step: Step) -> Objections:
+    """Where the contract leaves the system a choice, take the choice it made."""
+    return Objections(step.objections, due.may) if due.may and due.allow(step.objections) else due
+
+
+def _counts(attempt: Attempt, call: Call | None, step: Step, *, recovered: bool) -> bool:
+    """Tell whether an attempt is a finished local one that the breaker must remember."""
+    finished = attempt.provider == "local" and not attempt.shadow and call is not None and call.ended
+    return finished and (recovered or not step.recovered)
+
+
+def _ending(call: Call | None, model: Model, *, judges: bool) -> str | None:
+    """Say how an attempt ended: the provider's own error, or what the enabled validators object to its reply."""
+    if call is None:
+        return None
+    if call.error is not None:
+        return call.error
+    return "invalid-output" if judges and grid_ctf.objectors(call.text) & model.validators else None
+
+
+def _walk(model: Model, calls: tuple[Call | None, ...], must: tuple[str, ...], *, judges: bool) -> Walk:
+    """Follow the order of the walk: at most one local try, then frontier unless the policy forbids it."""
+    providers: list[str] = []
+    errors: list[str | None] = []
+
+    def ask(provider: str) -> str | None:
+        providers.append(provider)
+        called = next((call for call in calls if call is not None and call.provider == provider), None)
+        errors.append(_ending(called, model, judges=judges))
+        return errors[-1]
+
+    reason = must[0] if must else None
+    if not must:
+        failure = ask("local")
+        if failure is None:
+            return Walk(("local",), (None,), None, "local", None)
+        reason = f"local-{failure}"
+    if model.limits.mode == "local-only":
+        return Walk(tuple(providers), tuple(errors), reason, None, "frontier-forbidden")
+    failure = ask("frontier")
+    return Walk(tuple(providers), tuple(errors), reason, None if failure else "frontier", failure)
+
+
+def _excuses(model: Model, scene: Scene) -> dict[str, frozenset[str | None]]:
+    """Say which provider errors the weather explains; rivals may take a bundle away between decision and load."""
+    worded = {"garbage": None, "illegal": None, "calm": None}
+    local = {worded.get(model.local, model.local)}
+    frontier = {worded.get(model.frontier, model.frontier)}
+    if isinstance(scene.operation, op.Rival):
+        local.add("load-failed")
+    return {"local": frozenset(local), "frontier": frozenset(frontier)}

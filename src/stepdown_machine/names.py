@@ -1,0 +1,73 @@
+"""Readable names for the system's ids, so that a failure reads `activate(bundle='bundle-1')` on every machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from stepdown_machine import operations as op
+from stepdown_machine.protocol import Answer
+from stepdown_machine.values import Bundle, Dataset, Ran
+
+UNKNOWN = {kind: f"no-such-{kind}" for kind in ("run", "dataset", "bundle")}
+"""What is drawn when nothing else is there, and sometimes when something is: using it must be refused."""
+
+
+@dataclass(slots=True)
+class Names:
+    """Ids by readable name, in the order of first sight; kinds are `run`, `dataset` and `bundle`."""
+
+    ids: dict[str, dict[str, str]] = field(default_factory=lambda: {kind: {} for kind in UNKNOWN})
+
+    def of(self, kind: str) -> tuple[str, ...]:
+        """Return all readable names of a kind, oldest first."""
+        return tuple(self.ids[kind])
+
+    def translate(self, operation: op.Operation) -> op.Operation:
+        """Return the operation with the system's ids in it."""
+        match operation:
+            case op.Crash():
+                return replace(operation, operation=self._plain(operation.operation))
+            case op.Rival(first=first, second=second):
+                return op.Rival(self._plain(first), self._plain(second))
+            case op.Interleave():
+                return operation
+            case plain:
+                return self._plain(plain)
+
+    def _plain(self, operation: op.Plain) -> op.Plain:
+        changes = {
+            kind: self.ids[kind].get(name, name)
+            for kind in UNKNOWN
+            if isinstance(name := getattr(operation, kind, None), str)
+        }
+        return replace(operation, **changes) if changes else operation  # type: ignore[arg-type]
+
+    def learn(self, answer: Answer) -> None:
+        """Name whatever an answer holds that has no name yet."""
+        match answer:
+            case tuple():
+                for part in answer:
+                    self.learn(part)
+            case Ran(run=found):
+                self.name("run", found)
+            case Dataset(dataset=found):
+                self.name("dataset", found)
+            case Bundle(bundle=found):
+                self.name("bundle", found)
+
+    def name(self, kind: str, found: str) -> str:
+        """Return the readable name of an id, a new one if it has none."""
+        known = self.ids[kind]
+        for name, id_ in known.items():
+            if id_ == found:
+                return name
+        name = f"{kind}-{len(known) + 1}"
+        known[name] = found
+        return name
+
+    def readable(self, text: str) -> str:
+        """Replace ids in a text by their names, the longest first, so that no id is cut by a shorter one."""
+        pairs = [(id_, name) for known in self.ids.values() for name, id_ in known.items() if id_]
+        for id_, name in sorted(pairs, key=lambda pair: -len(pair[0])):
+            text = text.replace(id_, name)
+        return text

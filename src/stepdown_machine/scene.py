@@ -1,0 +1,133 @@
+"""One operation as the invariants see it: what was asked, what was answered, and what is durable before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from stepdown_machine import operations as op
+from stepdown_machine.model import Known, Objections
+from stepdown_machine.protocol import Answer, Description
+from stepdown_machine.values import Bundle, Call, Dataset, Generation, Observation, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What a step must look like, given what its providers did.
+
+    Attributes:
+        providers: Whom it asks, in order.
+        errors: How each attempt ended, `None` for a reply that was accepted.
+        reason: Why local did not serve.
+        served: Who serves.
+        error: Why nobody does.
+    """
+
+    providers: tuple[str, ...]
+    errors: tuple[str | None, ...]
+    reason: str | None
+    served: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A new step beside what the oracle says of it.
+
+    Attributes:
+        calls: The traced call of each attempt; `None` where the trace has none.
+        due: Objections at that moment.
+        bundle: The slot's bundle at that moment.
+        mode: Policy mode at that moment.
+        now: Epoch seconds at that moment.
+        excused: Errors that the weather of that moment explains, by provider; `None` where any is excused.
+    """
+
+    step: Step
+    calls: tuple[Call | None, ...]
+    due: Objections
+    walk: Walk
+    bundle: Known | None
+    mode: str
+    now: float
+    excused: Mapping[str, frozenset[str | None]]
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a trial remembers beside its models, none of it needed to decide what should happen.
+
+    Attributes:
+        called: Call ids that history has claimed.
+        exports: Filters and row ids to the digest of what was exported from them.
+        weights: Training job to the weights it gave.
+        answered: Bundle id to the system's own answer.
+        exported: Dataset id to the system's own answer.
+        strays: Bundles that a killed or racing training may have left behind.
+    """
+
+    called: set[str] = field(default_factory=set)
+    exports: dict[tuple[object, ...], str] = field(default_factory=dict)
+    weights: dict[tuple[str, str], str] = field(default_factory=dict)
+    answered: dict[str, Bundle] = field(default_factory=dict)
+    exported: dict[str, Dataset] = field(default_factory=dict)
+    strays: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What the invariants look at after one operation."""
+
+    operation: op.Operation
+    answer: Answer
+    before: Observation
+    seen: Observation
+    description: Description
+    memory: Memory
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Steps that are new."""
+        return self.seen.steps[len(self.before.steps) :]
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """Traced calls that are new."""
+        return self.seen.calls[len(self.before.calls) :]
+
+    @property
+    def generations(self) -> tuple[Generation, ...]:
+        """Gate decisions that are new."""
+        return self.seen.generations[len(self.before.generations) :]
+
+    @property
+    def parts(self) -> tuple[op.Plain, ...]:
+        """The plain operations in it."""
+        match self.operation:
+            case op.Crash(operation=inner):
+                return (inner,)
+            case op.Rival(first=first, second=second) | op.Interleave(first=first, second=second):
+                return (first, second)
+            case plain:
+                return (plain,)
+
+    def told(self) -> Iterator[tuple[op.Plain, Answer]]:
+        """Yield each plain operation that was answered with its answer; nobody answers for the killed."""
+        match self.operation:
+            case op.Crash():
+                return
+            case op.Rival() | op.Interleave():
+                assert isinstance(self.answer, tuple)
+                yield from zip(self.parts, self.answer, strict=True)
+            case plain:
+                yield plain, self.answer
+
+    @property
+    def orderly(self) -> bool:
+        """Whether one thing happened after the other: no kill and no rival."""
+        return not isinstance(self.operation, op.Crash | op.Rival | op.Interleave)
+
+    @property
+    def running(self) -> bool:
+        """Whether steps are all that this operation is about."""
+        return all(isinstance(part, op.Run) for part in self.parts)

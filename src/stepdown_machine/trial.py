@@ -1,0 +1,144 @@
+"""One system on trial before the oracle. No Hypothesis here: a script is a trial and a list of operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stepdown_machine import operations as op
+from stepdown_machine.findings import Disagreement, Finding
+from stepdown_machine.invariants import CLAIMS, INVARIANTS
+from stepdown_machine.judging import judge, stories
+from stepdown_machine.model import Model
+from stepdown_machine.names import Names
+from stepdown_machine.protocol import START, Answer, HandoffSystem
+from stepdown_machine.scene import Judged, Memory, Scene
+from stepdown_machine.values import Bundle, Dataset, Policy
+
+
+class Trial:
+    """Performs operations on a system and compares what follows with every world that is still possible.
+
+    Attributes:
+        system: The adapter.
+        description: Its description.
+        worlds: Models that explain everything seen so far; more than one only after a crash or a race.
+        seen: The last observation.
+        names: Readable names of the system's ids.
+        operations: What was performed, with readable names.
+        judged: Steps of the last operation, as judged in the world that was kept.
+    """
+
+    def __init__(self, system: HandoffSystem) -> None:
+        self.system = system
+        self.description = system.describe()
+        self.names = Names()
+        self.operations: list[op.Operation] = []
+        self.judged: tuple[Judged, ...] = ()
+        self.failed = False
+        self._memory = Memory()
+        self.seen = system.observe()
+        probes = tuple((probe.legal, probe.objectors) for probe in self.description.probes)
+        self.worlds = [Model(START, validators=frozenset(self.description.validators), probes=probes)]
+        # The oracle never asks a system for its defaults: it says what it wants.
+        self._begin(op.SetPolicy(Policy()))
+
+    @property
+    def model(self) -> Model:
+        """The first world that is still possible."""
+        return self.worlds[0]
+
+    def act(self, operation: op.Operation) -> Answer:
+        """Perform one operation, given with readable names, and judge it.
+
+        Returns:
+            The system's answer, with the system's ids.
+
+        Raises:
+            Disagreement: A promise was broken.
+        """
+        self.operations.append(operation)
+        return self._begin(operation)
+
+    def look_again(self) -> None:
+        """Read everything durable anew, so that rows that changed after they were read are seen.
+
+        Raises:
+            Disagreement: History or state is not what it was.
+        """
+        fresh = self.system.observe(thorough=True)
+        scene = Scene(op.Advance(0.0), None, self.seen, fresh, self.description, self._memory)
+        self._judge(scene)
+
+    def close(self) -> None:
+        """Give the system back."""
+        self.system.close()
+
+    def _begin(self, operation: op.Operation) -> Answer:
+        translated = self.names.translate(operation)
+        self.failed = True
+        answer = self.system.perform(translated)
+        before, self.seen = self.seen, self.system.observe()
+        self.names.learn(answer)
+        scene = Scene(translated, answer, before, self.seen, self.description, self._memory)
+        self._learn(scene)
+        self._judge(scene)
+        self._remember(scene)
+        return answer
+
+    def _judge(self, scene: Scene) -> None:
+        """Keep the worlds that explain the scene."""
+        self.failed = True
+        kept: list[tuple[Model, tuple[Judged, ...]]] = []
+        worst: list[tuple[Finding, ...]] = []
+        for model, judged, findings in self._futures(scene):
+            if findings:
+                worst.append(findings)
+            elif all(model != other for other, _ in kept):
+                kept.append((model, judged))
+        if not kept:
+            # The world with the fewest broken promises is the most likely one, and the easiest to read.
+            raise self._disagreement(min(worst, key=len), scene)
+        self.worlds, self.judged = [model for model, _ in kept], kept[0][1]
+        self.failed = False
+
+    def _futures(self, scene: Scene) -> Iterator[tuple[Model, tuple[Judged, ...], tuple[Finding, ...]]]:
+        for world in self.worlds:
+            for story in stories(scene):
+                model = world.fork()
+                judged, findings = judge(model, story, scene)
+                for check in INVARIANTS.values():
+                    findings += check(scene, model, judged)
+                yield model, judged, tuple(findings)
+
+    def _learn(self, scene: Scene) -> None:
+        """Take in what has to be known before judging: names that answers and rows bring, and possible strays."""
+        for step in scene.steps:
+            if step.run not in self.names.ids["run"].values():
+                self.names.name("run", step.run)
+        for operation, answer in scene.told():
+            if isinstance(operation, op.Export) and isinstance(answer, Dataset):
+                self._memory.exported[answer.dataset] = answer
+        if isinstance(scene.operation, op.Crash) and isinstance(scene.operation.operation, op.Train):
+            self._memory.strays |= {shelved.bundle for shelved in scene.seen.shelf} - self.model.bundles.keys()
+
+    def _remember(self, scene: Scene) -> None:
+        memory = self._memory
+        memory.called.update(attempt.call for step in scene.steps for attempt in step.attempts)
+        for operation, answer in scene.told():
+            match operation, answer:
+                case op.Train(), Bundle():
+                    memory.answered[answer.bundle] = answer
+                    memory.strays.discard(answer.bundle)
+                    memory.weights[memory.exported[operation.dataset].digest, operation.plan] = answer.weights
+                case op.Export(), Dataset():
+                    rows = tuple(record.step for record in answer.records)
+                    memory.exports[operation, *rows] = answer.digest
+
+    def _disagreement(self, findings: tuple[Finding, ...], scene: Scene) -> Disagreement:
+        order = list(CLAIMS)
+        ranked = sorted(findings, key=lambda finding: order.index(finding.claim))
+        readable = tuple(
+            Finding(one.claim, *(self.names.readable(text) for text in (one.says, one.did, one.because)))
+            for one in ranked
+        )
+        return Disagreement(readable, dict(CLAIMS), self.names.readable(repr(scene.operation)))
