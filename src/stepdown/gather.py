@@ -1,6 +1,5 @@
 """Gather the facts of one moment: rows, the bundle's directory as it is, the clock. Deciding is somebody else's work."""
 
-import hashlib
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -9,6 +8,7 @@ from stepdown.bundles.disk import Condition, Look, look
 from stepdown.bundles.manifest import Manifest
 from stepdown.history import reader, rows
 from stepdown.routing.breaker import Breaker
+from stepdown.routing.canary import draw
 from stepdown.routing.facts import Facts
 from stepdown.routing.policy import Mode, Policy
 from stepdown.scenarios import prompt
@@ -25,7 +25,7 @@ class Scene:
 
     Attributes:
         facts: For the gates.
-        policy: As it is now.
+        policy: As it is now, and its number.
         validators: Switched on now.
         manifest: Of the slot's bundle, when it is whole.
         problem: Why the bundle is not whole, in a sentence; empty when it is, or there is none.
@@ -33,6 +33,7 @@ class Scene:
 
     facts: Facts
     policy: Policy
+    policy_number: int
     validators: frozenset[str]
     manifest: Manifest | None
     problem: str
@@ -48,7 +49,7 @@ def gather(workspace: Workspace, connection: Connection, scenario: Scenario, rol
         role: The slot's role.
         seed: Of the step, for the canary's draw.
     """
-    policy = workspace.policy(connection)
+    number, policy = workspace.policy(connection)
     validators = workspace.validators(connection, scenario)
     bundle = slot_bundle(connection, scenario.name, role)
     found = look(workspace.bundle_directory(bundle.id), bundle.id) if bundle else Look(Condition.ABSENT)
@@ -80,7 +81,7 @@ def gather(workspace: Workspace, connection: Connection, scenario: Scenario, rol
         canary=policy.canary,
         draw=draw(seed),
     )
-    return Scene(facts, policy, validators, found.manifest, found.problem if bundle else "")
+    return Scene(facts, policy, number, validators, found.manifest, found.problem if bundle else "")
 
 
 def slot_bundle(connection: Connection, scenario: str, role: str) -> rows.Bundle | None:
@@ -106,11 +107,6 @@ def breaker_of(connection: Connection, bundle: str) -> Breaker:
     """Return a bundle's breaker as its last local attempt left it."""
     last = reader.last_local_attempt(connection, bundle)
     return Breaker.from_json(last.breaker) if last is not None and last.breaker is not None else Breaker()
-
-
-def draw(seed: int) -> float:
-    """Return a step's place in [0, 1) for the canary: the same step draws the same in every replay."""
-    return int.from_bytes(hashlib.sha256(f"canary/{seed}".encode()).digest()[:8]) / 2**64
 
 
 def _compatible(manifest: Manifest, scenario: Scenario, role: str) -> bool:

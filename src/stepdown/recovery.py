@@ -76,6 +76,8 @@ def _interrupted(
         role=first.role,
         seed=first.seed,
         knowledge=first.knowledge,
+        policy=first.policy,
+        validators=first.validators,
         prompt=first.prompt,
         facts=first.facts,
         objections=first.objections,

@@ -1,9 +1,7 @@
 """A run is generations of steps, tournaments, gate decisions and knowledge. Discovery and routed work are the same run."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from sqlalchemy import Connection
 
@@ -11,19 +9,12 @@ from stepdown.errors import InvalidValue, StepdownError
 from stepdown.history import ledger, reader, rows
 from stepdown.providers.protocol import Example, Provider
 from stepdown.scenarios import prompt, referee
+from stepdown.scenarios.generation import gate, step_seed
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.registry import scenario as scenario_named
 from stepdown.step import Task, examples, take
 from stepdown.workspace import Workspace, write_atomically
-
-GateDecision = Literal["advance", "retry", "rollback"]
-
-ROLLBACK_MARGIN = 0.05
-"""A generation whose best falls this far (score, 0..1) below the champion has been led astray by what was learned since."""
-
-SEEDS = 500_000
-"""Step seeds lie in [0, 500000), far below every held-out seed."""
 
 
 def nobody(_step: rows.Step) -> None:
@@ -225,21 +216,6 @@ def _fail(under_way: RunUnderWay, error: StepdownError) -> None:
     # A call that is still open is closed with the run by recovery, when this session ends.
     if not unfinished:
         under_way.end("failed", str(error))
-
-
-def gate(score: float | None, champion: float | None) -> GateDecision:
-    """Decide on a generation's best against the best so far."""
-    if score is None:
-        return "retry"
-    if champion is None or score > champion:
-        return "advance"
-    return "rollback" if score < champion - ROLLBACK_MARGIN else "retry"
-
-
-def step_seed(run_seed: int, generation: int, position: int) -> int:
-    """Return a step's seed: the same run asks the same questions again."""
-    data = f"{run_seed}/{generation}/{position}".encode()
-    return int.from_bytes(hashlib.sha256(data).digest()[:8]) % SEEDS
 
 
 def write_knowledge(workspace: Workspace, scenario: str) -> None:

@@ -203,10 +203,10 @@ class Workspace:
         """The trace file."""
         return self.root / "trace.jsonl"
 
-    def policy(self, connection: Connection) -> Policy:
-        """Return the policy as it is now."""
+    def policy(self, connection: Connection) -> tuple[int, Policy]:
+        """Return the policy as it is now, and its number; 0 is the default policy."""
         found = reader.policy(connection)
-        return Policy.from_json(found.settings) if found else Policy()
+        return (found.number, Policy.from_json(found.settings)) if found else (0, Policy())
 
     def validators(self, connection: Connection, scenario: Scenario) -> frozenset[str]:
         """Return the validators that are switched on now."""

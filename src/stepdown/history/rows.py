@@ -43,6 +43,8 @@ class Announcement:
     Attributes:
         call: Made by the step, never by a provider: `RUN/GENERATION/POSITION/ORDINAL`, or `…/s` for a shadow.
         target: `local` or `frontier`.
+        policy: Number of the policy in force; 0 is the default one.
+        validators: Those that are switched on, sorted.
         facts: What the decision was made from, as `Facts.as_json` says it.
         objections: What every gate said.
         session: The process that asks, so that another one can tell whether it still lives.
@@ -56,6 +58,8 @@ class Announcement:
     role: str
     seed: int
     knowledge: int
+    policy: int
+    validators: list[str]
     prompt: str
     facts: Json
     objections: list[str]
@@ -138,6 +142,8 @@ class Step:
     role: str
     seed: int
     knowledge: int
+    policy: int
+    validators: list[str]
     prompt: str
     facts: Json
     objections: list[str]
@@ -277,8 +283,9 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class PolicyChange:
-    """The policy, whole, as it is from here on (table `policy`)."""
+    """The policy, whole, as it is from here on (table `policy`); numbered from 1."""
 
+    number: int
     settings: Json
     by: str
     why: str

@@ -108,6 +108,8 @@ announcement = _table(
     _word("role"),
     Column("seed", Integer, nullable=False),
     Column("knowledge", Integer, nullable=False),
+    Column("policy", Integer, nullable=False),
+    Column("validators", JSON, nullable=False),
     Column("prompt", Text, nullable=False),
     Column("facts", JSON, nullable=False),
     Column("objections", JSON, nullable=False),
@@ -131,6 +133,8 @@ step = _table(
     _word("role"),
     Column("seed", Integer, nullable=False),
     Column("knowledge", Integer, nullable=False),
+    Column("policy", Integer, nullable=False),
+    Column("validators", JSON, nullable=False),
     Column("prompt", Text, nullable=False),
     Column("facts", JSON, nullable=False),
     Column("objections", JSON, nullable=False),
@@ -271,7 +275,9 @@ act = _table(
     Index(None, "bundle", "seq"),
 )
 
-policy = _table("policy", Column("settings", JSON, nullable=False), *_by())
+policy = _table(
+    "policy", Column("number", Integer, nullable=False, unique=True), Column("settings", JSON, nullable=False), *_by()
+)
 
 harness = _table(
     "harness",

@@ -82,11 +82,13 @@ def upgrade() -> None:
     op.create_table(
         "policy",
         sa.Column("seq", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("settings", sa.JSON(), nullable=False),
         sa.Column("by", sa.String(length=120), nullable=False),
         sa.Column("why", sa.Text(), nullable=False),
         sa.Column("at", UTC, nullable=False),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_policy")),
+        sa.UniqueConstraint("number", name=op.f("uq_policy_number")),
         sqlite_autoincrement=True,
     )
     op.create_table(
@@ -133,6 +135,8 @@ def upgrade() -> None:
         sa.Column("role", sa.String(length=120), nullable=False),
         sa.Column("seed", sa.Integer(), nullable=False),
         sa.Column("knowledge", sa.Integer(), nullable=False),
+        sa.Column("policy", sa.Integer(), nullable=False),
+        sa.Column("validators", sa.JSON(), nullable=False),
         sa.Column("prompt", sa.Text(), nullable=False),
         sa.Column("facts", sa.JSON(), nullable=False),
         sa.Column("objections", sa.JSON(), nullable=False),
@@ -209,6 +213,8 @@ def upgrade() -> None:
         sa.Column("role", sa.String(length=120), nullable=False),
         sa.Column("seed", sa.Integer(), nullable=False),
         sa.Column("knowledge", sa.Integer(), nullable=False),
+        sa.Column("policy", sa.Integer(), nullable=False),
+        sa.Column("validators", sa.JSON(), nullable=False),
         sa.Column("prompt", sa.Text(), nullable=False),
         sa.Column("facts", sa.JSON(), nullable=False),
         sa.Column("objections", sa.JSON(), nullable=False),

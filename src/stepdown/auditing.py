@@ -1,0 +1,56 @@
+"""Read both witnesses, whole, and compare them. The comparing itself is pure: `history.audit` and `history.rederive`."""
+
+from itertools import chain
+
+from stepdown.history import audit, reader, rederive, rows
+from stepdown.history.audit import Difference, Evidence
+from stepdown.providers import trace
+from stepdown.scenarios.registry import scenario
+from stepdown.sessions import alive
+from stepdown.workspace import Workspace
+
+CHECKS = (
+    audit.doubles,
+    audit.witnesses,
+    rederive.steps,
+    rederive.breakers,
+    rederive.generations,
+    rederive.evaluations,
+    rederive.lessons,
+    rederive.acts,
+)
+
+
+def differences(workspace: Workspace) -> list[Difference]:
+    """Return every difference between what history says and what happened; none when all is true."""
+    found = evidence(workspace)
+    return list(chain.from_iterable(check(found) for check in CHECKS))
+
+
+def evidence(workspace: Workspace) -> Evidence:
+    """Read both witnesses. Calls that a living process has under way are left out of both."""
+    with workspace.reading() as connection:
+        living = {call.call for call in reader.unfinished(connection) if _alive(workspace, call.session)}
+        # The trace after the rows would show calls announced since; before them it cannot.
+        lines = [line for line in trace.lines(workspace.trace) if line.call not in living]
+        announced = reader.all_of(connection, rows.Announcement)
+        return Evidence(
+            runs=reader.all_of(connection, rows.Run),
+            announcements=[call for call in announced if call.call not in living],
+            attempts=reader.all_of(connection, rows.Attempt),
+            steps=reader.all_of(connection, rows.Step),
+            matches=reader.all_of(connection, rows.Match),
+            generations=reader.all_of(connection, rows.Generation),
+            lessons=reader.all_of(connection, rows.Lesson),
+            policies=reader.all_of(connection, rows.PolicyChange),
+            bundles=reader.all_of(connection, rows.Bundle),
+            evaluations=reader.all_of(connection, rows.Evaluation),
+            holdouts=reader.all_of(connection, rows.Holdout),
+            acts=reader.all_of(connection, rows.Act),
+            trace=lines,
+            scenarios=scenario,
+        )
+
+
+def _alive(workspace: Workspace, session: str) -> bool:
+    return alive(workspace.root / "sessions", session)

@@ -1,0 +1,265 @@
+"""Derive again what history says was derived: decisions from facts, walks from decisions, scores from strategies. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from stepdown.history import rows
+from stepdown.history.audit import Difference, Evidence, compare, difference
+from stepdown.providers.prices import cost
+from stepdown.providers.protocol import Completion
+from stepdown.routing.breaker import Breaker
+from stepdown.routing.canary import draw
+from stepdown.routing.decide import Target, decide, shadowed, walk
+from stepdown.routing.facts import Facts
+from stepdown.routing.policy import Mode, Policy
+from stepdown.routing.reasons import local_failure
+from stepdown.scenarios import harness, prompt, referee
+from stepdown.scenarios.generation import gate, step_seed
+from stepdown.scenarios.prompt import Knowledge
+from stepdown.scenarios.protocol import Scenario
+from stepdown.training.evaluation import summarize
+
+
+def steps(evidence: Evidence) -> Iterator[Difference]:
+    """Derive every step again from what was announced, from its facts and from its attempts (I1, I2, I3, I7)."""
+    run_of = {run.id: run for run in evidence.runs}
+    announced = _grouped(evidence.announcements, "step")
+    attempted = _grouped(evidence.attempts, "step")
+    matched = _grouped(evidence.matches, "step")
+    known = {
+        (lesson.scenario, lesson.version): Knowledge(lesson.version, lesson.playbook, lesson.hints)
+        for lesson in evidence.lessons
+    }
+    policies = {0: Policy(), **{change.number: Policy.from_json(change.settings) for change in evidence.policies}}
+    measured = {(row.bundle, row.lower, row.valid) for row in evidence.evaluations}
+    for step in evidence.steps:
+        run = run_of[step.run]
+        scenario = evidence.scenarios(run.scenario)
+        for call in announced[step.id]:
+            yield from compare(
+                "I4", step.id, step, {name: getattr(call, name) for name in ANNOUNCED}, "its announcement"
+            )
+        yield from _asked(step, run, scenario, known)
+        yield from _decided(step, policies.get(step.policy), scenario, measured)
+        yield from _walked(step, attempted[step.id], scenario)
+        yield from _matched(step, matched[step.id], scenario)
+
+
+ANNOUNCED = (
+    "run", "generation", "position", "role", "seed", "knowledge", "policy", "validators", "prompt", "facts", "objections",
+)  # fmt: skip
+
+
+def _grouped(values: Sequence[Any], key: str) -> Mapping[str, list[Any]]:
+    found: dict[str, list[Any]] = defaultdict(list)
+    for value in values:
+        found[getattr(value, key)].append(value)
+    return found
+
+
+def _asked(
+    step: rows.Step, run: rows.Run, scenario: Scenario, known: Mapping[tuple[str, int], Knowledge]
+) -> Iterator[Difference]:
+    """The question follows from the run's seed and the knowledge of that version."""
+    seed = step_seed(run.seed, step.generation, step.position)
+    expected: dict[str, Any] = {"id": f"{step.run}/{step.generation}/{step.position}", "seed": seed}
+    knowledge = known.get((run.scenario, step.knowledge), Knowledge())
+    if knowledge.version != step.knowledge:
+        yield Difference("I10", step.id, f"its prompt had knowledge {step.knowledge}, which history does not have")
+    elif step.role != referee.COACH and scenario.version == run.scenario_version:
+        expected["prompt"] = prompt.competitor(scenario, knowledge, seed)
+    yield from compare("I10", step.id, step, expected, "the run")
+
+
+def _decided(
+    step: rows.Step, policy: Policy | None, scenario: Scenario, measured: set[tuple[str, float | None, float | None]]
+) -> Iterator[Difference]:
+    """The objections follow from the facts, and the facts from what history says elsewhere."""
+    facts = Facts.from_json(step.facts)
+    objections = list(decide(facts).objections)
+    if step.objections != objections:
+        yield difference("I1", step.id, "objections", step.objections, objections, "deciding again")
+    if policy is None:
+        yield Difference("I10", step.id, f"it names policy {step.policy}, which history does not have")
+        return
+    allowed = policy.mode is not Mode.LOCAL_ONLY and step.role not in policy.frontier_never
+    limits = {name: getattr(policy, name) for name in LIMITS}
+    derived = {"role": step.role, "frontier_allowed": allowed, "draw": draw(step.seed), **limits}
+    derived["coverage"] = harness.coverage(scenario, step.validators)
+    yield from compare("I1", step.id, facts, derived, "the policy, role, seed or harness of that step")
+    if facts.evaluated and (facts.bundle, facts.score, facts.valid) not in measured:
+        yield Difference("I1", step.id, f"no evaluation of its bundle says {facts.score} and {facts.valid}")
+
+
+LIMITS = ("mode", "local_roles", "max_age", "min_score", "min_valid", "min_coverage", "shadow", "canary")
+
+
+def _walked(step: rows.Step, attempts: Sequence[rows.Attempt], scenario: Scenario) -> Iterator[Difference]:
+    """Who was asked, who served and why follow from the decision and from the attempts."""
+    facts = Facts.from_json(step.facts)
+    decision = decide(facts)
+    counted = [attempt for attempt in attempts if not attempt.shadow]
+    targets = [target.value for target in walk(decision, frontier_allowed=facts.frontier_allowed)]
+    asked = [attempt.target for attempt in counted]
+    wanted = targets[: 1 if counted and counted[0].accepted else len(targets)]
+    if asked != wanted and not (step.recovered and asked == targets[: len(asked)]):
+        yield difference("I2" if decision.local else "I3", step.id, "asked", asked, wanted, "the decision")
+    if step.recovered:
+        expected: dict[str, Any] = {
+            "outcome": "interrupted",
+            "error": "interrupted",
+            "served": None,
+            "served_call": None,
+            "reply": None,
+            "strategy": None,
+            "score": None,
+        }
+        yield from compare("I4", step.id, step, expected, "its recovery")
+        return
+    if shadowed(decision) is not any(attempt.shadow for attempt in attempts):
+        yield Difference("I3", step.id, "the policy's shadow and the shadow attempts disagree")
+    yield from compare(
+        "I3", step.id, step, _outcome(decision.local, facts, decision.reason, counted, scenario, step), "its attempts"
+    )
+    for attempt in attempts:
+        if attempt.recovered:
+            yield Difference("I4", attempt.call, "marked as recovered in a step that was not")
+        yield from _judged(attempt, step, scenario)
+
+
+def _outcome(
+    local: bool, facts: Facts, reason: str | None, counted: Sequence[rows.Attempt], scenario: Scenario, step: rows.Step
+) -> dict[str, Any]:
+    served = next((attempt for attempt in counted if attempt.accepted), None)
+    strategy = referee.strategy(scenario, step.role, served.text) if served else None
+    if reason is None and counted and not counted[0].accepted:
+        reason = local_failure(counted[0].error_type or "")
+    error = None
+    if served is None:
+        error = counted[-1].error_type if facts.frontier_allowed and counted else "frontier-forbidden"
+    return {
+        "requested": (Target.LOCAL if local else Target.FRONTIER).value,
+        "reason": reason,
+        "outcome": "served" if served else "failed",
+        "error": error,
+        "served": served.target if served else None,
+        "served_call": served.call if served else None,
+        "reply": served.text if served else None,
+        "strategy": strategy.text if strategy else None,
+        "score": referee.score(scenario, step.role, served.text or "") if served else None,
+    }
+
+
+def _judged(attempt: rows.Attempt, step: rows.Step, scenario: Scenario) -> Iterator[Difference]:
+    """What the harness said, the score and the cost follow from the reply."""
+    if attempt.text is None:
+        empty: dict[str, Any] = {"refusals": [], "score": None, "cost": None}
+        yield from compare("I7", attempt.call, attempt, empty, "a call without a reply")
+        return
+    refusals = list(referee.refusals(scenario, step.role, step.validators, attempt.text))
+    answer = Completion(
+        attempt.text,
+        attempt.provider or "",
+        attempt.model or "",
+        attempt.digest,
+        attempt.input_tokens,
+        attempt.output_tokens,
+    )
+    expected = {
+        "refusals": refusals,
+        "error_type": "invalid-output" if refusals else None,
+        "error": refusals[0] if refusals else None,
+        "score": None if refusals else referee.score(scenario, step.role, attempt.text),
+    }
+    yield from compare("I7", attempt.call, attempt, expected, "the harness and the scenario")
+    yield from compare("I12", attempt.call, attempt, {"cost": cost(answer, attempt.at)}, "the price table")
+
+
+def _matched(step: rows.Step, matches: Sequence[rows.Match], scenario: Scenario) -> Iterator[Difference]:
+    strategy = referee.strategy(scenario, step.role, step.strategy) if step.strategy else None
+    played = referee.tournament(scenario, strategy) if strategy else []
+    expected = [rows.Match(step.id, match.seed, match.score, match.won, match.parts) for match in played]
+    if list(matches) != expected:
+        yield Difference("I7", step.id, f"its matches are not what {scenario.name} gives for its strategy")
+
+
+def breakers(evidence: Evidence) -> Iterator[Difference]:
+    """Fold every bundle's breaker again from its attempts (I10)."""
+    step_of = {step.id: step for step in evidence.steps}
+    policies = {0: Policy(), **{change.number: Policy.from_json(change.settings) for change in evidence.policies}}
+    now: dict[str, Breaker] = defaultdict(Breaker)
+    for attempt in evidence.attempts:
+        moves = attempt.bundle is not None and not attempt.shadow and not attempt.recovered
+        stored = None
+        if moves and attempt.bundle is not None:
+            policy = policies.get(step_of[attempt.step].policy, Policy())
+            now[attempt.bundle] = now[attempt.bundle].after(policy, attempt.at, failed=not attempt.accepted)
+            stored = now[attempt.bundle].as_json()
+        yield from compare("I10", attempt.call, attempt, {"breaker": stored}, "folding its bundle's attempts")
+
+
+def generations(evidence: Evidence) -> Iterator[Difference]:
+    """Decide every generation again from its steps (I10)."""
+    by_generation: dict[tuple[str, int], list[rows.Step]] = defaultdict(list)
+    for step in evidence.steps:
+        if step.strategy is not None and step.score is not None:
+            by_generation[step.run, step.generation].append(step)
+    champions: dict[str, tuple[str | None, float | None]] = defaultdict(lambda: (None, None))
+    for row in evidence.generations:
+        best = max(by_generation[row.run, row.number], key=lambda step: step.score or 0.0, default=None)
+        score = best.score if best else None
+        decision = gate(score, champions[row.run][1])
+        if decision == "advance" and best is not None:
+            champions[row.run] = (best.id, score)
+        champion, champion_score = champions[row.run]
+        expected = {
+            "decision": decision,
+            "best": best.id if best else None,
+            "score": score,
+            "champion": champion,
+            "champion_score": champion_score,
+        }
+        yield from compare("I10", f"{row.run}/{row.number}", row, expected, "its steps")
+
+
+def evaluations(evidence: Evidence) -> Iterator[Difference]:
+    """Sum every evaluation again from its held-out replies, and play those again (I7)."""
+    bundle_of = {bundle.id: bundle for bundle in evidence.bundles}
+    held_out = _grouped(evidence.holdouts, "evaluation")
+    for row in evidence.evaluations:
+        scenario = evidence.scenarios(bundle_of[row.bundle].scenario)
+        replies: Sequence[rows.Holdout] = held_out[row.id]
+        summary = summarize([reply.score for reply in replies], [reply.legal for reply in replies])
+        expected = {"mean": summary.mean, "lower": summary.lower, "valid": summary.valid, "seeds": len(replies)}
+        yield from compare("I7", row.id, row, expected, "its held-out replies")
+        for reply in replies:
+            strategy = referee.strategy(scenario, "", reply.reply)
+            played = scenario.play(strategy, reply.seed).score if strategy else 0.0
+            again = {"legal": strategy is not None, "score": played}
+            yield from compare("I7", f"{row.id} seed {reply.seed}", reply, again, "the scenario")
+
+
+def lessons(evidence: Evidence) -> Iterator[Difference]:
+    """Knowledge grows by one version at a time, and says what a coach said or what was known before (I10)."""
+    said = {step.id: referee.lesson(step.reply) for step in evidence.steps if step.reply is not None}
+    seen: dict[str, set[tuple[str, str]]] = defaultdict(lambda: {(Knowledge().playbook, Knowledge().hints)})
+    last: dict[str, int] = defaultdict(int)
+    for row in evidence.lessons:
+        where = f"knowledge {row.scenario} {row.version}"
+        if row.version != last[row.scenario] + 1:
+            yield Difference("I10", where, f"it follows version {last[row.scenario]}")
+        text = (row.playbook, row.hints)
+        if text != said.get(row.step) and text not in seen[row.scenario]:
+            yield Difference("I10", where, f"its step {row.step} did not teach it, and it was not known before")
+        seen[row.scenario].add(text)
+        last[row.scenario] = row.version
+
+
+def acts(evidence: Evidence) -> Iterator[Difference]:
+    """Every act names a registered bundle and its own slot (I6, I10)."""
+    bundle_of = {bundle.id: bundle for bundle in evidence.bundles}
+    for act in evidence.acts:
+        bundle = bundle_of.get(act.bundle)
+        if bundle is None or (act.scenario, act.role) != (bundle.scenario, bundle.role):
+            yield Difference("I6", f"{act.kind} {act.bundle[:12]}", "it names a slot that is not the bundle's")
