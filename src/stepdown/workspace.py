@@ -17,11 +17,11 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import Connection, Engine
 
@@ -85,7 +85,8 @@ class Settings:
         frontier: Makes a frontier provider from its word and a scenario.
         local: Makes a local provider from a bundle.
         decoding: How local replies are decoded, when evaluated and when served.
-        durability: `full` or `normal`; see `history.engine.create`. The trace follows it.
+        durability: `full` or `normal`, see `history.engine.create`; None takes what the workspace was made with. The trace
+            follows it.
         reached: Called with each of `POINTS` as it is passed.
         cache: A directory of finished trainings by job, shared between workspaces; None keeps none.
         busy_milliseconds: How long a writer waits for another one.
@@ -95,7 +96,7 @@ class Settings:
     frontier: Callable[[str, Scenario], Provider] = named_frontier
     local: Callable[[Path, Manifest, Decoding, Clock], Provider] = local_provider
     decoding: Decoding = Decoding()
-    durability: engines.Durability = "full"
+    durability: engines.Durability | None = None
     reached: Callable[[str], None] = nowhere
     cache: Path | None = None
     busy_milliseconds: int = engines.BUSY_MILLISECONDS
@@ -135,8 +136,10 @@ class Workspace:
 
         root = Path(root).absolute()
         settings = settings or Settings()
-        database = _prepare(root, url)
-        engine = engines.create(database, settings.durability, settings.busy_milliseconds)
+        stored = _prepare(root, url, settings.durability)
+        settings = replace(settings, durability=settings.durability or stored.get("durability", "full"))
+        database = stored.get("database") or f"sqlite:///{root / 'stepdown.db'}"
+        engine = engines.create(database, settings.durability or "full", settings.busy_milliseconds)
         workspace = cls(root, engine, settings, Session(root / "sessions"), {})
         try:
             workspace._migrate()
@@ -228,15 +231,17 @@ class Workspace:
         return self.loaded[manifest.id]
 
 
-def _prepare(root: Path, url: str | None) -> str:
-    """Make the directories, and return the database's URL."""
+def _prepare(root: Path, url: str | None, durability: str | None) -> dict[str, Any]:
+    """Make the directories, and return what `workspace.json` says."""
     marker = root / "workspace.json"
     try:
         if not marker.exists():
             for folder in FOLDERS:
                 (root / folder).mkdir(parents=True, exist_ok=True)
-            write_atomically(marker, json.dumps({"format": FORMAT, "database": url}))
-        stored = json.loads(marker.read_text("utf-8"))
+            write_atomically(
+                marker, json.dumps({"format": FORMAT, "database": url, "durability": durability or "full"})
+            )
+        stored: dict[str, Any] = json.loads(marker.read_text("utf-8"))
     except OSError as error:
         raise WorkspaceError(f"{root} cannot be used as a workspace: {error.strerror}.") from error
     except ValueError as error:
@@ -246,7 +251,7 @@ def _prepare(root: Path, url: str | None) -> str:
             f"{root} has workspace format {stored['format']}, and this stepdown knows up to {FORMAT}: upgrade stepdown.",
             kind="workspace-newer",
         )
-    return stored.get("database") or f"sqlite:///{root / 'stepdown.db'}"
+    return stored
 
 
 def write_atomically(path: Path, text: str) -> None:

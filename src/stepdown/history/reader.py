@@ -61,6 +61,27 @@ def attempts(connection: Connection, run_id: str) -> list[rows.Attempt]:
     return all_of(connection, rows.Attempt, schema.attempt.c.step.in_(mine))
 
 
+def ending(connection: Connection, run_id: str) -> rows.Ending | None:
+    """Return how a run ended, None while it is under way."""
+    return newest(connection, rows.Ending, schema.ending.c.run == run_id)
+
+
+def lessons_of(connection: Connection, run_id: str) -> list[rows.Lesson]:
+    """Return what a run taught, oldest first."""
+    mine = select(schema.step.c.id).where(schema.step.c.run == run_id)
+    return all_of(connection, rows.Lesson, schema.knowledge.c.step.in_(mine))
+
+
+def newest_evaluation(connection: Connection, bundle_id: str) -> rows.Evaluation | None:
+    """Return a bundle's newest evaluation, under whatever terms, or None."""
+    return newest(connection, rows.Evaluation, schema.evaluation.c.bundle == bundle_id)
+
+
+def verdict(connection: Connection, bundle_id: str) -> rows.Verdict | None:
+    """Return the newest promotion verdict on a bundle, or None."""
+    return newest(connection, rows.Verdict, schema.verdict.c.bundle == bundle_id)
+
+
 def attempt(connection: Connection, call: str) -> rows.Attempt:
     """Return the attempt of a call that history refers to."""
     (found,) = all_of(connection, rows.Attempt, schema.attempt.c.call == call)

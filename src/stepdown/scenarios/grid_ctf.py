@@ -8,6 +8,7 @@ import json
 import math
 import random
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from typing import Any, ClassVar
 
@@ -87,15 +88,15 @@ class GridCtf:
 
     def probes(self) -> Sequence[Probe]:
         """Read the shipped probes."""
-        return [Probe(**row) for row in _fixture("probes.json")["probes"]]
+        return _probes()
 
     def tournament_seeds(self) -> Sequence[int]:
         """Read the shipped seeds for tournaments."""
-        return list(_fixture("seeds.json")["tournament"])
+        return _seeds()[0]
 
     def holdout_seeds(self) -> Sequence[int]:
         """Read the shipped held-out seeds."""
-        return list(_fixture("seeds.json")["holdout"])
+        return _seeds()[1]
 
 
 def strategy(values: Mapping[str, float]) -> Strategy:
@@ -112,6 +113,17 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len({key for key, _ in pairs}) < len(pairs):
         raise ValueError("a key stands twice")
     return dict(pairs)
+
+
+@cache
+def _probes() -> tuple[Probe, ...]:
+    return tuple(Probe(**row) for row in _fixture("probes.json")["probes"])
+
+
+@cache
+def _seeds() -> tuple[tuple[int, ...], tuple[int, ...]]:
+    stored = _fixture("seeds.json")
+    return tuple(stored["tournament"]), tuple(stored["holdout"])
 
 
 def _fixture(name: str) -> Any:

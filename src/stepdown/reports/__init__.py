@@ -1,0 +1,1 @@
+"""What history says, told. Pure: rows to values, values to text; nothing is ever parsed back."""

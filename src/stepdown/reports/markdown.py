@@ -1,0 +1,134 @@
+"""A story as Markdown."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from stepdown.history import rows
+from stepdown.reports.story import Provenance, Spend, Story
+
+
+def render(story: Story) -> str:
+    """Return the report of a run."""
+    return "\n".join(
+        line
+        for section in (_head, _trajectory, _served, _steps, _spends, _bundles, _knowledge)
+        for line in section(story)
+    )
+
+
+def table(head: Sequence[str], body: Iterable[Sequence[object]]) -> Iterator[str]:
+    """Yield the lines of a table; a bar or a line break in a cell cannot break it."""
+    yield f"| {' | '.join(head)} |"
+    yield f"|{' --- |' * len(head)}"
+    for row in body:
+        yield f"| {' | '.join(_cell(value) for value in row)} |"
+    yield ""
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    text = f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def _head(story: Story) -> Iterator[str]:
+    run, ending = story.run, story.ending
+    outcome = f"{ending.outcome} at {ending.at:%Y-%m-%d %H:%M:%S} UTC" if ending else "under way"
+    yield f"# {run.id}: {run.scenario}"
+    yield ""
+    yield f"Started {run.at:%Y-%m-%d %H:%M:%S} UTC, {outcome}. Seed {run.seed}, frontier {run.frontier}, "
+    yield f"{run.generations} generations of {run.candidates} candidates."
+    if ending and ending.error:
+        yield f"It failed: {ending.error}"
+    yield ""
+
+
+def _trajectory(story: Story) -> Iterator[str]:
+    yield "## Trajectory"
+    yield ""
+    head = ("generation", "best", "score", "decision", "champion", "champion's score")
+    body = ((g.number, g.best, g.score, g.decision, g.champion, g.champion_score) for g in story.generations)
+    yield from table(head, body)
+
+
+def _served(story: Story) -> Iterator[str]:
+    yield "## Who served"
+    yield ""
+    if story.local_share is not None:
+        yield f"Local served {story.local_share:.0%} of the served strategies."
+        yield ""
+    yield from table(("served by", "steps"), story.served.items())
+    yield "## Why local did not"
+    yield ""
+    yield from table(("reason", "steps"), story.reasons.items())
+
+
+def _steps(story: Story) -> Iterator[str]:
+    yield "## Steps"
+    yield ""
+    head = ("step", "role", "requested", "attempted", "served", "reason", "error", "score")
+    attempted: dict[str, list[str]] = {}
+    for attempt in story.attempts:
+        attempted.setdefault(attempt.step, []).append(_attempted(attempt))
+    body = (
+        (s.id, s.role, s.requested, ", ".join(attempted.get(s.id, [])), s.served, s.reason, s.error, s.score)
+        for s in story.steps
+    )
+    yield from table(head, body)
+
+
+def _attempted(attempt: rows.Attempt) -> str:
+    side = "shadow" if attempt.shadow else attempt.target
+    outcome = "ok" if attempt.accepted else attempt.error_type
+    return f"{side} {outcome}{' (recovered)' if attempt.recovered else ''}"
+
+
+def _spends(story: Story) -> Iterator[str]:
+    yield "## Tokens, money, time"
+    yield ""
+    head = ("provider", "as", "calls", "failed", "tokens in", "tokens out", "US$", "median s", "95 % s")
+    yield from table(head, map(_spend, story.spends))
+
+
+def _spend(spend: Spend) -> tuple[object, ...]:
+    middle, high = spend.latency or (None, None)
+    known = f"{spend.cost:.6f}" if spend.unpriced == 0 else f"{spend.cost:.6f} + {spend.unpriced} unpriced"
+    uncounted = f" ({spend.uncounted} not counted)" if spend.uncounted else ""
+    tokens = (f"{spend.input_tokens}{uncounted}", f"{spend.output_tokens}{uncounted}")
+    return (spend.provider, spend.target, spend.attempts, spend.failed, *tokens, known, middle, high)
+
+
+def _bundles(story: Story) -> Iterator[str]:
+    yield "## Bundles asked"
+    yield ""
+    if not story.bundles:
+        yield "None."
+        yield ""
+    for provenance in story.bundles:
+        yield from _bundle(provenance)
+
+
+def _bundle(provenance: Provenance) -> Iterator[str]:
+    bundle, evaluation, promise = provenance.bundle, provenance.evaluation, provenance.promise
+    yield f"- **{bundle.id[:12]}** for {bundle.scenario} {bundle.role}, trained {bundle.trained_at:%Y-%m-%d %H:%M:%S} UTC"
+    yield f"    - weights {bundle.weights[:12]}, dataset {bundle.dataset[:12]}, job {bundle.job[:12]}"
+    if evaluation is not None:
+        yield (
+            f"    - {evaluation.id}: mean {_cell(evaluation.mean)}, lower bound {_cell(evaluation.lower)}, "
+            f"legal {_cell(evaluation.valid)} over {evaluation.seeds} held-out seeds"
+        )
+    if provenance.verdict is not None:
+        yield f"    - verdict: {provenance.verdict.outcome}, by {provenance.verdict.by}"
+    if promise is None:
+        yield "    - its directory is gone or not whole: nothing more can be said of it"
+    else:
+        yield f"    - plan {promise['plan']}"
+        yield f"    - backend {promise['backend']}"
+    yield ""
+
+
+def _knowledge(story: Story) -> Iterator[str]:
+    yield "## Knowledge learned"
+    yield ""
+    head = ("version", "from", "playbook", "hints")
+    yield from table(head, ((k.version, k.step, k.playbook, k.hints) for k in story.lessons))
