@@ -59,7 +59,7 @@ def load_blas() -> Blas:
         return _named(wish)
     for name in _candidates():
         if (library := _open(name)) is not None:
-            return _describe(library)
+            return _describe(library, name)
     return Blas("bundled", "no OpenBLAS or MKL found; install libopenblas0 for faster training", None)
 
 
@@ -68,7 +68,7 @@ def _named(path: str) -> Blas:
     library = _open(path)
     if library is None:
         raise LocalError(f"{VARIABLE}={path} is not a loadable BLAS; name a library with cblas_sgemm, or 'none'.")
-    return _describe(library)
+    return _describe(library, path)
 
 
 def _candidates() -> Iterator[str]:
@@ -93,7 +93,7 @@ def _open(name: str) -> ctypes.CDLL | None:
         return None
 
 
-def _describe(library: ctypes.CDLL) -> Blas:
+def _describe(library: ctypes.CDLL, name: str) -> Blas:
     """Put the library on one thread, in its own way, and let it say what it is."""
     path = _path(library)
     if hasattr(library, "openblas_set_num_threads"):
@@ -105,7 +105,7 @@ def _describe(library: ctypes.CDLL) -> Blas:
         version = ctypes.create_string_buffer(256)
         library.MKL_Get_Version_String(version, len(version))
         return Blas("mkl", version.value.decode().strip(), path)
-    return Blas("other", library._name, path)
+    return Blas("other", name, path)
 
 
 class _DlInfo(ctypes.Structure):

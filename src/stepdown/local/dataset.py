@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from stepdown.errors import DatasetError, InvalidValue
-from stepdown.local.tokens import END, encode
+from stepdown.errors import DatasetError
+from stepdown.local.tokens import encode, end_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,14 @@ def read_records(path: Path) -> list[Record]:
         DatasetError: The file is missing or a line is not such an object.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines(): JSON may hold a line separator (U+2028) as it is.
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except OSError as error:
         raise DatasetError(f"{path.name} cannot be read ({error.strerror}); export the dataset again.") from error
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path.name} is not UTF-8; export the dataset again.") from error
+    if lines == [""]:
+        return []
     return [_parse(f"{path.name} line {number}", line) for number, line in enumerate(lines, start=1)]
 
 
@@ -60,10 +63,12 @@ def _parse(place: str, line: str) -> Record:
         row = json.loads(line)
     except ValueError as error:
         raise DatasetError(f"{place} is not JSON; export the dataset again.") from error
-    texts = [row.get(key) for key in ("prompt", "completion")] if isinstance(row, dict) else []
-    if not (texts and all(isinstance(text, str) and text for text in texts)):
+    prompt, completion = (row.get("prompt"), row.get("completion")) if isinstance(row, dict) else (None, None)
+    if not (isinstance(prompt, str) and isinstance(completion, str) and prompt and completion):
         raise DatasetError(f"{place} needs a prompt and a completion, both text and not empty.")
-    return Record(place, *texts)
+    if any("\ud800" <= character <= "\udfff" for character in prompt + completion):
+        raise DatasetError(f"{place} holds half a surrogate pair, which is no character; export the dataset again.")
+    return Record(place, prompt, completion)
 
 
 def lessons(records: Sequence[Record], tokenizer: Tokenizer, window: int) -> list[Lesson]:
@@ -73,13 +78,10 @@ def lessons(records: Sequence[Record], tokenizer: Tokenizer, window: int) -> lis
         DatasetError: A record is longer than the window. It is never cut: a net trained on the end of prompts would be
             served whole ones.
     """
-    end = tokenizer.token_to_id(END)
+    end = end_token(tokenizer)
     found = []
     for record in records:
-        try:
-            prompt, completion = encode(tokenizer, record.prompt), encode(tokenizer, record.completion)
-        except InvalidValue as error:
-            raise DatasetError(f"{record.place}: {error}") from error
+        prompt, completion = encode(tokenizer, record.prompt), encode(tokenizer, record.completion)
         length = len(prompt) + len(completion) + 1
         if length > window:
             raise DatasetError(f"{record.place} has {length} tokens and the window holds {window}; widen the plan's.")

@@ -1,9 +1,13 @@
 """Answering with a trained net: files in memory in, replies out."""
 
+# mypy: allow-untyped-calls
+# mlx.nn is only partly typed.
+
 import hashlib
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 
 from stepdown.errors import ContextOverflow, InvalidValue, LoadFailed, LocalTimeout
@@ -90,7 +94,8 @@ class Loaded:
         for first in range(0, len(prompts), _ROWS):
             rows = encoded[first : first + _ROWS]
             draws = [random.Random(seed) for seed in seeds[first : first + _ROWS]]
-            outputs = self._decode(rows, max_tokens, lambda scores: choose(scores, temperature, draws), expired)
+            pick = partial(choose, temperature=temperature, draws=draws)
+            outputs = self._decode(rows, max_tokens, pick, expired)
             replies += map(self._reply, rows, outputs)
         return replies
 

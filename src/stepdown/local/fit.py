@@ -24,14 +24,14 @@ from stepdown.local.blas import load_blas
 BLAS = load_blas()  # Before mlx is imported, or it would not be used.
 
 import mlx.core as mx  # noqa: E402
-from mlx.utils import tree_flatten  # noqa: E402
 
 from stepdown.local.dataset import Lesson, lessons, read_records  # noqa: E402
 from stepdown.local.learn import learn, mean_loss  # noqa: E402
 from stepdown.local.model import Llama, Shape  # noqa: E402
-from stepdown.local.tokens import END, tokenizer_files, train_tokenizer  # noqa: E402
+from stepdown.local.tokens import end_token, tokenizer_files, train_tokenizer  # noqa: E402
 from stepdown.training.plan import Plan  # noqa: E402
 
+_MLX: str = mx.__version__  # type: ignore[attr-defined]  # its stub forgets it
 _REPORTS = 100
 _PR_SET_PDEATHSIG = 1
 
@@ -65,7 +65,7 @@ def fit(dataset: Path, plan: Plan, out: Path, report: Report) -> None:
         kv_heads=plan.heads,
         ffn=plan.ffn,
         window=plan.window,
-        eos=tokenizer.token_to_id(END),
+        eos=end_token(tokenizer),
     )
     mx.random.seed(plan.seed)
     net = Llama(shape)
@@ -75,18 +75,20 @@ def fit(dataset: Path, plan: Plan, out: Path, report: Report) -> None:
         "valid_loss": mean_loss(net, valid_lessons, plan.batch),
     }
     _save(out, {"config.json": shape.to_json(), **tokenizer_files(tokenizer, plan.window)}, net)
-    parameters = sum(tensor.size for _, tensor in tree_flatten(net.parameters()))
-    report({"event": "done", **losses, "parameters": parameters, "blas": asdict(BLAS), "mlx": mx.__version__})
+    parameters = sum(tensor.size for tensor in net.tensors().values())
+    report({"event": "done", **losses, "parameters": parameters, "blas": asdict(BLAS), "mlx": _MLX})
 
 
 def _follow(net: Llama, train: Sequence[Lesson], plan: Plan, vocab: int, report: Report) -> None:
-    """Train, reporting about a hundred times and after the last step."""
+    """Train, reporting the first step, the last and about a hundred in between."""
+    parent = os.getppid()
     every = -(-plan.iterations // _REPORTS)
     for iteration, loss in enumerate(learn(net, train, plan, vocab), start=1):
-        if iteration % every == 0 or iteration == plan.iterations:
-            report(
-                {"event": "progress", "iteration": iteration, "iterations": plan.iterations, "loss": round(loss(), 4)}
-            )
+        if os.getppid() != parent:
+            raise TrainingFailed("The process that asked for this training is gone.")
+        if iteration % every == 1 % every or iteration == plan.iterations:
+            progress = {"iteration": iteration, "iterations": plan.iterations, "loss": round(loss(), 4)}
+            report({"event": "progress", **progress})
 
 
 def _claim(out: Path) -> None:
@@ -100,15 +102,17 @@ def _save(out: Path, texts: dict[str, str], net: Llama) -> None:
     """Write texts first and the weights last, under their name only when they are whole."""
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8")
-    tensors = dict(tree_flatten(net.parameters()))
     # Not "model…": mlx-lm loads every model*.safetensors it finds.
     unfinished = out / "unfinished.safetensors"
-    mx.save_safetensors(str(unfinished), tensors, metadata={"format": "mlx"})
+    mx.save_safetensors(str(unfinished), net.tensors(), metadata={"format": "mlx"})
     unfinished.replace(out / "model.safetensors")
 
 
 def _die_with_parent() -> None:
-    """Die on SIGTERM and SIGINT even if the parent ignores them, and on Linux when the parent is gone."""
+    """Die on SIGTERM and SIGINT even if the parent ignores them, and on Linux at once when the parent is gone.
+
+    Linux counts the parent's *thread*: it must live as long as its child.
+    """
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform == "linux":
@@ -120,7 +124,8 @@ def _die_with_parent() -> None:
 
 
 def _emit(event: dict[str, Any]) -> None:
-    print(json.dumps(event), flush=True)
+    sys.stdout.write(json.dumps(event) + "\n")
+    sys.stdout.flush()
 
 
 def _read_plan(path: Path) -> Plan:
@@ -140,10 +145,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         fit(paths.dataset, _read_plan(paths.plan), paths.out, _emit)
     except StepdownError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return error.exit_code
     except OSError as error:
-        print(f"The weights could not be written to {paths.out.name} ({error.strerror}).", file=sys.stderr)
+        sys.stderr.write(f"The weights could not be written to {paths.out.name} ({error.strerror}).\n")
         return TrainingFailed.exit_code
     return 0
 

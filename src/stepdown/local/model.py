@@ -1,17 +1,24 @@
-"""A small llama: the architecture that mlx-lm calls ``llama``, tensor for tensor, without importing mlx-lm.
+"""A small llama: the architecture that mlx-lm calls ``llama``, tensor for tensor, without mlx-lm.
 
 Parameter names and ``config.json`` are those of Hugging Face's LlamaForCausalLM, so ``mlx_lm.load`` opens what is saved
-here and computes the same logits. Nothing in this module may be compiled: ``mx.compile`` on the CPU calls a C++ compiler
-at run time. That rules out ``nn.silu`` and the like, which are compiled inside mlx.
+here and computes the same logits. Nothing in this module may be compiled, because ``mx.compile`` on the CPU calls a C++
+compiler at run time. That rules out ``nn.silu`` and the like, which are compiled inside mlx.
 """
+
+# mypy: allow-untyped-calls
+# mlx.nn is only partly typed.
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import mlx.core as mx
-import mlx.nn as nn
+from mlx.nn.layers.base import Module
+from mlx.nn.layers.embedding import Embedding
+from mlx.nn.layers.linear import Linear
+from mlx.nn.layers.normalization import RMSNorm
+from mlx.utils import tree_flatten
 
 from stepdown.errors import LoadFailed
 
@@ -117,21 +124,19 @@ class Cache:
         return keys, values
 
 
-class Attention(nn.Module):
+class Attention(Module):
     """Causal self-attention with rotary positions; queries may share keys and values."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         size = shape.width // shape.heads
         self.heads, self.kv_heads, self.size = shape.heads, shape.kv_heads, size
-        self.q_proj = nn.Linear(shape.width, shape.heads * size, bias=False)
-        self.k_proj = nn.Linear(shape.width, shape.kv_heads * size, bias=False)
-        self.v_proj = nn.Linear(shape.width, shape.kv_heads * size, bias=False)
-        self.o_proj = nn.Linear(shape.heads * size, shape.width, bias=False)
+        self.q_proj = Linear(shape.width, shape.heads * size, bias=False)
+        self.k_proj = Linear(shape.width, shape.kv_heads * size, bias=False)
+        self.v_proj = Linear(shape.width, shape.kv_heads * size, bias=False)
+        self.o_proj = Linear(shape.heads * size, shape.width, bias=False)
 
-    def __call__(
-        self, x: mx.array, mask: Mask, offset: mx.array | int, cache: Cache, last: int
-    ) -> mx.array:
+    def __call__(self, x: mx.array, mask: Mask, offset: mx.array | int, cache: Cache, last: int) -> mx.array:
         """Attend from the last columns of (batch, length, width) to all of them and to what the cache holds."""
         queries = self._turn(self._split(self.q_proj(x), self.heads), offset)[:, :, -last:]
         keys = self._turn(self._split(self.k_proj(x), self.kv_heads), offset)
@@ -147,14 +152,14 @@ class Attention(nn.Module):
         return mx.fast.rope(x, self.size, traditional=False, base=_ROPE_BASE, scale=1.0, offset=offset)
 
 
-class MLP(nn.Module):
+class MLP(Module):
     """SwiGLU feed-forward (Shazeer 2020, https://arxiv.org/abs/2002.05202)."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.gate_proj = nn.Linear(shape.width, shape.ffn, bias=False)
-        self.up_proj = nn.Linear(shape.width, shape.ffn, bias=False)
-        self.down_proj = nn.Linear(shape.ffn, shape.width, bias=False)
+        self.gate_proj = Linear(shape.width, shape.ffn, bias=False)
+        self.up_proj = Linear(shape.width, shape.ffn, bias=False)
+        self.down_proj = Linear(shape.ffn, shape.width, bias=False)
 
     def __call__(self, x: mx.array) -> mx.array:
         """Map (…, width) to (…, width)."""
@@ -162,35 +167,33 @@ class MLP(nn.Module):
         return self.down_proj(gate * mx.sigmoid(gate) * self.up_proj(x))
 
 
-class Block(nn.Module):
+class Block(Module):
     """Attention and feed-forward, each behind a norm and added back."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.self_attn = Attention(shape)
         self.mlp = MLP(shape)
-        self.input_layernorm = nn.RMSNorm(shape.width, eps=_EPSILON)
-        self.post_attention_layernorm = nn.RMSNorm(shape.width, eps=_EPSILON)
+        self.input_layernorm = RMSNorm(shape.width, eps=_EPSILON)
+        self.post_attention_layernorm = RMSNorm(shape.width, eps=_EPSILON)
 
-    def __call__(
-        self, x: mx.array, mask: Mask, offset: mx.array | int, cache: Cache, last: int
-    ) -> mx.array:
+    def __call__(self, x: mx.array, mask: Mask, offset: mx.array | int, cache: Cache, last: int) -> mx.array:
         """Map (batch, length, width) to the last columns of the same."""
         x = x[:, -last:] + self.self_attn(self.input_layernorm(x), mask, offset, cache, last)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
-class Trunk(nn.Module):
+class Trunk(Module):
     """Everything below the output matrix; its attribute names are the prefix ``model.`` of the tensors."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
-        self.embed_tokens = nn.Embedding(shape.vocab, shape.width)
+        self.embed_tokens = Embedding(shape.vocab, shape.width)
         self.layers = [Block(shape) for _ in range(shape.layers)]
-        self.norm = nn.RMSNorm(shape.width, eps=_EPSILON)
+        self.norm = RMSNorm(shape.width, eps=_EPSILON)
 
 
-class Llama(nn.Module):
+class Llama(Module):
     """The whole net: tokens in, logits out."""
 
     def __init__(self, shape: Shape) -> None:
@@ -198,7 +201,7 @@ class Llama(nn.Module):
         self.model = Trunk(shape)
         self.tied = shape.tied
         if not shape.tied:
-            self.lm_head = nn.Linear(shape.width, shape.vocab, bias=False)
+            self.lm_head = Linear(shape.width, shape.vocab, bias=False)
 
     def hidden(
         self,
@@ -226,11 +229,17 @@ class Llama(nn.Module):
             x = layer(x, mask, offset, cache, length)
         layer, cache = top
         x = layer(x, mask[..., -last:, :] if isinstance(mask, mx.array) else mask, offset, cache, last)
-        return self.model.norm(x)
+        normed: mx.array = self.model.norm(x)
+        return normed
 
     def logits(self, hidden: mx.array) -> mx.array:
         """Map hidden states (…, width) to scores over the vocabulary (…, vocab)."""
-        return self.model.embed_tokens.as_linear(hidden) if self.tied else self.lm_head(hidden)
+        scores: mx.array = self.model.embed_tokens.as_linear(hidden) if self.tied else self.lm_head(hidden)
+        return scores
+
+    def tensors(self) -> dict[str, mx.array]:
+        """Return every parameter under its name in the file."""
+        return cast("dict[str, mx.array]", dict(tree_flatten(self.parameters())))
 
 
 def causal(gaps: mx.array, length: int) -> mx.array:

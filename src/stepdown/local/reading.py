@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from typing import cast
 
 import mlx.core as mx
 
@@ -36,7 +37,7 @@ class Reading:
         """Read one more token per row and return the scores of what comes next, (rows, vocab)."""
         place = self._length
         self._length += 1
-        column = mx.array(tokens)[:, None]
+        column = mx.array(list(tokens))[:, None]
         if self._even:
             return self._scores(column, None, place)
         own = (mx.arange(self._length) >= self._gaps[:, None])[:, None, None]
@@ -62,6 +63,4 @@ def choose(scores: mx.array, temperature: float, draws: Sequence[random.Random])
         drawn = mx.array([[draw.random()] for draw in draws])
         # Rounding may leave the last share a little below 1; argmax of nothing true would then be token 0.
         chosen = mx.argmax(share >= mx.minimum(drawn, share[:, -1:]), axis=-1)
-    found = chosen.tolist()
-    assert isinstance(found, list)
-    return found
+    return cast("list[int]", chosen.tolist())

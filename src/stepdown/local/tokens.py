@@ -78,10 +78,21 @@ def read_tokenizer(content: bytes) -> Tokenizer:
         tokenizer = Tokenizer.from_buffer(content)
     except Exception as error:  # The Rust library raises plain Exception and nothing narrower.
         raise LoadFailed(f"tokenizer.json is not a tokenizer ({error}).") from error
-    if tokenizer.token_to_id(END) is None:
-        raise LoadFailed(f"tokenizer.json has no end mark {END}.")
+    end_token(tokenizer)
     tokenizer.encode_special_tokens = True
     return tokenizer
+
+
+def end_token(tokenizer: Tokenizer) -> int:
+    """Return the token that ends a completion.
+
+    Raises:
+        LoadFailed: The tokenizer has none.
+    """
+    token: int | None = tokenizer.token_to_id(END)
+    if token is None:
+        raise LoadFailed(f"tokenizer.json has no end mark {END}.")
+    return token
 
 
 def encode(tokenizer: Tokenizer, text: str) -> list[int]:
