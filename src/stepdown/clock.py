@@ -23,6 +23,7 @@ class Clock:
     Attributes:
         now: Returns the present instant, aware UTC.
         monotonic: Returns seconds, for durations and time limits.
+
     """
 
     now: Callable[[], datetime] = utc_now

@@ -29,6 +29,7 @@ class Scene:
         validators: Switched on now.
         manifest: Of the slot's bundle, when it is whole.
         problem: Why the bundle is not whole, in a sentence; empty when it is, or there is none.
+
     """
 
     facts: Facts
@@ -48,6 +49,7 @@ def gather(workspace: Workspace, connection: Connection, scenario: Scenario, rol
         scenario: The slot's scenario.
         role: The slot's role.
         seed: Of the step, for the canary's draw.
+
     """
     number, policy = workspace.policy(connection)
     validators = workspace.validators(connection, scenario)

@@ -16,6 +16,7 @@ def set_policy(workspace: Workspace, changes: Mapping[str, Any], *, by: str = OP
 
     Raises:
         InvalidValue: A name is unknown, or a value is out of its range; nothing is changed then.
+
     """
     with workspace.writing() as connection:
         number, policy = workspace.policy(connection)
@@ -34,6 +35,7 @@ def switch_validator(
 
     Raises:
         NotFound: No such scenario or validator.
+
     """
     scenario = scenario_named(scenario_name)
     if validator not in scenario.validators:

@@ -32,6 +32,7 @@ class Look:
         condition: The verdict.
         problem: Why it is not whole, in a sentence; empty when it is.
         manifest: What it promises, when it could be read.
+
     """
 
     condition: Condition
@@ -45,6 +46,7 @@ def look(directory: Path, bundle: str) -> Look:
     Args:
         directory: Where it should be.
         bundle: Its id, the digest of its manifest.
+
     """
     try:
         mode = directory.lstat().st_mode
@@ -107,6 +109,7 @@ def contents(directory: Path, manifest: Manifest) -> dict[str, bytes]:
     Raises:
         ValueError: A file changed since the look.
         OSError: A file is gone.
+
     """
     found = {path: _read_file(directory / path, limit=size) for path, (_, size) in manifest.files.items()}
     for path, (digest, _) in manifest.files.items():
@@ -128,6 +131,7 @@ def publish(part: Path, manifest: Manifest, bundles: Path) -> Path:
 
     Returns:
         The bundle's directory.
+
     """
     target = bundles / manifest.id
     if look(target, manifest.id).condition is Condition.WHOLE:

@@ -33,6 +33,7 @@ class Manifest:
         losses: Final training and validation loss, nats per token.
         trained_at: UTC, stamped by the parent; the training child reads no clock.
         stepdown: Version that wrote it.
+
     """
 
     format: int
@@ -70,6 +71,7 @@ class Manifest:
 
         Raises:
             ValueError: It is malformed, or of a newer format.
+
         """
         stored = json.loads(data)
         if not isinstance(stored, dict) or not isinstance(stored.get("format"), int):

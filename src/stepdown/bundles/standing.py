@@ -47,6 +47,7 @@ class Standing:
         active: Slot to the one bundle it holds; the bundle may be switched off and is still the slot's.
         disabled: Bundles that are switched off.
         retired: Bundles that never serve again.
+
     """
 
     active: Mapping[Slot, str] = field(default_factory=lambda: MappingProxyType({}))

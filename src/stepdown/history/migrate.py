@@ -24,6 +24,7 @@ def upgrade(connection: Connection) -> None:
 
     Raises:
         WorkspaceError: A newer stepdown wrote it.
+
     """
     found = version(connection)
     if found == HEAD:

@@ -30,6 +30,7 @@ class Request:
         seed: For providers that can be seeded.
         time_limit: Seconds the reply may take.
         examples: Earlier strategies of the run, oldest first.
+
     """
 
     call: str
@@ -52,6 +53,7 @@ class Completion:
         digest: SHA-256 of the weights in memory, if local.
         input_tokens: As counted by the provider; None when it does not count.
         output_tokens: Likewise.
+
     """
 
     text: str
@@ -68,6 +70,7 @@ class Provider(Protocol):
     Attributes:
         name: Who is asked (`gen_ai.provider.name`).
         model: What is asked for (`gen_ai.request.model`).
+
     """
 
     @property
@@ -83,4 +86,5 @@ class Provider(Protocol):
 
         Raises:
             ProviderError: No answer; `error_type` says why.
+
         """

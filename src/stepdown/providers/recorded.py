@@ -18,6 +18,7 @@ class Recorded:
         tape: Role to its replies. A reply is `text` with optional `model`, `input_tokens` and `output_tokens`, or `error`
             (an `error.type`) for a call that failed when it was recorded.
         failing: An `error.type` that every call fails with, until it is None again.
+
     """
 
     tape: Mapping[str, list[Mapping[str, Any]]]
@@ -32,6 +33,7 @@ class Recorded:
 
         Raises:
             InvalidValue: The file is missing, empty or malformed.
+
         """
         tape: dict[str, list[Mapping[str, Any]]] = {}
         try:

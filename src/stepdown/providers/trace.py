@@ -83,6 +83,7 @@ def write(path: Path, line: Line, *, durable: bool) -> None:
 
     Raises:
         WorkspaceError: The file cannot be written, or the disk is full.
+
     """
     data = json.dumps(line.as_json(), ensure_ascii=False).encode() + b"\n"
     try:

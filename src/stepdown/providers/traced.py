@@ -20,6 +20,7 @@ class Traced:
         path: The trace file.
         clock: Of the workspace.
         durable: Whether each line waits for the disk.
+
     """
 
     provider: Provider
@@ -34,6 +35,7 @@ class Traced:
 
         Raises:
             ProviderError: The provider failed, in its own words or with any other exception.
+
         """
         start = trace.Line(
             event="start",

@@ -15,6 +15,7 @@ class Strategy:
     Attributes:
         values: Parameter name to number.
         text: Canonical JSON. The database column, the exported completion and every digest are these very bytes.
+
     """
 
     values: Mapping[str, float]
@@ -30,6 +31,7 @@ class Match:
         score: 0..1, four decimals.
         won: Whether the score reaches the scenario's winning score.
         parts: Named parts of the score, 0..1.
+
     """
 
     seed: int
@@ -46,6 +48,7 @@ class Probe:
         reply: The reply's text.
         legal: What the scenario's referee says of it.
         source: Where the probe comes from.
+
     """
 
     reply: str
@@ -80,6 +83,7 @@ class Scenario(Protocol):
 
         Raises:
             IllegalStrategy: The reply is not a legal strategy.
+
         """
 
     def repair(self, values: Mapping[str, float]) -> Mapping[str, float]:

@@ -34,6 +34,7 @@ class Dataset:
         records: How many records train and validate together.
         train: Records in `train.jsonl`.
         valid: Records in `valid.jsonl`; 0 (and no file) when there is one distinct strategy only.
+
     """
 
     digest: str
@@ -50,6 +51,7 @@ def export(workspace: Workspace, filters: Filters) -> Dataset:
         NotFound: No such scenario or run.
         DatasetError: No step passes the filters.
         WorkspaceError: The directory cannot be written.
+
     """
     scenario_named(filters.scenario)
     part = workspace.root / "datasets" / f".{workspace.session.begin()}.part"
@@ -178,6 +180,7 @@ def opened(path: Path) -> tuple[Dataset, dict[str, Any]]:
     Raises:
         NotFound: There is no such directory.
         DatasetError: A file is missing, extra or changed, or the manifest is malformed.
+
     """
     if not path.is_dir():
         raise NotFound(f"There is no dataset at {path}; `stepdown export` makes one.", kind="unknown-dataset")

@@ -32,6 +32,7 @@ class Progress:
         iteration: Optimizer steps done.
         iterations: Steps in all.
         loss: Training loss, nats per token.
+
     """
 
     iteration: int
@@ -53,6 +54,7 @@ class Job:
         role: Role it is for.
         plan: The plan.
         backend: mlx's version and the BLAS; other backends give other bytes.
+
     """
 
     dataset: str
@@ -108,6 +110,7 @@ def train(
 
     Raises:
         TrainingFailed: The child failed, was killed or took too long; with its last words.
+
     """
     kept = cache / job.digest if cache else None
     if kept is not None and (kept / DONE).exists():

@@ -33,7 +33,6 @@ TABLES = [
 
 def upgrade() -> None:
     """Create every table, its indexes, and the triggers that keep it append-only."""
-
     op.create_table(
         "bundle",
         sa.Column("seq", sa.Integer(), autoincrement=True, nullable=False),

@@ -1,0 +1,42 @@
+"""The tree of commands. Each module below adds its own."""
+
+from typing import Annotated
+
+import typer
+
+from stepdown import __version__
+
+app = typer.Typer(
+    name="stepdown",
+    help="Hand a role down from a frontier model to a small local one, and prove who really served.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Hand a role down from a frontier model to a small local one, and prove who really served."""
+
+
+from stepdown.cli import bundles, proof, rules, work  # noqa: E402 - each registers its commands on `app`
+
+app.add_typer(bundles.app, name="bundles")
+app.add_typer(rules.policy, name="policy")
+app.add_typer(rules.harness, name="harness")
+work.register(app)
+rules.register(app)
+bundles.register(app)
+proof.register(app)

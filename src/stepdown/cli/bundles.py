@@ -1,0 +1,114 @@
+"""Commands on bundles."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stepdown.cli.options import DEFAULT, By, Directory, Json, Why, workspace
+from stepdown.cli.output import emit, table
+
+if TYPE_CHECKING:
+    from stepdown.history.rows import Bundle
+
+app = typer.Typer(help="Trained models: list, look at, and decide which one is its slot's.", no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(help="The bundle's id, or the beginning of it.")]
+
+
+def register(_app: typer.Typer) -> None:
+    """Add nothing at the top: every command on bundles stands under `bundles`."""
+
+
+@app.command("list")
+def list_(directory: Directory = DEFAULT, as_json: Json = False) -> None:
+    """List every bundle, its standing, and whether it is whole on disk."""
+    from stepdown.shelf import shelf
+
+    with workspace(directory) as opened:
+        found = shelf(opened)
+    head = ("bundle", "slot", "standing", "on disk", "lower bound", "legal", "trained (UTC)")
+    body = [
+        (
+            entry.bundle.id[:12],
+            f"{entry.bundle.scenario} {entry.bundle.role}",
+            entry.status,
+            entry.condition,
+            entry.evaluation.lower if entry.evaluation else None,
+            entry.evaluation.valid if entry.evaluation else None,
+            f"{entry.bundle.trained_at:%Y-%m-%d %H:%M:%S}",
+        )
+        for entry in found
+    ]
+    emit(found, as_json=as_json, people=lambda: table("bundles", head, body))
+
+
+@app.command()
+def show(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> None:
+    """Show what a bundle promises, what its evaluation said, and what was done with it."""
+    from stepdown.shelf import entry
+
+    with workspace(directory) as opened:
+        found = entry(opened, bundle)
+    body = [
+        ("id", found.bundle.id),
+        ("slot", f"{found.bundle.scenario} {found.bundle.role}"),
+        ("standing", found.status),
+        ("on disk", f"{found.condition} {found.problem}".strip()),
+        ("weights", found.bundle.weights),
+        ("dataset", found.bundle.dataset),
+        ("trained (UTC)", found.bundle.trained_at),
+        *(found.promise or {}).items(),
+        *((f"act at {act.at:%Y-%m-%d %H:%M:%S}", f"{act.kind} by {act.by} {act.why}") for act in found.acts),
+    ]
+    emit(found, as_json=as_json, people=lambda: table("bundle", ("", ""), body))
+
+
+@app.command()
+def verify(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> None:
+    """Check every byte of a bundle, and open its weights. Exit 1 when it is not whole."""
+    from stepdown.shelf import verify as check
+
+    with workspace(directory) as opened:
+        found = check(opened, bundle)
+    line = f"{found.bundle.id[:12]}  {found.condition}  {found.problem}".rstrip()
+    emit(found, as_json=as_json, people=lambda: line)
+    if found.condition != "whole":
+        raise typer.Exit(1)
+
+
+@app.command()
+def activate(
+    bundle: Id, directory: Directory = DEFAULT, why: Why = "", by: By = "operator", as_json: Json = False
+) -> None:
+    """Make a bundle its slot's. It serves only while every gate lets it."""
+    from stepdown import registry
+
+    with workspace(directory) as opened:
+        _said("active", registry.activate(opened, bundle, by=by, why=why), as_json=as_json)
+
+
+def _act(name: str, sentence: str, done: str) -> Callable[..., None]:
+    def command(
+        bundle: Id, directory: Directory = DEFAULT, why: Why = "", by: By = "operator", as_json: Json = False
+    ) -> None:
+        from stepdown import registry
+
+        with workspace(directory) as opened:
+            _said(done, getattr(registry, name)(opened, bundle, by=by, why=why), as_json=as_json)
+
+    command.__doc__ = sentence
+    return command
+
+
+for _name, _sentence, _done in (
+    ("disable", "Switch a bundle off; it stays its slot's, and the frontier serves.", "disabled"),
+    ("enable", "Switch a bundle on again.", "enabled"),
+    ("retire", "Take a bundle out of service for ever, and keep its files.", "retired"),
+    ("delete", "Take a bundle out of service for ever, and remove its files.", "deleted"),
+):
+    app.command(_name)(_act(_name, _sentence, _done))
+
+
+def _said(what: str, bundle: "Bundle", *, as_json: bool) -> None:
+    emit(bundle, as_json=as_json, people=lambda: f"{bundle.id[:12]}  {what}  {bundle.scenario} {bundle.role}")

@@ -1,0 +1,135 @@
+"""Commands on what decides: policy, harness, route."""
+
+from typing import Annotated
+
+import typer
+
+from stepdown.cli.options import DEFAULT, By, Directory, Json, ScenarioName, Why, workspace
+from stepdown.cli.output import emit, table
+
+policy = typer.Typer(help="What the gates demand.", no_args_is_help=True)
+harness = typer.Typer(help="The validators that judge replies.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command that is no group."""
+    app.command()(route)
+
+
+@policy.command("show")
+def policy_show(directory: Directory = DEFAULT, as_json: Json = False) -> None:
+    """Show the policy as it is now."""
+    with workspace(directory) as opened, opened.reading() as connection:
+        number, found = opened.policy(connection)
+    _show_policy(number, found.as_json(), as_json=as_json)
+
+
+@policy.command("set")
+def policy_set(
+    changes: Annotated[list[str], typer.Argument(help="NAME=VALUE, for example min_score=0.8.")],
+    directory: Directory = DEFAULT,
+    why: Why = "",
+    by: By = "operator",
+    as_json: Json = False,
+) -> None:
+    """Change some values of the policy: all of them, or none if one is wrong."""
+    from stepdown.operate import set_policy
+
+    wanted = dict(_pair(change) for change in changes)
+    with workspace(directory) as opened:
+        set_policy(opened, wanted, by=by, why=why)
+        with opened.reading() as connection:
+            number, found = opened.policy(connection)
+    _show_policy(number, found.as_json(), as_json=as_json)
+
+
+def _pair(change: str) -> tuple[str, str]:
+    from stepdown.errors import InvalidValue
+
+    name, equals, value = change.partition("=")
+    if not equals:
+        raise InvalidValue(f"{change!r} is not NAME=VALUE, for example min_score=0.8.")
+    return name.strip().replace("-", "_"), value.strip()
+
+
+def _show_policy(number: int, values: dict[str, object], *, as_json: bool) -> None:
+    head = ("value", "")
+    body = [(name, ", ".join(value) if isinstance(value, list) else value) for name, value in values.items()]
+    emit({"number": number, **values}, as_json=as_json, people=lambda: table(f"policy {number}", head, body))
+
+
+@harness.command("show")
+def harness_show(directory: Directory = DEFAULT, scenario: ScenarioName = "grid_ctf", as_json: Json = False) -> None:
+    """Show which validators are on, and the coverage they are measured at."""
+    from stepdown.scenarios.registry import scenario as named
+
+    found = named(scenario)
+    with workspace(directory) as opened, opened.reading() as connection:
+        enabled = opened.validators(connection, found)
+    _show_harness(scenario, enabled, as_json=as_json)
+
+
+@harness.command("enable")
+def harness_enable(
+    validator: str,
+    directory: Directory = DEFAULT,
+    scenario: ScenarioName = "grid_ctf",
+    why: Why = "",
+    by: By = "operator",
+    as_json: Json = False,
+) -> None:
+    """Switch a validator on."""
+    from stepdown.operate import switch_validator
+
+    with workspace(directory) as opened:
+        enabled = switch_validator(opened, scenario, validator, enabled=True, by=by, why=why)
+    _show_harness(scenario, enabled, as_json=as_json)
+
+
+@harness.command("disable")
+def harness_disable(
+    validator: str,
+    directory: Directory = DEFAULT,
+    scenario: ScenarioName = "grid_ctf",
+    why: Why = "",
+    by: By = "operator",
+    as_json: Json = False,
+) -> None:
+    """Switch a validator off. Coverage falls with it, and local stops serving below the policy's limit."""
+    from stepdown.operate import switch_validator
+
+    with workspace(directory) as opened:
+        enabled = switch_validator(opened, scenario, validator, enabled=False, by=by, why=why)
+    _show_harness(scenario, enabled, as_json=as_json)
+
+
+def _show_harness(scenario_name: str, enabled: frozenset[str], *, as_json: bool) -> None:
+    from stepdown.scenarios.harness import coverage
+    from stepdown.scenarios.registry import scenario as named
+
+    scenario = named(scenario_name)
+    measured = coverage(scenario, enabled)
+    switches = {name: name in enabled for name in scenario.validators}
+    body = [(name, "on" if on else "off") for name, on in switches.items()]
+    title = f"harness of {scenario_name}: coverage {measured:.2f}"
+    value = {"scenario": scenario_name, "coverage": measured, "validators": switches}
+    emit(value, as_json=as_json, people=lambda: table(title, ("validator", ""), body))
+
+
+def route(
+    directory: Directory = DEFAULT,
+    scenario: ScenarioName = "grid_ctf",
+    role: Annotated[str, typer.Option(help="The role that would ask.")] = "competitor",
+    seed: Annotated[int, typer.Option(help="The step's seed; it decides a canary's draw.")] = 0,
+    explain: Annotated[bool, typer.Option("--explain", help="Show every gate with its facts.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say who would serve a step now, and why. Nobody is asked."""
+    from stepdown.explain import explain as explained
+
+    with workspace(directory) as opened:
+        found = explained(opened, scenario, role, seed)
+    line = f"{found.serves}  {found.reason or 'every gate passed'}"
+    head = ("gate", "objects", "facts")
+    body = [(gate.name, gate.objection or "–", gate.facts) for gate in found.gates]
+    emit(found, as_json=as_json, people=lambda: table(line, head, body) if explain else line)

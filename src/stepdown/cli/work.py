@@ -1,0 +1,143 @@
+"""Commands that do the work: demo, run, export, train."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stepdown.cli.options import DEFAULT, Directory, Json, ScenarioName, workspace
+from stepdown.cli.output import emit, err, progress, table
+
+if TYPE_CHECKING:
+    from stepdown.history.rows import Step
+    from stepdown.training.plan import Plan
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (demo, run, export, train):
+        app.command()(command)
+
+
+def demo(
+    directory: Directory = Path(".stepdown-demo"),
+    seed: Annotated[int, typer.Option(help="Decides everything that is drawn.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Do the whole journey once, in a fresh workspace, and show the evidence of each stage."""
+    from stepdown.demo import Demo
+
+    shown = err()
+    shown.print(f"A fresh workspace in {directory}; every stage below is read back from rows, files and the trace.")
+    with progress("demo") as show:
+        stages = Demo(directory, seed).play(show)
+    head = ("stage", "seconds", "observed", "evidence")
+    rows = [(s.name, f"{s.seconds:.2f}", "yes" if s.observed else "NO", s.evidence) for s in stages]
+    emit(stages, as_json=as_json, people=lambda: table("stepdown demo", head, rows))
+    if not all(stage.observed for stage in stages):
+        raise typer.Exit(1)
+
+
+def run(
+    directory: Directory = DEFAULT,
+    scenario: ScenarioName = "grid_ctf",
+    seed: Annotated[int, typer.Option(help="Decides everything that is drawn.")] = 0,
+    generations: Annotated[int, typer.Option(help="Generations to play.")] = 8,
+    candidates: Annotated[int, typer.Option(help="Candidates in each.")] = 8,
+    frontier: Annotated[str, typer.Option(help="search, or recorded:PATH for a tape.")] = "search",
+    database: Annotated[str | None, typer.Option(help="SQLAlchemy URL, for a new workspace.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Play a run: discovery while no bundle is fit, routed to the local one while it is."""
+    from stepdown.reporting import story
+    from stepdown.run import play, start
+
+    with workspace(directory, made=True, url=database) as opened, progress("run") as show:
+        under_way = start(
+            opened, scenario, seed=seed, generations=generations, candidates=candidates, frontier=frontier
+        )
+        total, done = generations * (candidates + 1), 0
+
+        def watch(step: "Step") -> None:
+            nonlocal done
+            done += 1
+            show(done, total, f"{step.id} {step.served or step.outcome}")
+
+        play(under_way, watch)
+        told = story(opened, under_way.run.id)
+    body = [(g.number, g.score, g.decision, g.champion_score, g.champion) for g in told.generations]
+    head = ("generation", "best score", "decision", "champion's score", "champion")
+    title = f"{told.run.id}: {', '.join(f'{count} {who}' for who, count in told.served.items())}"
+    emit(told, as_json=as_json, people=lambda: table(title, head, body))
+    if not any(step.outcome == "served" for step in told.steps):
+        err().print(f"stepdown: no step of {told.run.id} was served; `stepdown report {told.run.id}` says why.")
+        raise typer.Exit(8)
+
+
+def export(
+    directory: Directory = DEFAULT,
+    scenario: ScenarioName = "grid_ctf",
+    run_id: Annotated[str | None, typer.Option("--run", help="Only this run.")] = None,
+    min_score: Annotated[float | None, typer.Option(help="Least mean score, 0..1.")] = None,
+    kept_only: Annotated[bool, typer.Option("--kept-only", help="Only generations that advanced.")] = False,
+    include_local: Annotated[bool, typer.Option("--include-local", help="Also replies of local models.")] = False,
+    matches: Annotated[bool, typer.Option("--matches", help="Also write each strategy's matches.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write strategies as training data, from the rows as they are now."""
+    from stepdown.training.export import export as write
+    from stepdown.training.records import Filters
+
+    with workspace(directory) as opened:
+        made = write(opened, Filters(scenario, run_id, min_score, kept_only, include_local, matches))
+    line = f"{made.digest[:12]}  {made.train} to train, {made.valid} to validate  {made.path}"
+    value = {"digest": made.digest, "path": str(made.path), "train": made.train, "valid": made.valid}
+    emit(value, as_json=as_json, people=lambda: line)
+
+
+def train(
+    dataset: Annotated[str, typer.Argument(help="An export: its directory, or the beginning of its digest.")],
+    directory: Directory = DEFAULT,
+    role: Annotated[str, typer.Option(help="The role it shall serve.")] = "competitor",
+    plan: Annotated[str, typer.Option(help="default, tiny, or a JSON file of a plan's values.")] = "default",
+    time_limit: Annotated[float, typer.Option(help="Seconds the training may take.")] = 3600.0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Train again, and demand the same weights.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a bundle in a child process, evaluate it on held-out seeds, and register it. It is not activated."""
+    from stepdown.localize import find_dataset, localize
+
+    with workspace(directory) as opened, progress("train") as show:
+        trained = localize(
+            opened,
+            find_dataset(opened, dataset),
+            plan=_plan(plan),
+            role=role,
+            time_limit=time_limit,
+            fresh=fresh,
+            watch=lambda p: show(p.iteration, p.iterations, f"loss {p.loss:.3f}"),
+        )
+    evaluation = trained.evaluation
+    body = [
+        ("bundle", trained.bundle.id),
+        ("trained", "an equal job's bundle was whole already" if trained.reused else "anew"),
+        ("mean held-out score", evaluation.mean),
+        ("lower 95 % bound", evaluation.lower),
+        ("legal replies", evaluation.valid),
+        ("held-out seeds", evaluation.seeds),
+    ]
+    emit(trained, as_json=as_json, people=lambda: table("trained", ("", ""), body))
+
+
+def _plan(name: str) -> "Plan":
+    from stepdown.errors import InvalidValue
+    from stepdown.training.plan import Plan
+
+    if name == "default":
+        return Plan()
+    if name == "tiny":
+        return Plan.tiny()
+    try:
+        return Plan.parse(Path(name).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidValue(f"There is no plan {name!r}; choose default, tiny, or a JSON file.") from error

@@ -1,0 +1,234 @@
+"""The whole journey once, in a fresh workspace, each stage believed only when rows, files and trace show it."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stepdown import operate, registry
+from stepdown.auditing import differences
+from stepdown.errors import Refused
+from stepdown.history import rows
+from stepdown.localize import localize
+from stepdown.providers import trace
+from stepdown.reporting import story
+from stepdown.reports.markdown import render
+from stepdown.routing.reasons import Reason
+from stepdown.run import play, start
+from stepdown.training.export import Dataset, export
+from stepdown.training.records import Filters
+from stepdown.workspace import Settings, Workspace
+
+SCENARIO = "grid_ctf"
+GENERATIONS = 20
+CANDIDATES = 8
+MIN_SCORE = 0.86
+"""Of exported strategies: discovery has converged by then, and a small net learns one peak better than a whole landscape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of the journey.
+
+    Attributes:
+        name: What was done.
+        seconds: How long it took.
+        observed: Whether what should follow from it was seen.
+        evidence: What was seen.
+
+    """
+
+    name: str
+    seconds: float
+    observed: bool
+    evidence: str
+
+
+@dataclass(slots=True)
+class Demo:
+    """The journey.
+
+    Attributes:
+        directory: Where the fresh workspace is made.
+        seed: Decides everything that is drawn.
+        stages: What was done so far.
+
+    """
+
+    directory: Path
+    seed: int
+    stages: list[Stage] = field(default_factory=list)
+
+    def play(self, show: Callable[[int, int, str], None]) -> list[Stage]:
+        """Play every stage, and stop at the first whose promise was not kept.
+
+        Raises:
+            Refused: The directory holds something that is not a demo's workspace.
+
+        """
+        self._clear()
+        # Nothing here outlives a power cut that matters: without waiting for the disk the journey takes half the time.
+        with Workspace.open(self.directory, settings=Settings(durability="normal")) as workspace:
+            journey = _Journey(workspace, self.seed)
+            for number, (name, act) in enumerate(journey.acts()):
+                show(number, len(journey.acts()), name)
+                began = workspace.settings.clock.monotonic()
+                observed, evidence = act()
+                seconds = workspace.settings.clock.monotonic() - began
+                self.stages.append(Stage(name, seconds, observed, evidence))
+                if not observed:
+                    break
+            show(len(self.stages), len(journey.acts()), "done")
+        return self.stages
+
+    def _clear(self) -> None:
+        """Make room; only a demo's own workspace is ever removed."""
+        mark = self.directory / "demo"
+        if self.directory.exists() and any(self.directory.iterdir()):
+            if not mark.exists():
+                raise Refused(f"{self.directory} is not a demo's workspace; name another directory with --workspace.")
+            shutil.rmtree(self.directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+
+
+Evidence = tuple[bool, str]
+
+
+class _Journey:
+    """The stages, in order. Each returns whether its promise was seen, and the evidence."""
+
+    def __init__(self, workspace: Workspace, seed: int) -> None:
+        self.workspace = workspace
+        self.seed = seed
+        self.dataset: Dataset
+        self.bundle: rows.Bundle
+        self.lower = 0.0
+
+    def acts(self) -> list[tuple[str, Callable[[], Evidence]]]:
+        """Return every stage and its name."""
+        return [
+            ("discover with the frontier", self.discover),
+            ("export from history", self.export),
+            ("train a local bundle", self.train),
+            ("activate it", self.activate),
+            ("routed run", self.served_by_local),
+            ("bundle removed", self.removed),
+            ("bundle disabled", self.disabled),
+            ("threshold raised above it", self.raised),
+            ("all restored", self.restored),
+            ("report", self.report),
+            ("audit", self.audit),
+        ]
+
+    def discover(self) -> Evidence:
+        """Search with the frontier, since no bundle exists."""
+        run = self._run(self.seed, GENERATIONS, CANDIDATES)
+        told = story(self.workspace, run)
+        best = max((g.champion_score or 0.0) for g in told.generations)
+        first = told.generations[0].score or 0.0
+        only = set(told.served) == {"frontier"} and set(told.reasons) == {"bundle-absent", "role-not-eligible"}
+        return (
+            only and best > first,
+            f"{run}: best of first generation {first:.3f}, champion {best:.3f}; {_counted(told.reasons)}",
+        )
+
+    def export(self) -> Evidence:
+        """Write what was good as training data."""
+        self.dataset = export(self.workspace, Filters(SCENARIO, min_score=MIN_SCORE))
+        return (
+            self.dataset.records > 0,
+            f"{self.dataset.train} + {self.dataset.valid} records, {self.dataset.digest[:12]}",
+        )
+
+    def train(self) -> Evidence:
+        """Train in a child, evaluate on held-out seeds, register."""
+        trained = localize(self.workspace, self.dataset.path)
+        self.bundle, evaluation = trained.bundle, trained.evaluation
+        self.lower = evaluation.lower or 0.0
+        mean, valid = evaluation.mean or 0.0, evaluation.valid or 0.0
+        said = f"{self.bundle.id[:12]}: mean {mean:.3f}, lower bound {self.lower:.3f}, legal {valid:.0%} of {evaluation.seeds} held-out"
+        return mean >= 0.8 and valid >= 0.9, said
+
+    def activate(self) -> Evidence:
+        """Make it the slot's."""
+        registry.activate(self.workspace, self.bundle.id, by="demo", why="the journey goes on")
+        return True, f"{self.bundle.id[:12]} is the slot's"
+
+    def served_by_local(self) -> Evidence:
+        """Route a run, and believe both witnesses only together."""
+        run = self._run(self.seed + 1, 2, 4)
+        steps = [step for step in story(self.workspace, run).steps if step.role == "competitor"]
+        calls = {line.call: line for line in trace.lines(self.workspace.trace) if line.event == "end"}
+        served = [calls[step.served_call or ""] for step in steps if step.served == "local"]
+        genuine = all(line.digest == self.bundle.weights for line in served)
+        share = len(served) / len(steps)
+        return (
+            share >= 0.5 and genuine,
+            f"{run}: local served {len(served)} of {len(steps)}, weights {self.bundle.weights[:12]} in the trace",
+        )
+
+    def removed(self) -> Evidence:
+        """Take the directory away, as a careless hand would."""
+        directory = self.workspace.bundle_directory(self.bundle.id)
+        aside = self.workspace.root / "taken-away"
+        directory.rename(aside)
+        try:
+            return self._falls_back(Reason.BUNDLE_ABSENT)
+        finally:
+            aside.rename(directory)
+
+    def disabled(self) -> Evidence:
+        """Switch the bundle off, and on again."""
+        registry.disable(self.workspace, self.bundle.id, by="demo", why="to see the fallback")
+        seen = self._falls_back(Reason.BUNDLE_DISABLED)
+        registry.enable(self.workspace, self.bundle.id, by="demo", why="it was seen")
+        return seen
+
+    def raised(self) -> Evidence:
+        """Demand more than the bundle can show, and return to what was demanded before."""
+        with self.workspace.reading() as connection:
+            _, before = self.workspace.policy(connection)
+        above = min(1.0, self.lower + 0.001)
+        operate.set_policy(self.workspace, {"min_score": above}, by="demo", why="above the bundle's bound")
+        seen = self._falls_back(Reason.QUALITY_BELOW_THRESHOLD)
+        operate.set_policy(self.workspace, {"min_score": before.min_score}, by="demo", why="it was seen")
+        return seen
+
+    def restored(self) -> Evidence:
+        """Nothing of it left a trace in any preference: the next step is local again."""
+        return self.served_by_local()
+
+    def report(self) -> Evidence:
+        """Write every run's report."""
+        directory = self.workspace.root / "reports"
+        directory.mkdir(exist_ok=True)
+        runs = [f"run-{number}" for number in range(1, self.runs + 1)]
+        for run in runs:
+            (directory / f"{run}.md").write_text(render(story(self.workspace, run)), "utf-8")
+        return len(list(directory.iterdir())) == len(runs), f"{len(runs)} reports in {directory}"
+
+    def audit(self) -> Evidence:
+        """Compare the witnesses, and derive everything again."""
+        found = differences(self.workspace)
+        calls = sum(1 for line in trace.lines(self.workspace.trace) if line.event == "end")
+        return not found, "; ".join(map(str, found[:3])) or f"{calls} calls: history and trace agree"
+
+    runs = 0
+
+    def _falls_back(self, reason: Reason) -> Evidence:
+        run = self._run(self.seed + 2, 1, 2)
+        told = story(self.workspace, run)
+        steps = [step for step in told.steps if step.role == "competitor"]
+        seen = all(step.served == "frontier" and step.reason == reason for step in steps)
+        asked = all(attempt.target == "frontier" for attempt in told.attempts)
+        return seen and asked, f"{run}: frontier served {len(steps)} of {len(steps)}, reason {_counted(told.reasons)}"
+
+    def _run(self, seed: int, generations: int, candidates: int) -> str:
+        self.runs += 1
+        under_way = start(self.workspace, SCENARIO, seed=seed, generations=generations, candidates=candidates)
+        return play(under_way).id
+
+
+def _counted(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} ×{count}" for reason, count in reasons.items())

@@ -1,0 +1,82 @@
+"""A decision spelled out: every gate, what it looked at, and what it said."""
+
+from dataclasses import dataclass
+
+from stepdown.gather import gather
+from stepdown.routing.decide import decide
+from stepdown.routing.facts import Facts
+from stepdown.routing.gates import GATES
+from stepdown.scenarios.registry import scenario as scenario_named
+from stepdown.workspace import Workspace
+
+LOOKS_AT = {
+    "mode": ("mode",),
+    "role": ("role", "local_roles"),
+    "presence": ("bundle", "present"),
+    "switch": ("enabled",),
+    "integrity": ("whole",),
+    "compatibility": ("compatible",),
+    "age": ("age", "max_age"),
+    "quality": ("evaluated", "score", "min_score"),
+    "validity": ("evaluated", "valid", "min_valid"),
+    "coverage": ("coverage", "min_coverage"),
+    "cooldown": ("breaker", "probing"),
+    "evidence": ("evaluated",),
+    "shadow": ("shadow",),
+    "canary": ("draw", "canary"),
+}
+"""The facts that each gate compares."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateReading:
+    """One gate.
+
+    Attributes:
+        name: Its name.
+        objection: Its reason, None when it has none.
+        facts: What it looked at.
+
+    """
+
+    name: str
+    objection: str | None
+    facts: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What would happen to a step now.
+
+    Attributes:
+        serves: `local`, `frontier`, or `nobody` when the frontier is forbidden.
+        reason: Why local would not.
+        problem: What is wrong with the bundle on disk, if anything.
+        gates: Every gate, in order.
+
+    """
+
+    serves: str
+    reason: str | None
+    problem: str
+    gates: tuple[GateReading, ...]
+
+
+def explain(workspace: Workspace, scenario_name: str, role: str, seed: int = 0) -> Explanation:
+    """Gather the facts and ask every gate, without asking any provider.
+
+    Raises:
+        NotFound: No such scenario.
+
+    """
+    scenario = scenario_named(scenario_name)
+    with workspace.reading() as connection:
+        scene = gather(workspace, connection, scenario, role, seed)
+    decision = decide(scene.facts)
+    otherwise = "frontier" if scene.facts.frontier_allowed else "nobody"
+    gates = tuple(GateReading(gate.__name__, gate(scene.facts), _seen(scene.facts, gate.__name__)) for gate in GATES)
+    return Explanation("local" if decision.local else otherwise, decision.reason, scene.problem, gates)
+
+
+def _seen(facts: Facts, gate: str) -> str:
+    return ", ".join(f"{name}={getattr(facts, name)}" for name in LOOKS_AT[gate])
