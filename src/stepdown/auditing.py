@@ -1,4 +1,4 @@
-"""Read both witnesses, whole, and compare them. The comparing itself is pure: `history.audit` and `history.rederive`."""
+"""Read both witnesses, whole, and compare them. The comparing is pure: `history.audit` and `history.rederive`."""
 
 from itertools import chain
 

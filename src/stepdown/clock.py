@@ -23,7 +23,6 @@ class Clock:
     Attributes:
         now: Returns the present instant, aware UTC.
         monotonic: Returns seconds, for durations and time limits.
-
     """
 
     now: Callable[[], datetime] = utc_now

@@ -35,7 +35,6 @@ class Stage:
         seconds: How long it took.
         observed: Whether what should follow from it was seen.
         evidence: What was seen.
-
     """
 
     name: str
@@ -52,7 +51,6 @@ class Demo:
         directory: Where the fresh workspace is made.
         seed: Decides everything that is drawn.
         stages: What was done so far.
-
     """
 
     directory: Path
@@ -64,7 +62,6 @@ class Demo:
 
         Raises:
             Refused: The directory holds something that is not a demo's workspace.
-
         """
         self._clear()
         # Nothing here outlives a power cut that matters: without waiting for the disk the journey takes half the time.
@@ -147,7 +144,7 @@ class _Journey:
         self.bundle, evaluation = trained.bundle, trained.evaluation
         self.lower = evaluation.lower or 0.0
         mean, valid = evaluation.mean or 0.0, evaluation.valid or 0.0
-        said = f"{self.bundle.id[:12]}: mean {mean:.3f}, lower bound {self.lower:.3f}, legal {valid:.0%} of {evaluation.seeds} held-out"
+        said = f"{self.bundle.id[:12]}: mean {mean:.3f}, lower bound {self.lower:.3f}, legal {valid:.0%} of {evaluation.seeds}"
         return mean >= 0.8 and valid >= 0.9, said
 
     def activate(self) -> Evidence:

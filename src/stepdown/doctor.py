@@ -29,7 +29,6 @@ class Check:
         name: What.
         good: Whether stepdown can work with it.
         finding: What was found, and what to do if it is wrong.
-
     """
 
     name: str

@@ -85,7 +85,6 @@ class ProviderError(StepdownError):
 
     Attributes:
         error_type: What went wrong, as the trace names it (`error.type`): `timeout`, `rate-limit`, `transport`, …
-
     """
 
     exit_code = 8

@@ -36,7 +36,6 @@ class GateReading:
         name: Its name.
         objection: Its reason, None when it has none.
         facts: What it looked at.
-
     """
 
     name: str
@@ -53,7 +52,6 @@ class Explanation:
         reason: Why local would not.
         problem: What is wrong with the bundle on disk, if anything.
         gates: Every gate, in order.
-
     """
 
     serves: str
@@ -67,7 +65,6 @@ def explain(workspace: Workspace, scenario_name: str, role: str, seed: int = 0) 
 
     Raises:
         NotFound: No such scenario.
-
     """
     scenario = scenario_named(scenario_name)
     with workspace.reading() as connection:

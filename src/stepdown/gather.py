@@ -1,4 +1,4 @@
-"""Gather the facts of one moment: rows, the bundle's directory as it is, the clock. Deciding is somebody else's work."""
+"""Gather the facts of one moment: rows, the bundle's directory as it is, the clock. Deciding is for the gates."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,6 @@ class Scene:
         validators: Switched on now.
         manifest: Of the slot's bundle, when it is whole.
         problem: Why the bundle is not whole, in a sentence; empty when it is, or there is none.
-
     """
 
     facts: Facts
@@ -49,7 +48,6 @@ def gather(workspace: Workspace, connection: Connection, scenario: Scenario, rol
         scenario: The slot's scenario.
         role: The slot's role.
         seed: Of the step, for the canary's draw.
-
     """
     number, policy = workspace.policy(connection)
     validators = workspace.validators(connection, scenario)
@@ -126,7 +124,7 @@ def _evaluation(
 
 
 def _probing(workspace: Workspace, connection: Connection, bundle: str) -> bool:
-    """Tell whether a living process is asking this bundle right now; a dead one's call is no probe (it hangs for ever)."""
+    """Tell whether a living process is asking this bundle right now; a dead one's call is no probe."""
     return any(
         call.bundle == bundle and not call.shadow and alive(workspace.root / "sessions", call.session)
         for call in reader.unfinished(connection)

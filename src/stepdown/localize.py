@@ -39,7 +39,6 @@ class Trained:
         bundle: Its registration.
         evaluation: Its newest evaluation.
         reused: An equal job's bundle was whole already, and nothing was trained.
-
     """
 
     bundle: rows.Bundle
@@ -52,7 +51,6 @@ def find_dataset(workspace: Workspace, name: str | Path) -> Path:
 
     Raises:
         NotFound: There is none, or the beginning fits several.
-
     """
     if Path(name).is_dir():
         return Path(name)
@@ -88,7 +86,6 @@ def localize(
         DatasetError: It is not the export it says it is, or was made for another prompt format.
         TrainingFailed: The child failed, or `fresh` gave other weights.
         ContextOverflow: A prompt does not fit the plan's window, whole.
-
     """
     dataset, stored = opened(dataset_path)
     if stored.get("prompt_format") != prompt.FORMAT:
@@ -258,7 +255,6 @@ def evaluate(workspace: Workspace, bundle_id: str) -> rows.Evaluation:
         NotFound: There is no such bundle.
         Refused: It is not whole.
         LocalError: It cannot be loaded.
-
     """
     with workspace.reading() as connection:
         bundle = reader.bundle(connection, bundle_id)

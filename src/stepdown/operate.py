@@ -16,7 +16,6 @@ def set_policy(workspace: Workspace, changes: Mapping[str, Any], *, by: str = OP
 
     Raises:
         InvalidValue: A name is unknown, or a value is out of its range; nothing is changed then.
-
     """
     with workspace.writing() as connection:
         number, policy = workspace.policy(connection)
@@ -35,7 +34,6 @@ def switch_validator(
 
     Raises:
         NotFound: No such scenario or validator.
-
     """
     scenario = scenario_named(scenario_name)
     if validator not in scenario.validators:

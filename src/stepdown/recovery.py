@@ -32,7 +32,6 @@ def recover(workspace: Workspace) -> int:
 
     Returns:
         How many calls were closed.
-
     """
     with workspace.reading() as connection:
         runs = [run for run in reader.unended(connection) if not _alive(workspace, run.session)]

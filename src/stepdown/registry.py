@@ -24,7 +24,6 @@ def activate(
     Raises:
         NotFound: There is no such bundle.
         Refused: It is retired, switched off, gone, broken or of a newer format.
-
     """
 
     def check(connection: Connection, bundle: rows.Bundle) -> bool:
@@ -73,7 +72,6 @@ def find(connection: Connection, bundle_id: str) -> rows.Bundle:
 
     Raises:
         NotFound: No bundle's id begins so, or several do.
-
     """
     found = reader.bundles(connection, beginning=bundle_id) if bundle_id.isalnum() else []
     if len(found) == 1:
@@ -87,7 +85,6 @@ def check_whole(workspace: Workspace, bundle_id: str) -> None:
 
     Raises:
         Refused: With the kind that routing would name as its reason.
-
     """
     found = look(workspace.bundle_directory(bundle_id), bundle_id)
     if found.condition is not Condition.WHOLE:

@@ -19,7 +19,6 @@ def story(workspace: Workspace, run_id: str) -> Story:
 
     Raises:
         NotFound: There is no such run.
-
     """
     with workspace.reading() as connection:
         run = reader.run(connection, run_id)

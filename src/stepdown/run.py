@@ -41,7 +41,6 @@ class RunUnderWay:
         frontier: Who answers when local does not.
         champion: The best so far.
         number: Generations finished.
-
     """
 
     workspace: Workspace
@@ -170,7 +169,6 @@ def start(
     Raises:
         NotFound: No such scenario or provider.
         InvalidValue: A number is out of range.
-
     """
     if not (1 <= generations <= 10_000 and 1 <= candidates <= 1_000 and 0 <= seed < 2**63):
         raise InvalidValue(
@@ -201,7 +199,6 @@ def play(under_way: RunUnderWay, watch: Callable[[rows.Step], None] = nobody) ->
 
     Raises:
         StepdownError: A broken promise; the run is recorded as failed where that is still possible.
-
     """
     try:
         for _ in range(under_way.run.generations):

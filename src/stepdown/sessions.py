@@ -19,7 +19,6 @@ class Session:
     Attributes:
         directory: Where lock files lie.
         id: Process id and four random bytes: unique on one machine, and never reused by a later process.
-
     """
 
     directory: Path

@@ -27,7 +27,6 @@ class Entry:
         evaluation: Its newest evaluation.
         promise: Its manifest, when it is whole.
         acts: What was done with it, oldest first.
-
     """
 
     bundle: rows.Bundle
@@ -52,7 +51,6 @@ def entry(workspace: Workspace, bundle_id: str) -> Entry:
 
     Raises:
         NotFound: There is none, or several.
-
     """
     with workspace.reading() as connection:
         acts = reader.acts(connection)

@@ -38,7 +38,6 @@ class Task:
         prompt: The whole prompt.
         schema: JSON Schema of the reply.
         examples: Earlier strategies of the run, for providers that propose from history.
-
     """
 
     run: str
@@ -66,7 +65,6 @@ def take(workspace: Workspace, task: Task) -> rows.Step:
 
     Raises:
         WorkspaceError: History or trace cannot be written; what was announced is closed at the next opening.
-
     """
     with workspace.writing() as connection:
         # Facts, decision and announcement are one transaction: nothing can change between looking and saying so.

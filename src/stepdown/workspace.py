@@ -90,7 +90,6 @@ class Settings:
         reached: Called with each of `POINTS` as it is passed.
         cache: A directory of finished trainings by job, shared between workspaces; None keeps none.
         busy_milliseconds: How long a writer waits for another one.
-
     """
 
     clock: Clock = Clock()
@@ -113,7 +112,6 @@ class Workspace:
         settings: What it is composed of.
         session: This process's claim.
         loaded: Local providers by bundle id. An id is the digest of the content, so a change is another id.
-
     """
 
     root: Path
@@ -133,7 +131,6 @@ class Workspace:
 
         Raises:
             WorkspaceError: It is newer than this version, locked, read-only, damaged or on a full disk.
-
         """
         from stepdown.recovery import recover
 

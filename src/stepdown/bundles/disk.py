@@ -32,7 +32,6 @@ class Look:
         condition: The verdict.
         problem: Why it is not whole, in a sentence; empty when it is.
         manifest: What it promises, when it could be read.
-
     """
 
     condition: Condition
@@ -46,7 +45,6 @@ def look(directory: Path, bundle: str) -> Look:
     Args:
         directory: Where it should be.
         bundle: Its id, the digest of its manifest.
-
     """
     try:
         mode = directory.lstat().st_mode
@@ -109,7 +107,6 @@ def contents(directory: Path, manifest: Manifest) -> dict[str, bytes]:
     Raises:
         ValueError: A file changed since the look.
         OSError: A file is gone.
-
     """
     found = {path: _read_file(directory / path, limit=size) for path, (_, size) in manifest.files.items()}
     for path, (digest, _) in manifest.files.items():
@@ -131,7 +128,6 @@ def publish(part: Path, manifest: Manifest, bundles: Path) -> Path:
 
     Returns:
         The bundle's directory.
-
     """
     target = bundles / manifest.id
     if look(target, manifest.id).condition is Condition.WHOLE:

@@ -33,7 +33,6 @@ class Manifest:
         losses: Final training and validation loss, nats per token.
         trained_at: UTC, stamped by the parent; the training child reads no clock.
         stepdown: Version that wrote it.
-
     """
 
     format: int
@@ -71,7 +70,6 @@ class Manifest:
 
         Raises:
             ValueError: It is malformed, or of a newer format.
-
         """
         stored = json.loads(data)
         if not isinstance(stored, dict) or not isinstance(stored.get("format"), int):
@@ -87,5 +85,5 @@ class Manifest:
         return cls(**values)
 
 
-class NewerFormat(ValueError):  # noqa: N818 - a fact about a bundle, not an accident
+class NewerFormat(ValueError):
     """The manifest is of a format that only a newer version can read."""

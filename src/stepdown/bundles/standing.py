@@ -1,4 +1,4 @@
-"""Where bundles stand: a pure fold over acts. The same rows give the same standing, for every process and at every time."""
+"""Where bundles stand: a pure fold over acts. The same rows give the same standing, to every process."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -47,7 +47,6 @@ class Standing:
         active: Slot to the one bundle it holds; the bundle may be switched off and is still the slot's.
         disabled: Bundles that are switched off.
         retired: Bundles that never serve again.
-
     """
 
     active: Mapping[Slot, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -1,7 +1,7 @@
 """The command line: parse, call one function, print. Results go to stdout, everything else to stderr.
 
-Exit codes are those of `stepdown.errors`; 1 means that the answer is "no" (an audit with differences, a failed check), 130
-that the user stopped it.
+Exit codes are those of `stepdown.errors`; 1 means that the answer is "no" (an audit with differences, a failed check),
+and 130 that the user stopped it.
 """
 
 import sys

@@ -27,7 +27,6 @@ def workspace(directory: Path, *, made: bool = False, url: str | None = None) ->
 
     Raises:
         WorkspaceError: There is none, and the command does not make one.
-
     """
     from stepdown.errors import WorkspaceError
     from stepdown.workspace import Workspace

@@ -39,7 +39,7 @@ def report(
 
 
 def audit(directory: Directory = DEFAULT, as_json: Json = False) -> None:
-    """Compare history with the provider trace, decide every step and play every score again. Exit 1 on any difference."""
+    """Compare history with the provider trace, and derive every decision and score again. Exit 1 on any difference."""
     from stepdown.auditing import differences
 
     with workspace(directory) as opened:

@@ -12,7 +12,6 @@ def triggers(dialect: str, tables: list[str]) -> Iterator[str]:
 
     Raises:
         InvalidValue: Nobody has said yet how this database refuses a change; history would not be safe in it.
-
     """
     if dialect not in WORDS:
         known = ", ".join(sorted(WORDS))

@@ -23,7 +23,6 @@ class Difference:
         claim: The invariant that is broken, `I1` to `I12`.
         where: Id of the call, step, generation, evaluation or act.
         sentence: What the one says and what the other.
-
     """
 
     claim: str

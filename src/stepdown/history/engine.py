@@ -25,7 +25,6 @@ def create(url: str, durability: Durability = "full", busy_milliseconds: int = B
 
     Raises:
         InvalidValue: The URL is malformed, or its driver is not installed.
-
     """
     try:
         engine = create_engine(make_url(url))

@@ -24,7 +24,6 @@ def upgrade(connection: Connection) -> None:
 
     Raises:
         WorkspaceError: A newer stepdown wrote it.
-
     """
     found = version(connection)
     if found == HEAD:

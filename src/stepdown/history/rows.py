@@ -48,7 +48,6 @@ class Announcement:
         facts: What the decision was made from, as `Facts.as_json` says it.
         objections: What every gate said.
         session: The process that asks, so that another one can tell whether it still lives.
-
     """
 
     call: str
@@ -89,7 +88,6 @@ class Attempt:
         latency: Seconds between asking and having the answer.
         breaker: The bundle's breaker after this attempt.
         recovered: Closed after a crash, from the trace where it knew the outcome.
-
     """
 
     call: str
@@ -135,7 +133,6 @@ class Step:
         reply: The reply that was used, as it came.
         strategy: Its canonical text, if it is a legal strategy.
         score: Mean over the tournament seeds; 0 for an illegal reply that the harness let through.
-
     """
 
     id: str
@@ -218,7 +215,6 @@ class Bundle:
     Attributes:
         job: Digest of dataset, plan and backend: an equal job gives equal weights.
         weights: SHA-256 of the weights file.
-
     """
 
     id: str
@@ -241,7 +237,6 @@ class Evaluation:
         terms_digest: SHA-256 of the terms.
         knowledge: Version of the knowledge in the prompts.
         lower: Lower 95 % bound of the mean score; None when it cannot be said.
-
     """
 
     id: str
@@ -274,7 +269,6 @@ class Act:
     Attributes:
         by: Who or what did it: an operator's name, `promotion`, `rollback`, `prune`.
         forced: An operator overrode the evidence.
-
     """
 
     kind: str

@@ -39,7 +39,7 @@ class Utc(TypeDecorator[datetime]):
     impl = String(32)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         """Refuse a naive instant: nobody could say later what it meant."""
         if value is None:
             return None
@@ -47,7 +47,7 @@ class Utc(TypeDecorator[datetime]):
             raise ValueError(f"{value!r} has no time zone; instants in history are aware")
         return value.astimezone(UTC).isoformat(timespec="microseconds")
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """Return an aware instant."""
         return None if value is None else datetime.fromisoformat(value)
 

@@ -20,7 +20,6 @@ class Price:
         since: Aware UTC.
         input: US dollars for a million input tokens; None from the day a price is no longer offered.
         output: US dollars for a million output tokens.
-
     """
 
     since: datetime

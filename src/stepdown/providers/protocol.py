@@ -30,7 +30,6 @@ class Request:
         seed: For providers that can be seeded.
         time_limit: Seconds the reply may take.
         examples: Earlier strategies of the run, oldest first.
-
     """
 
     call: str
@@ -53,7 +52,6 @@ class Completion:
         digest: SHA-256 of the weights in memory, if local.
         input_tokens: As counted by the provider; None when it does not count.
         output_tokens: Likewise.
-
     """
 
     text: str
@@ -70,7 +68,6 @@ class Provider(Protocol):
     Attributes:
         name: Who is asked (`gen_ai.provider.name`).
         model: What is asked for (`gen_ai.request.model`).
-
     """
 
     @property
@@ -86,5 +83,4 @@ class Provider(Protocol):
 
         Raises:
             ProviderError: No answer; `error_type` says why.
-
         """

@@ -18,7 +18,6 @@ class Recorded:
         tape: Role to its replies. A reply is `text` with optional `model`, `input_tokens` and `output_tokens`, or `error`
             (an `error.type`) for a call that failed when it was recorded.
         failing: An `error.type` that every call fails with, until it is None again.
-
     """
 
     tape: Mapping[str, list[Mapping[str, Any]]]
@@ -33,16 +32,15 @@ class Recorded:
 
         Raises:
             InvalidValue: The file is missing, empty or malformed.
-
         """
         tape: dict[str, list[Mapping[str, Any]]] = {}
         try:
             for line in path.read_text("utf-8").splitlines():
                 row = json.loads(line)
-                if not ("text" in row or "error" in row):
-                    raise KeyError("text")
+                if "error" not in row:
+                    row["text"].encode()
                 tape.setdefault(row["role"], []).append(row)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InvalidValue(f"{path} is not a tape of recorded replies: {error!r}.") from error
         if not tape:
             raise InvalidValue(f"{path} is an empty tape; record a reply first.")

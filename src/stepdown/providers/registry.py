@@ -17,7 +17,6 @@ def frontier(spec: str, scenario: Scenario) -> Provider:
     Raises:
         NotFound: There is no provider of that name.
         InvalidValue: The tape is not one.
-
     """
     name, _, argument = spec.partition(":")
     if name == "search" and not argument:

@@ -69,8 +69,9 @@ class Line:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """Read what `as_json` wrote."""
-        values = {field: stored.get(key) for field, key in KEYS.items()}
-        return cls(**{**values, "at": datetime.fromisoformat(stored["time"])})
+        values: dict[str, Any] = {field: stored.get(key) for field, key in KEYS.items()}
+        values["at"] = datetime.fromisoformat(stored["time"])
+        return cls(**values)
 
 
 def write(path: Path, line: Line, *, durable: bool) -> None:
@@ -83,7 +84,6 @@ def write(path: Path, line: Line, *, durable: bool) -> None:
 
     Raises:
         WorkspaceError: The file cannot be written, or the disk is full.
-
     """
     data = json.dumps(line.as_json(), ensure_ascii=False).encode() + b"\n"
     try:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from stepdown.clock import Clock
 from stepdown.errors import ProviderError
@@ -20,7 +21,6 @@ class Traced:
         path: The trace file.
         clock: Of the workspace.
         durable: Whether each line waits for the disk.
-
     """
 
     provider: Provider
@@ -35,7 +35,6 @@ class Traced:
 
         Raises:
             ProviderError: The provider failed, in its own words or with any other exception.
-
         """
         start = trace.Line(
             event="start",
@@ -77,7 +76,7 @@ class Traced:
             kind = type(error).__name__
             raise ProviderError(f"{self.provider.name} broke: {kind}: {error}", error_type=kind) from error
 
-    def _end(self, start: trace.Line, began: float, **said: str | int | None) -> None:
+    def _end(self, start: trace.Line, began: float, **said: Any) -> None:
         duration = max(0.0, self.clock.monotonic() - began)
         end = replace(start, event="end", at=self.clock.now(), duration=duration, **said)
         trace.write(self.path, end, durable=self.durable)

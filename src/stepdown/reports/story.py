@@ -24,7 +24,6 @@ class Spend:
         cost: US dollars over the attempts with a known price.
         unpriced: Attempts whose price is not known; their cost is in no sum.
         latency: Median and 95th percentile in seconds; None without a measurement.
-
     """
 
     provider: str
@@ -48,7 +47,6 @@ class Provenance:
         evaluation: Its newest evaluation, if any.
         promise: Its manifest, when the directory is still whole.
         verdict: Its newest promotion verdict, if any.
-
     """
 
     bundle: rows.Bundle
@@ -73,7 +71,6 @@ class Story:
         spends: By provider.
         bundles: Those that were asked.
         lessons: Versions of the knowledge the run taught.
-
     """
 
     run: rows.Run

@@ -32,7 +32,6 @@ class Breaker:
         opened_at: UTC of the failure that opened it last; None while closed.
         failures: UTC of the failures still remembered while closed.
         successes: Probes that succeeded in a row since it opened.
-
     """
 
     opened_at: datetime | None = None

@@ -21,7 +21,6 @@ class Decision:
 
     Attributes:
         objections: Every gate's objection, in the order of `Reason`; empty when local may serve.
-
     """
 
     objections: tuple[Reason, ...]

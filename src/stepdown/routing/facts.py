@@ -37,7 +37,6 @@ class Facts:
         shadow: The policy keeps local in the shadow.
         canary: The policy's share of steps for local, 0..1.
         draw: This step's place in [0, 1), a hash: local serves where `draw < canary`.
-
     """
 
     role: str

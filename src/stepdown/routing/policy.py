@@ -42,7 +42,6 @@ class Policy:
         breaker_probes: Consecutive successes that close a half-open breaker; 0 closes it when the cooldown is over.
         shadow: Let local answer beside the frontier, judged and never served.
         canary: Share of steps that a fit bundle may serve, 0..1, chosen by hash.
-
     """
 
     mode: Mode = Mode.AUTO
@@ -76,7 +75,6 @@ class Policy:
 
         Raises:
             InvalidValue: A name is not a policy value, or a value is out of its range.
-
         """
         known = {field.name for field in fields(self)}
         if unknown := sorted(changes.keys() - known):

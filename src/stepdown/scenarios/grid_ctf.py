@@ -180,7 +180,7 @@ def budget(reply: str) -> str | None:
     found = _read(reply)
     if not isinstance(found, dict):
         return None
-    spent = [found.get("aggression"), found.get("defense")]
+    spent: list[Any] = [found.get("aggression"), found.get("defense")]
     if not all(_real(value) for value in spent):
         return None
     return f"aggression + defense must not exceed {BUDGET}." if sum(spent) > BUDGET else None

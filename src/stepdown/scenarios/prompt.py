@@ -18,7 +18,6 @@ class Knowledge:
         version: 0 before the first lesson; grows by one with each.
         playbook: How to play, in a sentence or two.
         hints: What to try next, in a sentence.
-
     """
 
     version: int = 0

@@ -15,7 +15,6 @@ class Strategy:
     Attributes:
         values: Parameter name to number.
         text: Canonical JSON. The database column, the exported completion and every digest are these very bytes.
-
     """
 
     values: Mapping[str, float]
@@ -31,7 +30,6 @@ class Match:
         score: 0..1, four decimals.
         won: Whether the score reaches the scenario's winning score.
         parts: Named parts of the score, 0..1.
-
     """
 
     seed: int
@@ -48,7 +46,6 @@ class Probe:
         reply: The reply's text.
         legal: What the scenario's referee says of it.
         source: Where the probe comes from.
-
     """
 
     reply: str
@@ -83,7 +80,6 @@ class Scenario(Protocol):
 
         Raises:
             IllegalStrategy: The reply is not a legal strategy.
-
         """
 
     def repair(self, values: Mapping[str, float]) -> Mapping[str, float]:
@@ -102,5 +98,5 @@ class Scenario(Protocol):
         """Return the seeds that bundles are evaluated on; never in a prompt that is trained on."""
 
 
-class IllegalStrategy(ValueError):  # noqa: N818 - it is the referee's verdict, not an accident
+class IllegalStrategy(ValueError):
     """The referee refuses a reply; the message says why."""

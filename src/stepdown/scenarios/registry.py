@@ -15,7 +15,6 @@ def scenario(name: str) -> Scenario:
 
     Raises:
         NotFound: No installed package brings it.
-
     """
     found = entry_points(group=GROUP, name=name)
     if not found:

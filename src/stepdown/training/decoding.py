@@ -11,7 +11,6 @@ class Decoding:
     Attributes:
         max_tokens: Longest reply, in tokens.
         temperature: 0 takes the likeliest token.
-
     """
 
     max_tokens: int = 96

@@ -22,7 +22,6 @@ class Summary:
         mean: Mean score, 0..1; None without scores.
         lower: Lower bound of the mean at `CONFIDENCE`; None with fewer than two scores.
         valid: Share of legal replies, 0..1; None without scores.
-
     """
 
     mean: float | None

@@ -34,7 +34,6 @@ class Dataset:
         records: How many records train and validate together.
         train: Records in `train.jsonl`.
         valid: Records in `valid.jsonl`; 0 (and no file) when there is one distinct strategy only.
-
     """
 
     digest: str
@@ -51,7 +50,6 @@ def export(workspace: Workspace, filters: Filters) -> Dataset:
         NotFound: No such scenario or run.
         DatasetError: No step passes the filters.
         WorkspaceError: The directory cannot be written.
-
     """
     scenario_named(filters.scenario)
     part = workspace.root / "datasets" / f".{workspace.session.begin()}.part"
@@ -71,7 +69,7 @@ def export(workspace: Workspace, filters: Filters) -> Dataset:
 def _write(connection: Connection, filters: Filters, part: Path) -> dict[str, Any]:
     """Write the record files, in two passes over one state of the rows: where the split lies, then the records."""
     _check_run(connection, filters)
-    keys = [None, None]
+    keys: list[str | None] = [None, None]
     for step, _ in _accepted(connection, filters):
         key = content(step.strategy or "")
         keys = [min(keys[0] or key, key), max(keys[1] or key, key)]
@@ -180,7 +178,6 @@ def opened(path: Path) -> tuple[Dataset, dict[str, Any]]:
     Raises:
         NotFound: There is no such directory.
         DatasetError: A file is missing, extra or changed, or the manifest is malformed.
-
     """
     if not path.is_dir():
         raise NotFound(f"There is no dataset at {path}; `stepdown export` makes one.", kind="unknown-dataset")

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -32,7 +33,6 @@ class Progress:
         iteration: Optimizer steps done.
         iterations: Steps in all.
         loss: Training loss, nats per token.
-
     """
 
     iteration: int
@@ -54,7 +54,6 @@ class Job:
         role: Role it is for.
         plan: The plan.
         backend: mlx's version and the BLAS; other backends give other bytes.
-
     """
 
     dataset: str
@@ -110,7 +109,6 @@ def train(
 
     Raises:
         TrainingFailed: The child failed, was killed or took too long; with its last words.
-
     """
     kept = cache / job.digest if cache else None
     if kept is not None and (kept / DONE).exists():
@@ -142,12 +140,13 @@ def _keep(part: Path, kept: Path, done: Mapping[str, Any]) -> None:
 def _run(job: Job, dataset: Path, part: Path, time_limit: float, watch: Callable[[Progress], None]) -> dict[str, Any]:
     plan = part.with_suffix(".plan")
     plan.write_text(job.plan.to_json(), "utf-8")
-    command = [sys.executable, "-m", "stepdown.local.fit", "--dataset", dataset, "--plan", plan, "--out", part]
+    command = [sys.executable, "-m", "stepdown.local.fit", "--dataset", str(dataset)]
+    command += ["--plan", str(plan), "--out", str(part)]
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as words:
         # A session of its own, so that the whole group can be killed and a Ctrl-C at the terminal reaches the parent only.
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=words, text=True, start_new_session=True)
         late = threading.Event()
-        alarm = threading.Timer(time_limit, lambda: (late.set(), _kill(child)))
+        alarm = threading.Timer(time_limit, _stop, (child, late))
         alarm.start()
         try:
             done = _follow(child.stdout, watch)
@@ -178,13 +177,16 @@ def _follow(stdout: IO[str] | None, watch: Callable[[Progress], None]) -> dict[s
     return done
 
 
+def _stop(child: subprocess.Popen[str], late: threading.Event) -> None:
+    late.set()
+    _kill(child)
+
+
 def _kill(child: subprocess.Popen[str]) -> None:
     """Kill the child and whatever it started, and leave no zombie."""
     if child.poll() is None:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         child.wait()
 
 

@@ -25,7 +25,6 @@ class Filters:
         kept_only: Only steps of generations whose gate decided `advance`.
         include_local: Also replies that a local model served. Off, no model is trained on itself by accident.
         matches: Also write each strategy's matches, to `matches.jsonl`.
-
     """
 
     scenario: str
@@ -49,7 +48,6 @@ class Filters:
         Args:
             step: The step.
             decision: Its generation's gate decision; None when the generation was never decided.
-
         """
         if step.outcome != "served" or step.strategy is None or step.score is None or step.recovered:
             return False
@@ -68,7 +66,6 @@ def record(step: rows.Step, decision: str | None, knowledge: Knowledge, attempt:
         decision: Its generation's gate decision.
         knowledge: The version that was in its prompt.
         attempt: The one that served it.
-
     """
     return {
         "prompt": step.prompt,
@@ -102,7 +99,6 @@ class Split:
     Attributes:
         lowest: Lowest hash of a strategy in the export.
         highest: Highest one.
-
     """
 
     lowest: str
@@ -131,7 +127,6 @@ def manifest(
         counts: Records by file.
         digests: SHA-256 by file.
         runs: Records by run.
-
     """
     return {
         "format": 1,
