@@ -22,7 +22,7 @@ class Finding:
     because: str
 
 
-class Disagreement(AssertionError):  # noqa: N818 - it is what happened
+class Disagreement(AssertionError):
     """A system broke a promise. The message names the invariant and both sides.
 
     Attributes:

@@ -15,7 +15,7 @@ from stepdown_machine import operations as op
 from stepdown_machine.contract import apply, verdict
 from stepdown_machine.findings import Finding
 from stepdown_machine.invariants.answers import answer_is_legal
-from stepdown_machine.model import Breaker, Model, Objections, breaker, grid_ctf, objections
+from stepdown_machine.model import Breaker, Model, Objections, after, grid_ctf, objections
 from stepdown_machine.protocol import Answer
 from stepdown_machine.scene import Judged, Scene, Walk
 from stepdown_machine.values import Attempt, Call, Step
@@ -102,8 +102,8 @@ def _step(model: Model, step: Step, trace: dict[str, Call], scene: Scene, *, rec
         for attempt, call in zip(step.attempts, calls, strict=True):
             if _counts(attempt, call, step, recovered=recovered):
                 succeeded = _ending(call, model, judges=scene.description.scores) is None
-                log = model.logs.get(known.bundle, ())
-                model.logs[known.bundle] = (*log, (step.at, succeeded, model.limits))
+                state = model.breakers.get(known.bundle, Breaker())
+                model.breakers[known.bundle] = after(state, model.limits, model.now, succeeded=succeeded)
     return judged
 
 
@@ -112,8 +112,7 @@ def _loosened(due: Objections, model: Model, step: Step, scene: Scene) -> Object
     known = model.serving(step.role)
     if known is None or not isinstance(scene.operation, op.Rival) or not scene.running:
         return due
-    state = breaker(model.logs.get(known.bundle, ()))
-    if state == Breaker():
+    if model.breakers.get(known.bundle, Breaker()) == Breaker():
         return due
     must = tuple(reason for reason in due.must if reason != "local-cooldown")
     return Objections(must, due.may | {"local-cooldown"})

@@ -8,7 +8,7 @@ from stepdown_machine import operations as op
 from stepdown_machine.findings import Disagreement, Finding
 from stepdown_machine.invariants import CLAIMS, INVARIANTS
 from stepdown_machine.judging import judge, stories
-from stepdown_machine.model import Model
+from stepdown_machine.model import Known, Model
 from stepdown_machine.names import Names
 from stepdown_machine.protocol import START, Answer, HandoffSystem
 from stepdown_machine.scene import Judged, Memory, Scene
@@ -58,6 +58,30 @@ class Trial:
         """
         self.operations.append(operation)
         return self._begin(operation)
+
+    def known(self, bundle: str) -> Known | None:
+        """Return what the model remembers of a bundle, by its readable name."""
+        return self.model.bundles.get(self.names.ids["bundle"].get(bundle, ""))
+
+    def usable(self, place: int, *, weak: bool = False) -> str | None:
+        """Return the name of a bundle that could serve once it is whole and enabled, the slot's first; `None` if none.
+
+        Args:
+            place: Which one, counted from the first.
+            weak: Only one with illegal held-out replies; otherwise only one with a score.
+        """
+        model = self.model
+        fit = [
+            name
+            for name, id_ in self.names.ids["bundle"].items()
+            if (known := model.bundles[id_]).belongs
+            and not known.retired
+            and known.version == model.version
+            and (known.valid < 1.0 if weak else known.valid == 1.0)
+            and known.score == known.score
+        ]
+        fit.sort(key=lambda name: self.names.ids["bundle"][name] != model.slots.get("competitor"))
+        return fit[place % len(fit)] if fit else None
 
     def look_again(self) -> None:
         """Read everything durable anew, so that rows that changed after they were read are seen.

@@ -62,6 +62,8 @@ class ToySystem:
         self._originals: dict[str, dict[str, Any]] = {}
         self._steps: list[Step] = []
         self._calls: list[Call] = []
+        self._generations: list[Generation] = []
+        self._acts: list[str] = []
 
     def describe(self) -> Description:
         """Return the static description."""
@@ -166,20 +168,22 @@ class ToySystem:
         """Read the disk, and remember rows that were read before."""
         disk = self._disk
         if thorough:
-            self._steps, self._calls = [], []
+            self._steps, self._calls, self._generations, self._acts = [], [], [], []
         self._steps += [step_of(row) for row in disk.steps[len(self._steps) :]]
         self._calls += [Call(**entry) for entry in disk.trace[len(self._calls) :]]
+        self._generations += [Generation(**row) for row in disk.generations[len(self._generations) :]]
+        self._acts += [f"{act[0]} {act[1]}" for act in disk.acts[len(self._acts) :]]
         acts = disk.acts
         return Observation(
             steps=tuple(self._steps),
             calls=tuple(self._calls),
             announced=tuple(disk.announced),
-            generations=tuple(Generation(**row) for row in disk.generations),
+            generations=tuple(self._generations),
             holdings=self._holdings(),
             shelf=tuple(shelved(disk.bundles.get(bundle), bundle) for bundle in shelf(acts)),
             policy=next(Policy(**act[1]) for act in reversed(acts) if act[0] == "policy"),
             validators=validators(acts),
-            acts=tuple(f"{act[0]} {act[1]}" for act in acts),
+            acts=tuple(self._acts),
             datasets=tuple((name, digest(text)) for name, text in disk.datasets.items()),
             leftovers=tuple(sorted(disk.bundles.keys() - {act[1] for act in acts if act[0] == "register"})),
         )

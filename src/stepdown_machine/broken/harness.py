@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Collection
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -100,6 +101,7 @@ PROBES = (
 """Moves, some legal, that show what the enabled validators still see."""
 
 
-def coverage(enabled: Collection[str]) -> float:
+@cache
+def coverage(enabled: frozenset[str]) -> float:
     """Return the share of probes that the enabled validators judge as the referee does."""
     return sum(legal(probe, enabled) == referee(probe) for probe in PROBES) / len(PROBES)

@@ -21,7 +21,7 @@ FILES = ("manifest", "weights", "config")
 HOLDOUT = (9001, 9002, 9003, 9004)
 
 
-class Refused(Exception):  # noqa: N818 - a refusal is no error
+class Refused(Exception):
     """The system says no; the first argument is the kind."""
 
 
@@ -138,7 +138,7 @@ class Runs:
             whole=bundle is not None and self.whole(bundle),
             now=self.disk.now,
             version=self.disk.weather["version"],
-            coverage=harness.coverage(self.validators()),
+            coverage=harness.coverage(frozenset(self.validators())),
             breaker=breaker.state(policy, self.disk.now),
             probing=any(call["bundle"] == bundle for call in self.disk.announced.values() if call["bundle"]),
         )

@@ -92,13 +92,9 @@ class Toy(runs.Runs):
     def equal(self, dataset: str, plan: str) -> str | None:
         """Return a whole bundle of an equal job."""
         for act in self.disk.acts:
-            if act[0] == "register" and (act[2]["dataset"], act[2]["plan"]) == (dataset, plan):
-                if (
-                    self.whole(act[1])
-                    and not self.retired(act[1])
-                    and act[2]["version"] == self.disk.weather["version"]
-                ):
-                    return str(act[1])
+            job = (act[2]["dataset"], act[2]["plan"], act[2]["version"]) if act[0] == "register" else None
+            if job == (dataset, plan, self.disk.weather["version"]) and self.whole(act[1]) and not self.retired(act[1]):
+                return str(act[1])
         return None
 
     def register(self, bundle: str, facts: Row) -> None:
@@ -108,9 +104,7 @@ class Toy(runs.Runs):
 
     def evaluate(self, weights: str, plan: str) -> Row:
         """Play the held-out seeds with the prompt of serving."""
-        replies = [
-            (seed, self.reply("local", weights, f"competitor 0.0 on seed {seed}", "calm")) for seed in runs.HOLDOUT
-        ]
+        replies = [(seed, self.reply(weights, f"competitor 0.0 on seed {seed}", "calm")) for seed in runs.HOLDOUT]
         marks = tuple((seed, harness.score(text, seed) if harness.referee(text) else None) for seed, text in replies)
         mean = fmean(mark or 0.0 for _, mark in marks)
         bound = math.nan if plan == "diverged" else round(mean - 0.02, 4)
@@ -185,10 +179,10 @@ class Toy(runs.Runs):
         traced = {entry["call"]: entry for entry in self.disk.trace}
         lost = attempts.keys() ^ traced.keys()
         wrong = [call for call in attempts.keys() & traced.keys() if differs(attempts[call], traced[call])]
-        wrong += [
-            row["step"] for row in self.disk.steps if any(harness.score(row["text"], s) != m for s, m in row["matches"])
-        ]
-        wrong += [row["step"] for row in self.disk.steps if row["objections"] and row["reason"] != row["objections"][0]]
+        for row in self.disk.steps:
+            replayed = all(harness.score(row["text"], seed) == score for seed, score in row["matches"])
+            derived = not row["objections"] or row["reason"] == row["objections"][0]
+            wrong += [] if replayed and derived else [row["step"]]
         return tuple(sorted(lost)) + tuple(sorted(wrong))
 
 

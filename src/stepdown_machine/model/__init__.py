@@ -5,10 +5,10 @@ back from a system to decide what should happen. What the contract leaves open i
 several answers, a set of objections may have optional members, and the trial may hold several models at once.
 """
 
-from stepdown_machine.model.breaker import Breaker, breaker
+from stepdown_machine.model.breaker import Breaker, after
 from stepdown_machine.model.limits import Limits
 from stepdown_machine.model.registry import Known, Model
 from stepdown_machine.model.routing import REASONS, Objections, objections
 from stepdown_machine.model.verdict import Verdict
 
-__all__ = ["REASONS", "Breaker", "Known", "Limits", "Model", "Objections", "Verdict", "breaker", "objections"]
+__all__ = ["REASONS", "Breaker", "Known", "Limits", "Model", "Objections", "Verdict", "after", "objections"]

@@ -10,14 +10,9 @@ no cooldown shorter: until opened + cooldown is reached, it is open. Only rivals
 a failure then opens it anew, good news is too old to count.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 from stepdown_machine.model.limits import Limits
-
-Finished: TypeAlias = tuple[float, bool, Limits]
-"""Time of a finished local attempt (epoch seconds), whether it succeeded, and the policy of that moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +36,10 @@ class Breaker:
         return self.opened is not None and not self.cooling(limits, now) and not self.healed(limits, now)
 
 
-def breaker(log: Iterable[Finished]) -> Breaker:
-    """Fold a bundle's finished local attempts."""
-    state = Breaker()
-    for at, succeeded, limits in log:
-        if state.healed(limits, at):
-            state = Breaker()
-        state = _good(state, limits, at) if succeeded else _bad(state, limits, at)
-    return state
+def after(state: Breaker, limits: Limits, at: float, *, succeeded: bool) -> Breaker:
+    """Fold one more finished local attempt: its time and the policy of that moment."""
+    state = Breaker() if state.healed(limits, at) else state
+    return _good(state, limits, at) if succeeded else _bad(state, limits, at)
 
 
 def _bad(state: Breaker, limits: Limits, at: float) -> Breaker:

@@ -1,5 +1,6 @@
 """grid_ctf from its published figures: who judges a reply, and what a strategy scores on a seed."""
 
+from functools import lru_cache
 from json import loads
 from math import isfinite
 from random import Random
@@ -9,6 +10,7 @@ KEYS = frozenset(("aggression", "defense", "path_bias"))
 BUDGET = 1.4
 
 
+@lru_cache(4096)
 def objectors(text: str) -> frozenset[str]:
     """Name the validators that object to a reply, each judging only what is its own.
 
@@ -31,6 +33,7 @@ def objectors(text: str) -> frozenset[str]:
     return frozenset(name for name, objects in verdicts.items() if objects)
 
 
+@lru_cache(4096)
 def score(text: str, seed: int) -> float:
     """Return what the referee gives a reply on a seed, 0..1 with four decimals; 0 when it is illegal."""
     if objectors(text):

@@ -3,7 +3,7 @@
 from copy import copy
 from dataclasses import dataclass, field, replace
 
-from stepdown_machine.model.breaker import Finished
+from stepdown_machine.model.breaker import Breaker
 from stepdown_machine.model.limits import Limits
 from stepdown_machine.model.verdict import Verdict, refused
 
@@ -45,7 +45,7 @@ class Model:
     Attributes:
         bundles: By id, in the order of first sight.
         slots: Role to the id of its bundle.
-        logs: Bundle id to its finished local attempts, oldest first.
+        breakers: Bundle id to the fold of its finished local attempts; closed and clear where there is none.
         datasets: Dataset id to digest; `tampered` are those altered behind the system's back.
         version: Scenario version now.
         local: Weather at the local provider; `frontier` likewise.
@@ -57,7 +57,7 @@ class Model:
     validators: frozenset[str] = frozenset()
     bundles: dict[str, Known] = field(default_factory=dict)
     slots: dict[str, str] = field(default_factory=dict)
-    logs: dict[str, tuple[Finished, ...]] = field(default_factory=dict)
+    breakers: dict[str, Breaker] = field(default_factory=dict)
     datasets: dict[str, str] = field(default_factory=dict)
     tampered: frozenset[str] = frozenset()
     version: int = 1
@@ -69,7 +69,7 @@ class Model:
         """Return a copy that can go its own way."""
         twin = copy(self)
         twin.bundles, twin.slots = dict(self.bundles), dict(self.slots)
-        twin.logs, twin.datasets = dict(self.logs), dict(self.datasets)
+        twin.breakers, twin.datasets = dict(self.breakers), dict(self.datasets)
         return twin
 
     def coverage(self) -> float:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stepdown_machine.model.breaker import breaker
+from stepdown_machine.model.breaker import Breaker
 from stepdown_machine.model.registry import DAMAGED, GONE, WHOLE, Known, Model
 
 REASONS = (
@@ -80,7 +80,7 @@ def _about_standing(known: Known) -> list[str]:
 def _about_worth(model: Model, known: Known) -> list[str]:
     limits = model.limits
     stale = limits.max_age is not None and model.now - known.trained_at > limits.max_age
-    cooling = breaker(model.logs.get(known.bundle, ())).cooling(limits, model.now)
+    cooling = model.breakers.get(known.bundle, Breaker()).cooling(limits, model.now)
     told = ["bundle-stale"] * stale + ["local-cooldown"] * cooling
     if known.version != model.version:
         return [*told, "quality-inconclusive"]

@@ -1,0 +1,59 @@
+"""The machine: subclass it, override `system`, bind `case(YourMachine)` to a name in a test module.
+
+class MyMachine(HandoffMachine):
+def system(self) -> HandoffSystem:
+return MyAdapter()
+
+TestMyMachine = case(MyMachine)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stepdown_machine.rules.chaos import Chaos
+from stepdown_machine.rules.damage import Damage
+from stepdown_machine.rules.discovery import Discovery
+from stepdown_machine.rules.inspection import Inspection
+from stepdown_machine.rules.policy import Governing
+from stepdown_machine.rules.registry import Registry
+from stepdown_machine.rules.stage import Stage, seeded, turns
+from stepdown_machine.rules.steering import Steering
+from stepdown_machine.rules.training import Training
+from stepdown_machine.rules.weather import Weather
+from stepdown_machine.settings import deterministic, profile
+
+__all__ = ["HandoffMachine", "LearningMachine", "RegistryMachine", "RoutingMachine", "Stage", "case", "turns"]
+
+
+class HandoffMachine(Chaos, Steering, Damage, Discovery, Inspection, Registry, Training, Weather):
+    """Everything that can happen, in fifteen rules."""
+
+
+class RoutingMachine(Steering, Damage, Discovery, Registry, Weather):
+    """Who serves and why: policy, damage, weather and time, without training, kills and races."""
+
+
+class LearningMachine(Discovery, Training, Registry, Governing, Inspection):
+    """What is learned from whom: runs, exports, trainings and reports."""
+
+
+class RegistryMachine(Chaos, Registry, Discovery, Training):
+    """Who is active: kills and races around the registry."""
+
+
+def case(machine: type[Stage], profile_name: str | None = None) -> Any:
+    """Return the test case of a machine, with a profile's settings on that very class.
+
+    Bind it to a name in a test module. Settings do not reach a subclass's test case by themselves, and a test case
+    keeps the settings it had when it was first touched: hence this function, called in the module of the user.
+
+    Args:
+        machine: A subclass of one of the machines here.
+        profile_name: `dev`, `ci`, `nightly` or `replay`; without one, what the environment or the pytest option says.
+    """
+    if deterministic(profile_name):
+        machine = seeded(machine)
+    made = machine.TestCase
+    made.settings = profile(profile_name)
+    return made

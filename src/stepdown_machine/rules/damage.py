@@ -1,0 +1,27 @@
+"""What happens to a bundle's files behind the system's back."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from stepdown_machine import operations as op
+from stepdown_machine.protocol import DAMAGES, PLANTS
+from stepdown_machine.rules.stage import RUNS, Stage, pick, turn
+
+
+class Damage(Stage):
+    """Files go, change, come back; bundles appear that do not belong."""
+
+    @turn(bundle=pick("bundle"), how=st.sampled_from((*DAMAGES, *PLANTS, "restore", "restore", "restore")), runs=RUNS)
+    def damage(self, bundle: str, how: str, runs: int) -> None:
+        """Damage a bundle's files, restore them, or put a bundle in its place that does not belong."""
+        known = self.trial.known(bundle)
+        if how in PLANTS or known is None or known.deleted:
+            if self.can(op.Plant):
+                self.act(op.Plant(how if how in self.trial.description.plants else self.trial.description.plants[0]))
+        else:
+            if known.files != "whole":
+                self.act(op.Restore(bundle))
+            if how in self.trial.description.damages and self.can(op.Damage):
+                self.act(op.Damage(bundle, how))
+        self.follow(runs)

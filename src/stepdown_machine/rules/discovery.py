@@ -1,0 +1,43 @@
+"""Running and exporting."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import strategies as st
+
+from stepdown_machine import operations as op
+from stepdown_machine.rules.stage import Stage, pick, turn
+
+SEEDS = st.integers(0, 3)
+ONE_OR_TWO = st.sampled_from((1, 1, 2))
+
+
+class Discovery(Stage):
+    """Runs and what is exported from them."""
+
+    @turn(seed=SEEDS, generations=ONE_OR_TWO, candidates=ONE_OR_TWO)
+    def run(self, seed: int, generations: int, candidates: int) -> None:
+        """Run: discovery while no bundle is fit, routed when one is."""
+        self.act(op.Run(seed, generations, candidates))
+
+    @turn(
+        run=st.none() | pick("run"),
+        scenario=st.sampled_from((None, None, "grid_ctf", "othello")),
+        limit=st.sampled_from((None, None, "below", "at", "above")),
+        kept_only=st.booleans(),
+        include_local=st.booleans(),
+    )
+    def export(
+        self, run: str | None, scenario: str | None, limit: str | None, kept_only: bool, include_local: bool
+    ) -> None:
+        """Export with filters; the limit lies at, or right beside, a score that history holds."""
+        wanted = op.Export(run, scenario, self._score(limit), kept_only, include_local)
+        self.act(wanted)
+
+    def _score(self, limit: str | None) -> float | None:
+        scores = sorted(step.score for step in self.trial.seen.steps if step.score is not None)
+        if limit is None or not scores:
+            return None
+        middle = scores[len(scores) // 2]
+        return {"below": math.nextafter(middle, 0.0), "at": middle, "above": math.nextafter(middle, 1.0)}[limit]

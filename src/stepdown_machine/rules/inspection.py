@@ -1,0 +1,26 @@
+"""Asking the system what it knows of itself."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from stepdown_machine import operations as op
+from stepdown_machine.rules.stage import Stage, pick, turn
+
+
+class Inspection(Stage):
+    """Reports, audits, a restart."""
+
+    @turn(run=pick("run"), how=st.sampled_from(("report", "audit", "reopen", "falsify")), place=st.integers(0, 7))
+    def inspect(self, run: str, how: str, place: int) -> None:
+        """Report a run, audit, restart and look again, or audit a falsified copy (which must not pass)."""
+        ways = self.trial.description.falsifiable
+        if how == "falsify" and ways and self.can(op.Audit) and self.trial.seen.calls:
+            self.act(op.Audit(ways[place % len(ways)]))
+        elif how == "report" and self.can(op.Report):
+            self.act(op.Report(run))
+        elif how == "reopen" and self.can(op.Reopen):
+            self.act(op.Reopen())
+            self.trial.look_again()
+        elif self.can(op.Audit):
+            self.act(op.Audit())

@@ -1,0 +1,102 @@
+"""Moving limits to where they matter, and changing what is allowed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import strategies as st
+
+from stepdown_machine import operations as op
+from stepdown_machine.contract import limits
+from stepdown_machine.protocol import VALIDATORS
+from stepdown_machine.rules.stage import RUNS, Stage, turn
+from stepdown_machine.values import Policy
+
+POSITIONS = ("at", "above", "below", "least", "nan", "beyond")
+SETTINGS: tuple[tuple[str, Any], ...] = (
+    ("mode", "auto"),
+    ("mode", "frontier-only"),
+    ("mode", "local-only"),
+    ("local_roles", ("competitor",)),
+    ("local_roles", ("coach",)),
+    ("local_roles", ("competitor", "coach")),
+    ("breaker_threshold", 1),
+    ("breaker_threshold", 2),
+    ("breaker_threshold", 0),
+    ("breaker_window", 0.0),
+    ("breaker_window", 10.0),
+    ("breaker_cooldown", 0.0),
+    ("breaker_cooldown", 90.0),
+    ("breaker_probes", 0),
+    ("breaker_probes", 2),
+    ("version", 1),
+    ("version", 2),
+    *(("validator", name) for name in VALIDATORS),
+    ("all", "defaults"),
+)
+
+
+class Governing(Stage):
+    """Policy, harness and scenario version."""
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that was set last."""
+        model = self.trial.model.limits
+        return Policy(**{name: getattr(model, name) for name in Policy.__dataclass_fields__})
+
+    @turn(
+        limit=st.sampled_from(("min_score", "min_valid", "min_coverage", "max_age")),
+        position=st.sampled_from(POSITIONS),
+        runs=RUNS,
+    )
+    def move_limit(self, limit: str, position: str, runs: int) -> None:
+        """Move a limit just below, at, or just above the value that matters now; or out of range."""
+        placed: Any = self._placed(limit, position)
+        self.act(op.SetPolicy(replace(self.policy, **{limit: placed})))
+        self.follow(runs)
+
+    def _placed(self, limit: str, position: str) -> float:
+        value = self._matters(limit)
+        step = 1.0 if limit == "max_age" else None
+        return {
+            "at": value,
+            "above": value + step if step else math.nextafter(value, 2.0),
+            "below": max(value - step, 0.0) if step else max(math.nextafter(value, -1.0), 0.0),
+            "least": 0.0,
+            "nan": math.nan,
+            "beyond": -1.0,
+        }[position]
+
+    def _matters(self, limit: str) -> float:
+        """Return what the limit will be compared with: the slot's bundle, or the harness."""
+        model = self.trial.model
+        known = model.serving("competitor")
+        if limit == "min_coverage":
+            return model.coverage()
+        if known is None:
+            return 0.5
+        values = {"min_score": known.score, "min_valid": known.valid, "max_age": max(0.0, model.now - known.trained_at)}
+        return 0.5 if math.isnan(values[limit]) else values[limit]
+
+    @turn(setting=st.sampled_from(SETTINGS), runs=RUNS)
+    def configure(self, setting: tuple[str, Any], runs: int) -> None:
+        """Change mode, roles, breaker, scenario version or harness; a validator is switched over."""
+        name, value = setting
+        if name == "version":
+            if self.can(op.Revise):
+                self.act(op.Revise(value))
+        elif name == "validator":
+            self.act(op.SetValidator(value, value not in self.trial.model.validators))
+        elif name == "all":
+            self.act(op.SetPolicy(Policy()))
+        else:
+            self.act(op.SetPolicy(replace(self.policy, **{name: value})))
+        self.follow(runs)
+
+
+def unchanged(policy: Policy, stage: Stage) -> bool:
+    """Tell whether a policy is the one in force."""
+    return limits(policy) == stage.trial.model.limits

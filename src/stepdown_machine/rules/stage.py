@@ -1,0 +1,165 @@
+"""Where rules act: one trial for each example, counted, and written down when it fails."""
+
+from __future__ import annotations
+
+import sys
+import time
+import zlib
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from hypothesis import seed
+from hypothesis import strategies as st
+from hypothesis.control import current_build_context
+from hypothesis.errors import StopTest, UnsatisfiedAssumption
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from stepdown_machine import operations as op
+from stepdown_machine.findings import Disagreement
+from stepdown_machine.model import objections
+from stepdown_machine.names import UNKNOWN
+from stepdown_machine.protocol import Answer, HandoffSystem
+from stepdown_machine.reach import reach
+from stepdown_machine.script import script, write
+from stepdown_machine.trial import Trial
+
+Rule = TypeVar("Rule", bound=Callable[..., None])
+
+
+def turn(**strategies: Any) -> Callable[[Rule], Any]:
+    """Make a rule of a method: counted when it runs, and written as a script when it fails."""
+
+    def decorate(method: Rule) -> Any:
+        @wraps(method)
+        def taken(self: Stage, **drawn: Any) -> None:
+            self.take_turn(method.__name__)
+            with_script(self, method, drawn)
+
+        made: Any = rule(**strategies)(taken)  # type: ignore[no-untyped-call]
+        made.stepdown_turn = True
+        return made
+
+    return decorate
+
+
+def with_script(stage: Stage, method: Callable[..., None], drawn: dict[str, Any]) -> None:
+    """Call a rule; whatever it raises is a failure, and is written down before it goes on."""
+    try:
+        method(stage, **drawn)
+    except Exception as failure:
+        stage.write_script(failure)
+        raise
+
+
+class Stage(RuleBasedStateMachine):
+    """A trial that rules share. Subclasses say which system, by overriding `system`."""
+
+    trial: Trial
+
+    def system(self) -> HandoffSystem:
+        """Return a fresh adapter. This is the one hook to override."""
+        raise NotImplementedError(f"{type(self).__name__} does not say which system it tests; override system()")
+
+    @initialize(start=st.sampled_from(("empty", "discovered", "trained", *["serving"] * 9)))
+    def begin(self, start: str) -> None:
+        """Open a fresh system, mostly one that already serves locally."""
+        self._began, self._last, self._over = time.perf_counter(), "", False
+        self.trial = Trial(self.system())
+        with_script(self, Stage._prepare, {"start": start})
+
+    def _prepare(self, start: str) -> None:
+        wanted = ("empty", "discovered", "trained", "serving").index(start)
+        steps = (
+            op.Run(0, 2, 2),
+            op.Export(),
+            op.Train("dataset-1", self.trial.description.plans[0]),
+            op.Activate("bundle-1"),
+        )
+        for operation in steps[: (0, 1, 3, 4)[wanted]]:
+            self.act(operation)
+
+    def act(self, operation: op.Operation) -> Answer:
+        """Perform one operation, judge it, count it."""
+        answer = self.trial.act(operation)
+        reach(type(self).__name__).notice(operation, self.trial.judged)
+        return answer
+
+    def follow(self, runs: int) -> None:
+        """Run so many times, to see what an act has done to routing; once, when local is out of the question."""
+        hopeless = bool(objections(self.trial.model, "competitor").must)
+        runs = min(runs, 1) if hopeless else runs
+        for number in range(runs):
+            self.act(op.Run(number))
+
+    def can(self, *operations: type) -> bool:
+        """Tell whether the system performs these operations."""
+        return all(each in self.trial.description.operations for each in operations)
+
+    def take_turn(self, name: str) -> None:
+        """Count a rule and the one before it."""
+        seen = reach(type(self).__name__)
+        seen.rules[name] += 1
+        if self._last:
+            seen.pairs[self._last, name] += 1
+        self._last = name
+
+    def write_script(self, failure: Exception) -> None:
+        """Write what was done up to a failure; the path goes into the failure's notes."""
+        claim = failure.findings[0].claim if isinstance(failure, Disagreement) else type(failure).__name__
+        title = f"{type(self).__name__} fails with {claim}."
+        text = script(self.trial.description.origin, self.trial.operations, str(failure), title)
+        failure.add_note(f"  script      {write(type(self).__name__, claim, text)}")
+
+    def teardown(self) -> None:
+        """Look at everything once more, unless something failed before, and give the system back."""
+        if not hasattr(self, "trial"):
+            return
+        try:
+            if not self.trial.failed and not isinstance(sys.exc_info()[1], StopTest | UnsatisfiedAssumption):
+                with_script(self, lambda stage: stage.trial.look_again(), {})
+        finally:
+            self.trial.close()
+            self._count()
+
+    def _count(self) -> None:
+        seen = reach(type(self).__name__)
+        seen.offered = frozenset(turns(type(self)))
+        seen.examples += 1
+        if isinstance(sys.exc_info()[1], StopTest | UnsatisfiedAssumption):
+            # Early on, Hypothesis tries short examples on purpose and cuts those that want to be longer.
+            overrun = current_build_context().data.status.name == "OVERRUN"
+            seen.cut += overrun
+            seen.aborted += not overrun
+        seen.seconds += time.perf_counter() - self._began
+
+
+def turns(machine: type) -> list[str]:
+    """Name the rules of a machine."""
+    return [name for name in dir(machine) if hasattr(getattr(machine, name), "stepdown_turn")]
+
+
+def seeded(machine: type[Stage]) -> type[Stage]:
+    """Give a machine a seed of its own, from its name: the same examples every time, other ones for other machines."""
+    return seed(zlib.crc32(machine.__qualname__.encode()))(machine)
+
+
+RUNS = st.sampled_from((1, 0, 1, 2))
+"""How many runs follow an act: mostly one, so that what it did is seen before the next act hides it."""
+
+
+def _pick(stage: Stage, place: int, kind: str) -> str:
+    names = stage.trial.names.of(kind)
+    if kind == "bundle" and place != 14:
+        names = tuple(name for name in names if (known := stage.trial.known(name)) is None or not known.deleted)
+    if not names or place == 15:
+        return UNKNOWN[kind]
+    held = stage.trial.model.slots.get("competitor")
+    if kind == "bundle" and held is not None and place % 2 == 0:
+        return stage.trial.names.name(kind, held)
+    return names[-1 - (place // 2) % len(names)]
+
+
+def pick(kind: str) -> st.SearchStrategy[str]:
+    """Draw a readable name: often the slot's bundle, else any, rarely one that does not exist."""
+    return st.builds(_pick, st.runner(), st.integers(0, 15), st.just(kind))

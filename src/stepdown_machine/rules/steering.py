@@ -1,0 +1,161 @@
+"""Steering: one rule that leads to each fallback and back, beside the rules that may happen upon them.
+
+Left to chance, most routed steps find no bundle at all, and some reasons are never seen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+from hypothesis import strategies as st
+
+from stepdown_machine import operations as op
+from stepdown_machine.model import REASONS, Breaker, Known
+from stepdown_machine.rules.policy import Governing, unchanged
+from stepdown_machine.rules.stage import RUNS, turn
+from stepdown_machine.values import Policy
+
+FAILURES = {
+    "local-load-failed": "load-failed",
+    "local-error": "error",
+    "local-timeout": "timeout",
+    "local-invalid-output": "garbage",
+}
+
+SELDOM = (*REASONS[:2], *REASONS[6:10], *FAILURES, "quality-inconclusive")
+"""Reasons that other rules rarely happen upon."""
+
+
+class Steering(Governing):
+    """The way to each reason."""
+
+    @turn(cause=st.sampled_from((*REASONS, *SELDOM)), place=st.integers(0, 7))
+    def provoke(self, cause: str, place: int) -> None:
+        """Make local fit, take one thing away, run, give it back, run: the reason, and the way back from it."""
+        bundle = self._fit(weak=cause == "validity-below-threshold")
+        if bundle is None:
+            self.act(op.Run(place % 4))
+            return
+        undo = self._cause(cause, bundle, place)
+        for seed in (place % 4, place % 3, 0):
+            self.act(op.Run(seed))
+        for operation in undo:
+            self.act(operation)
+        self.act(op.Run(place % 4))
+
+    @turn(runs=RUNS)
+    def mend(self, runs: int) -> None:
+        """See to it that local is fit to serve, whatever was done before: the state from which most things start."""
+        self._fit(weak=False)
+        self.follow(runs)
+
+    def _fit(self, *, weak: bool) -> str | None:
+        """Calm everything and see to a bundle that serves; return its name."""
+        if (self.trial.model.local, self.trial.model.frontier) != ("calm", "calm"):
+            self.act(op.Disturb())
+        if not unchanged(Policy(), self):
+            self.act(op.SetPolicy(Policy()))
+        for name in sorted(frozenset(self.trial.description.validators) - self.trial.model.validators):
+            self.act(op.SetValidator(name, enabled=True))
+        bundle = self.trial.usable(0, weak=weak) or self._trained(weak=weak)
+        if bundle is None:
+            return None
+        self._heal(bundle)
+        return bundle
+
+    def _heal(self, bundle: str) -> None:
+        """Restore, enable, activate and cool one bundle."""
+        known = self._known(bundle)
+        if known.files != "whole":
+            self.act(op.Restore(bundle))
+        if not known.enabled:
+            self.act(op.Enable(bundle))
+        if self.trial.model.slots.get("competitor") != known.bundle:
+            self.act(op.Activate(bundle))
+        state = self.trial.model.breakers.get(known.bundle, Breaker())
+        if state.cooling(self.trial.model.limits, self.trial.model.now):
+            opened = self.trial.model.now if state.opened is None else state.opened
+            self.act(op.Advance(opened + self.trial.model.limits.breaker_cooldown - self.trial.model.now))
+
+    def _trained(self, *, weak: bool) -> str | None:
+        """Train a bundle, discovering and exporting first where needed."""
+        model = self.trial.model
+        good = [
+            name
+            for name in self.trial.names.of("dataset")
+            if self.trial.names.ids["dataset"][name] not in model.tampered
+        ]
+        if not good:
+            self.act(op.Run(0, 2, 2))
+            self.act(op.Export())
+            good = list(self.trial.names.of("dataset"))[-1:]
+        plans = self.trial.description.plans
+        for plan in plans[::-1] if weak else plans[:1]:
+            self.act(op.Train(good[-1], plan))
+            if bundle := self.trial.usable(0, weak=weak):
+                return bundle
+        return self.trial.usable(0)
+
+    def _known(self, bundle: str) -> Known:
+        known = self.trial.known(bundle)
+        assert known is not None
+        return known
+
+    def _cause(self, cause: str, bundle: str, place: int) -> tuple[op.Plain, ...]:
+        """Bring one cause about and return what undoes it."""
+        if cause in FAILURES:
+            self.act(op.Disturb(FAILURES[cause]))
+            return (op.Disturb(),)
+        ways: dict[str, Callable[[], tuple[op.Plain, ...]]] = {
+            "bundle-absent": lambda: self._damaged(bundle, "delete-directory"),
+            "bundle-integrity": lambda: self._damaged(bundle, self.trial.description.damages[1 + place % 6]),
+            "bundle-disabled": lambda: self._done(op.Disable(bundle), op.Enable(bundle)),
+            "bundle-incompatible": lambda: self._done(
+                op.Plant(self.trial.description.plants[place % 2]), op.Activate(bundle)
+            ),
+            "bundle-stale": lambda: self._stale(bundle),
+            "coverage-weak": self._blind,
+            "local-cooldown": self._tripped,
+            "quality-inconclusive": lambda: self._done(
+                op.Revise(self.trial.model.version + 1), op.Revise(self.trial.model.version)
+            ),
+        }
+        return ways[cause]() if cause in ways else self._forbidden(cause, bundle)
+
+    def _done(self, operation: op.Plain, undo: op.Plain) -> tuple[op.Plain, ...]:
+        self.act(operation)
+        return (undo,)
+
+    def _damaged(self, bundle: str, how: str) -> tuple[op.Plain, ...]:
+        return self._done(op.Damage(bundle, how), op.Restore(bundle))
+
+    def _forbidden(self, cause: str, bundle: str) -> tuple[op.Plain, ...]:
+        """Set a policy that this bundle does not meet, by as little as can be."""
+        known = self._known(bundle)
+        policies = {
+            "frontier-forced": Policy(mode="frontier-only"),
+            "role-not-eligible": Policy(local_roles=("coach",)),
+            "quality-below-threshold": Policy(min_score=math.nextafter(known.score, 1.0)),
+            "validity-below-threshold": Policy(min_valid=min(1.0, math.nextafter(known.valid, 1.0))),
+        }
+        return self._done(op.SetPolicy(policies[cause]), op.SetPolicy(Policy()))
+
+    def _stale(self, bundle: str) -> tuple[op.Plain, ...]:
+        age = max(0.0, self.trial.model.now - self._known(bundle).trained_at)
+        self.act(op.SetPolicy(Policy(max_age=age)))
+        self.act(op.Advance(1.0 + self._known(bundle).trained_at + age - self.trial.model.now))
+        return (op.SetPolicy(Policy()),)
+
+    def _blind(self) -> tuple[op.Plain, ...]:
+        self.act(op.SetPolicy(Policy(min_coverage=self.trial.model.coverage())))
+        self.act(op.SetValidator("budget", enabled=False))
+        return (op.SetValidator("budget", enabled=True), op.SetPolicy(Policy()))
+
+    def _tripped(self) -> tuple[op.Plain, ...]:
+        self.act(op.SetPolicy(replace(Policy(), breaker_threshold=1)))
+        self.act(op.Disturb("error"))
+        self.act(op.Run(0))
+        self.act(op.Disturb())
+        return (op.Advance(Policy().breaker_cooldown),)

@@ -1,0 +1,47 @@
+"""Providers that fail, and time that passes."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from stepdown_machine import operations as op
+from stepdown_machine.model import Breaker
+from stepdown_machine.rules.stage import RUNS, Stage, turn
+
+LOCAL = ("calm", "calm", "load-failed", "error", "timeout", "garbage", "illegal")
+FRONTIER = ("calm", "calm", "calm", "calm", "error", "timeout", "illegal")
+MOMENTS = ("a second", "cooldown is over", "cooldown is nearly over", "expiry", "window", "a day", "back a minute")
+
+
+class Weather(Stage):
+    """What the world does to a system."""
+
+    @turn(local=st.sampled_from(LOCAL), frontier=st.sampled_from(FRONTIER), runs=RUNS)
+    def disturb(self, local: str, frontier: str, runs: int) -> None:
+        """Make providers behave badly, or well again, and run so many times under it."""
+        self.act(op.Disturb(local, frontier))
+        self.follow(runs)
+
+    @turn(until=st.sampled_from(MOMENTS), runs=RUNS)
+    def wait(self, until: str, runs: int) -> None:
+        """Move the clock to a moment that matters."""
+        self.act(op.Advance(self._seconds(until)))
+        self.follow(runs)
+
+    def _seconds(self, until: str) -> float:
+        model = self.trial.model
+        known = model.serving("competitor")
+        state = model.breakers.get(known.bundle, Breaker()) if known is not None else Breaker()
+        opened = model.now if state.opened is None else state.opened
+        cooled = max(0.0, opened + model.limits.breaker_cooldown - model.now)
+        age = model.limits.max_age if model.limits.max_age is not None else 3600.0
+        trained = known.trained_at if known is not None else model.now
+        return {
+            "a second": 1.0,
+            "cooldown is over": cooled,
+            "cooldown is nearly over": max(0.0, cooled - 1.0),
+            "expiry": max(0.0, trained + age - model.now),
+            "window": model.limits.breaker_window,
+            "a day": 86400.0,
+            "back a minute": -60.0,
+        }[until]

@@ -1,0 +1,83 @@
+"""Write a failing example as a standalone script: a trial, a list of operations, no Hypothesis."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+from stepdown_machine import operations as op
+from stepdown_machine.protocol import Origin
+
+FOLDER = "STEPDOWN_MACHINE_SCRIPTS"
+"""Environment variable naming the directory that scripts are written to; `.stepdown-machine` without it."""
+
+TEMPLATE = '''"""{title}
+
+{failure}
+"""
+
+import sys
+
+from stepdown_machine.operations import *  # noqa: F403
+from stepdown_machine.trial import Trial
+from stepdown_machine.values import Policy
+from {module} import {name}
+
+nan, inf = float("nan"), float("inf")
+
+trial = Trial({name}({arguments}))
+try:
+    for operation in (
+{operations}
+    ):
+        print(operation)
+        trial.act(operation)
+    trial.look_again()
+finally:
+    trial.close()
+sys.exit("Nothing went wrong: what this script showed does not happen any more.")
+'''
+
+
+def script(origin: Origin, operations: list[op.Operation], failure: str, title: str) -> str:
+    """Return the text of a script that repeats these operations on a fresh system.
+
+    Args:
+        origin: Where the adapter comes from.
+        operations: With readable names, in order.
+        failure: What went wrong, for its docstring.
+        title: First line of its docstring.
+    """
+    return TEMPLATE.format(
+        title=title,
+        failure=failure.replace("\\", "\\\\").replace('"""', "'''"),
+        module=origin.module,
+        name=origin.name,
+        arguments=", ".join(repr(argument) for argument in origin.arguments),
+        operations="\n".join(f"        {spelled(operation)}," for operation in operations),
+    )
+
+
+def spelled(value: object) -> str:
+    """Spell a value so that it evaluates to itself, leaving out what is the default."""
+    if not is_dataclass(value) or isinstance(value, type):
+        return repr(value)
+    told = [each for each in fields(value) if not _same(getattr(value, each.name), each.default)]
+    return f"{type(value).__name__}({', '.join(f'{each.name}={spelled(getattr(value, each.name))}' for each in told)})"
+
+
+def _same(value: object, default: object) -> bool:
+    both_nan = isinstance(value, float) and isinstance(default, float) and math.isnan(value) and math.isnan(default)
+    return both_nan or (type(value) is type(default) and value == default)
+
+
+def write(machine: str, claim: str, text: str) -> Path:
+    """Write a script and return its path; the shrunk example comes last and so is the one that stays."""
+    folder = Path(os.environ.get(FOLDER, ".stepdown-machine"))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{re.sub(r'[^A-Za-z0-9]+', '_', machine)}_{claim}.py"
+    path.write_text(text, "utf-8")
+    return path
