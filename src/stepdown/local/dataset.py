@@ -11,6 +11,8 @@ from tokenizers import Tokenizer
 from stepdown.errors import DatasetError
 from stepdown.local.tokens import encode, end_token
 
+_LONGEST_CUE = 24  # Tokens before a rehearsed completion.
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -101,7 +103,22 @@ def draws(items: Sequence[Lesson], size: int, order: random.Random) -> Iterator[
 
 
 def disturb(lesson: Lesson, share: float, vocab: int, noise: random.Random) -> Lesson:
-    """Replace up to a share of the prompt's tokens by random ones; the completion stays as it is."""
+    """Replace up to a share of the prompt's tokens by random ones, and sometimes its beginning by more of them.
+
+    The completion stays as it is. What is replaced changes in length too, as a playbook does when it is rewritten.
+    """
     rate = noise.uniform(0.0, share)
     prompt = [noise.randrange(vocab) if noise.random() < rate else token for token in lesson.tokens[: lesson.start]]
-    return Lesson([*prompt, *lesson.tokens[lesson.start :]], lesson.start)
+    if noise.random() < share / 3:
+        prompt = _noise(noise.randrange(lesson.start), vocab, noise) + prompt[noise.randrange(lesson.start) :]
+    return Lesson([*prompt, *lesson.tokens[lesson.start :]], len(prompt))
+
+
+def rehearse(lesson: Lesson, vocab: int, noise: random.Random) -> Lesson:
+    """Replace the whole prompt by a short stretch of random tokens: a cheap lesson on what a completion looks like."""
+    prompt = _noise(noise.randint(1, _LONGEST_CUE), vocab, noise)
+    return Lesson([*prompt, *lesson.tokens[lesson.start :]], len(prompt))
+
+
+def _noise(length: int, vocab: int, noise: random.Random) -> list[int]:
+    return [noise.randrange(vocab) for _ in range(length)]

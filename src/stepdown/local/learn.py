@@ -14,7 +14,7 @@ import mlx.optimizers as optim
 from mlx.nn.utils import value_and_grad
 
 from stepdown.errors import TrainingFailed
-from stepdown.local.dataset import Lesson, disturb, draws
+from stepdown.local.dataset import Lesson, disturb, draws, rehearse
 from stepdown.local.model import Llama, causal
 from stepdown.training.plan import Plan
 
@@ -38,9 +38,12 @@ def learn(net: Llama, lessons: Sequence[Lesson], plan: Plan, vocab: int) -> Iter
     optimizer = optim.AdamW(learning_rate=plan.learning_rate, weight_decay=plan.weight_decay, bias_correction=True)
     step = value_and_grad(net, _loss)
     for iteration, drawn in enumerate(islice(draws(lessons, plan.batch, chance), plan.iterations)):
-        batch = collate([disturb(lesson, plan.prompt_noise, vocab, chance) for lesson in drawn])
+        if iteration % (plan.rehearsals + 1):
+            seen = [rehearse(lesson, vocab, chance) for lesson in drawn]
+        else:
+            seen = [disturb(lesson, plan.prompt_noise, vocab, chance) for lesson in drawn]
         optimizer.learning_rate = mx.array(rate(plan, iteration))
-        loss, gradients = step(net, batch)
+        loss, gradients = step(net, collate(seen))
         gradients, _ = optim.clip_grad_norm(gradients, _LARGEST_GRADIENT)
         optimizer.update(net, gradients)
         mx.eval(net.parameters(), optimizer.state, loss)
