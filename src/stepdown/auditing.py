@@ -5,7 +5,6 @@ from itertools import chain
 from stepdown.history import audit, reader, rederive, rows
 from stepdown.history.audit import Difference, Evidence
 from stepdown.providers import trace
-from stepdown.scenarios.registry import scenario
 from stepdown.sessions import alive
 from stepdown.workspace import Workspace
 
@@ -48,7 +47,7 @@ def evidence(workspace: Workspace) -> Evidence:
             holdouts=reader.all_of(connection, rows.Holdout),
             acts=reader.all_of(connection, rows.Act),
             trace=lines,
-            scenarios=scenario,
+            scenarios=workspace.scenario,
         )
 
 

@@ -6,7 +6,6 @@ from stepdown.gather import gather
 from stepdown.routing.decide import decide
 from stepdown.routing.facts import Facts
 from stepdown.routing.gates import GATES
-from stepdown.scenarios.registry import scenario as scenario_named
 from stepdown.workspace import Workspace
 
 LOOKS_AT = {
@@ -66,7 +65,7 @@ def explain(workspace: Workspace, scenario_name: str, role: str, seed: int = 0) 
     Raises:
         NotFound: No such scenario.
     """
-    scenario = scenario_named(scenario_name)
+    scenario = workspace.scenario(scenario_name)
     with workspace.reading() as connection:
         scene = gather(workspace, connection, scenario, role, seed)
     decision = decide(scene.facts)

@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -17,15 +16,11 @@ from stepdown.gather import is_retired
 from stepdown.history import ledger, reader, rows
 from stepdown.scenarios import prompt
 from stepdown.scenarios.protocol import IllegalStrategy, Scenario
-from stepdown.scenarios.registry import scenario as scenario_named
 from stepdown.training.evaluation import summarize, terms
 from stepdown.training.export import Dataset, opened
 from stepdown.training.job import Job, Progress, backend, train, unwatched
 from stepdown.training.plan import Plan
 from stepdown.workspace import Workspace
-
-if TYPE_CHECKING:
-    from stepdown.local.provider import LocalProvider
 
 TIME_LIMIT = 3600.0
 """Seconds a training child may take unless the caller says otherwise."""
@@ -90,7 +85,7 @@ def localize(
     dataset, stored = opened(dataset_path)
     if stored.get("prompt_format") != prompt.FORMAT:
         raise DatasetError(f"{dataset.path.name[:12]} has another prompt format; export it again.")
-    scenario = scenario_named(stored["scenario"])
+    scenario = workspace.scenario(stored["scenario"])
     job = Job(dataset.digest, scenario.name, role, plan or Plan(), backend())
     earlier = _earlier(workspace, job)
     if earlier is not None and not fresh:
@@ -155,7 +150,7 @@ def _earlier(workspace: Workspace, job: Job) -> Trained | None:
             found = look(workspace.bundle_directory(bundle.id), bundle.id)
             if found.condition is not Condition.WHOLE or is_retired(connection, bundle.id):
                 continue
-            scenario = scenario_named(bundle.scenario)
+            scenario = workspace.scenario(bundle.scenario)
             _, digest = terms(scenario, workspace.settings.decoding)
             evaluation = reader.evaluation(connection, bundle.id, digest)
             if evaluation is not None:
@@ -210,7 +205,8 @@ def evaluate_directory(
 
     An illegal reply scores 0. Nothing is recorded yet.
     """
-    provider: LocalProvider = _answering(workspace, directory, manifest)
+    settings = workspace.settings
+    provider = settings.local(directory, manifest, settings.decoding, settings.clock)
     with workspace.reading() as connection:
         known = workspace.knowledge(connection, scenario.name)
     seeds = scenario.holdout_seeds()
@@ -231,13 +227,6 @@ def evaluate_directory(
         at=workspace.now(),
     )
     return evaluation, held_out
-
-
-def _answering(workspace: Workspace, directory: Path, manifest: Manifest) -> "LocalProvider":
-    from stepdown.local.provider import LocalProvider
-
-    settings = workspace.settings
-    return LocalProvider(directory, manifest, settings.decoding, settings.clock)
 
 
 def _held_out(scenario: Scenario, seed: int, reply: str) -> rows.Holdout:
@@ -264,7 +253,7 @@ def evaluate(workspace: Workspace, bundle_id: str) -> rows.Evaluation:
     found = look(directory, bundle.id)
     if found.manifest is None:
         raise Refused(f"The bundle {bundle.id[:12]} cannot be evaluated: {found.problem}.", kind="bundle-integrity")
-    scenario = scenario_named(bundle.scenario)
+    scenario = workspace.scenario(bundle.scenario)
     evaluation, held_out = evaluate_directory(workspace, scenario, directory, found.manifest)
     with workspace.writing() as connection:
         evaluation, held_out = _numbered(connection, evaluation, held_out)

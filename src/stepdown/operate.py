@@ -7,7 +7,6 @@ from stepdown.errors import NotFound
 from stepdown.history import ledger, rows
 from stepdown.registry import OPERATOR
 from stepdown.routing.policy import Policy
-from stepdown.scenarios.registry import scenario as scenario_named
 from stepdown.workspace import Workspace
 
 
@@ -35,7 +34,7 @@ def switch_validator(
     Raises:
         NotFound: No such scenario or validator.
     """
-    scenario = scenario_named(scenario_name)
+    scenario = workspace.scenario(scenario_name)
     if validator not in scenario.validators:
         known = ", ".join(scenario.validators)
         raise NotFound(

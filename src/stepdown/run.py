@@ -1,6 +1,6 @@
 """A run is generations of steps, tournaments, gate decisions and knowledge. Discovery and routed work are the same run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -12,7 +12,6 @@ from stepdown.scenarios import prompt, referee
 from stepdown.scenarios.generation import gate, step_seed
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
-from stepdown.scenarios.registry import scenario as scenario_named
 from stepdown.step import Task, examples, take
 from stepdown.workspace import Workspace, write_atomically
 
@@ -50,20 +49,24 @@ class RunUnderWay:
     champion: Champion | None = None
     number: int = 0
 
-    def advance(self, watch: Callable[[rows.Step], None] = nobody) -> rows.Generation:
-        """Play one generation: ask for candidates, judge, decide, and let the coach learn."""
+    def advance(self, watch: Callable[[rows.Step], None] = nobody) -> None:
+        """Play one generation."""
+        for step in self.steps():
+            watch(step)
+
+    def steps(self) -> Iterator[rows.Step]:
+        """Play one generation, a step at a time: ask for candidates, decide between them, and let the coach learn."""
         self.number += 1
         with self.workspace.reading() as connection:
             known = self.workspace.knowledge(connection, self.scenario.name)
             told = examples(connection, self.scenario, self.run.id)
-        steps = []
+        taken = []
         for position in range(self.run.candidates):
-            steps.append(self._candidate(position, known, told))
-            watch(steps[-1])
-        generation = self._decide(steps, known)
+            taken.append(self._candidate(position, known, told))
+            yield taken[-1]
+        self._decide(taken, known)
         self.workspace.reached("generation-decided")
-        watch(self._coach(steps))
-        return generation
+        yield self._coach(taken)
 
     def _candidate(self, position: int, known: Knowledge, told: tuple[Example, ...]) -> rows.Step:
         seed = step_seed(self.run.seed, self.number, position)
@@ -88,7 +91,7 @@ class RunUnderWay:
             examples=told,
         )
 
-    def _decide(self, steps: Sequence[rows.Step], known: Knowledge) -> rows.Generation:
+    def _decide(self, steps: Sequence[rows.Step], known: Knowledge) -> None:
         """Decide against the best so far, record it, and on a rollback return to what the champion knew."""
         scored = [step for step in steps if step.strategy is not None and step.score is not None]
         best = max(scored, key=lambda step: step.score or 0.0, default=None)
@@ -111,7 +114,6 @@ class RunUnderWay:
             ledger.append(connection, generation)
             if decision == "rollback" and champion is not None and best is not None:
                 self._learn(connection, best.id, champion.knowledge.playbook, champion.knowledge.hints)
-        return generation
 
     def _coach(self, steps: Sequence[rows.Step]) -> rows.Step:
         """Ask the coach what the generation teaches, and keep it if it is a lesson."""
@@ -175,7 +177,7 @@ def start(
             "A run needs 1 to 10000 generations of 1 to 1000 candidates and a seed of at least 0, "
             f"not {generations} of {candidates} with seed {seed}."
         )
-    scenario = scenario_named(scenario_name)
+    scenario = workspace.scenario(scenario_name)
     provider = workspace.settings.frontier(frontier, scenario)
     with workspace.writing() as connection:
         number = reader.count(connection, rows.Run) + 1

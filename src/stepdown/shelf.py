@@ -64,12 +64,12 @@ def verify(workspace: Workspace, bundle_id: str) -> Entry:
         return found
     seen = look(workspace.bundle_directory(found.bundle.id), found.bundle.id)
     assert seen.manifest is not None, "a whole bundle has a manifest"
-    from stepdown.local.provider import LocalProvider
+    from stepdown.local.provider import BundleProvider
 
     settings = workspace.settings
     directory = workspace.bundle_directory(found.bundle.id)
     try:
-        LocalProvider(directory, seen.manifest, settings.decoding, settings.clock).load()
+        BundleProvider(directory, seen.manifest, settings.decoding, settings.clock).load()
     except LoadFailed as error:
         return replace(found, condition=Condition.BROKEN, problem=str(error))
     return found

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from sqlalchemy import Connection, Engine
 
@@ -30,16 +30,14 @@ from stepdown.clock import Clock
 from stepdown.errors import WorkspaceError
 from stepdown.history import engine as engines
 from stepdown.history import migrate, reader
-from stepdown.providers.protocol import Provider
+from stepdown.providers.protocol import LocalProvider, Provider
 from stepdown.providers.registry import frontier as named_frontier
 from stepdown.routing.policy import Policy
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.registry import scenario as installed
 from stepdown.sessions import Session
 from stepdown.training.decoding import Decoding
-
-if TYPE_CHECKING:
-    from stepdown.local.provider import LocalProvider
 
 FORMAT = 1
 """The workspace format that this version writes and reads."""
@@ -69,11 +67,11 @@ def nowhere(_point: str) -> None:
     """Do nothing: what a workspace calls at each of `POINTS` unless it is given something else."""
 
 
-def local_provider(directory: Path, manifest: Manifest, decoding: Decoding, clock: Clock) -> "LocalProvider":
+def local_provider(directory: Path, manifest: Manifest, decoding: Decoding, clock: Clock) -> LocalProvider:
     """Open a bundle as a provider; imports mlx."""
-    from stepdown.local.provider import LocalProvider
+    from stepdown.local.provider import BundleProvider
 
-    return LocalProvider(directory, manifest, decoding, clock)
+    return BundleProvider(directory, manifest, decoding, clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +80,7 @@ class Settings:
 
     Attributes:
         clock: Where time comes from.
+        scenario: Finds a scenario by name.
         frontier: Makes a frontier provider from its word and a scenario.
         local: Makes a local provider from a bundle.
         decoding: How local replies are decoded, when evaluated and when served.
@@ -93,8 +92,9 @@ class Settings:
     """
 
     clock: Clock = Clock()
+    scenario: Callable[[str], Scenario] = installed
     frontier: Callable[[str, Scenario], Provider] = named_frontier
-    local: Callable[[Path, Manifest, Decoding, Clock], Provider] = local_provider
+    local: Callable[[Path, Manifest, Decoding, Clock], LocalProvider] = local_provider
     decoding: Decoding = Decoding()
     durability: engines.Durability | None = None
     reached: Callable[[str], None] = nowhere
@@ -118,7 +118,7 @@ class Workspace:
     engine: Engine
     settings: Settings
     session: Session
-    loaded: dict[str, Provider]
+    loaded: dict[str, LocalProvider]
 
     @classmethod
     def open(cls, root: Path | str, *, url: str | None = None, settings: Settings | None = None) -> Self:
@@ -206,6 +206,14 @@ class Workspace:
         """The trace file."""
         return self.root / "trace.jsonl"
 
+    def scenario(self, name: str) -> Scenario:
+        """Return a scenario.
+
+        Raises:
+            NotFound: There is none of that name.
+        """
+        return self.settings.scenario(name)
+
     def policy(self, connection: Connection) -> tuple[int, Policy]:
         """Return the policy as it is now, and its number; 0 is the default policy."""
         found = reader.policy(connection)
@@ -220,7 +228,7 @@ class Workspace:
         found = reader.newest_knowledge(connection, scenario)
         return Knowledge(found.version, found.playbook, found.hints) if found else Knowledge()
 
-    def local(self, manifest: Manifest) -> Provider:
+    def local(self, manifest: Manifest) -> LocalProvider:
         """Return the provider of a bundle that was just found whole; it loads the weights when first asked."""
         if manifest.id not in self.loaded:
             # One at a time: a role is served by one bundle, and weights are the largest thing here.

@@ -93,19 +93,23 @@ def matches(connection: Connection, step_id: str) -> list[rows.Match]:
     return all_of(connection, rows.Match, schema.match.c.step == step_id)
 
 
-def exportable(connection: Connection, scenario: str, run_id: str | None) -> Iterator[tuple[rows.Step, str | None]]:
-    """Yield a scenario's steps with their generation's gate decision, oldest first, in constant memory."""
+def exportable(
+    connection: Connection, scenario: str, run_id: str | None
+) -> Iterator[tuple[rows.Step, rows.Generation | None]]:
+    """Yield a scenario's steps, each with its generation's gate decision, oldest first, in constant memory."""
     step, made, runs = schema.step, schema.generation, schema.run
-    columns = [step.c[field.name] for field in fields(rows.Step)]
+    mine = [step.c[field.name] for field in fields(rows.Step)]
+    its = [made.c[field.name] for field in fields(rows.Generation)]
     query = (
-        select(*columns, made.c.decision)
+        select(*mine, *its)
         .join(runs, runs.c.id == step.c.run)
         .outerjoin(made, and_(made.c.run == step.c.run, made.c.number == step.c.generation))
         .where(runs.c.scenario == scenario, *([step.c.run == run_id] if run_id else []))
         .order_by(step.c.seq)
     )
     for row in connection.execute(query, execution_options={"yield_per": CHUNK}):
-        yield rows.Step(*row[:-1]), row[-1]
+        decided = row[len(mine) :]
+        yield rows.Step(*row[: len(mine)]), rows.Generation(*decided) if decided[0] is not None else None
 
 
 def dataset(connection: Connection, digest: str) -> rows.Dataset | None:

@@ -41,9 +41,13 @@ def steps(evidence: Evidence) -> Iterator[Difference]:
                 "I4", step.id, step, {name: getattr(call, name) for name in ANNOUNCED}, "its announcement"
             )
         yield from _asked(step, run, scenario, known)
-        yield from _decided(step, policies.get(step.policy), scenario, measured)
-        yield from _walked(step, attempted[step.id], scenario)
-        yield from _matched(step, matched[step.id], scenario)
+        yield from _decided(step, policies.get(step.policy), measured)
+        # What another version of the scenario gave cannot be played again by this one.
+        same = scenario.version == run.scenario_version
+        yield from _walked(step, attempted[step.id], scenario, scored=same)
+        if same:
+            yield from _matched(step, matched[step.id], scenario)
+            yield from _covered(step, scenario)
 
 
 ANNOUNCED = (
@@ -73,7 +77,7 @@ def _asked(
 
 
 def _decided(
-    step: rows.Step, policy: Policy | None, scenario: Scenario, measured: set[tuple[str, float | None, float | None]]
+    step: rows.Step, policy: Policy | None, measured: set[tuple[str, float | None, float | None]]
 ) -> Iterator[Difference]:
     """The objections follow from the facts, and the facts from what history says elsewhere."""
     facts = Facts.from_json(step.facts)
@@ -86,16 +90,22 @@ def _decided(
     allowed = policy.mode is not Mode.LOCAL_ONLY and step.role not in policy.frontier_never
     limits = {name: getattr(policy, name) for name in LIMITS}
     derived = {"role": step.role, "frontier_allowed": allowed, "draw": draw(step.seed), **limits}
-    derived["coverage"] = harness.coverage(scenario, step.validators)
-    yield from compare("I1", step.id, facts, derived, "the policy, role, seed or harness of that step")
+    yield from compare("I1", step.id, facts, derived, "the policy, role or seed of that step")
     if facts.evaluated and (facts.bundle, facts.score, facts.valid) not in measured:
         yield Difference("I1", step.id, f"no evaluation of its bundle says {facts.score} and {facts.valid}")
+
+
+def _covered(step: rows.Step, scenario: Scenario) -> Iterator[Difference]:
+    measured = {"coverage": harness.coverage(scenario, step.validators)}
+    yield from compare("I1", step.id, Facts.from_json(step.facts), measured, "the harness of that step")
 
 
 LIMITS = ("mode", "local_roles", "max_age", "min_score", "min_valid", "min_coverage", "shadow", "canary")
 
 
-def _walked(step: rows.Step, attempts: Sequence[rows.Attempt], scenario: Scenario) -> Iterator[Difference]:
+def _walked(
+    step: rows.Step, attempts: Sequence[rows.Attempt], scenario: Scenario, *, scored: bool
+) -> Iterator[Difference]:
     """Who was asked, who served and why follow from the decision and from the attempts."""
     facts = Facts.from_json(step.facts)
     decision = decide(facts)
@@ -119,20 +129,22 @@ def _walked(step: rows.Step, attempts: Sequence[rows.Attempt], scenario: Scenari
         return
     if shadowed(decision) is not any(attempt.shadow for attempt in attempts):
         yield Difference("I3", step.id, "the policy's shadow and the shadow attempts disagree")
-    yield from compare(
-        "I3", step.id, step, _outcome(decision.local, facts, decision.reason, counted, scenario, step), "its attempts"
-    )
+    derived = _outcome(decision.local, facts, decision.reason, counted)
+    served = next((attempt for attempt in counted if attempt.accepted), None)
+    if scored:
+        strategy = referee.strategy(scenario, step.role, served.text) if served else None
+        derived["strategy"] = strategy.text if strategy else None
+        derived["score"] = referee.score(scenario, step.role, served.text or "") if served else None
+    yield from compare("I3", step.id, step, derived, "its attempts")
     for attempt in attempts:
         if attempt.recovered:
             yield Difference("I4", attempt.call, "marked as recovered in a step that was not")
-        yield from _judged(attempt, step, scenario)
+        if scored:
+            yield from _judged(attempt, step, scenario)
 
 
-def _outcome(
-    local: bool, facts: Facts, reason: str | None, counted: Sequence[rows.Attempt], scenario: Scenario, step: rows.Step
-) -> dict[str, Any]:
+def _outcome(local: bool, facts: Facts, reason: str | None, counted: Sequence[rows.Attempt]) -> dict[str, Any]:
     served = next((attempt for attempt in counted if attempt.accepted), None)
-    strategy = referee.strategy(scenario, step.role, served.text) if served else None
     if reason is None and counted and not counted[0].accepted:
         reason = local_failure(counted[0].error_type or "")
     error = None
@@ -146,8 +158,6 @@ def _outcome(
         "served": served.target if served else None,
         "served_call": served.call if served else None,
         "reply": served.text if served else None,
-        "strategy": strategy.text if strategy else None,
-        "score": referee.score(scenario, step.role, served.text or "") if served else None,
     }
 
 
@@ -229,6 +239,8 @@ def evaluations(evidence: Evidence) -> Iterator[Difference]:
     held_out = _grouped(evidence.holdouts, "evaluation")
     for row in evidence.evaluations:
         scenario = evidence.scenarios(bundle_of[row.bundle].scenario)
+        if row.terms["scenario_version"] != scenario.version:
+            continue
         replies: Sequence[rows.Holdout] = held_out[row.id]
         summary = summarize([reply.score for reply in replies], [reply.legal for reply in replies])
         expected = {"mean": summary.mean, "lower": summary.lower, "valid": summary.valid, "seeds": len(replies)}

@@ -12,7 +12,7 @@ from stepdown.providers.protocol import Completion, Request
 from stepdown.training.decoding import Decoding
 
 
-class LocalProvider:
+class BundleProvider:
     """Answers with a bundle's weights.
 
     Args:

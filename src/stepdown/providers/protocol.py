@@ -1,6 +1,6 @@
 """What a provider is asked and what it answers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -83,4 +83,15 @@ class Provider(Protocol):
 
         Raises:
             ProviderError: No answer; `error_type` says why.
+        """
+
+
+class LocalProvider(Provider, Protocol):
+    """A provider behind a bundle: it can also answer many prompts at once, for evaluation."""
+
+    def answer(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[str]:
+        """Answer prompts with the very settings of serving; one reply each, in order.
+
+        Raises:
+            LocalError: The bundle cannot be loaded, or a prompt does not fit its window.
         """

@@ -67,6 +67,7 @@ class Story:
         attempts: Every call.
         served: Steps by side that served; failed and interrupted ones under those words.
         reasons: Steps by reason why local did not serve.
+        best: Best score of a served strategy; None without one.
         local_share: Share of the local-eligible role's served steps that local served; None without one.
         spends: By provider.
         bundles: Those that were asked.
@@ -80,6 +81,7 @@ class Story:
     attempts: Sequence[rows.Attempt]
     served: Mapping[str, int]
     reasons: Mapping[str, int]
+    best: float | None
     local_share: float | None
     spends: Sequence[Spend]
     bundles: Sequence[Provenance]
@@ -106,6 +108,7 @@ def tell(
         attempts=attempts,
         served=dict(sorted(served.items())),
         reasons=dict(sorted(reasons.items())),
+        best=max((step.score for step in steps if step.score is not None), default=None),
         local_share=_local_share(steps),
         spends=spends(attempts),
         bundles=bundles,

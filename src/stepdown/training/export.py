@@ -17,7 +17,6 @@ from stepdown.digest import canonical, sha256
 from stepdown.errors import DatasetError, NotFound, WorkspaceError
 from stepdown.history import ledger, reader, rows
 from stepdown.scenarios.prompt import Knowledge
-from stepdown.scenarios.registry import scenario as scenario_named
 from stepdown.training.records import Filters, Split, content, line, manifest, record
 from stepdown.workspace import Workspace
 
@@ -51,7 +50,7 @@ def export(workspace: Workspace, filters: Filters) -> Dataset:
         DatasetError: No step passes the filters.
         WorkspaceError: The directory cannot be written.
     """
-    scenario_named(filters.scenario)
+    workspace.scenario(filters.scenario)
     part = workspace.root / "datasets" / f".{workspace.session.begin()}.part"
     try:
         with workspace.reading() as connection:
@@ -95,11 +94,11 @@ def _write_files(connection: Connection, filters: Filters, split: Split, part: P
     files = _Files(part)
     runs: Counter[str] = Counter()
     with files.open:
-        for step, decision in _accepted(connection, filters):
+        for step, generation in _accepted(connection, filters):
             known = _knowledge(connection, filters.scenario, step.knowledge)
             served = reader.attempt(connection, step.served_call or "")
             side = "valid.jsonl" if split.validates(step.strategy or "") else "train.jsonl"
-            files.write(side, line(record(step, decision, known, served)))
+            files.write(side, line(record(step, generation, known, served)))
             runs[step.run] += 1
             if filters.matches:
                 for match in reader.matches(connection, step.id):
@@ -127,10 +126,10 @@ class _Files:
         self.counts[name] += 1
 
 
-def _accepted(connection: Connection, filters: Filters) -> Iterator[tuple[rows.Step, str | None]]:
-    for step, decision in reader.exportable(connection, filters.scenario, filters.run):
-        if filters.accept(step, decision):
-            yield step, decision
+def _accepted(connection: Connection, filters: Filters) -> Iterator[tuple[rows.Step, rows.Generation | None]]:
+    for step, generation in reader.exportable(connection, filters.scenario, filters.run):
+        if filters.accept(step, generation):
+            yield step, generation
 
 
 def _knowledge(connection: Connection, scenario: str, version: int) -> Knowledge:

@@ -22,7 +22,7 @@ class Filters:
         scenario: Only this scenario.
         run: Only this run; None takes every run.
         min_score: Least mean score, 0..1, inclusive; None takes every score.
-        kept_only: Only steps of generations whose gate decided `advance`.
+        kept_only: Only what a gate kept: the best of a generation that advanced.
         include_local: Also replies that a local model served. Off, no model is trained on itself by accident.
         matches: Also write each strategy's matches, to `matches.jsonl`.
     """
@@ -42,28 +42,35 @@ class Filters:
         """Return plain values."""
         return asdict(self)
 
-    def accept(self, step: rows.Step, decision: str | None) -> bool:
+    def accept(self, step: rows.Step, generation: rows.Generation | None) -> bool:
         """Tell whether a step becomes a record: served, legal, and within every filter.
 
         Args:
             step: The step.
-            decision: Its generation's gate decision; None when the generation was never decided.
+            generation: Its generation's gate decision; None when it was never decided.
         """
         if step.outcome != "served" or step.strategy is None or step.score is None or step.recovered:
             return False
         if step.served == "local" and not self.include_local:
             return False
-        if self.kept_only and decision != "advance":
+        if self.kept_only and not kept(step, generation):
             return False
         return self.min_score is None or step.score >= self.min_score
 
 
-def record(step: rows.Step, decision: str | None, knowledge: Knowledge, attempt: rows.Attempt) -> dict[str, Any]:
+def kept(step: rows.Step, generation: rows.Generation | None) -> bool:
+    """Tell whether the gate kept a step: it is the one that its generation advanced with."""
+    return generation is not None and generation.decision == "advance" and generation.best == step.id
+
+
+def record(
+    step: rows.Step, generation: rows.Generation | None, knowledge: Knowledge, attempt: rows.Attempt
+) -> dict[str, Any]:
     """Return one record: prompt and completion for a trainer, and beside them where they come from.
 
     Args:
         step: A served step with a legal strategy.
-        decision: Its generation's gate decision.
+        generation: Its generation's gate decision.
         knowledge: The version that was in its prompt.
         attempt: The one that served it.
     """
@@ -71,7 +78,8 @@ def record(step: rows.Step, decision: str | None, knowledge: Knowledge, attempt:
         "prompt": step.prompt,
         "completion": step.strategy,
         "score": step.score,
-        "decision": decision,
+        "decision": generation.decision if generation else None,
+        "kept": kept(step, generation),
         "step": step.id,
         "seed": step.seed,
         "knowledge": {"version": knowledge.version, "playbook": knowledge.playbook, "hints": knowledge.hints},
