@@ -79,13 +79,18 @@ def verify(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) ->
 
 @app.command()
 def activate(
-    bundle: Id, directory: Directory = DEFAULT, why: Why = "", by: By = "operator", as_json: Json = False
+    bundle: Id,
+    directory: Directory = DEFAULT,
+    force: Annotated[bool, typer.Option("--force", help="Without a standing verdict; kept in history.")] = False,
+    why: Why = "",
+    by: By = "operator",
+    as_json: Json = False,
 ) -> None:
-    """Make a bundle its slot's. It serves only while every gate lets it."""
+    """Make a bundle that was promoted its slot's. It serves only while every gate lets it."""
     from stepdown import registry
 
     with workspace(directory) as opened:
-        _said("active", registry.activate(opened, bundle, by=by, why=why), as_json=as_json)
+        _said("active", registry.activate(opened, bundle, by=by, why=why, forced=force), as_json=as_json)
 
 
 def _act(name: str, sentence: str, done: str) -> Callable[..., None]:
