@@ -1,0 +1,56 @@
+"""Real workspaces on real SQLite files, time that moves when it is told to, and one trained bundle that all tests share."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from journey import Hands, discover, localized, near_the_best
+from stepdown import registry
+from stepdown.workspace import Settings, Workspace
+
+
+@pytest.fixture
+def hands() -> Hands:
+    """The hands of the workspace's clock."""
+    return Hands()
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Finished trainings by job: the first of each is real, an equal one is not paid twice."""
+    return tmp_path_factory.mktemp("weights")
+
+
+@pytest.fixture
+def settings(hands: Hands, weights: Path) -> Settings:
+    """What workspaces under test are composed of; nothing here outlives a power cut."""
+    return Settings(clock=hands.clock, durability="normal", cache=weights)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, settings: Settings) -> Iterator[Workspace]:
+    """A new, empty workspace."""
+    with Workspace.open(tmp_path / "workspace", settings=settings) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def handed_down(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Path:
+    """A workspace whose competitor was handed down: one run, one export, one real training, activated. Copy it."""
+    root = tmp_path_factory.mktemp("handed-down") / "workspace"
+    settings = Settings(clock=Hands().clock, durability="normal", cache=weights)
+    with Workspace.open(root, settings=settings) as opened:
+        tape = near_the_best(root.parent / "tape.jsonl")
+        discover(opened, generations=2, candidates=6, frontier=f"recorded:{tape}")
+        registry.activate(opened, localized(opened).bundle.id, by="conftest", why="every test begins here")
+    return root
+
+
+@pytest.fixture
+def local(handed_down: Path, tmp_path: Path, settings: Settings) -> Iterator[Workspace]:
+    """A workspace of one's own in which local serves the competitor."""
+    shutil.copytree(handed_down, tmp_path / "local")
+    with Workspace.open(tmp_path / "local", settings=settings) as opened:
+        yield opened

@@ -1,0 +1,146 @@
+"""The acts of a journey, as short as a test wants to say them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from stepdown.clock import Clock
+from stepdown.errors import ProviderError
+from stepdown.history import reader, rows
+from stepdown.localize import Trained, localize
+from stepdown.providers import trace
+from stepdown.providers.protocol import Completion, Request
+from stepdown.run import play, start
+from stepdown.training.export import export
+from stepdown.training.plan import Plan
+from stepdown.training.records import Filters
+from stepdown.workspace import Workspace
+
+SCENARIO = "grid_ctf"
+FRONTIER = Path(__file__).parents[1] / "fixtures" / "frontier" / "replies.jsonl"
+
+SMALL = Plan.tiny(iterations=120, learning_rate=1e-2, rehearsals=1)
+"""Learns the few strategies of `near_the_best` by heart: every held-out reply legal, mean about 0.89."""
+
+
+@dataclass(slots=True)
+class Hands:
+    """A clock's hands: they stand still until somebody moves them."""
+
+    instant: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    seconds: float = 1000.0
+    clock: Clock = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.clock = Clock(lambda: self.instant, lambda: self.seconds)
+
+    def forward(self, seconds: float) -> None:
+        """Let time pass, on the wall and on the stopwatch."""
+        self.instant += timedelta(seconds=seconds)
+        self.seconds += seconds
+
+
+@dataclass(slots=True)
+class Scripted:
+    """A provider whose next replies are given; an exception among them is raised. The last one is repeated."""
+
+    replies: list[str | Exception]
+    name: str = "scripted"
+    model: str = "script-1"
+    digest: str | None = None
+    asked: list[Request] = field(default_factory=list)
+
+    def complete(self, request: Request) -> Completion:
+        """Give the next reply."""
+        self.asked.append(request)
+        if request.role == "coach":
+            return Completion('{"playbook":"Attack.","hints":"Press on."}', self.name, self.model)
+        reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+        if isinstance(reply, Exception):
+            raise reply
+        return Completion(reply, self.name, self.model, self.digest, 7, 5)
+
+
+def failing(error_type: str) -> Scripted:
+    """Return a provider that only fails."""
+    return Scripted([ProviderError(f"It was told to fail with {error_type}.", error_type=error_type)])
+
+
+def move(aggression: float, defense: float, path_bias: float) -> str:
+    """Return a strategy as a reply."""
+    values = {"aggression": aggression, "defense": defense, "path_bias": path_bias}
+    return json.dumps(values, separators=(",", ":"))
+
+
+BEST = move(1.0, 0.4, 1.0)
+
+
+def tape(path: Path, competitor: Sequence[str | Mapping[str, Any]]) -> Path:
+    """Write a tape for the recorded frontier, with one coach's lesson."""
+    lines: list[Mapping[str, Any]] = [{"text": r} if isinstance(r, str) else r for r in competitor]
+    lesson = {"role": "coach", "text": '{"playbook":"Attack.","hints":"Press on."}'}
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*({"role": "competitor", **x} for x in lines), lesson]))
+    return path
+
+
+def near_the_best(path: Path) -> Path:
+    """Write a tape of three strategies that a small net learns by heart."""
+    return tape(path, [BEST, move(0.9, 0.5, 1.0), move(0.95, 0.45, 1.0)])
+
+
+def discover(
+    workspace: Workspace, *, seed: int = 0, generations: int = 1, candidates: int = 2, frontier: str = "search"
+) -> rows.Run:
+    """Play a short run to its end."""
+    return play(
+        start(workspace, SCENARIO, seed=seed, generations=generations, candidates=candidates, frontier=frontier)
+    )
+
+
+def localized(workspace: Workspace, plan: Plan = SMALL, filters: Filters | None = None) -> Trained:
+    """Export and train."""
+    return localize(workspace, export(workspace, filters or Filters(SCENARIO)).path, plan=plan)
+
+
+def compete(workspace: Workspace, *, seed: int = 0, frontier: str = "search") -> rows.Step:
+    """Let the competitor take one step, in a run of its own, and return what history says of it."""
+    run = discover(workspace, seed=seed, candidates=1, frontier=frontier)
+    return steps(workspace, run.id)[0]
+
+
+def steps(workspace: Workspace, run: str, role: str = "competitor") -> list[rows.Step]:
+    """Return a run's steps of one role, oldest first."""
+    with workspace.reading() as connection:
+        return [step for step in reader.steps(connection, run) if step.role == role]
+
+
+def attempts(workspace: Workspace, step: rows.Step) -> list[rows.Attempt]:
+    """Return a step's attempts, oldest first."""
+    with workspace.reading() as connection:
+        return [attempt for attempt in reader.attempts(connection, step.run) if attempt.step == step.id]
+
+
+def calls(workspace: Workspace, step: rows.Step) -> list[trace.Line]:
+    """Return the ends of a step's calls as the trace file has them."""
+    return [
+        line for line in trace.lines(workspace.trace) if line.event == "end" and line.call.rpartition("/")[0] == step.id
+    ]
+
+
+def active(workspace: Workspace) -> rows.Bundle:
+    """Return the competitor's bundle."""
+    from stepdown.gather import slot_bundle
+
+    with workspace.reading() as connection:
+        found = slot_bundle(connection, SCENARIO, "competitor")
+    assert found is not None
+    return found
+
+
+def count(workspace: Workspace, kind: type[Any]) -> int:
+    """Return how many rows of a kind there are."""
+    with workspace.reading() as connection:
+        return reader.count(connection, kind)
