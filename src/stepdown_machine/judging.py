@@ -85,6 +85,10 @@ def _told(model: Model, operation: op.Plain, answer: Answer, scene: Scene) -> li
     if isinstance(scene.operation, op.Crash):
         if due.accept:
             apply(model, operation, answer, scene.memory)
+        if isinstance(operation, op.Export):
+            # An export that got far enough has written a dataset anew that was altered before.
+            shown = dict(scene.seen.datasets)
+            model.tampered = frozenset(name for name in model.tampered if shown.get(name) != model.datasets[name])
         return []
     findings = list(answer_is_legal(answer, due))
     if not findings:

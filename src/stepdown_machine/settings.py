@@ -3,7 +3,7 @@
 | profile | for | examples x turns | random | shrinks | keeps failures |
 | --- | --- | --- | --- | --- | --- |
 | `dev` | the keyboard, at most 15 s | 60 x 30 | yes | yes | yes |
-| `ci` | every change | 150 x 40 | no, seeded by the machine's name | no | yes |
+| `ci` | every change | 200 x 36 | no, seeded by the machine's name | no | yes |
 | `nightly` | a long search | 2000 x 50 | yes | yes | yes |
 | `replay` | failures from a saved database | none new | no | yes | reads only |
 
@@ -59,7 +59,7 @@ def _profiles() -> dict[str, settings]:
     store = _database()
     return {
         "dev": settings(calm, max_examples=60, stateful_step_count=30, phases=SHRINK, database=store),
-        "ci": settings(calm, max_examples=150, stateful_step_count=40, phases=FIND, database=store),
+        "ci": settings(calm, max_examples=200, stateful_step_count=36, phases=FIND, database=store),
         "nightly": settings(calm, max_examples=2000, stateful_step_count=50, phases=SHRINK, database=store),
         "replay": settings(
             calm, max_examples=1, stateful_step_count=50, phases=(Phase.reuse, Phase.shrink), database=_saved(store)

@@ -25,7 +25,7 @@ class Trial:
         seen: The last observation.
         names: Readable names of the system's ids.
         operations: What was performed, with readable names.
-        judged: Steps of the last operation, as judged in the world that was kept.
+        judged: Steps of the last operation, as judged in the world that was kept; `routed` are all of the competitor.
     """
 
     def __init__(self, system: HandoffSystem) -> None:
@@ -34,6 +34,7 @@ class Trial:
         self.names = Names()
         self.operations: list[op.Operation] = []
         self.judged: tuple[Judged, ...] = ()
+        self.routed: list[Judged] = []
         self.failed = False
         self._memory = Memory()
         self.seen = system.observe()
@@ -123,6 +124,7 @@ class Trial:
             # The world with the fewest broken promises is the most likely one, and the easiest to read.
             raise self._disagreement(min(worst, key=len), scene)
         self.worlds, self.judged = [model for model, _ in kept], kept[0][1]
+        self.routed += [one for one in self.judged if one.step.role == "competitor"]
         self.failed = False
 
     def _futures(self, scene: Scene) -> Iterator[tuple[Model, tuple[Judged, ...], tuple[Finding, ...]]]:

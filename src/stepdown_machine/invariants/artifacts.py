@@ -113,7 +113,7 @@ def bundles_are_whole_or_invisible(scene: Scene, model: Model, _judged: tuple[Ju
     if scene.seen.leftovers:
         yield Finding("I9", "no files beside datasets and bundles", f"{scene.seen.leftovers}", "nothing is under way")
     for operation, answer in scene.told():
-        if isinstance(operation, op.Train) and isinstance(answer, Bundle):
+        if isinstance(operation, op.Train) and isinstance(answer, Bundle) and answer.bundle in model.bundles:
             yield from _promises(answer)
             yield from _repeats(operation, answer, scene, model)
 

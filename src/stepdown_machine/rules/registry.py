@@ -29,7 +29,7 @@ class Registry(Stage):
 
     @turn(
         bundle=pick("bundle"),
-        to=st.sampled_from((*["disable", "enable"] * 4, "retire", "delete")),
+        to=st.sampled_from((*["disable", "enable"] * 6, "retire", "delete")),
         runs=RUNS,
     )
     def switch(self, bundle: str, to: str, runs: int) -> None:
