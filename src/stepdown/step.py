@@ -186,6 +186,7 @@ class _Asking:
         for attempt in attempts:
             ledger.append(connection, with_breaker(connection, attempt, self.scene))
         ledger.append_all(connection, matches)
+        self.workspace.reached("step-appended")
         return step
 
     def _step(

@@ -47,6 +47,7 @@ FOLDERS = ("datasets", "bundles", "jobs", "knowledge", "sessions")
 POINTS = (
     "announced",
     "answered",
+    "step-appended",
     "step-finished",
     "generation-decided",
     "knowledge-learned",
@@ -56,6 +57,7 @@ POINTS = (
     "weights-written",
     "bundle-renamed",
     "bundle-registered",
+    "act-appended",
     "act-recorded",
     "directory-removed",
     "policy-recorded",

@@ -1,0 +1,392 @@
+"""stepdown behind `HandoffSystem`: its own functions do, raw rows and files tell, real processes are killed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from functools import cache
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from stateful.children import process
+from stateful.observing import FOREVER, Observer, sha256
+from stateful.weather import Weather, settings
+from stepdown import operate, registry
+from stepdown.auditing import differences
+from stepdown.bundles.disk import listing, publish
+from stepdown.bundles.manifest import Manifest
+from stepdown.digest import canonical
+from stepdown.errors import StepdownError
+from stepdown.explain import explain
+from stepdown.gather import slot_bundle
+from stepdown.history import ledger, reader, rows
+from stepdown.localize import find_dataset, localize
+from stepdown.reporting import story
+from stepdown.run import RunUnderWay, play, start
+from stepdown.training.evaluation import summarize, terms
+from stepdown.training.export import export
+from stepdown.training.plan import Plan
+from stepdown.training.records import Filters
+from stepdown.workspace import Workspace
+from stepdown_machine import operations as op
+from stepdown_machine.model import grid_ctf
+from stepdown_machine.protocol import Answer, Description, One, Origin, Probe
+from stepdown_machine.values import (
+    Audited,
+    Bundle,
+    Dataset,
+    Holding,
+    Observation,
+    Policy,
+    Ran,
+    Record,
+    Refusal,
+    RunReport,
+)
+
+SCENARIO = "grid_ctf"
+PLANS = {
+    "tiny-a": Plan.tiny(iterations=80, learning_rate=1.5e-2, prompt_noise=0.8, batch=4, seed=1),
+    "tiny-b": Plan.tiny(iterations=80, learning_rate=1.5e-2, prompt_noise=0.8, batch=4, seed=2),
+    "weak": Plan.tiny(iterations=12, seed=3),
+}
+ACT = ("act-appended", "act-recorded")
+POINTS = {
+    "Run": ("announced", "answered", "step-appended", "step-finished", "generation-decided", "knowledge-learned"),
+    "Export": ("dataset-written", "dataset-renamed", "dataset-recorded"),
+    "Train": ("weights-written", "bundle-renamed", "bundle-registered"),
+    "Activate": ACT,
+    "Enable": ACT,
+    "Disable": ACT,
+    "Retire": ACT,
+    "Delete": (*ACT, "directory-removed"),
+    "SetPolicy": ("policy-recorded",),
+    "SetValidator": ("policy-recorded",),
+}
+SHM = Path("/dev/shm")  # noqa: S108 - a RAM disk, where there is one: a commit there costs no seek
+
+
+@cache
+def room() -> Path:
+    """Return a directory of this process for workspaces and finished trainings."""
+    made = tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None, prefix="stepdown-machine-")
+    ROOMS.append(made)
+    template = Path(made.name) / "template"
+    Workspace.open(template, settings=settings(Weather(), Path(made.name) / "cache")).close()
+    return Path(made.name)
+
+
+ROOMS: list[tempfile.TemporaryDirectory[str]] = []
+
+
+class StepdownSystem:
+    """A fresh workspace, the weather around it, and an observer beside it."""
+
+    def __init__(self) -> None:
+        self._weather = Weather()
+        self._base = Path(tempfile.mkdtemp(dir=room()))
+        self._root = self._base / "workspace"
+        shutil.copytree(room() / "template", self._root)
+        self._open()
+        operate.set_policy(self._workspace, stored(Policy()))
+        self._observer = Observer(self._root)
+
+    def _open(self) -> None:
+        self._workspace = Workspace.open(self._root, settings=settings(self._weather, room() / "cache"))
+
+    def describe(self) -> Description:
+        """Return the static description."""
+        scenario = self._workspace.scenario(SCENARIO)
+        probes = tuple(Probe(probe.reply, probe.legal, grid_ctf.objectors(probe.reply)) for probe in scenario.probes())
+        return Description(
+            origin=Origin("stateful.adapter", "StepdownSystem"),
+            probes=probes,
+            plans=tuple(PLANS),
+            points=POINTS,
+            falsifiable=("trace-weights", "trace-lost", "history-score", "history-reason"),
+        )
+
+    def perform(self, operation: op.Operation) -> Answer:
+        """Do one operation."""
+        match operation:
+            case op.Crash(operation=inner, point=point):
+                self._workspace.close()
+                with process(self._root, self._weather, room() / "cache", inner, point):
+                    pass
+                self._open()
+                return None
+            case op.Rival(first=first, second=second):
+                with process(self._root, self._weather, room() / "cache", second) as pipe:
+                    pipe.send("go")
+                    mine = answered(self._workspace, first)
+                    theirs = pipe.recv()
+                return mine, theirs
+            case op.Interleave(first=first, second=second):
+                return interleaved(self._workspace, first, second)
+            case op.Damage() | op.Restore() | op.Plant() | op.Tamper() | op.Audit(falsified=str()):
+                return self._outside(operation)
+            case op.Revise() | op.Disturb() | op.Advance() | op.Reopen():
+                return self._around(operation)
+            case plain:
+                return answered(self._workspace, plain)
+
+    def _around(self, operation: op.Plain) -> None:
+        match operation:
+            case op.Revise(version=version):
+                self._weather.version = version
+            case op.Disturb(local=local, frontier=frontier):
+                self._weather.local, self._weather.frontier = local, frontier
+            case op.Advance(seconds=seconds):
+                self._weather.now += seconds
+            case op.Reopen():
+                self._workspace.close()
+                self._open()
+
+    def _outside(self, operation: op.Plain) -> One:
+        """Do what happens behind stepdown's back."""
+        match operation:
+            case op.Damage(bundle=bundle, how=how):
+                directory = self._root / "bundles" / bundle
+                shutil.copytree(directory, self._base / bundle)
+                damage(directory, how)
+            case op.Restore(bundle=bundle):
+                directory = self._root / "bundles" / bundle
+                shutil.rmtree(directory, ignore_errors=True)
+                (self._base / bundle).rename(directory)
+            case op.Plant(kind=kind):
+                return plant(self._workspace, self._base, kind)
+            case op.Tamper(dataset=dataset):
+                with (self._root / "datasets" / dataset / "train.jsonl").open("a") as file:
+                    file.write("\n")
+            case op.Audit(falsified=str(what)):
+                return self._falsified(what)
+        return None
+
+    def _falsified(self, what: str) -> Audited:
+        copy = self._base / "falsified"
+        shutil.copytree(self._root, copy)
+        falsify(copy, what)
+        try:
+            with Workspace.open(copy, settings=settings(self._weather, room() / "cache")) as opened:
+                return Audited(tuple(map(str, differences(opened))))
+        finally:
+            shutil.rmtree(copy)
+
+    def observe(self, *, thorough: bool = False) -> Observation:
+        """Read rows, trace and files; the open process and the router are two more observers of the slot."""
+        if thorough:
+            self._observer.forget()
+        with self._workspace.reading() as connection:
+            found = slot_bundle(connection, SCENARIO, "competitor")
+        return self._observer.observe([Holding("process", "competitor", found.id)] if found else [])
+
+    def close(self) -> None:
+        """Give everything back."""
+        self._observer.close()
+        self._workspace.close()
+        shutil.rmtree(self._base)
+
+
+def answered(workspace: Workspace, operation: op.Plain) -> One:
+    """Do one operation, and say a refusal as a value."""
+    try:
+        return work(workspace, operation)
+    except StepdownError as error:
+        return Refusal(error.kind, str(error))
+
+
+def work(workspace: Workspace, operation: op.Plain) -> One:
+    """Do one operation through stepdown's own functions."""
+    match operation:
+        case op.Run():
+            return Ran(play(begun(workspace, operation)).id)
+        case op.Export(run=run, scenario=scenario, min_score=limit, kept_only=kept_only, include_local=include_local):
+            if scenario not in (None, SCENARIO):
+                return Refusal("no-records")
+            made = export(workspace, Filters(SCENARIO, run, limit, kept_only, include_local))
+            return dataset(made.path)
+        case op.Train(dataset=name, plan=plan, fresh=fresh):
+            trained = localize(workspace, find_dataset(workspace, name), plan=PLANS[plan], fresh=fresh)
+            return bundle(workspace, trained.bundle.id)
+        case op.Activate(bundle=name):
+            registry.activate(workspace, name, forced=True)
+        case op.Disable(bundle=name):
+            registry.disable(workspace, name)
+        case op.Enable(bundle=name):
+            registry.enable(workspace, name)
+        case op.Retire(bundle=name):
+            registry.retire(workspace, name)
+        case op.Delete(bundle=name):
+            registry.delete(workspace, name)
+        case op.SetPolicy(policy=policy):
+            operate.set_policy(workspace, stored(policy))
+        case op.SetValidator(name=name, enabled=enabled):
+            operate.switch_validator(workspace, SCENARIO, name, enabled=enabled)
+        case op.Report(run=run):
+            return report(workspace, run)
+        case op.Audit():
+            return Audited(tuple(map(str, differences(workspace))))
+    return None
+
+
+def begun(workspace: Workspace, asked: op.Run) -> RunUnderWay:
+    return start(workspace, SCENARIO, seed=asked.seed, generations=asked.generations, candidates=asked.candidates)
+
+
+def interleaved(workspace: Workspace, first: op.Run, second: op.Run) -> tuple[One, One]:
+    """Let two runs take turns, a step at a time."""
+    under_way = [begun(workspace, asked) for asked in (first, second)]
+    turns = [_steps(run) for run in under_way]
+    while turns:
+        turns = [turn for turn in turns if next(turn, None) is not None]
+    for run in under_way:
+        run.end()
+    return Ran(under_way[0].run.id), Ran(under_way[1].run.id)
+
+
+def _steps(under_way: RunUnderWay) -> Iterator[rows.Step]:
+    for _ in range(under_way.run.generations):
+        yield from under_way.steps()
+
+
+def stored(policy: Policy) -> dict[str, object]:
+    """Say the machine's policy in stepdown's words."""
+    age = FOREVER if policy.max_age is None else policy.max_age
+    return {**asdict(policy), "max_age": age}
+
+
+def dataset(path: Path) -> Dataset:
+    """Read an export's files."""
+    files = {split: path / f"{split}.jsonl" for split in ("train", "valid")}
+    texts = {split: file.read_text("utf-8") for split, file in files.items() if file.exists()}
+    found = tuple(
+        Record(row["step"], split, row["prompt"], row["completion"], row["score"], row["served"]["target"])
+        for split, text in texts.items()
+        for row in map(json.loads, text.splitlines())
+    )
+    text = "".join(texts.values())
+    return Dataset(path.name, sha256(text.encode()), found, text)
+
+
+def bundle(workspace: Workspace, name: str) -> Bundle:
+    """Say a bundle's row and its newest evaluation."""
+    with workspace.reading() as connection:
+        row = reader.bundle(connection, name)
+        evaluation = reader.newest_evaluation(connection, name)
+        assert row is not None
+        assert evaluation is not None
+        held_out = reader.all_of(connection, rows.Holdout, ledger.TABLES[rows.Holdout].c.evaluation == evaluation.id)
+    marks = tuple((each.seed, each.score if each.legal else None) for each in held_out)
+    score = evaluation.lower if evaluation.lower is not None else float("nan")
+    trained_at = row.trained_at.timestamp()
+    return Bundle(
+        name, row.weights, trained_at, score, evaluation.valid or 0.0, marks, evaluation.terms["scenario_version"]
+    )
+
+
+def report(workspace: Workspace, run: str) -> RunReport:
+    """Say what stepdown's report says."""
+    told = story(workspace, run)
+    served = tuple(sorted((who, count) for who, count in told.served.items() if who in ("local", "frontier")))
+    tokens = [sum(getattr(spend, name) for spend in told.spends) for name in ("input_tokens", "output_tokens")]
+    return RunReport(run, len(told.steps), served, tuple(sorted(told.reasons.items())), told.best, *tokens)
+
+
+def damage(directory: Path, how: str) -> None:
+    """Alter a bundle's files."""
+    weights, config = directory / "model.safetensors", directory / "config.json"
+    data = weights.read_bytes()
+    match how:
+        case "delete-directory":
+            shutil.rmtree(directory)
+        case "delete":
+            config.unlink()
+        case "truncate":
+            weights.write_bytes(data[:-1])
+        case "flip":
+            weights.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+        case "swap":
+            weights.write_bytes(bytes(reversed(data)))
+        case "add":
+            (directory / "extra.json").write_text("{}")
+        case "symlink":
+            config.rename(directory.parent.parent / "aside.json")
+            config.symlink_to(directory.parent.parent / "aside.json")
+
+
+def plant(workspace: Workspace, base: Path, kind: str) -> Bundle:
+    """Register and activate a whole bundle that does not belong, as another version of stepdown could have."""
+    part = base / "planted"
+    part.mkdir()
+    (part / "model.safetensors").write_bytes(f"planted {kind}".encode())
+    now = workspace.now()
+    manifest = Manifest(
+        format=1,
+        scenario="othello" if kind == "other-scenario" else SCENARIO,
+        scenario_version=1,
+        role="competitor",
+        prompt_format=1,
+        dataset="0" * 64,
+        plan={},
+        job="0" * 64,
+        backend={},
+        files=listing(part),
+        losses={},
+        trained_at=now,
+        stepdown="0",
+    )
+    if kind == "newer-format":
+        manifest = replace(manifest, format=2)
+    with workspace.writing() as connection:
+        session = workspace.session.begin()
+        row = rows.Bundle(manifest.id, SCENARIO, "competitor", "0" * 64, "0" * 64, manifest.weights, now, session, now)
+        publish(part, manifest, workspace.root / "bundles")
+        if reader.bundle(connection, manifest.id) is None:
+            ledger.append(connection, row)
+        _evaluated(workspace, connection, row)
+        ledger.append(connection, rows.Act("activate", SCENARIO, "competitor", manifest.id, True, "nemesis", kind, now))
+    shutil.rmtree(part, ignore_errors=True)
+    return bundle(workspace, manifest.id)
+
+
+def _evaluated(workspace: Workspace, connection: Connection, row: rows.Bundle) -> None:
+    """Append an evaluation that every gate likes: the best strategy on every held-out seed."""
+    scenario = workspace.scenario(SCENARIO)
+    bound, digest = terms(scenario, workspace.settings.decoding)
+    best = scenario.parse('{"aggression":1.0,"defense":0.4,"path_bias":1.0}')
+    seeds = scenario.holdout_seeds()
+    scores = [scenario.play(best, seed).score for seed in seeds]
+    summary = summarize(scores, [True] * len(scores))
+    name = f"evaluation-{reader.count(connection, rows.Evaluation) + 1}"
+    numbers = (summary.mean, summary.lower, summary.valid)
+    ledger.append(connection, rows.Evaluation(name, row.id, bound, digest, 0, len(seeds), *numbers, row.at))
+    for seed, score in zip(seeds, scores, strict=True):
+        ledger.append(connection, rows.Holdout(name, seed, score, legal=True, reply=best.text))
+
+
+def falsify(root: Path, what: str) -> None:
+    """Alter one persisted thing of a copy, past its triggers."""
+    trace = root / "trace.jsonl"
+    lines = trace.read_text("utf-8").splitlines()
+    if what == "trace-lost":
+        trace.write_text("\n".join(lines[:-1]) + "\n", "utf-8")
+        return
+    if what == "trace-weights":
+        last = {**json.loads(lines[-1]), "stepdown.weights.digest": "0" * 64}
+        trace.write_text("\n".join([*lines[:-1], json.dumps(last)]) + "\n", "utf-8")
+        return
+    database = sqlite3.connect(root / "stepdown.db", isolation_level=None)
+    for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        database.execute(f'DROP TRIGGER "{name}"')
+    altered = {
+        "history-score": "UPDATE step SET score = score + 0.25 WHERE seq = (SELECT max(seq) FROM step WHERE score > 0)",
+        "history-reason": "UPDATE step SET reason = 'nobody-knows' WHERE seq = (SELECT max(seq) FROM step)",
+    }[what]
+    if database.execute(altered).rowcount == 0:
+        database.execute("UPDATE step SET seed = seed + 1 WHERE seq = (SELECT max(seq) FROM step)")
+    database.close()

@@ -1,0 +1,235 @@
+"""stepdown's durable state, read with sqlite3, JSON and file hashes alone: never through stepdown's own readers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from stepdown_machine.protocol import VALIDATORS
+from stepdown_machine.values import Attempt, Call, Generation, Holding, Observation, Policy, Shelved, Step
+
+FOREVER = 1e15
+"""Seconds that stand for "no limit" of age."""
+
+ACTS = {
+    "bundle": "SELECT seq, 'register ' || id FROM bundle WHERE seq > ? ORDER BY seq",
+    "act": "SELECT seq, kind || ' ' || bundle FROM act WHERE seq > ? ORDER BY seq",
+    "policy": "SELECT seq, 'policy ' || settings FROM policy WHERE seq > ? ORDER BY seq",
+    "harness": "SELECT seq, validator || ' ' || enabled FROM harness WHERE seq > ? ORDER BY seq",
+}
+POLICY = (
+    "mode",
+    "min_score",
+    "min_valid",
+    "min_coverage",
+    "breaker_threshold",
+    "breaker_window",
+    "breaker_cooldown",
+    "breaker_probes",
+)
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+class Observer:
+    """Reads a workspace, and remembers what it has read."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._database = sqlite3.connect(root / "stepdown.db", isolation_level=None)
+        self._database.row_factory = sqlite3.Row
+        self._act_keys: list[tuple[str, int]] = []
+        self.forget()
+
+    def forget(self) -> None:
+        """Read everything anew the next time; acts of several tables keep the order in which they were first seen."""
+        self._steps: list[Step] = []
+        self._last_step = 0
+        self._calls: dict[str, Call] = {}
+        self._offset = 0
+        self._generations: list[Generation] = []
+        self._last_act = dict.fromkeys(ACTS, 0)
+        self._acts: dict[tuple[str, int], str] = {}
+
+    def close(self) -> None:
+        self._database.close()
+
+    def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        return self._database.execute(query, values).fetchall()
+
+    def observe(self, holdings: Iterable[Holding]) -> Observation:
+        """Read what is new."""
+        self._read_steps()
+        self._read_trace()
+        self._read_acts()
+        for row in self.rows("SELECT * FROM generation WHERE seq > ? ORDER BY seq", len(self._generations)):
+            kept = (row["best"],) if row["decision"] == "advance" else ()
+            self._generations.append(Generation(row["run"], row["number"], row["decision"], kept))
+        return Observation(
+            steps=tuple(self._steps),
+            calls=tuple(self._calls.values()),
+            announced=self._announced(),
+            generations=tuple(self._generations),
+            holdings=(*self._held(), *holdings),
+            shelf=tuple(self._shelved(row["id"]) for row in self._on_the_shelf()),
+            policy=self._policy(),
+            validators=self._validators(),
+            acts=tuple(self._acts[key] for key in self._act_keys if key in self._acts),
+            datasets=self.datasets(),
+            leftovers=self._leftovers(),
+        )
+
+    def _read_steps(self) -> None:
+        for row in self.rows("SELECT * FROM step WHERE seq > ? ORDER BY seq", self._last_step):
+            attempts = self.rows("SELECT * FROM attempt WHERE step = ? ORDER BY seq", row["id"])
+            matches = self.rows("SELECT seed, score FROM match WHERE step = ? ORDER BY seq", row["id"])
+            self._steps.append(_step(row, attempts, [tuple(match) for match in matches]))
+            self._last_step = row["seq"]
+
+    def _read_trace(self) -> None:
+        path = self._root / "trace.jsonl"
+        if not path.exists():
+            return
+        with path.open("rb") as file:
+            file.seek(self._offset)
+            data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        for line in whole.splitlines():
+            said = json.loads(line) if line else {}
+            if said:
+                self._calls[said["stepdown.call"]] = _call(said)
+
+    def _read_acts(self) -> None:
+        for table, query in ACTS.items():
+            for seq, words in self.rows(query, self._last_act[table]):
+                self._last_act[table] = seq
+                self._acts[table, seq] = words
+                if (table, seq) not in self._act_keys:
+                    self._act_keys.append((table, seq))
+
+    def _announced(self) -> tuple[str, ...]:
+        query = "SELECT call FROM announcement WHERE call NOT IN (SELECT call FROM attempt) ORDER BY seq"
+        return tuple(row["call"] for row in self.rows(query))
+
+    def _held(self) -> list[Holding]:
+        slots: dict[str, str] = {}
+        for row in self.rows("SELECT kind, role, bundle FROM act ORDER BY seq"):
+            if row["kind"] == "activate":
+                slots[row["role"]] = row["bundle"]
+            elif row["kind"] in ("retire", "delete"):
+                slots = {role: bundle for role, bundle in slots.items() if bundle != row["bundle"]}
+        return [Holding("acts", role, bundle) for role, bundle in slots.items()]
+
+    def _on_the_shelf(self) -> list[sqlite3.Row]:
+        query = "SELECT id FROM bundle WHERE id NOT IN (SELECT bundle FROM act WHERE kind = 'delete') ORDER BY seq"
+        return self.rows(query)
+
+    def _shelved(self, bundle: str) -> Shelved:
+        directory = self._root / "bundles" / bundle
+        if not directory.is_dir():
+            return Shelved(bundle, present=False, whole=False, weights=None)
+        files = {path.name: path for path in directory.iterdir()}
+        plain = all(path.is_file() and not path.is_symlink() for path in files.values())
+        found = {name: sha256(path.read_bytes()) for name, path in files.items()} if plain else {}
+        weights = found.get("model.safetensors")
+        if found.pop("manifest.json", None) != bundle:
+            return Shelved(bundle, present=True, whole=False, weights=weights)
+        promised = json.loads((directory / "manifest.json").read_bytes())["files"]
+        whole = found == {name: digest for name, (digest, _) in promised.items()}
+        return Shelved(bundle, present=True, whole=whole, weights=weights)
+
+    def _policy(self) -> Policy:
+        found = self.rows("SELECT settings FROM policy ORDER BY seq DESC LIMIT 1")
+        stored = json.loads(found[0]["settings"])
+        age = None if stored["max_age"] >= FOREVER else stored["max_age"]
+        return Policy(local_roles=tuple(stored["local_roles"]), max_age=age, **{name: stored[name] for name in POLICY})
+
+    def _validators(self) -> frozenset[str]:
+        on = set(VALIDATORS)
+        for row in self.rows("SELECT validator, enabled FROM harness ORDER BY seq"):
+            (on.add if row["enabled"] else on.discard)(row["validator"])
+        return frozenset(on)
+
+    def datasets(self) -> tuple[tuple[str, str], ...]:
+        """Return each dataset and the digest of its record files as they are."""
+        names = [row["digest"] for row in self.rows("SELECT digest FROM dataset ORDER BY seq")]
+        return tuple((name, sha256(self.text(name).encode())) for name in names)
+
+    def text(self, dataset: str) -> str:
+        """Return a dataset's record files, one after the other."""
+        directory = self._root / "datasets" / dataset
+        paths = [directory / name for name in ("train.jsonl", "valid.jsonl")]
+        return "".join(path.read_text("utf-8") for path in paths if path.exists())
+
+    def _leftovers(self) -> tuple[str, ...]:
+        known = {row["digest"] for row in self.rows("SELECT digest FROM dataset")}
+        known |= {row["id"] for row in self._on_the_shelf()}
+        rooms = (self._root / "datasets", self._root / "bundles", self._root / "jobs")
+        return tuple(sorted(path.name for room in rooms for path in room.iterdir() if path.name not in known))
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def _step(row: sqlite3.Row, attempts: list[sqlite3.Row], matches: list[tuple[int, float]]) -> Step:
+    return Step(
+        step=row["id"],
+        run=row["run"],
+        generation=row["generation"],
+        role=row["role"],
+        at=_seconds(row["at"]),
+        requested="none" if row["error"] == "frontier-forbidden" and not attempts else row["requested"],
+        objections=tuple(json.loads(row["objections"])),
+        reason=row["reason"],
+        attempts=tuple(map(_attempt, attempts)),
+        served=row["served"],
+        outcome=row["outcome"],
+        error=row["error"],
+        text=row["reply"] or "",
+        matches=tuple(matches) if matches or row["score"] is None else ILLEGAL_MATCHES,
+        score=row["score"],
+        recovered=bool(row["recovered"]),
+    )
+
+
+ILLEGAL_MATCHES = ((1, 0.0),)
+"""An accepted reply that the referee refuses is not played; it scores 0 on any seed."""
+
+
+def _attempt(row: sqlite3.Row) -> Attempt:
+    return Attempt(
+        call=row["call"],
+        provider=row["target"],
+        error=_error(row["error_type"]),
+        weights=row["digest"],
+        input_tokens=row["input_tokens"] or 0,
+        output_tokens=row["output_tokens"] or 0,
+        shadow=bool(row["shadow"]),
+    )
+
+
+def _call(said: dict[str, Any]) -> Call:
+    return Call(
+        call=said["stepdown.call"],
+        provider=said["stepdown.target"],
+        ended=said["event"] == "end",
+        error=_error(said.get("error.type")),
+        weights=said.get("stepdown.weights.digest"),
+        text=said.get("stepdown.output.text", ""),
+        input_tokens=said.get("gen_ai.usage.input_tokens", 0),
+        output_tokens=said.get("gen_ai.usage.output_tokens", 0),
+    )
+
+
+def _error(word: str | None) -> str | None:
+    """Say an error type in the machine's words: what it has no word for is an error."""
+    return word if word in (None, "load-failed", "timeout", "invalid-output", "interrupted") else "error"

@@ -1,0 +1,162 @@
+"""What surrounds a workspace under the machine: a clock that is moved, a scenario that is revised, providers that fail.
+
+Everything real stays real: the embedded frontier proposes, a trained bundle is loaded from its bytes and decodes. Weather
+stands between the trace and the provider, where the world is.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stepdown.bundles.manifest import Manifest
+from stepdown.clock import Clock
+from stepdown.errors import LoadFailed, LocalError, ProviderError
+from stepdown.providers.protocol import Completion, LocalProvider, Provider, Request
+from stepdown.providers.search import Search
+from stepdown.scenarios.grid_ctf import GridCtf
+from stepdown.training.decoding import Decoding
+from stepdown.workspace import Settings
+from stepdown_machine.protocol import START
+
+if TYPE_CHECKING:
+    from stepdown.local.decode import Generation, Loaded
+
+ILLEGAL = '{"aggression":1.0,"defense":1.0,"path_bias":0.5}'
+GARBAGE = "I would push hard on the left flank."
+
+
+@dataclass(slots=True)
+class Weather:
+    """What the machine moves. It is sent to child processes as it is.
+
+    Attributes:
+        now: Epoch seconds.
+        version: Of the scenario.
+        local: Word of `Disturb`.
+        frontier: Word of `Disturb`.
+    """
+
+    now: float = START
+    version: int = 1
+    local: str = "calm"
+    frontier: str = "calm"
+
+    def clock(self) -> Clock:
+        """Return a clock that stands still until it is moved."""
+        return Clock(now=lambda: datetime.fromtimestamp(self.now, UTC), monotonic=lambda: self.now)
+
+    def impatient(self) -> Clock:
+        """Return a clock whose every look is ten minutes later: no time limit survives it."""
+        looks = iter(range(1, 1_000_000))
+        return replace(self.clock(), monotonic=lambda: self.now + 600.0 * next(looks))
+
+
+class SmallGrid(GridCtf):
+    """grid_ctf with few seeds, and with the version that the weather says."""
+
+    def __init__(self, weather: Weather) -> None:
+        self._weather = weather
+
+    @property
+    def version(self) -> int:  # type: ignore[override]
+        return self._weather.version
+
+    def tournament_seeds(self) -> Sequence[int]:
+        return super().tournament_seeds()[:2]
+
+    def holdout_seeds(self) -> Sequence[int]:
+        return super().holdout_seeds()[:8]
+
+
+class Frontier:
+    """The embedded frontier, in this weather."""
+
+    def __init__(self, weather: Weather, scenario: SmallGrid) -> None:
+        self._weather, self._search = weather, Search(scenario)
+        self.name, self.model = self._search.name, self._search.model
+
+    def complete(self, request: Request) -> Completion:
+        match self._weather.frontier:
+            case "error":
+                raise ProviderError("The frontier failed, as it was told to.", error_type="error")
+            case "timeout":
+                raise ProviderError("The frontier was late, as it was told to be.", error_type="timeout")
+            case "illegal" if request.role != "coach":
+                return Completion(ILLEGAL, self.name, self.model)
+        return self._search.complete(request)
+
+
+def local(weather: Weather, directory: Path, manifest: Manifest, decoding: Decoding) -> LocalProvider:
+    """Return a bundle's provider, in this weather."""
+    from stepdown.local.provider import BundleProvider
+
+    class Bundle(BundleProvider):
+        """The real one: its weights are loaded from their bytes; equal questions to equal weights are decoded once."""
+
+        def complete(self, request: Request) -> Completion:
+            match weather.local:
+                case "load-failed":
+                    raise LoadFailed("The bundle could not be loaded, as it was told.")
+                case "error":
+                    self.load()
+                    raise LocalError("Local failed, as it was told to.")
+                case "timeout":
+                    return BundleProvider(directory, manifest, decoding, weather.impatient()).complete(request)
+                case "garbage" | "illegal" as how:
+                    said = super().complete(request)
+                    return replace(said, text=GARBAGE if how == "garbage" else ILLEGAL)
+            return super().complete(request)
+
+        def _generate(
+            self, loaded: Loaded, prompts: Sequence[str], seeds: Sequence[int], expired: Callable[[], bool]
+        ) -> list[Generation]:
+            key = (loaded.weights_digest, tuple(prompts))
+            if key not in DECODED:
+                DECODED[key] = super()._generate(loaded, prompts, seeds, expired)
+            return DECODED[key]
+
+    return Bundle(directory, manifest, decoding, weather.clock())
+
+
+DECODED: dict[tuple[str, tuple[str, ...]], list[Generation]] = {}
+"""Greedy decoding is a function of weights and prompts; the digest is of the bytes that were really loaded."""
+
+
+def settings(weather: Weather, cache_directory: Path, kill_at: str | None = None) -> Settings:
+    """Compose a workspace in this weather; with `kill_at`, the process kills itself at that point."""
+    scenario = SmallGrid(weather)
+
+    def frontier(_word: str, _scenario: object) -> Provider:
+        return Frontier(weather, scenario)
+
+    def reached(point: str) -> None:
+        if point == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return Settings(
+        clock=weather.clock(),
+        scenario=_only(scenario),
+        frontier=frontier,
+        local=lambda directory, manifest, decoding, _clock: local(weather, directory, manifest, decoding),
+        decoding=Decoding(max_tokens=64),
+        durability="normal",
+        reached=reached,
+        cache=cache_directory,
+    )
+
+
+def _only(scenario: SmallGrid) -> Callable[[str], SmallGrid]:
+    from stepdown.scenarios.registry import scenario as installed
+
+    @cache
+    def found(name: str) -> SmallGrid:
+        return scenario if name == scenario.name else installed(name)  # type: ignore[return-value]
+
+    return found
