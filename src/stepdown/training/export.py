@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from stepdown.bundles.disk import sync
 from stepdown.digest import canonical, sha256
+from stepdown.digest import digest as digest_of
 from stepdown.errors import DatasetError, NotFound, WorkspaceError
 from stepdown.history import ledger, reader, rows
 from stepdown.scenarios.prompt import Knowledge
@@ -29,6 +30,7 @@ class Dataset:
 
     Attributes:
         digest: SHA-256 of its manifest, which lists the digest of every file.
+        content: Digest of the record files alone: what a training learns from, whatever the filters were called.
         path: Its directory.
         records: How many records train and validate together.
         train: Records in `train.jsonl`.
@@ -36,6 +38,7 @@ class Dataset:
     """
 
     digest: str
+    content: str
     path: Path
     records: int
     train: int
@@ -165,7 +168,8 @@ def _publish(workspace: Workspace, part: Path, filters: Filters, written: dict[s
 def _described(path: Path, digest: str, stored: dict[str, Any]) -> Dataset:
     counts = {name: int(entry["records"]) for name, entry in stored["files"].items()}
     train, valid = counts.get("train.jsonl", 0), counts.get("valid.jsonl", 0)
-    return Dataset(digest, path, train + valid, train, valid)
+    learned = {name: stored["files"][name]["sha256"] for name in ("train.jsonl", "valid.jsonl") if name in counts}
+    return Dataset(digest, digest_of(learned), path, train + valid, train, valid)
 
 
 def opened(path: Path) -> tuple[Dataset, dict[str, Any]]:

@@ -49,7 +49,7 @@ class Job:
     """One training, complete: equal jobs give equal weights.
 
     Attributes:
-        dataset: SHA-256 of the dataset's manifest.
+        dataset: SHA-256 of what it learns from, the dataset's record files.
         scenario: Scenario it is for.
         role: Role it is for.
         plan: The plan.
