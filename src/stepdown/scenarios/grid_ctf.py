@@ -98,6 +98,10 @@ class GridCtf:
         """Read the shipped held-out seeds."""
         return _seeds()[1]
 
+    def comparison_seeds(self) -> Sequence[int]:
+        """Read the shipped seeds for comparisons."""
+        return _seeds()[2]
+
 
 def strategy(values: Mapping[str, float]) -> Strategy:
     """Return a strategy in canonical form: sorted keys, no spaces, floats as Python's shortest repr, no minus zero."""
@@ -121,9 +125,10 @@ def _probes() -> tuple[Probe, ...]:
 
 
 @cache
-def _seeds() -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _seeds() -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
     stored = _fixture("seeds.json")
-    return tuple(stored["tournament"]), tuple(stored["holdout"])
+    compared = stored["comparison"]
+    return tuple(stored["tournament"]), tuple(stored["holdout"]), range(compared["first"], compared["last"] + 1)
 
 
 def _fixture(name: str) -> Any:
@@ -187,7 +192,13 @@ def budget(reply: str) -> str | None:
 
 
 def _real(value: Any) -> bool:
-    return not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        # A whole number of hundreds of digits: JSON has them, floats do not.
+        return False
 
 
 VALIDATORS: Mapping[str, Validator] = {
