@@ -122,7 +122,7 @@ def test_damaged_files_are_refused_by_name(bundle: Path, name: str, damage: str)
     ("change", "sentence"),
     [
         ({"model_type": "mistral"}, "not a llama"),
-        ({"hidden_size": 30}, "does not hold"),
+        ({"hidden_size": 64}, "does not hold"),
         ({"num_hidden_layers": 2}, "does not hold"),
         ({"num_attention_heads": 3}, "sizes that no net can have"),
         ({"vocab_size": 10}, "the net knows 10"),
@@ -136,6 +136,18 @@ def test_a_configuration_that_does_not_fit_the_weights_is_refused(
 
     with pytest.raises(LoadFailed, match=sentence):
         load(files)
+
+
+def test_a_token_that_the_net_has_no_row_for_is_refused(bundle: Path, net: Loaded) -> None:
+    files = contents(bundle)
+    tokenizer = json.loads(files["tokenizer.json"])
+    tokenizer["model"]["vocab"]["zebra"] = 40_000
+    files["tokenizer.json"] = json.dumps(tokenizer).encode()
+
+    with pytest.raises(LoadFailed, match="token 40000"):
+        load(files)
+    with pytest.raises(InvalidValue):
+        net.logits([net.shape.vocab])
 
 
 def test_the_digest_is_that_of_the_bytes_that_answer(bundle: Path, net: Loaded) -> None:

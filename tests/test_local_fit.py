@@ -35,7 +35,7 @@ def test_another_seed_writes_other_weights(dataset: Path, tmp_path: Path) -> Non
 
 
 def test_the_child_reports_progress_and_then_what_it_made(dataset: Path, tmp_path: Path) -> None:
-    plan = Plan.tiny(iterations=250, layers=1, width=8, ffn=8)
+    plan = Plan.tiny(iterations=250, width=8, ffn=8)
     child = fit(dataset, tmp_path / "out", plan)
 
     *progress, done = [json.loads(line) for line in child.stdout.splitlines()]

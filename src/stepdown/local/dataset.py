@@ -121,4 +121,6 @@ def rehearse(lesson: Lesson, vocab: int, noise: random.Random) -> Lesson:
 
 
 def _noise(length: int, vocab: int, noise: random.Random) -> list[int]:
-    return [noise.randrange(vocab) for _ in range(length)]
+    """Draw from a few tokens only: words come back in a text, and foreign ones fall apart into a few bytes."""
+    few = [noise.randrange(vocab) for _ in range(noise.randint(1, length + 1))]
+    return noise.choices(few, k=length)

@@ -100,7 +100,13 @@ class Loaded:
         return replies
 
     def logits(self, tokens: Sequence[int]) -> mx.array:
-        """Return the scores after each token of one sequence, (length, vocab)."""
+        """Return the scores after each token of one sequence, (length, vocab).
+
+        Raises:
+            InvalidValue: No tokens, or one that the net does not know.
+        """
+        if not tokens or min(tokens) < 0 or max(tokens) >= self.shape.vocab:
+            raise InvalidValue(f"Tokens are whole numbers from 0 to {self.shape.vocab - 1}, and at least one.")
         return self._net.logits(self._net.hidden(mx.array([list(tokens)])))[0]
 
     def encode(self, text: str) -> list[int]:
@@ -158,8 +164,9 @@ def load(files: Mapping[str, bytes]) -> Loaded:
         raise LoadFailed(f"The bundle has no {', '.join(missing)}.")
     shape, weights = Shape.parse(files["config.json"]), files["model.safetensors"]
     tokenizer = read_tokenizer(files["tokenizer.json"])
-    if tokenizer.get_vocab_size() > shape.vocab:
-        raise LoadFailed(f"The tokenizer has {tokenizer.get_vocab_size()} tokens and the net knows {shape.vocab}.")
+    # Checked here, because mlx reads past its memory when a token has no row in the embedding.
+    if (highest := max(tokenizer.get_vocab().values())) >= shape.vocab:
+        raise LoadFailed(f"tokenizer.json has a token {highest} and the net knows {shape.vocab}.")
     net = Llama(shape)
     _fill(net, weights)
     return Loaded(shape, hashlib.sha256(weights).hexdigest(), net, tokenizer)

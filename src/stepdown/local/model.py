@@ -66,9 +66,13 @@ class Shape:
             shape = cls(tied=config["tie_word_embeddings"], **{name: int(config[key]) for name, key in _KEYS.items()})
         except (ValueError, KeyError, TypeError) as error:
             raise LoadFailed(f"config.json is not a llama's configuration ({error!r}).") from error
-        if min(shape.width, shape.layers, shape.heads, shape.kv_heads) < 1 or shape.width % shape.heads:
+        if min(shape.width, shape.layers, shape.heads, shape.kv_heads) < 1 or not shape._divides():
             raise LoadFailed("config.json gives sizes that no net can have.")
         return shape
+
+    def _divides(self) -> bool:
+        """Heads share the width, queries share keys evenly, and rotary positions turn pairs."""
+        return self.width % (2 * self.heads) == 0 and self.heads % self.kv_heads == 0
 
     def to_json(self) -> str:
         """Return the text of ``config.json``."""
