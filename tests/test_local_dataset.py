@@ -1,0 +1,40 @@
+"""Noise touches prompts only, and every record gets its turn."""
+
+import random
+from itertools import islice
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stepdown.local.dataset import Lesson, disturb, draws, rehearse
+
+VOCAB = 300
+TOKENS = st.lists(st.integers(0, VOCAB - 1), min_size=1, max_size=60)
+LESSONS = st.builds(lambda prompt, completion: Lesson(prompt + completion, len(prompt)), TOKENS, TOKENS)
+
+
+@given(LESSONS, st.floats(0, 1), st.integers(0, 1000))
+def test_noise_leaves_the_completion_whole_and_never_an_empty_prompt(lesson: Lesson, share: float, seed: int) -> None:
+    for noisy in (
+        disturb(lesson, share, VOCAB, random.Random(seed)),
+        rehearse(lesson, VOCAB, random.Random(seed)),
+    ):
+        assert noisy.tokens[noisy.start :] == lesson.tokens[lesson.start :]
+        assert noisy.start >= 1
+        assert all(0 <= token < VOCAB for token in noisy.tokens)
+
+
+@given(LESSONS, st.integers(0, 1000))
+def test_no_noise_changes_nothing(lesson: Lesson, seed: int) -> None:
+    assert disturb(lesson, 0.0, VOCAB, random.Random(seed)) == lesson
+
+
+@given(st.integers(1, 9), st.integers(1, 20))
+def test_every_record_is_drawn_once_a_round_whatever_the_batch(records: int, size: int) -> None:
+    lessons = [Lesson([n, n], 1) for n in range(records)]
+
+    drawn = [lesson for batch in islice(draws(lessons, size, random.Random(1)), records) for lesson in batch]
+
+    assert len(drawn) == records * size
+    for first in range(0, len(drawn), records):
+        assert sorted(lesson.tokens[0] for lesson in drawn[first : first + records]) == list(range(records))
