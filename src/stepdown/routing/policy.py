@@ -20,6 +20,8 @@ class Mode(StrEnum):
 SHARES = ("min_score", "min_valid", "min_coverage", "canary")
 SECONDS = ("max_age", "breaker_window", "breaker_cooldown")
 LIMITS = ("local_timeout", "frontier_timeout")
+COUNTS = ("breaker_threshold", "breaker_probes")
+ROLES = ("local_roles", "local_never", "frontier_never")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Policy:
     Attributes:
         mode: `auto`, `frontier-only` (local is never asked) or `local-only` (the frontier is never asked).
         local_roles: Roles that a bundle may serve.
+        local_never: Roles whose prompts must not reach a bundle, whatever `local_roles` says.
         frontier_never: Roles whose prompts must not reach a frontier provider, whatever happens.
         min_score: Least lower 95 % bound of the held-out mean score, 0..1.
         min_valid: Least share of legal held-out replies, 0..1.
@@ -46,6 +49,7 @@ class Policy:
 
     mode: Mode = Mode.AUTO
     local_roles: tuple[str, ...] = ("competitor",)
+    local_never: tuple[str, ...] = ()
     frontier_never: tuple[str, ...] = ()
     min_score: float = 0.75
     min_valid: float = 0.9
@@ -67,8 +71,17 @@ class Policy:
             _check(name, getattr(self, name), 0.0, math.inf)
         for name in LIMITS:
             _check(name, getattr(self, name), 0.001, 86400.0)
-        _check("breaker_threshold", self.breaker_threshold, 1, 1_000_000)
-        _check("breaker_probes", self.breaker_probes, 0, 1_000_000)
+        _check("breaker_threshold", self.breaker_threshold, 1, 1_000_000, whole=True)
+        _check("breaker_probes", self.breaker_probes, 0, 1_000_000, whole=True)
+
+    @property
+    def eligible_roles(self) -> tuple[str, ...]:
+        """Roles that a bundle may really serve."""
+        return tuple(role for role in self.local_roles if role not in self.local_never)
+
+    def allows_frontier(self, role: str) -> bool:
+        """Tell whether a role's prompts may reach a frontier provider."""
+        return self.mode is not Mode.LOCAL_ONLY and role not in self.frontier_never
 
     def replacing(self, changes: Mapping[str, Any]) -> Self:
         """Return a policy with some values changed.
@@ -83,7 +96,7 @@ class Policy:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values that `from_json` reads back."""
-        return {**asdict(self), "local_roles": list(self.local_roles), "frontier_never": list(self.frontier_never)}
+        return {**asdict(self), **{name: list(getattr(self, name)) for name in ROLES}}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
@@ -91,11 +104,12 @@ class Policy:
         return cls().replacing(stored)
 
 
-def _check(name: str, value: float, low: float, high: float) -> None:
+def _check(name: str, value: float, low: float, high: float, *, whole: bool = False) -> None:
     """Refuse a value outside [low, high]; NaN is outside of everything."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float) or not low <= value <= high:
         limit = f"between {low:g} and {high:g}" if high < math.inf else f"at least {low:g}"
-        raise InvalidValue(f"{name} must be a number {limit}, not {value!r}.", kind="policy-out-of-range")
+        kind = "whole number" if whole else "number"
+        raise InvalidValue(f"{name} must be a {kind} {limit}, not {value!r}.", kind="policy-out-of-range")
 
 
 def _typed(name: str, value: Any) -> Any:
@@ -103,20 +117,30 @@ def _typed(name: str, value: Any) -> Any:
     try:
         if name == "mode":
             return Mode(value)
-        if name in ("local_roles", "frontier_never"):
-            return (
-                tuple(sorted({part.strip() for part in value.split(",") if part.strip()}))
-                if isinstance(value, str)
-                else tuple(value)
-            )
+        if name in ROLES:
+            return _roles(value)
         if name == "shadow":
             return _switch(value)
-        if name in ("breaker_threshold", "breaker_probes"):
-            return int(value) if not isinstance(value, float) or value.is_integer() else value
-        return float(value)
+        return _number(value, whole=name in COUNTS)
     except (ValueError, TypeError, OverflowError):
         hint = f"one of {', '.join(Mode)}" if name == "mode" else "a value of its kind"
         raise InvalidValue(f"{name} must be {hint}, not {value!r}.", kind="policy-out-of-range") from None
+
+
+def _roles(value: Any) -> tuple[str, ...]:
+    roles = value.split(",") if isinstance(value, str) else value
+    if not all(isinstance(role, str) for role in roles):
+        raise ValueError(value)
+    return tuple(sorted({role.strip() for role in roles if role.strip()}))
+
+
+def _number(value: Any, *, whole: bool) -> Any:
+    if isinstance(value, bool):
+        raise TypeError(value)
+    if whole and isinstance(value, str):
+        return int(value)
+    number = float(value)
+    return int(number) if whole and number.is_integer() else number
 
 
 def _switch(value: Any) -> bool:
