@@ -5,10 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from journey import Hands, discover, localized, near_the_best
 from stepdown import registry
 from stepdown.workspace import Settings, Workspace
+
+# A shared machine may pause any example; what must be fast is measured in benchmarks.
+hypothesis_settings.register_profile("suite", deadline=None, max_examples=60)
+hypothesis_settings.load_profile("suite")
 
 
 @pytest.fixture
