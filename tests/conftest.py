@@ -49,7 +49,7 @@ def handed_down(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Path
     with Workspace.open(root, settings=settings) as opened:
         tape = near_the_best(root.parent / "tape.jsonl")
         discover(opened, generations=2, candidates=6, frontier=f"recorded:{tape}")
-        registry.activate(opened, localized(opened).bundle.id, by="conftest", why="every test begins here")
+        registry.activate(opened, localized(opened).bundle.id, forced=True, by="conftest", why="every test begins here")
     return root
 
 

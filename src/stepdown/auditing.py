@@ -2,7 +2,7 @@
 
 from itertools import chain
 
-from stepdown.history import audit, reader, rederive, rows
+from stepdown.history import audit, reader, rederive, rows, verdicts
 from stepdown.history.audit import Difference, Evidence
 from stepdown.providers import trace
 from stepdown.sessions import alive
@@ -17,6 +17,8 @@ CHECKS = (
     rederive.evaluations,
     rederive.lessons,
     rederive.acts,
+    verdicts.verdicts,
+    verdicts.activations,
 )
 
 
@@ -46,6 +48,7 @@ def evidence(workspace: Workspace) -> Evidence:
             evaluations=reader.all_of(connection, rows.Evaluation),
             holdouts=reader.all_of(connection, rows.Holdout),
             acts=reader.all_of(connection, rows.Act),
+            verdicts=reader.all_of(connection, rows.Verdict),
             trace=lines,
             scenarios=workspace.scenario,
         )

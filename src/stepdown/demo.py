@@ -8,9 +8,12 @@ from pathlib import Path
 from stepdown import operate, registry
 from stepdown.auditing import differences
 from stepdown.errors import Refused
+from stepdown.gather import slot_bundle
 from stepdown.history import rows
 from stepdown.localize import localize
+from stepdown.promote import promote
 from stepdown.providers import trace
+from stepdown.reporting import runs as listed
 from stepdown.reporting import story
 from stepdown.reports.markdown import render
 from stepdown.routing.reasons import Reason
@@ -108,7 +111,7 @@ class _Journey:
             ("discover with the frontier", self.discover),
             ("export from history", self.export),
             ("train a local bundle", self.train),
-            ("activate it", self.activate),
+            ("promote it, by evidence", self.promote),
             ("routed run", self.served_by_local),
             ("bundle removed", self.removed),
             ("bundle disabled", self.disabled),
@@ -147,10 +150,15 @@ class _Journey:
         said = f"{self.bundle.id[:12]}: mean {mean:.3f}, lower bound {self.lower:.3f}, legal {valid:.0%} of {evaluation.seeds}"
         return mean >= 0.8 and valid >= 0.9, said
 
-    def activate(self) -> Evidence:
-        """Make it the slot's."""
-        registry.activate(self.workspace, self.bundle.id, by="demo", why="the journey goes on")
-        return True, f"{self.bundle.id[:12]} is the slot's"
+    def promote(self) -> Evidence:
+        """Let bundle and frontier answer the same held-out seeds; only a bundle that is shown to be as good is activated."""
+        verdict = promote(self.workspace, self.bundle.id, by="demo")
+        shown = verdict.evidence["to_frontier"]
+        with self.workspace.reading() as connection:
+            active = slot_bundle(connection, SCENARIO, self.bundle.role)
+        said = f"{verdict.outcome}: {shown['mean']:+.3f} to the frontier, {shown['lower']:+.3f} at least, "
+        said += f"on {verdict.evidence['seeds']} seeds in {verdict.run}"
+        return active is not None and active.id == self.bundle.id, said
 
     def served_by_local(self) -> Evidence:
         """Route a run, and believe both witnesses only together."""
@@ -200,7 +208,7 @@ class _Journey:
         """Write every run's report."""
         directory = self.workspace.root / "reports"
         directory.mkdir(exist_ok=True)
-        runs = [f"run-{number}" for number in range(1, self.runs + 1)]
+        runs = [run.id for run, _ in listed(self.workspace)]
         for run in runs:
             (directory / f"{run}.md").write_text(render(story(self.workspace, run)), "utf-8")
         return len(list(directory.iterdir())) == len(runs), f"{len(runs)} reports in {directory}"
@@ -211,8 +219,6 @@ class _Journey:
         calls = sum(1 for line in trace.lines(self.workspace.trace) if line.event == "end")
         return not found, "; ".join(map(str, found[:3])) or f"{calls} calls: history and trace agree"
 
-    runs = 0
-
     def _falls_back(self, reason: Reason) -> Evidence:
         run = self._run(self.seed + 2, 1, 2)
         told = story(self.workspace, run)
@@ -222,7 +228,6 @@ class _Journey:
         return seen and asked, f"{run}: frontier served {len(steps)} of {len(steps)}, reason {_counted(told.reasons)}"
 
     def _run(self, seed: int, generations: int, candidates: int) -> str:
-        self.runs += 1
         under_way = start(self.workspace, SCENARIO, seed=seed, generations=generations, candidates=candidates)
         return play(under_way).id
 

@@ -10,7 +10,7 @@ from stepdown.history import reader, rows
 from stepdown.routing.breaker import Breaker
 from stepdown.routing.canary import draw
 from stepdown.routing.facts import Facts
-from stepdown.routing.policy import Mode, Policy
+from stepdown.routing.policy import Policy
 from stepdown.scenarios import prompt
 from stepdown.scenarios.harness import coverage
 from stepdown.scenarios.protocol import Scenario
@@ -59,8 +59,8 @@ def gather(workspace: Workspace, connection: Connection, scenario: Scenario, rol
     facts = Facts(
         role=role,
         mode=policy.mode,
-        local_roles=policy.local_roles,
-        frontier_allowed=policy.mode is not Mode.LOCAL_ONLY and role not in policy.frontier_never,
+        local_roles=policy.eligible_roles,
+        frontier_allowed=policy.allows_frontier(role),
         bundle=bundle.id if bundle else None,
         present=found.condition is not Condition.ABSENT,
         enabled=bundle is not None and not is_disabled(connection, bundle.id),

@@ -2,21 +2,23 @@
 
 import json
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from stepdown import __version__
+from stepdown import __version__, registry
 from stepdown.bundles.disk import Condition, listing, look, publish
 from stepdown.bundles.manifest import FORMAT, Manifest
 from stepdown.errors import DatasetError, NotFound, Refused, TrainingFailed, WorkspaceError
 from stepdown.gather import is_retired
 from stepdown.history import ledger, reader, rows
 from stepdown.scenarios import prompt
-from stepdown.scenarios.protocol import IllegalStrategy, Scenario
-from stepdown.training.evaluation import summarize, terms
+from stepdown.scenarios.protocol import Scenario
+from stepdown.training.evaluation import evaluation as summed
+from stepdown.training.evaluation import held_out as judged
+from stepdown.training.evaluation import held_out_seeds, terms
 from stepdown.training.export import Dataset, opened
 from stepdown.training.job import Job, Progress, backend, train, unwatched
 from stepdown.training.plan import Plan
@@ -86,7 +88,8 @@ def localize(
     if stored.get("prompt_format") != prompt.FORMAT:
         raise DatasetError(f"{dataset.path.name[:12]} has another prompt format; export it again.")
     scenario = workspace.scenario(stored["scenario"])
-    job = Job(dataset.digest, scenario.name, role, plan or Plan(), backend())
+    held_out_seeds(scenario)  # A bundle that cannot be evaluated is not worth training.
+    job = Job(dataset.content, scenario.name, role, plan or Plan(), backend())
     earlier = _earlier(workspace, job)
     if earlier is not None and not fresh:
         return earlier
@@ -182,20 +185,19 @@ def _register(
         workspace.reached("bundle-renamed")
         if reader.bundle(connection, manifest.id) is None:
             ledger.append(connection, bundle)
-        evaluation, held_out = _numbered(connection, evaluation, held_out)
-        ledger.append(connection, evaluation)
-        ledger.append_all(connection, held_out)
+        evaluation = record_evaluation(connection, evaluation, held_out)
     workspace.reached("bundle-registered")
     return Trained(bundle, evaluation, reused=False)
 
 
-def _numbered(
-    connection: Connection, evaluation: rows.Evaluation, held_out: list[rows.Holdout]
-) -> tuple[rows.Evaluation, list[rows.Holdout]]:
-    from dataclasses import replace
-
-    name = f"evaluation-{reader.count(connection, rows.Evaluation) + 1}"
-    return replace(evaluation, id=name), [replace(row, evaluation=name) for row in held_out]
+def record_evaluation(
+    connection: Connection, evaluation: rows.Evaluation, held_out: Sequence[rows.Holdout]
+) -> rows.Evaluation:
+    """Append an evaluation and its replies under the next free id."""
+    evaluation = replace(evaluation, id=f"evaluation-{reader.count(connection, rows.Evaluation) + 1}")
+    ledger.append(connection, evaluation)
+    ledger.append_all(connection, [replace(reply, evaluation=evaluation.id) for reply in held_out])
+    return evaluation
 
 
 def evaluate_directory(
@@ -209,32 +211,11 @@ def evaluate_directory(
     provider = settings.local(directory, manifest, settings.decoding, settings.clock)
     with workspace.reading() as connection:
         known = workspace.knowledge(connection, scenario.name)
-    seeds = scenario.holdout_seeds()
+    seeds = held_out_seeds(scenario)
     replies = provider.answer([prompt.competitor(scenario, known, seed) for seed in seeds], seeds)
-    held_out = [_held_out(scenario, seed, reply) for seed, reply in zip(seeds, replies, strict=True)]
-    summary = summarize([row.score for row in held_out], [row.legal for row in held_out])
-    bound, digest = terms(scenario, workspace.settings.decoding)
-    evaluation = rows.Evaluation(
-        id="",
-        bundle=manifest.id,
-        terms=bound,
-        terms_digest=digest,
-        knowledge=known.version,
-        seeds=len(seeds),
-        mean=summary.mean,
-        lower=summary.lower,
-        valid=summary.valid,
-        at=workspace.now(),
-    )
-    return evaluation, held_out
-
-
-def _held_out(scenario: Scenario, seed: int, reply: str) -> rows.Holdout:
-    try:
-        score = scenario.play(scenario.parse(reply), seed).score
-    except IllegalStrategy:
-        return rows.Holdout("", seed, 0.0, legal=False, reply=reply)
-    return rows.Holdout("", seed, score, legal=True, reply=reply)
+    held_out = [judged(scenario, seed, reply) for seed, reply in zip(seeds, replies, strict=True)]
+    bound = terms(scenario, settings.decoding)
+    return summed(manifest.id, bound, known.version, held_out, workspace.now()), held_out
 
 
 def evaluate(workspace: Workspace, bundle_id: str) -> rows.Evaluation:
@@ -246,9 +227,7 @@ def evaluate(workspace: Workspace, bundle_id: str) -> rows.Evaluation:
         LocalError: It cannot be loaded.
     """
     with workspace.reading() as connection:
-        bundle = reader.bundle(connection, bundle_id)
-    if bundle is None:
-        raise NotFound(f"There is no bundle {bundle_id!r}; `stepdown bundles list` shows them.", kind="unknown-bundle")
+        bundle = registry.find(connection, bundle_id)
     directory = workspace.bundle_directory(bundle.id)
     found = look(directory, bundle.id)
     if found.manifest is None:
@@ -256,7 +235,4 @@ def evaluate(workspace: Workspace, bundle_id: str) -> rows.Evaluation:
     scenario = workspace.scenario(bundle.scenario)
     evaluation, held_out = evaluate_directory(workspace, scenario, directory, found.manifest)
     with workspace.writing() as connection:
-        evaluation, held_out = _numbered(connection, evaluation, held_out)
-        ledger.append(connection, evaluation)
-        ledger.append_all(connection, held_out)
-    return evaluation
+        return record_evaluation(connection, evaluation, held_out)

@@ -6,12 +6,17 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from stepdown.bundles.disk import Condition, look, remove
-from stepdown.errors import NotFound, Refused
+from stepdown.errors import InvalidValue, NotFound, Refused
 from stepdown.gather import is_disabled, is_retired, slot_bundle
 from stepdown.history import ledger, reader, rows
+from stepdown.training.evaluation import terms
 from stepdown.workspace import Workspace
 
 OPERATOR = "operator"
+
+PROMOTION, ROLLBACK, PRUNE = "promotion", "rollback", "prune"
+MECHANISMS = frozenset((PROMOTION, ROLLBACK, PRUNE))
+"""Who acts when no person does; nobody may act under these names."""
 
 Kind = Literal["activate", "disable", "enable", "retire", "delete"]
 
@@ -21,21 +26,53 @@ def activate(
 ) -> rows.Bundle:
     """Make a bundle its slot's. It is looked at first: what is not whole does not become active.
 
+    Args:
+        workspace: Where it is registered.
+        bundle_id: The bundle's id, or the beginning of it.
+        by: Who does it.
+        why: The reason.
+        forced: An operator answers for it, whatever promotion said or did not say.
+
     Raises:
         NotFound: There is no such bundle.
-        Refused: It is retired, switched off, gone, broken or of a newer format.
+        Refused: It is retired, switched off, gone, broken, of a newer format, or not promoted as things are now.
     """
 
     def check(connection: Connection, bundle: rows.Bundle) -> bool:
-        if is_disabled(connection, bundle.id):
-            raise Refused(
-                f"The bundle {bundle.id[:12]} is disabled; `stepdown bundles enable` it first.", kind="bundle-disabled"
-            )
-        check_whole(workspace, bundle.id)
+        check_usable(workspace, connection, bundle.id)
         active = slot_bundle(connection, bundle.scenario, bundle.role)
-        return active is None or active.id != bundle.id
+        if active is not None and active.id == bundle.id:
+            return False
+        if not forced and not is_promoted(workspace, connection, bundle):
+            raise Refused(
+                f"The bundle {bundle.id[:12]} has no standing verdict to promote it; `stepdown promote {bundle.id[:12]}` "
+                "asks for one, and --force does without.",
+                kind="not-promoted",
+            )
+        return True
 
     return _act(workspace, "activate", bundle_id, check, by, why, forced=forced)
+
+
+def is_promoted(workspace: Workspace, connection: Connection, bundle: rows.Bundle) -> bool:
+    """Tell whether the newest verdict on a bundle promotes it, under the terms of now."""
+    verdict = reader.verdict(connection, bundle.id)
+    if verdict is None or verdict.outcome != "promote":
+        return False
+    _, digest = terms(workspace.scenario(bundle.scenario), workspace.settings.decoding)
+    return verdict.terms_digest == digest
+
+
+def point(workspace: Workspace, connection: Connection, bundle: rows.Bundle, *, by: str, why: str) -> None:
+    """Point the slot at a bundle, inside the transaction of what it follows from: a promotion or a rollback.
+
+    Raises:
+        Refused: It cannot serve any more.
+    """
+    check_usable(workspace, connection, bundle.id)
+    act = rows.Act("activate", bundle.scenario, bundle.role, bundle.id, False, by, why, workspace.now())
+    ledger.append(connection, act)
+    workspace.reached("act-appended")
 
 
 def disable(workspace: Workspace, bundle_id: str, *, by: str = OPERATOR, why: str = "") -> rows.Bundle:
@@ -80,6 +117,21 @@ def find(connection: Connection, bundle_id: str) -> rows.Bundle:
     raise NotFound(f"{problem} {bundle_id!r}; `stepdown bundles list` shows them.", kind="unknown-bundle")
 
 
+def check_usable(workspace: Workspace, connection: Connection, bundle_id: str) -> None:
+    """Refuse a bundle that is retired, switched off or not whole.
+
+    Raises:
+        Refused: With the kind that routing would name as its reason.
+    """
+    if is_retired(connection, bundle_id):
+        raise Refused(f"The bundle {bundle_id[:12]} is retired for ever; train another.", kind="bundle-retired")
+    if is_disabled(connection, bundle_id):
+        raise Refused(
+            f"The bundle {bundle_id[:12]} is disabled; `stepdown bundles enable` it first.", kind="bundle-disabled"
+        )
+    check_whole(workspace, bundle_id)
+
+
 def check_whole(workspace: Workspace, bundle_id: str) -> None:
     """Refuse a bundle that is not whole on disk.
 
@@ -110,6 +162,8 @@ def _act(
     retired_is_fine: bool = False,
 ) -> rows.Bundle:
     """Record an act in one transaction, if it changes anything."""
+    if by in MECHANISMS:
+        raise InvalidValue(f"{by!r} is what stepdown itself acts under; name a person with --by.")
     with workspace.writing() as connection:
         bundle = find(connection, bundle_id)
         if not retired_is_fine and is_retired(connection, bundle.id):
@@ -118,5 +172,6 @@ def _act(
             at = workspace.now()
             act = rows.Act(kind, bundle.scenario, bundle.role, bundle.id, forced, by, why, at)
             ledger.append(connection, act)
+            workspace.reached("act-appended")
     workspace.reached("act-recorded")
     return bundle

@@ -157,6 +157,7 @@ def start(
     generations: int = 8,
     candidates: int = 8,
     frontier: str = "search",
+    purpose: str = rows.WORK,
 ) -> RunUnderWay:
     """Start a run.
 
@@ -167,6 +168,7 @@ def start(
         generations: How many, at least 1.
         candidates: Candidates in each, at least 1.
         frontier: Word for the frontier provider.
+        purpose: What it is for, see `rows.Run`.
 
     Raises:
         NotFound: No such scenario or provider.
@@ -191,6 +193,7 @@ def start(
             frontier=frontier,
             session=workspace.session.begin(),
             at=workspace.now(),
+            purpose=purpose,
         )
         ledger.append(connection, run)
     return RunUnderWay(workspace, run, scenario, provider)
@@ -206,13 +209,14 @@ def play(under_way: RunUnderWay, watch: Callable[[rows.Step], None] = nobody) ->
         for _ in range(under_way.run.generations):
             under_way.advance(watch)
     except StepdownError as error:
-        _fail(under_way, error)
+        fail(under_way, error)
         raise
     under_way.end()
     return under_way.run
 
 
-def _fail(under_way: RunUnderWay, error: StepdownError) -> None:
+def fail(under_way: RunUnderWay, error: StepdownError) -> None:
+    """Record that a run failed, where that is still possible."""
     with under_way.workspace.reading() as connection:
         unfinished = any(call.run == under_way.run.id for call in reader.unfinished(connection))
     # A call that is still open is closed with the run by recovery, when this session ends.

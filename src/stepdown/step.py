@@ -13,6 +13,7 @@ from stepdown.providers.prices import cost
 from stepdown.providers.protocol import Completion, Example, Provider, Request
 from stepdown.providers.traced import Traced
 from stepdown.routing.decide import Decision, Target, decide, shadowed, walk
+from stepdown.routing.policy import Mode
 from stepdown.routing.reasons import local_failure
 from stepdown.scenarios import referee
 from stepdown.scenarios.protocol import Scenario, Strategy
@@ -38,6 +39,7 @@ class Task:
         prompt: The whole prompt.
         schema: JSON Schema of the reply.
         examples: Earlier strategies of the run, for providers that propose from history.
+        comparison: The frontier is asked for its own sake, whatever the gates would say.
     """
 
     run: str
@@ -51,6 +53,7 @@ class Task:
     prompt: str
     schema: Mapping[str, Any]
     examples: tuple[Example, ...] = ()
+    comparison: bool = False
 
     @property
     def step(self) -> str:
@@ -69,6 +72,8 @@ def take(workspace: Workspace, task: Task) -> rows.Step:
     with workspace.writing() as connection:
         # Facts, decision and announcement are one transaction: nothing can change between looking and saying so.
         scene = gather(workspace, connection, task.scenario, task.role, task.seed)
+        if task.comparison:
+            scene = replace(scene, facts=replace(scene.facts, mode=Mode.FRONTIER_ONLY))
         decision = decide(scene.facts)
         targets = walk(decision, frontier_allowed=scene.facts.frontier_allowed)
         asking = _Asking(workspace, task, scene, decision)

@@ -67,7 +67,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     shell.run("run", "--generations", "2", "--candidates", "6", "--frontier", f"recorded:{tape}")
     dataset = shell.json("export", "--matches")
     trained = shell.json("train", dataset["digest"][:12], "--plan", str(plan))
-    shell.run("bundles", "activate", trained["bundle"]["id"][:12], "--why", "it has shown what it can")
+    shell.run("bundles", "activate", trained["bundle"]["id"][:12], "--force", "--why", "it has shown what it can")
     yield shell
     assert "agree" in shell.run("audit").stdout
 

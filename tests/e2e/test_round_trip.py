@@ -121,7 +121,7 @@ def test_the_whole_journey_from_an_empty_directory(workspace: Workspace, tmp_pat
     assert trained.evaluation.valid >= 0.90
     assert compete(workspace, seed=1).reason == "bundle-absent"
 
-    registry.activate(workspace, trained.bundle.id, why="it has shown what it can")
+    registry.activate(workspace, trained.bundle.id, forced=True, why="it has shown what it can")
     routed = discover(workspace, seed=1, generations=2, candidates=4)
     served = [step for step in steps(workspace, routed.id) if step.served == "local"]
     assert len(served) >= 4

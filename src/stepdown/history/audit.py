@@ -49,6 +49,7 @@ class Evidence:
     evaluations: Sequence[rows.Evaluation]
     holdouts: Sequence[rows.Holdout]
     acts: Sequence[rows.Act]
+    verdicts: Sequence[rows.Verdict]
     trace: Sequence[Line]
     scenarios: Callable[[str], Scenario]
 

@@ -88,6 +88,13 @@ def attempt(connection: Connection, call: str) -> rows.Attempt:
     return found
 
 
+def frontier_reply(connection: Connection, step_id: str) -> str | None:
+    """Return what the frontier said in a step, accepted or not; None when it said nothing."""
+    table = schema.attempt.c
+    found = newest(connection, rows.Attempt, table.step == step_id, table.target == "frontier")
+    return found.text if found is not None else None
+
+
 def matches(connection: Connection, step_id: str) -> list[rows.Match]:
     """Return a step's matches, in the order played."""
     return all_of(connection, rows.Match, schema.match.c.step == step_id)
@@ -104,7 +111,8 @@ def exportable(
         select(*mine, *its)
         .join(runs, runs.c.id == step.c.run)
         .outerjoin(made, and_(made.c.run == step.c.run, made.c.number == step.c.generation))
-        .where(runs.c.scenario == scenario, *([step.c.run == run_id] if run_id else []))
+        # A comparison's prompts are held-out ones: whoever learned them could not be examined any more.
+        .where(runs.c.scenario == scenario, runs.c.purpose == rows.WORK, *([step.c.run == run_id] if run_id else []))
         .order_by(step.c.seq)
     )
     for row in connection.execute(query, execution_options={"yield_per": CHUNK}):
@@ -140,6 +148,15 @@ def unended(connection: Connection) -> list[rows.Run]:
 def newest_knowledge(connection: Connection, scenario: str) -> rows.Lesson | None:
     """Return the knowledge of a scenario as it is now, or None before the first lesson."""
     return newest(connection, rows.Lesson, schema.knowledge.c.scenario == scenario)
+
+
+def best_run(connection: Connection, scenario: str) -> rows.Run | None:
+    """Return the run that found a scenario's best champion, the first of several, or None before any champion."""
+    made = schema.generation.c
+    mine = schema.run.c.scenario == scenario
+    query = select(made.run).join(schema.run, schema.run.c.id == made.run).where(mine, made.champion_score.is_not(None))
+    found = connection.execute(query.order_by(made.champion_score.desc(), made.seq).limit(1)).scalar()
+    return run(connection, found) if found is not None else None
 
 
 def knowledge(connection: Connection, scenario: str, version: int) -> rows.Lesson | None:
@@ -187,6 +204,14 @@ def bundles_of_job(connection: Connection, job: str) -> list[rows.Bundle]:
 def acts(connection: Connection, *, until: datetime | None = None) -> list[rows.Act]:
     """Return every act, oldest first; with `until`, those not later than it."""
     return all_of(connection, rows.Act, *([schema.act.c.at <= until] if until else []))
+
+
+def pointer(connection: Connection, scenario: str, role: str) -> int:
+    """Return a number that grows with every act that may have moved a slot's pointer; 0 before the first."""
+    table = schema.act.c
+    moves = table.kind.in_(("activate", "retire", "delete"))
+    query = select(func.max(table.seq)).where(table.scenario == scenario, table.role == role, moves)
+    return connection.execute(query).scalar() or 0
 
 
 def last_activation(connection: Connection, scenario: str, role: str) -> rows.Act | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from stepdown.history import rows
 from stepdown.history.audit import Difference, Evidence, compare, difference
+from stepdown.history.rows import COMPARISON
 from stepdown.providers.prices import cost
 from stepdown.providers.protocol import Completion
 from stepdown.routing.breaker import Breaker
@@ -41,7 +42,7 @@ def steps(evidence: Evidence) -> Iterator[Difference]:
                 "I4", step.id, step, {name: getattr(call, name) for name in ANNOUNCED}, "its announcement"
             )
         yield from _asked(step, run, scenario, known)
-        yield from _decided(step, policies.get(step.policy), measured)
+        yield from _decided(step, run, policies.get(step.policy), measured)
         # What another version of the scenario gave cannot be played again by this one.
         same = scenario.version == run.scenario_version
         yield from _walked(step, attempted[step.id], scenario, scored=same)
@@ -66,7 +67,10 @@ def _asked(
     step: rows.Step, run: rows.Run, scenario: Scenario, known: Mapping[tuple[str, int], Knowledge]
 ) -> Iterator[Difference]:
     """The question follows from the run's seed and the knowledge of that version."""
-    seed = step_seed(run.seed, step.generation, step.position)
+    compared = run.purpose == COMPARISON and step.position < run.candidates
+    seed = (
+        scenario.comparison_seeds()[step.position] if compared else step_seed(run.seed, step.generation, step.position)
+    )
     expected: dict[str, Any] = {"id": f"{step.run}/{step.generation}/{step.position}", "seed": seed}
     knowledge = known.get((run.scenario, step.knowledge), Knowledge())
     if knowledge.version != step.knowledge:
@@ -77,7 +81,7 @@ def _asked(
 
 
 def _decided(
-    step: rows.Step, policy: Policy | None, measured: set[tuple[str, float | None, float | None]]
+    step: rows.Step, run: rows.Run, policy: Policy | None, measured: set[tuple[str, float | None, float | None]]
 ) -> Iterator[Difference]:
     """The objections follow from the facts, and the facts from what history says elsewhere."""
     facts = Facts.from_json(step.facts)
@@ -87,9 +91,11 @@ def _decided(
     if policy is None:
         yield Difference("I10", step.id, f"it names policy {step.policy}, which history does not have")
         return
-    allowed = policy.mode is not Mode.LOCAL_ONLY and step.role not in policy.frontier_never
-    limits = {name: getattr(policy, name) for name in LIMITS}
-    derived = {"role": step.role, "frontier_allowed": allowed, "draw": draw(step.seed), **limits}
+    derived = {name: getattr(policy, name) for name in LIMITS}
+    derived |= {"role": step.role, "draw": draw(step.seed), "local_roles": policy.eligible_roles}
+    derived |= {"frontier_allowed": policy.allows_frontier(step.role)}
+    if run.purpose == COMPARISON:
+        derived["mode"] = Mode.FRONTIER_ONLY
     yield from compare("I1", step.id, facts, derived, "the policy, role or seed of that step")
     if facts.evaluated and (facts.bundle, facts.score, facts.valid) not in measured:
         yield Difference("I1", step.id, f"no evaluation of its bundle says {facts.score} and {facts.valid}")
@@ -100,7 +106,7 @@ def _covered(step: rows.Step, scenario: Scenario) -> Iterator[Difference]:
     yield from compare("I1", step.id, Facts.from_json(step.facts), measured, "the harness of that step")
 
 
-LIMITS = ("mode", "local_roles", "max_age", "min_score", "min_valid", "min_coverage", "shadow", "canary")
+LIMITS = ("mode", "max_age", "min_score", "min_valid", "min_coverage", "shadow", "canary")
 
 
 def _walked(

@@ -11,9 +11,17 @@ from typing import Any
 Json = Mapping[str, Any]
 
 
+WORK, COMPARISON = "work", "comparison"
+"""What a run can be for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run began. Whether it ended is an `Ending`."""
+    """A run began. Whether it ended is an `Ending`.
+
+    Attributes:
+        purpose: `work`, or `comparison`: the frontier alone, asked on held-out seeds for a promotion's verdict.
+    """
 
     id: str
     scenario: str
@@ -24,6 +32,7 @@ class Run:
     frontier: str
     session: str
     at: datetime
+    purpose: str = WORK
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,10 +315,20 @@ class HarnessSwitch:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A promotion's answer for a bundle: `promote`, `hold` or `reject`, with its evidence."""
+    """A promotion's answer for a bundle.
+
+    Attributes:
+        run: The run in which the frontier was asked.
+        terms_digest: Of the terms in force, see `Evaluation`: the verdict stands while these are the same.
+        outcome: `promote`, `hold` or `reject`.
+        evidence: What it follows from, as `training.promotion.Evidence.as_json` says it.
+    """
 
     bundle: str
+    run: str
+    terms_digest: str
     outcome: str
     evidence: Json
     by: str
+    why: str
     at: datetime

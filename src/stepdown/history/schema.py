@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 
 metadata = MetaData(
@@ -86,6 +87,7 @@ run = _table(
     Column("generations", Integer, nullable=False),
     Column("candidates", Integer, nullable=False),
     _word("frontier"),
+    _word("purpose"),
     _word("session"),
     _at(),
 )
@@ -177,7 +179,14 @@ attempt = _table(
     Column("recovered", Boolean, nullable=False),
     _at(),
     Index(None, "step"),
-    Index(None, "bundle", "seq"),
+    # Only rows that carry a breaker: however many shadows came since, the last checkpoint is the index's first entry.
+    Index(
+        "ix_attempt_breaker",
+        "bundle",
+        "seq",
+        sqlite_where=text("breaker IS NOT NULL"),
+        postgresql_where=text("breaker IS NOT NULL"),
+    ),
 )
 
 match = _table(
@@ -291,9 +300,10 @@ harness = _table(
 verdict = _table(
     "verdict",
     _ref("bundle", "bundle.id"),
+    _ref("run", "run.id"),
+    _word("terms_digest"),
     _word("outcome"),
     Column("evidence", JSON, nullable=False),
-    _word("by"),
-    _at(),
+    *_by(),
     Index(None, "bundle", "seq"),
 )

@@ -97,6 +97,9 @@ class Scenario(Protocol):
     def holdout_seeds(self) -> Sequence[int]:
         """Return the seeds that bundles are evaluated on; never in a prompt that is trained on."""
 
+    def comparison_seeds(self) -> Sequence[int]:
+        """Return more held-out seeds, for promotion: a bundle chosen by its evaluation is proven on others."""
+
 
 class IllegalStrategy(ValueError):
     """The referee refuses a reply; the message says why."""

@@ -3,12 +3,15 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from statistics import fmean, stdev
 from typing import Any
 
 from stepdown.digest import digest
+from stepdown.errors import InvalidValue
+from stepdown.history import rows
 from stepdown.scenarios import prompt
-from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.protocol import IllegalStrategy, Scenario
 from stepdown.training.decoding import Decoding
 
 CONFIDENCE = 0.95
@@ -48,13 +51,70 @@ def _lower(scores: Sequence[float], mean: float) -> float | None:
     return max(0.0, mean - quantile * stdev(scores) / math.sqrt(len(scores)))
 
 
-def terms(scenario: Scenario, decoding: Decoding) -> tuple[dict[str, Any], str]:
-    """Return what an evaluation is bound to, and its digest: change one of these and it no longer counts."""
+def terms(scenario: Scenario, decoding: Decoding, seeds: Sequence[int] | None = None) -> tuple[dict[str, Any], str]:
+    """Return what an evaluation is bound to, and its digest: change one of these and it no longer counts.
+
+    Args:
+        scenario: Played as it is in this version.
+        decoding: Settings of serving.
+        seeds: Those that were played; by default the held-out ones, and routing counts no others.
+    """
     bound = {
         "scenario": scenario.name,
         "scenario_version": scenario.version,
         "prompt_format": prompt.FORMAT,
         "decoding": decoding.as_json(),
-        "seeds": list(scenario.holdout_seeds()),
+        "seeds": list(scenario.holdout_seeds() if seeds is None else seeds),
     }
     return bound, digest(bound)
+
+
+def held_out_seeds(scenario: Scenario) -> Sequence[int]:
+    """Return the seeds a bundle is evaluated on.
+
+    Raises:
+        InvalidValue: The scenario has fewer than two, and nothing could be said of a bundle.
+    """
+    seeds = scenario.holdout_seeds()
+    if len(seeds) < 2:
+        raise InvalidValue(
+            f"{scenario.name} has {len(seeds)} held-out seeds, and an evaluation needs two or more; give it some.",
+            kind="evaluation-empty",
+        )
+    return seeds
+
+
+def held_out(scenario: Scenario, seed: int, reply: str) -> rows.Holdout:
+    """Judge one reply to a held-out seed; an illegal one scores 0."""
+    try:
+        score = scenario.play(scenario.parse(reply), seed).score
+    except IllegalStrategy:
+        return rows.Holdout("", seed, 0.0, legal=False, reply=reply)
+    return rows.Holdout("", seed, score, legal=True, reply=reply)
+
+
+def evaluation(
+    bundle: str, bound: tuple[dict[str, Any], str], knowledge: int, replies: Sequence[rows.Holdout], at: datetime
+) -> rows.Evaluation:
+    """Sum up a bundle's held-out replies; the row gets its id when it is recorded.
+
+    Args:
+        bundle: Its id.
+        bound: What `terms` says of the seeds that were played.
+        knowledge: Version of the knowledge in the prompts.
+        replies: One for each seed.
+        at: Aware UTC.
+    """
+    summary = summarize([row.score for row in replies], [row.legal for row in replies])
+    return rows.Evaluation(
+        id="",
+        bundle=bundle,
+        terms=bound[0],
+        terms_digest=bound[1],
+        knowledge=knowledge,
+        seeds=len(replies),
+        mean=summary.mean,
+        lower=summary.lower,
+        valid=summary.valid,
+        at=at,
+    )

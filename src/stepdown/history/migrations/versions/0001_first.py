@@ -100,6 +100,7 @@ def upgrade() -> None:
         sa.Column("generations", sa.Integer(), nullable=False),
         sa.Column("candidates", sa.Integer(), nullable=False),
         sa.Column("frontier", sa.String(length=120), nullable=False),
+        sa.Column("purpose", sa.String(length=120), nullable=False),
         sa.Column("session", sa.String(length=120), nullable=False),
         sa.Column("at", UTC, nullable=False),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_run")),
@@ -238,11 +239,15 @@ def upgrade() -> None:
         "verdict",
         sa.Column("seq", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("bundle", sa.String(length=120), nullable=False),
+        sa.Column("run", sa.String(length=120), nullable=False),
+        sa.Column("terms_digest", sa.String(length=120), nullable=False),
         sa.Column("outcome", sa.String(length=120), nullable=False),
         sa.Column("evidence", sa.JSON(), nullable=False),
         sa.Column("by", sa.String(length=120), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
         sa.Column("at", UTC, nullable=False),
         sa.ForeignKeyConstraint(["bundle"], ["bundle.id"], name=op.f("fk_verdict_bundle")),
+        sa.ForeignKeyConstraint(["run"], ["run.id"], name=op.f("fk_verdict_run")),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_verdict")),
         sqlite_autoincrement=True,
     )
@@ -278,7 +283,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("call", name=op.f("uq_attempt_call")),
         sqlite_autoincrement=True,
     )
-    op.create_index(op.f("ix_attempt_bundle_seq"), "attempt", ["bundle", "seq"], unique=False)
+    op.create_index(
+        "ix_attempt_breaker",
+        "attempt",
+        ["bundle", "seq"],
+        unique=False,
+        sqlite_where=sa.text("breaker IS NOT NULL"),
+        postgresql_where=sa.text("breaker IS NOT NULL"),
+    )
     op.create_index(op.f("ix_attempt_step"), "attempt", ["step"], unique=False)
     op.create_table(
         "holdout",

@@ -1,0 +1,152 @@
+"""From a candidate to the slot's bundle, by evidence.
+
+A comparison is played first (`comparison`), judged by `training.promotion`. Then both bundles' evaluations, the verdict and, if
+it says so, the activation are one transaction. If the slot changed hands meanwhile, somebody else has decided, and nothing of
+the verdict is recorded.
+"""
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+from stepdown import registry
+from stepdown.comparison import Comparison, Player, player
+from stepdown.errors import InvalidValue, Refused, StepdownError
+from stepdown.gather import slot_bundle
+from stepdown.history import ledger, reader, rows
+from stepdown.localize import evaluate, record_evaluation
+from stepdown.registry import OPERATOR, PROMOTION
+from stepdown.run import fail, start
+from stepdown.scenarios.harness import coverage
+from stepdown.step import examples
+from stepdown.training.evaluation import evaluation, terms
+from stepdown.training.promotion import LOOK, Evidence, Outcome, Trial, bounds
+from stepdown.workspace import Workspace
+
+
+def unwatched(_done: int, _budget: int) -> None:
+    """Tell nobody how far a comparison is."""
+
+
+def promote(
+    workspace: Workspace,
+    bundle_id: str,
+    *,
+    trial: Trial | None = None,
+    frontier: str | None = None,
+    by: str = OPERATOR,
+    why: str = "",
+    watch: Callable[[int, int], None] = unwatched,
+) -> rows.Verdict:
+    """Compare a bundle with the frontier and its slot's bundle, record the verdict, and activate it if that says so.
+
+    Args:
+        workspace: Where it is registered.
+        bundle_id: The bundle's id, or the beginning of it.
+        trial: Margin, error rate and budget.
+        frontier: Word for the frontier; by default the one that found the best champion.
+        by: Who asks.
+        why: The reason.
+        watch: Called with the seeds compared and the budget.
+
+    Raises:
+        NotFound: There is no such bundle or frontier.
+        InvalidValue: The scenario has too few seeds, or gives scores that cannot be compared.
+        Refused: The bundle cannot serve, the policy keeps this role from the frontier, or the slot changed hands
+            meanwhile (kind `stale`).
+        LocalError: The bundle cannot answer.
+    """
+    with workspace.reading() as connection:
+        bundle = registry.find(connection, bundle_id)
+        pointer = reader.pointer(connection, bundle.scenario, bundle.role)
+    comparison = _begin(workspace, bundle, trial or Trial(), frontier)
+    try:
+        comparison.play(watch)
+    except StepdownError as error:
+        fail(comparison.run, error)
+        raise
+    comparison.run.end()
+    workspace.reached("comparison-played")
+    with workspace.writing() as connection:
+        verdict = _judge(workspace, connection, comparison, bundle, by, why)
+        ledger.append(connection, verdict)
+        if verdict.outcome == Outcome.PROMOTE:
+            _activate(workspace, connection, bundle, pointer, why or f"asked for by {by}")
+    workspace.reached("act-recorded")
+    return verdict
+
+
+def _begin(workspace: Workspace, bundle: rows.Bundle, trial: Trial, frontier: str | None) -> Comparison:
+    """Refuse what cannot be compared before anybody is asked, then start the run."""
+    scenario = workspace.scenario(bundle.scenario)
+    _, digest = terms(scenario, workspace.settings.decoding)
+    with workspace.reading() as connection:
+        registry.check_usable(workspace, connection, bundle.id)
+        _, policy = workspace.policy(connection)
+        active = slot_bundle(connection, bundle.scenario, bundle.role)
+        best = reader.best_run(connection, bundle.scenario)
+        told = examples(connection, scenario, best.id) if best else ()
+        knowledge = workspace.knowledge(connection, bundle.scenario)
+        evaluated = reader.evaluation(connection, bundle.id, digest) is not None
+    if not policy.allows_frontier(bundle.role):
+        raise Refused(
+            f"The policy keeps the {bundle.role}'s prompts from the frontier, so nothing can be compared with it; "
+            "`bundles activate --force` does without.",
+            kind="frontier-forbidden",
+        )
+    if len(scenario.comparison_seeds()) < LOOK:
+        raise InvalidValue(f"{scenario.name} offers fewer than {LOOK} comparison seeds; give it more.")
+    if not evaluated:
+        # Routing counts the evaluation on the other held-out seeds; a promoted bundle without one would not serve.
+        evaluate(workspace, bundle.id)
+    challenger = player(workspace, bundle.id)
+    assert challenger is not None, "it was just found whole"
+    champion = player(workspace, active.id) if active is not None and active.id != bundle.id else None
+    word = frontier or (best.frontier if best else "search")
+    seeds = min(trial.budget, len(scenario.comparison_seeds()))
+    run = start(workspace, scenario.name, generations=1, candidates=seeds, frontier=word, purpose=rows.COMPARISON)
+    return Comparison(run, bundle.role, trial, knowledge, told, challenger, champion)
+
+
+def _judge(
+    workspace: Workspace, connection: Connection, comparison: Comparison, bundle: rows.Bundle, by: str, why: str
+) -> rows.Verdict:
+    """Record both evaluations, and return the verdict by policy and harness as they are at this very moment."""
+    scenario, trial = comparison.run.scenario, comparison.trial
+    _, policy = workspace.policy(connection)
+    challenger = _record(workspace, connection, comparison, comparison.challenger)
+    champion = _record(workspace, connection, comparison, comparison.champion) if comparison.champion else None
+    compared = comparison.to_frontier
+    evidence = Evidence(
+        trial=trial,
+        seeds=len(compared),
+        unanswered=len(comparison.seeds) - len(compared),
+        to_frontier=bounds(compared, trial.error_rate),
+        to_champion=bounds(comparison.to_champion, trial.error_rate),
+        valid=challenger.valid or 0.0,
+        min_valid=policy.min_valid,
+        coverage=coverage(scenario, workspace.validators(connection, scenario)),
+        min_coverage=policy.min_coverage,
+        challenger=challenger.id,
+        champion=champion.id if champion else None,
+    )
+    _, digest = terms(scenario, workspace.settings.decoding)
+    run, outcome = comparison.run.run.id, evidence.outcome.value
+    return rows.Verdict(bundle.id, run, digest, outcome, evidence.as_json(), by, why, workspace.now())
+
+
+def _record(workspace: Workspace, connection: Connection, comparison: Comparison, who: Player) -> rows.Evaluation:
+    bound = terms(comparison.run.scenario, workspace.settings.decoding, comparison.seeds)
+    row = evaluation(who.bundle, bound, comparison.knowledge.version, who.replies, workspace.now())
+    return record_evaluation(connection, row, who.replies)
+
+
+def _activate(workspace: Workspace, connection: Connection, bundle: rows.Bundle, pointer: int, why: str) -> None:
+    active = slot_bundle(connection, bundle.scenario, bundle.role)
+    if active is not None and active.id == bundle.id:
+        return
+    if reader.pointer(connection, bundle.scenario, bundle.role) != pointer:
+        raise Refused(
+            f"The slot of {bundle.id[:12]} changed hands while it was compared; promote it again.", kind="stale"
+        )
+    registry.point(workspace, connection, bundle, by=PROMOTION, why=why)
