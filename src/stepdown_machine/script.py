@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import sys
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ TEMPLATE = '''"""{title}
 
 import sys
 
+sys.path.insert(0, {folder!r})
+
 from stepdown_machine.operations import *  # noqa: F403
 from stepdown_machine.trial import Trial
 from stepdown_machine.values import Policy
@@ -28,17 +31,21 @@ from {module} import {name}
 
 nan, inf = float("nan"), float("inf")
 
-trial = Trial({name}({arguments}))
-try:
-    for operation in (
+OPERATIONS = (
 {operations}
-    ):
-        print(operation)
-        trial.act(operation)
-    trial.look_again()
-finally:
-    trial.close()
-sys.exit("Nothing went wrong: what this script showed does not happen any more.")
+)
+
+# Guarded, because an adapter may start processes that import this file.
+if __name__ == "__main__":
+    trial = Trial({name}({arguments}))
+    try:
+        for operation in OPERATIONS:
+            print(operation)
+            trial.act(operation)
+        trial.look_again()
+    finally:
+        trial.close()
+    sys.exit("Nothing went wrong: what this script showed does not happen any more.")
 '''
 
 
@@ -56,9 +63,16 @@ def script(origin: Origin, operations: list[op.Operation], failure: str, title: 
         failure=failure.replace("\\", "\\\\").replace('"""', "'''"),
         module=origin.module,
         name=origin.name,
+        folder=_folder(origin.module),
         arguments=", ".join(repr(argument) for argument in origin.arguments),
-        operations="\n".join(f"        {spelled(operation)}," for operation in operations),
+        operations="\n".join(f"    {spelled(operation)}," for operation in operations),
     )
+
+
+def _folder(module: str) -> str:
+    """Return the directory that an adapter's module is imported from: a script knows no test runner's path."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return str(Path(file).resolve().parents[module.count(".")]) if file else ""
 
 
 def spelled(value: object) -> str:

@@ -169,7 +169,9 @@ class StepdownSystem:
 
     def _falsified(self, what: str) -> Audited:
         copy = self._base / "falsified"
-        shutil.copytree(self._root, copy)
+        shutil.copytree(self._root, copy, ignore=shutil.ignore_patterns("stepdown.db*"))
+        # Never open a live database as a file: closing it would give up the locks that SQLite holds in this process.
+        self._observer.copy_database(copy / "stepdown.db")
         falsify(copy, what)
         try:
             with Workspace.open(copy, settings=settings(self._weather, room() / "cache")) as opened:
@@ -323,8 +325,11 @@ def plant(workspace: Workspace, base: Path, kind: str) -> Bundle:
     """Register and activate a whole bundle that does not belong, as another version of stepdown could have."""
     part = base / "planted"
     part.mkdir()
-    (part / "model.safetensors").write_bytes(f"planted {kind}".encode())
     now = workspace.now()
+    with workspace.reading() as connection:
+        number = reader.count(connection, rows.Bundle)
+    (part / "model.safetensors").write_bytes(f"planted {kind}, bundle {number}".encode())
+    (part / "config.json").write_text("{}")
     manifest = Manifest(
         format=1,
         scenario="othello" if kind == "other-scenario" else SCENARIO,
@@ -346,8 +351,7 @@ def plant(workspace: Workspace, base: Path, kind: str) -> Bundle:
         session = workspace.session.begin()
         row = rows.Bundle(manifest.id, SCENARIO, "competitor", "0" * 64, "0" * 64, manifest.weights, now, session, now)
         publish(part, manifest, workspace.root / "bundles")
-        if reader.bundle(connection, manifest.id) is None:
-            ledger.append(connection, row)
+        ledger.append(connection, row)
         _evaluated(workspace, connection, row)
         ledger.append(connection, rows.Act("activate", SCENARIO, "competitor", manifest.id, True, "nemesis", kind, now))
     shutil.rmtree(part, ignore_errors=True)

@@ -61,6 +61,12 @@ class Observer:
     def close(self) -> None:
         self._database.close()
 
+    def copy_database(self, target: Path) -> None:
+        """Copy the database as it is committed now."""
+        copy = sqlite3.connect(target)
+        self._database.backup(copy)
+        copy.close()
+
     def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
         return self._database.execute(query, values).fetchall()
 

@@ -3,12 +3,12 @@
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from stepdown.bundles.manifest import NAME, Manifest, NewerFormat
+from stepdown.bundles.manifest import NAME, Manifest, NewerFormat, listed_files
 from stepdown.digest import sha256
 
 MANIFEST_LIMIT = 1 << 20
@@ -54,8 +54,6 @@ def look(directory: Path, bundle: str) -> Look:
         return Look(Condition.BROKEN, "its directory is a link or a file")
     try:
         return _look_inside(directory, bundle)
-    except NewerFormat as error:
-        return Look(Condition.NEWER, str(error))
     except (OSError, ValueError) as error:
         return Look(Condition.BROKEN, str(error))
 
@@ -64,16 +62,25 @@ def _look_inside(directory: Path, bundle: str) -> Look:
     data = _read_file(directory / NAME, limit=MANIFEST_LIMIT)
     if sha256(data) != bundle:
         raise ValueError("its manifest does not hash to its id")
-    manifest = Manifest.parse(data)
+    try:
+        manifest = Manifest.parse(data)
+    except NewerFormat as error:
+        # What can be checked is checked: a newer bundle that was damaged as well is first of all broken.
+        _check_files(directory, listed_files(data))
+        return Look(Condition.NEWER, str(error))
+    _check_files(directory, manifest.files)
+    return Look(Condition.WHOLE, manifest=manifest)
+
+
+def _check_files(directory: Path, listed: Mapping[str, tuple[str, int]]) -> None:
     found = dict(_files(directory))
     del found[NAME]
-    for path in sorted(found.keys() ^ manifest.files.keys()):
+    for path in sorted(found.keys() ^ listed.keys()):
         raise ValueError(f"{path} is {'not listed in its manifest' if path in found else 'missing'}")
-    for path, (digest, size) in sorted(manifest.files.items()):
+    for path, (digest, size) in sorted(listed.items()):
         # The size first: an oversized file is refused without being read.
         if found[path] != size or sha256(_read_file(directory / path, limit=size)) != digest:
             raise ValueError(f"{path} is not the file that was published")
-    return Look(Condition.WHOLE, manifest=manifest)
 
 
 def _files(directory: Path, prefix: str = "") -> Iterator[tuple[str, int]]:

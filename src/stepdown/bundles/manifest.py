@@ -79,10 +79,22 @@ class Manifest:
         try:
             values = {field.name: stored[field.name] for field in fields(cls)}
             values["trained_at"] = datetime.fromisoformat(values["trained_at"])
-            values["files"] = {str(path): (str(sha), int(size)) for path, (sha, size) in values["files"].items()}
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError) as error:
             raise ValueError(f"the manifest is malformed: {error!r}") from error
+        values["files"] = listed_files(data)
         return cls(**values)
+
+
+def listed_files(data: bytes) -> dict[str, tuple[str, int]]:
+    """Return path to digest and size of the files that a manifest lists, whatever else its format says.
+
+    Raises:
+        ValueError: It lists none in that form.
+    """
+    try:
+        return {str(path): (str(sha), int(size)) for path, (sha, size) in json.loads(data)["files"].items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"the manifest lists no files: {error!r}") from error
 
 
 class NewerFormat(ValueError):

@@ -42,7 +42,7 @@ def fit(dataset: Path, plan: Plan, out: Path, report: Report) -> None:
     """Train one net and write it to a new or empty directory.
 
     Args:
-        dataset: Directory with ``train.jsonl`` and ``valid.jsonl``; the latter may be empty.
+        dataset: Directory with ``train.jsonl`` and, if there is anything to validate on, ``valid.jsonl``.
         plan: Sizes, schedule and seed.
         out: Where ``config.json``, the tokenizer and, last, ``model.safetensors`` go.
         report: Called with each event.
@@ -51,7 +51,9 @@ def fit(dataset: Path, plan: Plan, out: Path, report: Report) -> None:
         DatasetError: Empty, malformed, or a record is longer than the window.
         TrainingFailed: The directory is in use, or the loss stopped being a number.
     """
-    train, valid = read_records(dataset / "train.jsonl"), read_records(dataset / "valid.jsonl")
+    train, held_back = read_records(dataset / "train.jsonl"), dataset / "valid.jsonl"
+    # An export with one distinct strategy has nothing to validate on, and mlx-lm's loader refuses an empty file.
+    valid = read_records(held_back) if held_back.exists() else []
     if not train:
         raise DatasetError("train.jsonl is empty; export a run that has kept records.")
     tokenizer = train_tokenizer((text for record in train for text in (record.prompt, record.completion)), plan.vocab)
