@@ -189,10 +189,11 @@ class ToySystem:
         )
 
     def _holdings(self) -> tuple[Holding, ...]:
-        """See the slot from the acts, and as the open process sees it."""
+        """See the slot from the acts, as the router sees it, and as people are shown it."""
         raw = [Holding("acts", "competitor", bundle) for bundle in held(self._disk.acts)]
-        process = self._toy.active("competitor")
-        return (*raw, *([Holding("process", "competitor", process)] if process else []))
+        router = self._toy.active("competitor")
+        listed = [Holding("list", role, bundle) for role, bundle in self._toy.slots().items()]
+        return (*raw, *listed, *([Holding("router", "competitor", router)] if router else []))
 
     def close(self) -> None:
         """Forget the disk."""

@@ -97,6 +97,16 @@ class Toy(runs.Runs):
                 return str(act[1])
         return None
 
+    def slots(self) -> dict[str, str]:
+        """List every slot that holds a bundle: what a person is shown."""
+        shown: dict[str, str] = {}
+        for act in self.disk.acts:
+            if act[0] == "activate":
+                shown = {"competitor": act[1]}
+            elif act[0] in ("retire", "delete"):
+                shown = {role: bundle for role, bundle in shown.items() if bundle != act[1]}
+        return shown
+
     def register(self, bundle: str, facts: Row) -> None:
         """Register a bundle once."""
         if not any(act[:2] == ("register", bundle) for act in self.disk.acts):

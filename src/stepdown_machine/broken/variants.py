@@ -49,7 +49,7 @@ _broken(
 )
 _broken(
     "role-by-prefix",
-    "I1",
+    "I3",
     "configure",
     "two spellings of one role compared by prefix (Skyvern #7482 in kind)",
     "gates",
@@ -85,21 +85,12 @@ _broken(
 )
 _broken(
     "extra-file-passes",
-    "I1",
+    "I3",
     "damage",
     "only listed files are looked at, a stray one is loaded (sglang #32279 in kind)",
     "runs",
     "set(files) != set(FILES)",
     "not set(FILES) <= set(files)",
-)
-_broken(
-    "missing-file-passes",
-    "I1",
-    "damage",
-    "a missing shard is ignored (sglang #32279)",
-    "runs",
-    "listed == {name: digest(files[name]) for name in FILES[1:]}",
-    "all(listed.get(name) == digest(text) for name, text in files.items() if name in FILES[1:])",
 )
 _broken(
     "symlink-followed",
@@ -157,7 +148,7 @@ _broken(
 )
 _broken(
     "quality-inverted",
-    "I1",
+    "I3",
     "move_limit",
     "the comparison is inverted (ingot #45)",
     "gates",
@@ -166,7 +157,7 @@ _broken(
 )
 _broken(
     "score-rounded-up",
-    "I1",
+    "I3",
     "move_limit",
     "thresholds compared after rounding for display",
     "gates",
@@ -286,11 +277,11 @@ _broken(
 _broken(
     "no-fail-back",
     "I2",
-    "provoke",
+    "mend",
     "no fail-back after recovery (openclaw #64083)",
     "runs",
     "said = gates.objections(facts)",
-    'said = gates.objections(facts) or (("local-cooldown",) if self.fell(role) else ())',
+    'said = self.__dict__.setdefault("stuck", {})[role] = gates.objections(facts) or self.__dict__.setdefault("stuck", {}).get(role, ())',
 )
 _broken(
     "cooldown-never-ends",
@@ -312,7 +303,7 @@ _broken(
 )
 _broken(
     "breaker-for-all",
-    "I2",
+    "I1",
     "train",
     "keyed by provider, so a healthy sibling is blocked (openclaw #10670)",
     "runs",
@@ -321,7 +312,7 @@ _broken(
 )
 _broken(
     "probe-flag-stuck",
-    "I2",
+    "I4",
     "crash",
     "a failed probe leaves its flag set for ever (deer-flow #3991)",
     "runs",
@@ -431,7 +422,7 @@ _broken(
 )
 _broken(
     "illegal-reply-accepted",
-    "I3",
+    "I1",
     "disturb",
     "the reply is checked before a switch, not after (autocontext #1200 in kind)",
     "runs",
@@ -648,7 +639,7 @@ _broken(
 )
 _broken(
     "strictly-above-in-export",
-    "I8",
+    "A0",
     "export",
     "> where the rule says >= (TrueMemory #89)",
     "toy",
@@ -798,8 +789,8 @@ _broken(
     "train",
     "an equal job is never found",
     "toy",
-    "if found is not None and not fresh:",
-    "if found is not None and fresh:",
+    "found = self.equal(dataset, plan)",
+    "found = None",
 )
 _broken(
     "mean-as-lower-bound",
@@ -832,7 +823,7 @@ _broken(
 # I10: history shrinks, or does not explain the state.
 _broken(
     "preferences-reset-on-open",
-    "I10",
+    "I11",
     "inspect",
     "defaults written at every start",
     "runs",
@@ -873,7 +864,7 @@ _broken(
     "a setter that flips",
     "toy",
     'self.disk.acts.append(("validator", name, on))',
-    'self.disk.acts.append(("validator", name, name not in self.validators() or on))',
+    'self.disk.acts.append(("validator", name, name not in self.validators()))',
 )
 _broken(
     "retired-comes-back",
@@ -1051,4 +1042,51 @@ _broken(
     "toy",
     '            raise Refused("policy-out-of-range")',
     '            self.disk.acts.append(("policy-refused", policy["mode"]))\n            raise Refused("policy-out-of-range")',
+)
+
+# More of the kinds that one rule or one invariant alone can see.
+_broken(
+    "list-shows-the-retired",
+    "I6",
+    "switch",
+    "search and lookup disagree (mlflow #9783)",
+    "toy",
+    'elif act[0] in ("retire", "delete"):',
+    'elif act[0] == "delete":',
+)
+_broken(
+    "list-shows-the-deleted",
+    "I6",
+    "switch",
+    "an alias dangles after deletion (mlflow #24825)",
+    "toy",
+    'elif act[0] in ("retire", "delete"):',
+    'elif act[0] == "retire":',
+)
+_broken(
+    "verdict-kept",
+    "I1",
+    "mend",
+    "model cached by path, bytes replaced in place are never read (mlx-lm server)",
+    "runs",
+    "files = self.disk.bundles.get(bundle)\n",
+    "files = self.__dict__.setdefault(bundle, self.disk.bundles.get(bundle))\n",
+)
+_broken(
+    "policy-lost-in-race",
+    "I10",
+    "race",
+    "the writer with the older copy wins (agmsg #114)",
+    "toy",
+    'yield "begun"\n        shares',
+    'acts = list(self.disk.acts)\n        yield "begun"\n        self.disk.acts[:] = acts\n        shares',
+)
+_broken(
+    "enabled-for-nothing",
+    "I3",
+    "mend",
+    "a switch that only goes one way (openclaw #64083 in kind)",
+    "runs",
+    'return not switches or switches[-1] == "enable"',
+    "return not switches",
 )

@@ -83,8 +83,10 @@ def _membership(made: Dataset, rows: list[Step]) -> Iterator[Finding]:
 
 def _leaks(made: Dataset, rows: list[Step], scene: Scene) -> Iterator[Finding]:
     inside = {step.text for step in rows}
+    # A reply that is JSON is quoted inside a line that is JSON.
+    told = made.text + made.text.replace('\\"', '"')
     for step in scene.seen.steps:
-        if step.text and step.role == "competitor" and step.text not in inside and step.text in made.text:
+        if step.text and step.role == "competitor" and step.text not in inside and step.text in told:
             yield Finding("I8", "no trace of an excluded row", f"{made.dataset} holds {step.text}", f"of {step.step}")
     sides = [{(r.prompt, r.completion) for r in made.records if r.split == side} for side in ("train", "valid")]
     if both := sides[0] & sides[1]:

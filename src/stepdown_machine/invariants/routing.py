@@ -53,7 +53,7 @@ def every_fallback_has_its_reason(_scene: Scene, _model: Model, judged: tuple[Ju
         if step.served == "local" or step.recovered:
             continue
         reason = step.objections[0] if step.objections and one.due.allow(step.objections) else one.walk.reason
-        if step.reason != reason:
+        if step.reason != reason and (one.due.must or step.objections or step.attempts[:1] == () or one.walk.reason):
             yield Finding("I3", f"reason {reason}", f"{step.step} says {step.reason}", _grounds(one))
         yield from _walks(one)
 
@@ -72,14 +72,15 @@ def _causes(one: Judged) -> Iterator[Finding]:
 def _walks(one: Judged) -> Iterator[Finding]:
     step, walk = one.step, one.walk
     asked = tuple(attempt.provider for attempt in step.attempts if not attempt.shadow)
-    if asked != walk.providers:
+    # A walk that does not begin with local although it should is I2's.
+    if asked != walk.providers and (one.due.must or asked[:1] == ("local",)):
         yield Finding("I3", f"asks {_listed(walk.providers)}", f"{step.step} asked {_listed(asked)}", _grounds(one))
     # A step that local should have served is I2's; here is only what frontier, or nobody, must look like.
     expected = "served" if walk.served else "failed"
     if walk.served != "local" and (step.served, step.outcome, step.error) != (walk.served, expected, walk.error):
         says = f"{expected} by {walk.served}" if walk.served else f"failed with {walk.error}"
         yield Finding("I3", says, f"{step.step}: {_outcome(one)}", _ends(one))
-    if one.mode == "auto" and step.requested != ("frontier" if one.due.must else "local"):
+    if one.mode == "auto" and one.due.must and step.requested != "frontier":
         yield Finding("I3", "requested is what was decided", f"{step.step} requested {step.requested}", _grounds(one))
     if step.outcome != "served" and (step.text or step.matches or step.score is not None):
         yield Finding("I3", "a failed step holds no reply and no score", f"{step.step}: {step.text!r}", "it failed")

@@ -18,7 +18,7 @@ def _some(stage: Stage, kind: str, place: int) -> str:
 
 
 def _acts(stage: Stage, place: int) -> tuple[op.Plain, ...]:
-    """Return what can be killed or raced, on things that exist where they do."""
+    """Return what can be raced, and killed, on things that exist where they do; removals are rare, as they last."""
     held = stage.trial.model.slots.get("competitor")
     bundle = stage.trial.names.name("bundle", held) if held else _some(stage, "bundle", place)
     other = stage.trial.usable(place) or bundle
@@ -31,10 +31,34 @@ def _acts(stage: Stage, place: int) -> tuple[op.Plain, ...]:
         op.Run(place % 3, 1, 2),
         op.Activate(bundle),
         op.Delete(bundle) if place == 0 else op.SetValidator("budget", enabled=place % 2 == 0),
-        op.Train(_some(stage, "dataset", place), stage.trial.description.plans[place % 2]),
-        op.Export(include_local=place % 2 == 0),
-        op.Retire(bundle) if place == 1 else op.Run(place % 2),
     )
+
+
+def _victims(stage: Stage, place: int) -> tuple[op.Plain, ...]:
+    """Return what can be killed: whatever leaves more than one durable write."""
+    acts = _acts(stage, place)
+    removal = op.Retire if place % 2 else op.Delete
+    removals = (removal(_some(stage, "bundle", place)),) if place in (0, 1) else ()
+    victims = (
+        *acts[:3],
+        acts[4],
+        acts[7],
+        _untrained(stage, place),
+        op.Export(include_local=place % 2 == 0),
+        *removals,
+    )
+    return tuple(each for each in victims if type(each).__name__ in stage.trial.description.points)
+
+
+def _untrained(stage: Stage, place: int) -> op.Train:
+    """Return a job that was not done before, if there is one: only that writes a bundle."""
+    trial = stage.trial
+    for name in reversed(trial.names.of("dataset")):
+        digest = trial.model.datasets.get(trial.names.ids["dataset"][name])
+        for plan in trial.description.plans:
+            if digest is not None and not trial.model.equals((digest, plan)):
+                return op.Train(name, plan)
+    return op.Train(_some(stage, "dataset", place), trial.description.plans[0], fresh=True)
 
 
 # Composite strategies, because `builds` would print as a call of a private function instead of the value.
@@ -44,17 +68,19 @@ def _acts(stage: Stage, place: int) -> tuple[op.Plain, ...]:
 def kills(draw: st.DrawFn) -> op.Crash:
     """Draw an operation to kill and the point to kill it at."""
     stage, which, place, at = draw(st.runner()), draw(st.integers(0, 11)), draw(PLACES), draw(PLACES)
-    acts = [act for act in _acts(stage, place) if type(act).__name__ in stage.trial.description.points]
-    act = acts[which % len(acts)]
-    points = stage.trial.description.points[type(act).__name__]
-    return op.Crash(act, points[at % len(points)])
+    victims = _victims(stage, place)
+    if not victims:
+        return op.Crash(op.Run(place % 4), "never")
+    victim = victims[which % len(victims)]
+    points = stage.trial.description.points[type(victim).__name__]
+    return op.Crash(victim, points[at % len(points)])
 
 
 @st.composite
 def races(draw: st.DrawFn) -> op.Rival | op.Interleave:
     """Draw two operations that happen at once."""
     stage, first, second, place = draw(st.runner()), draw(PLACES), draw(PLACES), draw(PLACES)
-    acts, others = _acts(stage, place)[:8], _acts(stage, place // 2)[:8]
+    acts, others = _acts(stage, place), _acts(stage, place // 2)
     one, two = acts[first % len(acts)], others[second % len(others)]
     if isinstance(one, op.Run) and isinstance(two, op.Run) and place % 2:
         return op.Interleave(op.Run(one.seed, 1, 2), op.Run(two.seed, 1, 2))

@@ -27,13 +27,23 @@ class Discovery(Stage):
         limit=st.sampled_from((None, None, "below", "at", "above")),
         kept_only=st.booleans(),
         include_local=st.booleans(),
+        again=st.booleans(),
     )
     def export(
-        self, run: str | None, scenario: str | None, limit: str | None, kept_only: bool, include_local: bool
+        self,
+        run: str | None,
+        scenario: str | None,
+        limit: str | None,
+        kept_only: bool,
+        include_local: bool,
+        again: bool,
     ) -> None:
-        """Export with filters; the limit lies at, or right beside, a score that history holds."""
+        """Export with filters, and a second later again: the limit lies at, or right beside, a score in history."""
         wanted = op.Export(run, scenario, self._score(limit), kept_only, include_local)
         self.act(wanted)
+        if again:
+            self.act(op.Advance(1.0))
+            self.act(wanted)
 
     def _score(self, limit: str | None) -> float | None:
         scores = sorted(step.score for step in self.trial.seen.steps if step.score is not None)

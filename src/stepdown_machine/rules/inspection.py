@@ -18,9 +18,17 @@ class Inspection(Stage):
         if how == "falsify" and ways and self.can(op.Audit) and self.trial.seen.calls:
             self.act(op.Audit(ways[place % len(ways)]))
         elif how == "report" and self.can(op.Report):
-            self.act(op.Report(run))
+            for told in dict.fromkeys((run, *self._eventful())):
+                self.act(op.Report(told))
         elif how == "reopen" and self.can(op.Reopen):
             self.act(op.Reopen())
             self.trial.look_again()
         elif self.can(op.Audit):
             self.act(op.Audit())
+
+    def _eventful(self) -> list[str]:
+        """Name the last run with a fallback and the last with a failed step: there reports go wrong."""
+        steps = [one.step for one in reversed(self.trial.routed[-200:])]
+        fallback = next((step.run for step in steps if len(step.attempts) > 1), None)
+        failed = next((step.run for step in steps if step.outcome == "failed"), None)
+        return [self.trial.names.name("run", run) for run in (fallback, failed) if run is not None]

@@ -33,7 +33,7 @@ SETTINGS: tuple[tuple[str, Any], ...] = (
     ("breaker_probes", 2),
     ("version", 1),
     ("version", 2),
-    *(("validator", name) for name in VALIDATORS),
+    *((word, name) for name in VALIDATORS for word in ("switch on", "switch off")),
     ("all", "defaults"),
 )
 
@@ -83,13 +83,13 @@ class Governing(Stage):
 
     @turn(setting=st.sampled_from(SETTINGS), runs=RUNS)
     def configure(self, setting: tuple[str, Any], runs: int) -> None:
-        """Change mode, roles, breaker, scenario version or harness; a validator is switched over."""
+        """Change mode, roles, breaker, scenario version or harness."""
         name, value = setting
         if name == "version":
             if self.can(op.Revise):
                 self.act(op.Revise(value))
-        elif name == "validator":
-            self.act(op.SetValidator(value, value not in self.trial.model.validators))
+        elif name.startswith("switch"):
+            self.act(op.SetValidator(value, enabled=name == "switch on"))
         elif name == "all":
             self.act(op.SetPolicy(Policy()))
         else:

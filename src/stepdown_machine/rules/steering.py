@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -54,6 +54,9 @@ class Steering(Governing):
         bundle = self._fit(weak=cause == "validity-below-threshold")
         if bundle is None:
             self.act(op.Run(place % 4))
+            return
+        if cause == "local-cooldown":
+            self._tour_the_breaker()
             return
         undo = self._cause(cause, bundle, place)
         for seed in (place % 4, *((1, 2, 0, 1, 3) if cause not in OFTEN else ())):
@@ -124,7 +127,8 @@ class Steering(Governing):
         """Bring one cause about and return what undoes it."""
         if cause in FAILURES:
             # The breaker would hide the failure after a few runs.
-            self.act(op.SetPolicy(Policy(breaker_threshold=99)))
+            mode = "local-only" if place % 4 == 1 else "auto"
+            self.act(op.SetPolicy(Policy(mode=mode, breaker_threshold=99)))
             self.act(op.Disturb(FAILURES[cause]))
             return (op.Disturb(), op.SetPolicy(Policy()))
         ways: dict[str, Callable[[], tuple[op.Plain, ...]]] = {
@@ -136,7 +140,6 @@ class Steering(Governing):
             ),
             "bundle-stale": lambda: self._stale(bundle),
             "coverage-weak": self._blind,
-            "local-cooldown": self._tripped,
             "quality-inconclusive": lambda: self._done(
                 op.Revise(self.trial.model.version + 1), op.Revise(self.trial.model.version)
             ),
@@ -153,28 +156,53 @@ class Steering(Governing):
     def _forbidden(self, cause: str, bundle: str) -> tuple[op.Plain, ...]:
         """Set a policy that this bundle does not meet, by as little as can be."""
         known = self._known(bundle)
-        policies = {
-            "frontier-forced": Policy(mode="frontier-only"),
-            "role-not-eligible": Policy(local_roles=("coach",)),
-            "quality-below-threshold": Policy(min_score=math.nextafter(known.score, 1.0)),
-            "validity-below-threshold": Policy(min_valid=min(1.0, math.nextafter(known.valid, 1.0))),
+        limits = {
+            "quality-below-threshold": ("min_score", known.score),
+            "validity-below-threshold": ("min_valid", known.valid),
         }
-        return self._done(op.SetPolicy(policies[cause]), op.SetPolicy(Policy()))
+        if cause not in limits:
+            policy = Policy(mode="frontier-only") if cause == "frontier-forced" else Policy(local_roles=("coach",))
+            return self._done(op.SetPolicy(policy), op.SetPolicy(Policy()))
+        limit, value = limits[cause]
+        at: Any = {limit: value}
+        above: Any = {limit: min(1.0, math.nextafter(value, 2.0))}
+        self.act(op.SetPolicy(Policy(**at)))
+        self.act(op.Run(0))
+        return self._done(op.SetPolicy(Policy(**above)), op.SetPolicy(Policy()))
 
     def _stale(self, bundle: str) -> tuple[op.Plain, ...]:
         age = max(0.0, self.trial.model.now - self._known(bundle).trained_at)
         self.act(op.SetPolicy(Policy(max_age=age)))
+        self.act(op.Run(0))
         self.act(op.Advance(1.0 + self._known(bundle).trained_at + age - self.trial.model.now))
         return (op.SetPolicy(Policy()),)
 
     def _blind(self) -> tuple[op.Plain, ...]:
+        """Switch a validator off, with the coverage limit where it was: frontier may now serve what the referee refuses."""
         self.act(op.SetPolicy(Policy(min_coverage=self.trial.model.coverage())))
-        self.act(op.SetValidator("budget", enabled=False))
-        return (op.SetValidator("budget", enabled=True), op.SetPolicy(Policy()))
-
-    def _tripped(self) -> tuple[op.Plain, ...]:
-        self.act(op.SetPolicy(replace(Policy(), breaker_threshold=1)))
-        self.act(op.Disturb("error"))
         self.act(op.Run(0))
-        self.act(op.Disturb())
-        return (op.Advance(Policy().breaker_cooldown),)
+        self.act(op.SetValidator("budget", enabled=False))
+        self.act(op.Disturb(frontier="illegal"))
+        self.act(op.Run(0))
+        self.act(op.Export())
+        return (op.Disturb(), op.SetValidator("budget", enabled=True), op.SetPolicy(Policy()))
+
+    def _tour_the_breaker(self) -> None:
+        """Lead the breaker through every edge of its three states, each limit at, just below and just above."""
+        story: tuple[op.Plain, ...] = (
+            op.SetPolicy(Policy(breaker_threshold=2, breaker_window=10, breaker_cooldown=30, breaker_probes=2)),
+            # Two failures that are one second too far apart, then one that is just near enough.
+            op.Disturb("error", "error"), op.Run(0), op.Disturb("error"), op.Advance(11), op.Run(1), op.Advance(10),
+            op.Run(2), op.Disturb(),
+            # Open: until the last second, and also when the clock is set back.
+            op.Run(0), op.Advance(29), op.Run(1), op.Advance(-60), op.Run(2), op.Advance(61),
+            # Half-open: a good probe, then a bad one, which opens it anew from its own time.
+            op.Run(0), op.Disturb("timeout"), op.Run(1), op.Disturb(), op.Advance(1), op.Run(2), op.Advance(29),
+            # Two good probes close it and clear its memory.
+            op.Run(0), op.Run(1), op.Disturb("error"), op.Run(2), op.Disturb(), op.Run(0),
+            # No cooldown is no cooldown.
+            op.SetPolicy(Policy(breaker_threshold=1, breaker_cooldown=0)), op.Disturb("error"), op.Run(1), op.Disturb(),
+            op.Run(2), op.Advance(10),
+        )  # fmt: skip
+        for operation in story:
+            self.act(operation)
