@@ -4,79 +4,13 @@ Every table counts its rows in `seq`, the order in which they were committed. Ch
 beside it (`history/migrations`); a test compares the two.
 """
 
-from datetime import UTC, datetime
-from typing import Any
+from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, String, Text, text
 
-from sqlalchemy import (
-    JSON,
-    Boolean,
-    Column,
-    Dialect,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    TypeDecorator,
-    text,
-)
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-class Utc(TypeDecorator[datetime]):
-    """An aware UTC instant, stored as fixed-width ISO 8601 text, so that text order is time order in every database."""
-
-    impl = String(32)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        """Refuse a naive instant: nobody could say later what it meant."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value!r} has no time zone; instants in history are aware")
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Return an aware instant."""
-        return None if value is None else datetime.fromisoformat(value)
-
-
-def _seq() -> Column[int]:
-    return Column("seq", Integer, primary_key=True, autoincrement=True)
-
-
-def _table(name: str, *columns: Any) -> Table:
-    # AUTOINCREMENT: a number is never used again, so no old reference can point at a new row.
-    return Table(name, metadata, _seq(), *columns, sqlite_autoincrement=True)
-
-
-def _ref(name: str, target: str, *, nullable: bool = False) -> Column[str]:
-    return Column(name, String(120), ForeignKey(target), nullable=nullable)
-
-
-def _word(name: str, *, nullable: bool = False, unique: bool = False) -> Column[str]:
-    return Column(name, String(120), nullable=nullable, unique=unique)
-
-
-def _at(name: str = "at") -> Column[datetime]:
-    return Column(name, Utc, nullable=False)
-
-
-def _by() -> tuple[Column[Any], ...]:
-    return (_word("by"), Column("why", Text, nullable=False), _at())
-
+from stepdown.history.columns import at as _at
+from stepdown.history.columns import by as _by
+from stepdown.history.columns import ref as _ref
+from stepdown.history.columns import table as _table
+from stepdown.history.columns import word as _word
 
 run = _table(
     "run",

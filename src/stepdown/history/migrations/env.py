@@ -2,7 +2,9 @@
 
 from alembic import context
 
-from stepdown.history.schema import metadata
+from stepdown.history import schema
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, transactional_ddl=False)
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=schema.run.metadata, transactional_ddl=False
+)
 context.run_migrations()

@@ -1,0 +1,139 @@
+"""The rows of a bundle's life: what was exported, trained and measured, who changed what, and what promotion said.
+
+Import them from `history.rows`, where all rows are.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """An export, by the digest of its bytes."""
+
+    digest: str
+    scenario: str
+    filters: Json
+    records: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle was registered. Its directory is named after its id.
+
+    Attributes:
+        job: Digest of dataset, plan and backend: an equal job gives equal weights.
+        weights: SHA-256 of the weights file.
+    """
+
+    id: str
+    scenario: str
+    role: str
+    job: str
+    dataset: str
+    weights: str
+    trained_at: datetime
+    session: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A bundle was evaluated on held-out seeds.
+
+    Attributes:
+        terms: Scenario version, prompt format, decoding settings and seeds: it counts while these are the same.
+        terms_digest: SHA-256 of the terms.
+        knowledge: Version of the knowledge in the prompts.
+        lower: Lower 95 % bound of the mean score; None when it cannot be said.
+    """
+
+    id: str
+    bundle: str
+    terms: Json
+    terms_digest: str
+    knowledge: int
+    seeds: int
+    mean: float | None
+    lower: float | None
+    valid: float | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Holdout:
+    """One held-out seed of an evaluation; an illegal reply scores 0."""
+
+    evaluation: str
+    seed: int
+    score: float
+    legal: bool
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something changed a bundle's standing: `activate`, `disable`, `enable`, `retire` or `delete`.
+
+    Attributes:
+        by: Who or what did it: an operator's name, `promotion`, `rollback`, `prune`.
+        forced: An operator overrode the evidence.
+    """
+
+    kind: str
+    scenario: str
+    role: str
+    bundle: str
+    forced: bool
+    by: str
+    why: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChange:
+    """The policy, whole, as it is from here on (table `policy`); numbered from 1."""
+
+    number: int
+    settings: Json
+    by: str
+    why: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HarnessSwitch:
+    """A validator was switched on or off (table `harness`)."""
+
+    scenario: str
+    validator: str
+    enabled: bool
+    by: str
+    why: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A promotion's answer for a bundle.
+
+    Attributes:
+        run: The run in which the frontier was asked.
+        terms_digest: Of the terms in force, see `Evaluation`: the verdict stands while these are the same.
+        outcome: `promote`, `hold` or `reject`.
+        evidence: What it follows from, as `training.promotion.Evidence.as_json` says it.
+    """
+
+    bundle: str
+    run: str
+    terms_digest: str
+    outcome: str
+    evidence: Json
+    by: str
+    why: str
+    at: datetime
