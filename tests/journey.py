@@ -45,11 +45,17 @@ class Hands:
 
 @dataclass(slots=True)
 class Scripted:
-    """A provider whose next replies are given; an exception among them is raised. The last one is repeated."""
+    """A provider whose next replies are given; an exception among them is raised. The last one is repeated.
+
+    Attributes:
+        model: What is asked for.
+        answering: What answers.
+    """
 
     replies: list[str | Exception]
     name: str = "scripted"
     model: str = "script-1"
+    answering: str = "script-1"
     digest: str | None = None
     asked: list[Request] = field(default_factory=list)
 
@@ -61,7 +67,7 @@ class Scripted:
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         if isinstance(reply, Exception):
             raise reply
-        return Completion(reply, self.name, self.model, self.digest, 7, 5)
+        return Completion(reply, self.name, self.answering, self.digest, 7, 5)
 
 
 def failing(error_type: str) -> Scripted:
