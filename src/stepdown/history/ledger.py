@@ -33,16 +33,19 @@ TABLES: dict[type, Table] = {
 """Which table keeps which row."""
 
 
+INSERTS = {kind: insert(table) for kind, table in TABLES.items()}
+
+
 def append(connection: Connection, *values: Any) -> None:
     """Append rows, each to the table of its type, in the order given."""
     for value in values:
         # Not asdict: it would copy the JSON columns deeply, and nothing here can change them.
         row = {field.name: getattr(value, field.name) for field in fields(value)}
-        connection.execute(insert(TABLES[type(value)]), row)
+        connection.execute(INSERTS[type(value)], row)
 
 
 def append_all(connection: Connection, values: Iterable[Any]) -> None:
     """Append many rows of one type in one statement."""
     found = list(values)
     if found:
-        connection.execute(insert(TABLES[type(found[0])]), [asdict(value) for value in found])
+        connection.execute(INSERTS[type(found[0])], [asdict(value) for value in found])

@@ -6,11 +6,15 @@ beside it (`history/migrations`); a test compares the two.
 
 from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, String, Text, text
 
+from stepdown.history import columns
 from stepdown.history.columns import at as _at
 from stepdown.history.columns import by as _by
 from stepdown.history.columns import ref as _ref
 from stepdown.history.columns import table as _table
 from stepdown.history.columns import word as _word
+
+metadata = columns.metadata
+"""All tables."""
 
 run = _table(
     "run",

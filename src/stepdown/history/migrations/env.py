@@ -2,9 +2,7 @@
 
 from alembic import context
 
-from stepdown.history import schema
+from stepdown.history.schema import metadata
 
-context.configure(
-    connection=context.config.attributes["connection"], target_metadata=schema.run.metadata, transactional_ddl=False
-)
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, transactional_ddl=False)
 context.run_migrations()
