@@ -178,7 +178,7 @@ class _Asking:
         if target is Target.FRONTIER:
             return self.task.frontier
         assert self.scene.manifest is not None, "local is asked only for a bundle that was just found whole"
-        return self.workspace.local(self.scene.manifest)
+        return self.workspace.local(self.scene.facts.bundle or "", self.scene.manifest)
 
     def record(self, connection: Connection, attempts: Sequence[rows.Attempt]) -> rows.Step:
         """Append the step, its attempts and its matches, together."""

@@ -230,15 +230,15 @@ class Workspace:
         found = reader.newest_knowledge(connection, scenario)
         return Knowledge(found.version, found.playbook, found.hints) if found else Knowledge()
 
-    def local(self, manifest: Manifest) -> LocalProvider:
+    def local(self, bundle: str, manifest: Manifest) -> LocalProvider:
         """Return the provider of a bundle that was just found whole; it loads the weights when first asked."""
-        if manifest.id not in self.loaded:
+        if bundle not in self.loaded:
             # One at a time: a role is served by one bundle, and weights are the largest thing here.
             self.loaded.clear()
-            directory = self.bundle_directory(manifest.id)
+            directory = self.bundle_directory(bundle)
             made = self.settings.local(directory, manifest, self.settings.decoding, self.settings.clock)
-            self.loaded[manifest.id] = made
-        return self.loaded[manifest.id]
+            self.loaded[bundle] = made
+        return self.loaded[bundle]
 
 
 def _prepare(root: Path, url: str | None, durability: str | None) -> dict[str, Any]:

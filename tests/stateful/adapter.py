@@ -51,8 +51,8 @@ from stepdown_machine.values import (
 
 SCENARIO = "grid_ctf"
 PLANS = {
-    "tiny-a": Plan.tiny(iterations=80, learning_rate=1.5e-2, prompt_noise=0.8, batch=4, seed=1),
-    "tiny-b": Plan.tiny(iterations=80, learning_rate=1.5e-2, prompt_noise=0.8, batch=4, seed=2),
+    "tiny-a": Plan.tiny(iterations=140, rehearsals=1, seed=1),
+    "tiny-b": Plan.tiny(iterations=140, rehearsals=1, seed=2),
     "weak": Plan.tiny(iterations=12, seed=3),
 }
 ACT = ("act-appended", "act-recorded")

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import datetime
-from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
@@ -17,32 +16,28 @@ CHUNK = 256
 """Rows that a stream keeps in memory."""
 
 
-@cache
-def _oldest_first(kind: type[Any]) -> Select[Any]:
-    """Return the SELECT of a kind's columns; kept, because naming twenty columns takes longer than reading a row."""
-    table = TABLES[kind]
-    return select(*(table.c[field.name] for field in fields(kind))).order_by(table.c.seq)
-
-
-@cache
-def _newest(kind: type[Any]) -> Select[Any]:
-    return _oldest_first(kind).order_by(None).order_by(TABLES[kind].c.seq.desc()).limit(1)
+# Built once: naming twenty columns takes longer than reading a row.
+PLAIN: dict[type[Any], Select[Any]] = {
+    kind: select(*(table.c[field.name] for field in fields(kind))) for kind, table in TABLES.items()
+}
+OLDEST_FIRST = {kind: query.order_by(TABLES[kind].c.seq) for kind, query in PLAIN.items()}
+NEWEST = {kind: query.order_by(TABLES[kind].c.seq.desc()).limit(1) for kind, query in PLAIN.items()}
 
 
 def all_of(connection: Connection, kind: type[Row], *where: ColumnElement[bool]) -> list[Row]:
     """Return the rows of a kind that meet every condition, oldest first."""
-    return [kind(*row) for row in connection.execute(_oldest_first(kind).where(*where))]
+    return [kind(*row) for row in connection.execute(OLDEST_FIRST[kind].where(*where))]
 
 
 def stream(connection: Connection, kind: type[Row], *where: ColumnElement[bool]) -> Iterator[Row]:
     """Yield the rows of a kind that meet every condition, oldest first, in constant memory."""
-    result = connection.execute(_oldest_first(kind).where(*where), execution_options={"yield_per": CHUNK})
+    result = connection.execute(OLDEST_FIRST[kind].where(*where), execution_options={"yield_per": CHUNK})
     return (kind(*row) for row in result)
 
 
 def newest(connection: Connection, kind: type[Row], *where: ColumnElement[bool]) -> Row | None:
     """Return the last row of a kind that meets every condition, or None."""
-    found = connection.execute(_newest(kind).where(*where)).first()
+    found = connection.execute(NEWEST[kind].where(*where)).first()
     return kind(*found) if found is not None else None
 
 

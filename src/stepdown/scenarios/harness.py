@@ -1,6 +1,7 @@
 """The harness: validators that can be switched off, and how much of what is illegal the remaining ones still see."""
 
 from collections.abc import Collection
+from functools import cache
 
 from stepdown.scenarios.protocol import Scenario
 
@@ -13,6 +14,15 @@ def objections(scenario: Scenario, enabled: Collection[str], reply: str) -> tupl
 
 def coverage(scenario: Scenario, enabled: Collection[str]) -> float:
     """Return the share (0..1) of the scenario's probes that the enabled validators judge as its referee does."""
-    probes = scenario.probes()
-    agreed = sum(probe.legal == (not objections(scenario, enabled, probe.reply)) for probe in probes)
-    return agreed / len(probes) if probes else 0.0
+    judged = _judged(scenario)
+    agreed = sum(legal is objectors.isdisjoint(enabled) for legal, objectors in judged)
+    return agreed / len(judged) if judged else 0.0
+
+
+@cache
+def _judged(scenario: Scenario) -> tuple[tuple[bool, frozenset[str]], ...]:
+    """Return for each probe whether it is legal and which validators object; probes and validators never change."""
+    return tuple(
+        (probe.legal, frozenset(name for name in scenario.validators if objections(scenario, {name}, probe.reply)))
+        for probe in scenario.probes()
+    )
