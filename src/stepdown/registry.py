@@ -6,6 +6,7 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from stepdown.bundles.disk import Condition, look, remove
+from stepdown.bundles.trail import ROLLBACK
 from stepdown.errors import InvalidValue, NotFound, Refused
 from stepdown.gather import is_disabled, is_retired, slot_bundle
 from stepdown.history import ledger, reader, rows
@@ -14,7 +15,7 @@ from stepdown.workspace import Workspace
 
 OPERATOR = "operator"
 
-PROMOTION, ROLLBACK, PRUNE = "promotion", "rollback", "prune"
+PROMOTION, PRUNE = "promotion", "prune"
 MECHANISMS = frozenset((PROMOTION, ROLLBACK, PRUNE))
 """Who acts when no person does; nobody may act under these names."""
 

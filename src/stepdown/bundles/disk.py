@@ -4,6 +4,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -159,10 +160,11 @@ def remove(directory: Path) -> None:
         directory.unlink()
         return
     aside = directory.with_name(f".{directory.name}.removed")
-    if aside.exists():
-        shutil.rmtree(aside)
-    directory.rename(aside)
-    shutil.rmtree(aside)
+    # Whoever opens the workspace clears what a deletion left: two may be at it, and one finds nothing left to do.
+    shutil.rmtree(aside, ignore_errors=True)
+    with suppress(FileNotFoundError):
+        directory.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def sync(path: Path) -> None:

@@ -215,6 +215,36 @@ def pointer(connection: Connection, scenario: str, role: str) -> int:
     return connection.execute(query).scalar() or 0
 
 
+def slots(connection: Connection) -> list[tuple[str, str]]:
+    """Return every scenario and role that a bundle was made for, sorted."""
+    table = schema.bundle.c
+    query = select(table.scenario, table.role).distinct().order_by(table.scenario, table.role)
+    return [(scenario, role) for scenario, role in connection.execute(query)]
+
+
+def asked_by(connection: Connection, keep: int | None) -> dict[str, str]:
+    """Return each bundle that a kept run asked, and a sentence that names the newest of them.
+
+    Args:
+        connection: Of the transaction.
+        keep: How many of the newest runs are kept; None keeps all. A run under way is always kept.
+    """
+    runs, calls = schema.run.c, schema.announcement.c
+    under_way = {run.id for run in unended(connection)}
+    names = connection.execute(select(runs.id).order_by(runs.seq)).scalars().all()
+    kept = [name for place, name in enumerate(reversed(names)) if keep is None or place < keep or name in under_way]
+    asked: dict[str, set[str]] = {}
+    for run_id, bundle_id in connection.execute(
+        select(calls.run, calls.bundle).where(calls.bundle.is_not(None)).distinct()
+    ):
+        asked.setdefault(run_id, set()).add(bundle_id)
+    found: dict[str, str] = {}
+    for name in kept:
+        for bundle_id in asked.get(name, ()):
+            found.setdefault(bundle_id, f"{name} asked it")
+    return found
+
+
 def last_activation(connection: Connection, scenario: str, role: str) -> rows.Act | None:
     """Return the act that last moved a slot's pointer to a bundle."""
     table = schema.act.c

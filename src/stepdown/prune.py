@@ -1,0 +1,103 @@
+"""Remove bundles that nobody needs: not the active ones, not those a rollback leads to, not what a kept run refers to.
+
+History keeps every row; a pruned bundle is retired by an act, and its directory is removed after that is committed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from stepdown import registry
+from stepdown.bundles.disk import remove
+from stepdown.errors import InvalidValue, Refused
+from stepdown.gather import is_retired, slot_bundle
+from stepdown.history import ledger, reader, rows
+from stepdown.registry import OPERATOR, PRUNE
+from stepdown.rollback import way_back
+from stepdown.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What was removed, and why the others were not.
+
+    Attributes:
+        removed: Oldest first.
+        kept: Bundle id to what needs it.
+    """
+
+    removed: tuple[rows.Bundle, ...]
+    kept: dict[str, str]
+
+
+def prune(
+    workspace: Workspace,
+    bundle_ids: Sequence[str] = (),
+    *,
+    keep: int | None = None,
+    by: str = OPERATOR,
+    why: str = "",
+) -> Pruned:
+    """Remove bundles that nobody needs.
+
+    Args:
+        workspace: Where they are registered.
+        bundle_ids: These and no others; without any, all that nobody needs.
+        keep: How many of the newest runs are kept, with the bundles they asked; None keeps every run.
+        by: Who asks.
+        why: The reason.
+
+    Raises:
+        NotFound: A named bundle does not exist.
+        InvalidValue: `keep` is negative.
+        Refused: A named bundle is needed (kind `bundle-needed`) or gone already; nothing is removed then.
+    """
+    if keep is not None and keep < 0:
+        raise InvalidValue(f"Prune can keep 0 or more of the newest runs, not {keep}.")
+    if by in registry.MECHANISMS:
+        raise InvalidValue(f"{by!r} is what stepdown itself acts under; name a person with --by.")
+    with workspace.writing() as connection:
+        kept = needed(connection, keep)
+        named = [registry.find(connection, name) for name in dict.fromkeys(bundle_ids)]
+        for bundle in named:
+            _check(connection, bundle, kept)
+        chosen = named or [
+            bundle for bundle in reader.bundles(connection) if bundle.id not in kept and not _gone(connection, bundle)
+        ]
+        reason = f"{by}: {why}" if why else f"asked for by {by}"
+        for bundle in chosen:
+            at = workspace.now()
+            act = rows.Act("delete", bundle.scenario, bundle.role, bundle.id, False, PRUNE, reason, at)
+            ledger.append(connection, act)
+    workspace.reached("act-recorded")
+    for bundle in chosen:
+        remove(workspace.bundle_directory(bundle.id))
+    workspace.reached("directory-removed")
+    return Pruned(tuple(chosen), kept)
+
+
+def needed(connection: Connection, keep: int | None) -> dict[str, str]:
+    """Return the bundles that must stay, and what needs each: a run, a rollback or a slot."""
+    found = reader.asked_by(connection, keep)
+    for scenario, role in reader.slots(connection):
+        slot = f"{scenario} {role}"
+        for bundle in way_back(connection, scenario, role)[:1]:
+            found[bundle.id] = f"it is where a rollback of {slot} leads"
+        active = slot_bundle(connection, scenario, role)
+        if active is not None:
+            found[active.id] = f"it is the active bundle of {slot}"
+    return {bundle: why for bundle, why in found.items() if not is_retired(connection, bundle)}
+
+
+def _check(connection: Connection, bundle: rows.Bundle, kept: dict[str, str]) -> None:
+    if _gone(connection, bundle):
+        raise Refused(f"The bundle {bundle.id[:12]} was removed already.", kind="bundle-retired")
+    if bundle.id in kept:
+        raise Refused(
+            f"The bundle {bundle.id[:12]} is needed: {kept[bundle.id]}; nothing was removed.", kind="bundle-needed"
+        )
+
+
+def _gone(connection: Connection, bundle: rows.Bundle) -> bool:
+    return reader.last_act(connection, bundle.id, "delete") is not None

@@ -1,0 +1,89 @@
+"""One step back to the last good bundle. It is found whole and loads before the slot's pointer moves, or nothing moves."""
+
+from sqlalchemy import Connection
+
+from stepdown import registry
+from stepdown.bundles.disk import look
+from stepdown.bundles.trail import ROLLBACK, behind
+from stepdown.errors import InvalidValue, LocalError, Refused
+from stepdown.gather import slot_bundle
+from stepdown.history import reader, rows
+from stepdown.registry import OPERATOR
+from stepdown.scenarios import prompt
+from stepdown.workspace import Workspace
+
+
+def rollback(
+    workspace: Workspace, scenario_name: str, role: str = "competitor", *, by: str = OPERATOR, why: str = ""
+) -> rows.Bundle:
+    """Point a slot at the last bundle it held before that is still good: in service, whole, and answering.
+
+    Returns:
+        The bundle that the slot holds now.
+
+    Raises:
+        NotFound: There is no such scenario.
+        Refused: No earlier bundle is good (kind `nothing-to-roll-back`), or the slot changed hands meanwhile (`stale`).
+    """
+    workspace.scenario(scenario_name)
+    if by in registry.MECHANISMS:
+        raise InvalidValue(f"{by!r} is what stepdown itself acts under; name a person with --by.")
+    with workspace.reading() as connection:
+        pointer = reader.pointer(connection, scenario_name, role)
+        earlier = way_back(connection, scenario_name, role)
+    target = _first_good(workspace, earlier, f"{scenario_name} {role}")
+    workspace.reached("rollback-checked")
+    with workspace.writing() as connection:
+        if reader.pointer(connection, scenario_name, role) != pointer:
+            raise Refused(
+                f"The slot {scenario_name} {role} changed hands while it was rolled back; look at "
+                "`stepdown bundles history` and roll back again if that is still wanted.",
+                kind="stale",
+            )
+        registry.point(workspace, connection, target, by=ROLLBACK, why=f"{by}: {why}" if why else f"asked for by {by}")
+    workspace.reached("act-recorded")
+    return target
+
+
+def way_back(connection: Connection, scenario: str, role: str) -> list[rows.Bundle]:
+    """Return the bundles that a slot can go back to and that are in service, the nearest first."""
+    current = slot_bundle(connection, scenario, role)
+    names = behind(reader.acts(connection), (scenario, role), current.id if current else None)
+    found = [reader.bundle(connection, name) for name in names]
+    return [bundle for bundle in found if bundle is not None]
+
+
+def _first_good(workspace: Workspace, earlier: list[rows.Bundle], slot: str) -> rows.Bundle:
+    problems = []
+    for bundle in earlier:
+        problem = _problem(workspace, bundle)
+        if problem is None:
+            return bundle
+        problems.append(f"{bundle.id[:12]}: {problem.rstrip('.')}")
+    why = f" ({'; '.join(problems)})" if problems else ""
+    raise Refused(
+        f"The slot {slot} has no earlier bundle to roll back to{why}; promote or activate one.",
+        kind="nothing-to-roll-back",
+    )
+
+
+def _problem(workspace: Workspace, bundle: rows.Bundle) -> str | None:
+    """Return why a bundle could not serve; None when it is usable and answers a prompt as in serving."""
+    with workspace.reading() as connection:
+        try:
+            registry.check_usable(workspace, connection, bundle.id)
+        except Refused as refusal:
+            return str(refusal)
+        known = workspace.knowledge(connection, bundle.scenario)
+    directory, settings = workspace.bundle_directory(bundle.id), workspace.settings
+    manifest = look(directory, bundle.id).manifest
+    if manifest is None:
+        return "it changed while it was looked at"
+    scenario = workspace.scenario(bundle.scenario)
+    seed = scenario.tournament_seeds()[0]
+    try:
+        provider = settings.local(directory, manifest, settings.decoding, settings.clock)
+        provider.answer([prompt.competitor(scenario, known, seed)], [seed])
+    except LocalError as error:
+        return str(error)
+    return None
