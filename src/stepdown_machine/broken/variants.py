@@ -4,6 +4,8 @@
 anybody would write that, and see the machine fail.
 """
 
+# ruff: noqa: E501 - an edit is shown as it stands in the source
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -112,7 +114,7 @@ _broken(
 )
 _broken(
     "newer-format-serves",
-    "I1",
+    "I3",
     "damage",
     "formats compared the wrong way round",
     "gates",
@@ -166,7 +168,7 @@ _broken(
 )
 _broken(
     "validity-forgotten",
-    "I1",
+    "I3",
     "provoke",
     "a share that is reported and never compared (semantic-router #2165 in kind)",
     "gates",
@@ -193,7 +195,7 @@ _broken(
 )
 _broken(
     "breaker-never-opens",
-    "I1",
+    "I3",
     "provoke",
     "only transport failures are counted (llm-gateway #1176 in kind)",
     "gates",
@@ -303,7 +305,7 @@ _broken(
 )
 _broken(
     "breaker-for-all",
-    "I1",
+    "I3",
     "train",
     "keyed by provider, so a healthy sibling is blocked (openclaw #10670)",
     "runs",
@@ -590,7 +592,7 @@ _broken(
 )
 _broken(
     "registry-kept-from-start",
-    "I6",
+    "I2",
     "activate",
     "a long-lived process keeps the old registry object (toolhive #1292)",
     "runs",
@@ -639,7 +641,7 @@ _broken(
 )
 _broken(
     "strictly-above-in-export",
-    "A0",
+    "I8",
     "export",
     "> where the rule says >= (TrueMemory #89)",
     "toy",
@@ -823,7 +825,7 @@ _broken(
 # I10: history shrinks, or does not explain the state.
 _broken(
     "preferences-reset-on-open",
-    "I11",
+    "I10",
     "inspect",
     "defaults written at every start",
     "runs",
@@ -850,7 +852,7 @@ _broken(
 )
 _broken(
     "activation-lost-in-crash",
-    "I10",
+    "I1",
     "race",
     "four writers, one lands (agmsg #114)",
     "toy",

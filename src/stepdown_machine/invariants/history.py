@@ -22,11 +22,22 @@ def one_active_bundle_per_slot(scene: Scene, _model: Model, _judged: tuple[Judge
     for (observer, role), bundles in seats.items():
         if bundles > 1:
             yield Finding("I6", f"one bundle for {role}", f"{observer} sees {bundles}", "a slot holds at most one")
-    seen = {(holding.role, holding.bundle) for holding in scene.seen.holdings}
-    for observer in {holding.observer for holding in scene.seen.holdings}:
-        own = {(held.role, held.bundle) for held in scene.seen.holdings if held.observer == observer}
-        if own != seen:
-            yield Finding("I6", f"everybody sees {sorted(seen)}", f"{observer} sees {sorted(own)}", "one truth for all")
+    views = _views(scene)
+    for observer, own in views.items():
+        others = set().union(*views.values())
+        if own != others:
+            yield Finding(
+                "I6", f"everybody sees {sorted(others)}", f"{observer} sees {sorted(own)}", "one truth for all"
+            )
+
+
+def _views(scene: Scene) -> dict[str, set[tuple[str, str]]]:
+    """Return what each observer sees; one who sees nothing now is known from before."""
+    both = (*scene.before.holdings, *scene.seen.holdings)
+    return {
+        observer: {(held.role, held.bundle) for held in scene.seen.holdings if held.observer == observer}
+        for observer in sorted({holding.observer for holding in both})
+    }
 
 
 def history_explains_the_state(scene: Scene, model: Model, _judged: tuple[Judged, ...]) -> Iterator[Finding]:
@@ -75,9 +86,12 @@ def _state(scene: Scene, model: Model, claim: str, because: str) -> Iterator[Fin
         yield Finding(claim, f"policy {model.limits}", f"policy {said}", because)
     if scene.seen.validators != model.validators:
         yield Finding(claim, f"validators {sorted(model.validators)}", f"{sorted(scene.seen.validators)}", because)
-    held = {(holding.role, holding.bundle) for holding in scene.seen.holdings}
-    if held != set(model.slots.items()):
-        yield Finding(claim, f"slots {model.slots}", f"slots {sorted(held)}", because)
+    due = set(model.slots.items())
+    # When only some observers are wrong, that is I6's to say.
+    views = [view for view in _views(scene).values() if view == due]
+    if not views and (due or scene.seen.holdings):
+        held = sorted({(holding.role, holding.bundle) for holding in scene.seen.holdings})
+        yield Finding(claim, f"slots {model.slots}", f"slots {held}", because)
 
 
 def _complete(scene: Scene, asked: op.Run, run: str) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ import time
 import zlib
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from hypothesis import seed
 from hypothesis import strategies as st
@@ -56,6 +56,8 @@ class Stage(RuleBasedStateMachine):
     """A trial that rules share. Subclasses say which system, by overriding `system`."""
 
     trial: Trial
+    last: ClassVar[Trial | None] = None
+    """The last trial that failed, for those who run a machine by hand; it never influences what is drawn."""
 
     def system(self) -> HandoffSystem:
         """Return a fresh adapter. This is the one hook to override."""
@@ -111,6 +113,7 @@ class Stage(RuleBasedStateMachine):
     def write_script(self, failure: Exception) -> None:
         """Write what was done up to a failure; the path goes into the failure's notes."""
         claim = failure.findings[0].claim if isinstance(failure, Disagreement) else type(failure).__name__
+        type(self).last = self.trial
         title = f"{type(self).__name__} fails with {claim}."
         text = script(self.trial.description.origin, self.trial.operations, str(failure), title)
         failure.add_note(f"  script      {write(type(self).__name__, claim, text)}")
@@ -156,7 +159,8 @@ def _pick(stage: Stage, place: int, kind: str) -> str:
     names = stage.trial.names.of(kind)
     if kind == "bundle" and place != 14:
         names = tuple(name for name in names if (known := stage.trial.known(name)) is None or not known.deleted)
-    if not names or place == 15:
+    # One in sixteen bundles, and one in eight of the rest, does not exist.
+    if not names or place >= (15 if kind == "bundle" else 14):
         return UNKNOWN[kind]
     held = stage.trial.model.slots.get("competitor")
     if kind == "bundle" and held is not None and place % 2 == 0:

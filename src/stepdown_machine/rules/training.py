@@ -31,5 +31,6 @@ class Training(Stage):
         made = self.act(op.Train(dataset, plan))
         if how == "use" and isinstance(made, Bundle):
             self.act(op.Activate(self.trial.names.name("bundle", made.bundle)))
+            self.follow(1)
         if how in ("again", "fresh"):
             self.act(op.Train(dataset, plan, fresh=how == "fresh"))

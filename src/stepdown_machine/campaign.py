@@ -1,0 +1,75 @@
+"""Run a machine outside of pytest: once, with a seed, and say what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from dataclasses import dataclass
+
+from hypothesis import Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from stepdown_machine.findings import Disagreement
+from stepdown_machine.reach import Reach, reach
+from stepdown_machine.rules.stage import Stage
+from stepdown_machine.settings import profile
+from stepdown_machine.trial import Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came of a campaign.
+
+    Attributes:
+        claims: Codes of the invariants that were broken at the failing point, the name of any other exception, or
+            nothing after a green run.
+        message: The failure's own words.
+        output: What Hypothesis printed: the program.
+        turns: Rules in the failing program, with the one that begins it.
+        trial: The last failing trial; its operations are the script.
+        reach: What was seen.
+    """
+
+    claims: tuple[str, ...]
+    message: str
+    output: str
+    turns: int
+    trial: Trial | None
+    reach: Reach
+
+
+def campaign(
+    machine: type[Stage], start: int, *, profile_name: str = "ci", shrink: bool = False, examples: int | None = None
+) -> Verdict:
+    """Run a machine from a seed, without any saved examples.
+
+    Args:
+        machine: A fresh class: its reach is counted by name.
+        start: The seed.
+        profile_name: Profile that says how long.
+        shrink: Whether a failure is made small.
+        examples: Another number of examples than the profile's.
+    """
+    chosen = profile(profile_name)
+    phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
+    limited = settings(chosen, database=None, phases=phases, max_examples=examples or chosen.max_examples)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            run_state_machine_as_test(seed(start)(machine), settings=limited)
+    except BaseException as failure:
+        if isinstance(failure, KeyboardInterrupt | SystemExit):
+            raise
+        return _failed(failure, machine, said.getvalue())
+    return Verdict((), "", said.getvalue(), 0, None, reach(machine.__name__))
+
+
+def _failed(failure: BaseException, machine: type[Stage], output: str) -> Verdict:
+    notes = getattr(failure, "__notes__", [])
+    program = "\n".join(notes)
+    if isinstance(failure, Disagreement):
+        claims = tuple(sorted({finding.claim for finding in failure.findings}))
+    else:
+        claims = (type(failure).__name__,)
+    turns = sum(line.startswith("state.") and "teardown" not in line for line in program.splitlines())
+    return Verdict(claims, str(failure), f"{output}{failure}\n{program}", turns, machine.last, reach(machine.__name__))

@@ -1,0 +1,118 @@
+"""Which broken variants does the machine kill, how sure is that, and how short are the programs that show it?
+
+python -m stepdown_machine.kill_matrix --seeds 20
+python -m stepdown_machine.kill_matrix --seeds 1 --shrink
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from math import sqrt
+from statistics import median
+
+from stepdown_machine.broken import VARIANTS, system
+from stepdown_machine.campaign import Verdict, campaign
+from stepdown_machine.machine import HandoffMachine
+from stepdown_machine.protocol import HandoffSystem
+
+
+@dataclass(frozen=True, slots=True)
+class Trialled:
+    """One variant under one seed."""
+
+    variant: str
+    seed: int
+    verdict: Verdict
+    seconds: float
+
+    @property
+    def killed(self) -> bool:
+        """Whether the machine noticed."""
+        return bool(self.verdict.claims)
+
+
+def machine_for(variant: str) -> type[HandoffMachine]:
+    """Return a fresh machine class for a variant: settings, seeds and counts belong to a class."""
+    name = "".join(part.title() for part in variant.split("-")) + "Machine"
+    return type(name, (HandoffMachine,), {"system": lambda _self: _fresh(variant)})
+
+
+def _fresh(variant: str) -> HandoffSystem:
+    made: HandoffSystem = system(variant)
+    return made
+
+
+def trials(
+    variants: Iterable[str], seeds: Iterable[int], *, shrink: bool = False, profile: str = "ci"
+) -> Iterator[Trialled]:
+    """Yield the outcome of each variant under each seed."""
+    run = partial(campaign, profile_name=profile, shrink=shrink)
+    for seed in seeds:
+        for variant in variants:
+            began = time.perf_counter()
+            verdict = run(machine_for(variant), seed)
+            yield Trialled(variant, seed, verdict, time.perf_counter() - began)
+
+
+def lower_bound(killed: int, tried: int, z: float = 1.6449) -> float:
+    """Return the lower 95 % bound of a share (Wilson score interval, one-sided)."""
+    if tried == 0:
+        return 0.0
+    share = killed / tried
+    middle = share + z * z / (2 * tried)
+    spread = z * sqrt(share * (1 - share) / tried + z * z / (4 * tried * tried))
+    return (middle - spread) / (1 + z * z / tried)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the matrix and print it; exit 1 when the lower bound of the kill rate is under 97 %."""
+    parser = argparse.ArgumentParser(prog="python -m stepdown_machine.kill_matrix", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1, help="how many seeds (default: 1)")
+    parser.add_argument("--first", type=int, default=0, help="the first seed (default: 0)")
+    parser.add_argument("--shrink", action="store_true", help="shrink every failure and report program lengths")
+    parser.add_argument("--profile", default="ci", help="profile that says how long (default: ci)")
+    parser.add_argument("variants", nargs="*", help="only these variants")
+    asked = parser.parse_args(argv)
+    wanted = asked.variants or list(VARIANTS)
+    done: list[Trialled] = []
+    seeds = range(asked.first, asked.first + asked.seeds)
+    for one in trials(wanted, seeds, shrink=asked.shrink, profile=asked.profile):
+        done.append(one)
+        claims = " ".join(one.verdict.claims) or "ALIVE"
+        length = f"{one.verdict.turns:3} turns" if asked.shrink else ""
+        say(f"seed {one.seed:2}  {one.seconds:6.2f} s  {one.variant:28} {claims:16} {length}")
+    say(summary(done, shrunk=asked.shrink))
+    return 0 if lower_bound(sum(one.killed for one in done), len(done)) >= 0.97 else 1
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def summary(done: list[Trialled], *, shrunk: bool) -> str:
+    """Say how many were killed, how sure that is, who alone noticed what, and how long the programs are."""
+    killed = sum(one.killed for one in done)
+    alone = Counter(one.verdict.claims[0] for one in done if len(one.verdict.claims) == 1)
+    alive = Counter(one.variant for one in done if not one.killed)
+    lines = [
+        f"{killed} of {len(done)} killed = {killed / len(done):.2%}, lower 95 % bound {lower_bound(killed, len(done)):.2%}",
+        f"seconds: median {median(one.seconds for one in done):.2f}, all {sum(one.seconds for one in done):.0f}",
+        "sole killer: " + ", ".join(f"{claim} {count}" for claim, count in sorted(alone.items())),
+        "alive: " + (", ".join(f"{name} x{count}" for name, count in alive.items()) or "none"),
+    ]
+    if shrunk and killed:
+        lengths = [one.verdict.turns for one in done if one.killed]
+        lines.append(f"shrunk programs: median {median(lengths):g} turns, longest {max(lengths)}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
