@@ -152,7 +152,8 @@ class StepdownSystem:
         match operation:
             case op.Damage(bundle=bundle, how=how):
                 directory = self._root / "bundles" / bundle
-                shutil.copytree(directory, self._base / bundle)
+                # A copy may be left from before an equal training made it whole again.
+                shutil.copytree(directory, self._base / bundle, dirs_exist_ok=True)
                 damage(directory, how)
             case op.Restore(bundle=bundle):
                 directory = self._root / "bundles" / bundle
@@ -209,7 +210,8 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
             return Ran(play(begun(workspace, operation)).id)
         case op.Export(run=run, scenario=scenario, min_score=limit, kept_only=kept_only, include_local=include_local):
             if scenario not in (None, SCENARIO):
-                return Refusal("no-records")
+                # stepdown knows no scenario but those installed, and says so; the machine's word is that none has rows.
+                return report(workspace, run) and Refusal("no-records") if run else Refusal("no-records")
             made = export(workspace, Filters(SCENARIO, run, limit, kept_only, include_local))
             return dataset(made.path)
         case op.Train(dataset=name, plan=plan, fresh=fresh):

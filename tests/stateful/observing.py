@@ -156,7 +156,9 @@ class Observer:
         found = self.rows("SELECT settings FROM policy ORDER BY seq DESC LIMIT 1")
         stored = json.loads(found[0]["settings"])
         age = None if stored["max_age"] >= FOREVER else stored["max_age"]
-        return Policy(local_roles=tuple(stored["local_roles"]), max_age=age, **{name: stored[name] for name in POLICY})
+        # A set of roles, stored sorted; the machine names them in its own order.
+        roles = tuple(role for role in ("competitor", "coach") if role in stored["local_roles"])
+        return Policy(local_roles=roles, max_age=age, **{name: stored[name] for name in POLICY})
 
     def _validators(self) -> frozenset[str]:
         on = set(VALIDATORS)

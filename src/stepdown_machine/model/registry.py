@@ -102,6 +102,9 @@ class Model:
         kinds = [kind for kind, applies in grounds.items() if applies]
         if kinds:
             return refused(*kinds, because=f"{bundle} is {', '.join(kinds)}")
+        if not known.belongs:
+            # The contract leaves open whether one that does not belong may be activated: it serves nobody either way.
+            return Verdict(True, frozenset({"bundle-incompatible"}), f"{bundle} does not belong")
         return Verdict(because=f"{bundle} is registered, enabled and whole")
 
     def switching(self, bundle: str) -> Verdict:
