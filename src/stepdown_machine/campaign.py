@@ -10,7 +10,7 @@ from hypothesis import Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from stepdown_machine.findings import Disagreement
-from stepdown_machine.reach import Reach, reach
+from stepdown_machine.reach import REACHED, Reach, reach
 from stepdown_machine.rules.stage import Stage
 from stepdown_machine.settings import profile
 from stepdown_machine.trial import Trial
@@ -50,6 +50,7 @@ def campaign(
         shrink: Whether a failure is made small.
         examples: Another number of examples than the profile's.
     """
+    REACHED.pop(machine.__name__, None)
     chosen = profile(profile_name)
     phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
     limited = settings(chosen, database=None, phases=phases, max_examples=examples or chosen.max_examples)

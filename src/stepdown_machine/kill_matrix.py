@@ -1,4 +1,4 @@
-"""Which broken variants does the machine kill, how sure is that, and how short are the programs that show it?
+"""Say which broken variants the machine kills, how sure that is, and how short the programs are that show it.
 
 python -m stepdown_machine.kill_matrix --seeds 20
 python -m stepdown_machine.kill_matrix --seeds 1 --shrink
