@@ -34,6 +34,8 @@ def story(workspace: Workspace, run_id: str) -> Story:
             attempts,
             [provenance(workspace, connection, bundle) for bundle in asked],
             reader.lessons_of(connection, run_id),
+            baselines=reader.frontier_costs(connection, run.scenario, run.frontier),
+            verdict=reader.verdict_of(connection, run_id),
         )
 
 

@@ -27,6 +27,7 @@ class Entry:
         evaluation: Its newest evaluation.
         promise: Its manifest, when it is whole.
         acts: What was done with it, oldest first.
+        verdicts: What promotion said of it, oldest first.
     """
 
     bundle: rows.Bundle
@@ -36,6 +37,7 @@ class Entry:
     evaluation: rows.Evaluation | None
     promise: Mapping[str, Any] | None
     acts: tuple[rows.Act, ...]
+    verdicts: tuple[rows.Verdict, ...]
 
 
 def shelf(workspace: Workspace) -> list[Entry]:
@@ -87,4 +89,5 @@ def _entry(
         evaluation=reader.newest_evaluation(connection, bundle.id),
         promise=json.loads(seen.manifest.data) if seen.manifest else None,
         acts=tuple(act for act in acts if act.bundle == bundle.id),
+        verdicts=tuple(reader.verdicts(connection, bundle.id)),
     )

@@ -170,7 +170,7 @@ class _Asking:
             error=refusals[0] if refusals else None,
             refusals=list(refusals),
             score=None if refusals else referee.score(self.task.scenario, self.task.role, answer.text),
-            cost=cost(answer, self.workspace.now()),
+            cost=None if announcement.shadow else cost(answer, attempt.at),
             **answered(answer),
         )
 

@@ -9,15 +9,11 @@ from stepdown.cli.options import DEFAULT, By, Directory, Json, Why, workspace
 from stepdown.cli.output import emit, table
 
 if TYPE_CHECKING:
-    from stepdown.history.rows import Bundle
+    from stepdown.history.rows import Act, Bundle
 
 app = typer.Typer(help="Trained models: list, look at, and decide which one is its slot's.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(help="The bundle's id, or the beginning of it.")]
-
-
-def register(_app: typer.Typer) -> None:
-    """Add nothing at the top: every command on bundles stands under `bundles`."""
 
 
 @app.command("list")
@@ -46,6 +42,7 @@ def list_(directory: Directory = DEFAULT, as_json: Json = False) -> None:
 @app.command()
 def show(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> None:
     """Show what a bundle promises, what its evaluation said, and what was done with it."""
+    from stepdown.reports.chronicle import said
     from stepdown.shelf import entry
 
     with workspace(directory) as opened:
@@ -59,9 +56,14 @@ def show(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> N
         ("dataset", found.bundle.dataset),
         ("trained (UTC)", found.bundle.trained_at),
         *(found.promise or {}).items(),
-        *((f"act at {act.at:%Y-%m-%d %H:%M:%S}", f"{act.kind} by {act.by} {act.why}") for act in found.acts),
+        *((f"verdict at {row.at:%Y-%m-%d %H:%M:%S}", f"{row.outcome}: {said(row)}") for row in found.verdicts),
+        *((f"act at {act.at:%Y-%m-%d %H:%M:%S}", _acted(act)) for act in found.acts),
     ]
     emit(found, as_json=as_json, people=lambda: table("bundle", ("", ""), body))
+
+
+def _acted(act: "Act") -> str:
+    return f"{act.kind}{' by force' if act.forced else ''} by {act.by} {act.why}".rstrip()
 
 
 @app.command()

@@ -78,9 +78,37 @@ def newest_evaluation(connection: Connection, bundle_id: str) -> rows.Evaluation
     return newest(connection, rows.Evaluation, schema.evaluation.c.bundle == bundle_id)
 
 
+def verdicts(connection: Connection, bundle_id: str) -> list[rows.Verdict]:
+    """Return every promotion verdict on a bundle, oldest first."""
+    return all_of(connection, rows.Verdict, schema.verdict.c.bundle == bundle_id)
+
+
 def verdict(connection: Connection, bundle_id: str) -> rows.Verdict | None:
     """Return the newest promotion verdict on a bundle, or None."""
     return newest(connection, rows.Verdict, schema.verdict.c.bundle == bundle_id)
+
+
+def verdict_of(connection: Connection, run_id: str) -> rows.Verdict | None:
+    """Return the verdict that a comparison was played for, or None."""
+    return newest(connection, rows.Verdict, schema.verdict.c.run == run_id)
+
+
+def frontier_costs(connection: Connection, scenario: str, frontier: str) -> dict[str, list[float]]:
+    """Return, by role, what each step served by a frontier cost (US dollars), where every attempt's price is known."""
+    step, attempt, runs = schema.step.c, schema.attempt.c, schema.run.c
+    query = (
+        select(step.role, func.sum(attempt.cost))
+        .join(schema.attempt, attempt.step == step.id)
+        .join(schema.run, runs.id == step.run)
+        .where(runs.scenario == scenario, runs.frontier == frontier, step.served == "frontier", ~attempt.shadow)
+        .group_by(step.seq, step.role)
+        .having(func.count() == func.count(attempt.cost))
+        .order_by(step.seq)
+    )
+    found: dict[str, list[float]] = {}
+    for role, spent in connection.execute(query):
+        found.setdefault(role, []).append(spent)
+    return found
 
 
 def attempt(connection: Connection, call: str) -> rows.Attempt:

@@ -189,7 +189,9 @@ def _judged(attempt: rows.Attempt, step: rows.Step, scenario: Scenario) -> Itera
         "score": None if refusals else referee.score(scenario, step.role, attempt.text),
     }
     yield from compare("I7", attempt.call, attempt, expected, "the harness and the scenario")
-    yield from compare("I12", attempt.call, attempt, {"cost": cost(answer, attempt.at)}, "the price table")
+    yield from compare(
+        "I12", attempt.call, attempt, {"cost": None if attempt.shadow else cost(answer, attempt.at)}, "the price table"
+    )
 
 
 def _matched(step: rows.Step, matches: Sequence[rows.Match], scenario: Scenario) -> Iterator[Difference]:

@@ -3,14 +3,15 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from stepdown.history import rows
-from stepdown.reports.story import Provenance, Spend, Story
+from stepdown.reports.chronicle import said
+from stepdown.reports.story import SHADOW, Provenance, Spend, Story
 
 
 def render(story: Story) -> str:
     """Return the report of a run."""
     return "\n".join(
         line
-        for section in (_head, _trajectory, _served, _steps, _spends, _bundles, _knowledge)
+        for section in (_head, _verdict, _trajectory, _served, _steps, _spends, _savings, _bundles, _knowledge)
         for line in section(story)
     )
 
@@ -40,6 +41,21 @@ def _head(story: Story) -> Iterator[str]:
     yield f"{run.generations} generations of {run.candidates} candidates."
     if ending and ending.error:
         yield f"It failed: {ending.error}"
+    yield ""
+
+
+def _verdict(story: Story) -> Iterator[str]:
+    verdict = story.verdict
+    if verdict is None:
+        return
+    yield "## Verdict"
+    yield ""
+    yield f"**{verdict.outcome}** for bundle {verdict.bundle[:12]}, asked for by {verdict.by}: {said(verdict)}."
+    shown, champion = verdict.evidence, verdict.evidence["to_champion"]
+    if champion is not None:
+        yield f"To the champion {champion['mean']:+.4f}, from {champion['lower']:+.4f} to {champion['upper']:+.4f}."
+    rate = f"{shown['trial']['error_rate']:.0%}"
+    yield f"A false verdict comes with a chance of at most {rate} each way; coverage was {_cell(shown['coverage'])}."
     yield ""
 
 
@@ -93,9 +109,22 @@ def _spends(story: Story) -> Iterator[str]:
 def _spend(spend: Spend) -> tuple[object, ...]:
     middle, high = spend.latency or (None, None)
     known = f"{spend.cost:.6f}" if spend.unpriced == 0 else f"{spend.cost:.6f} + {spend.unpriced} unpriced"
+    known = "not priced" if spend.target == SHADOW else known
     uncounted = f" ({spend.uncounted} not counted)" if spend.uncounted else ""
     tokens = (f"{spend.input_tokens}{uncounted}", f"{spend.output_tokens}{uncounted}")
     return (spend.provider, spend.target, spend.attempts, spend.failed, *tokens, known, middle, high)
+
+
+def _savings(story: Story) -> Iterator[str]:
+    for role, saved in story.savings.items():
+        if saved is None:
+            yield f"Savings of {role}: unknown, since no step of it by this frontier has a known cost."
+        else:
+            yield (
+                f"Savings of {role}: US$ {saved.saved:.6f} on {saved.steps} steps, against US$ {saved.baseline:.6f} a "
+                f"step, measured on {saved.measured} that this frontier served."
+            )
+        yield ""
 
 
 def _bundles(story: Story) -> Iterator[str]:
@@ -118,7 +147,7 @@ def _bundle(provenance: Provenance) -> Iterator[str]:
             f"legal {_cell(evaluation.valid)} over {evaluation.seeds} held-out seeds"
         )
     if provenance.verdict is not None:
-        yield f"    - verdict: {provenance.verdict.outcome}, by {provenance.verdict.by}"
+        yield f"    - verdict: {provenance.verdict.outcome}, {said(provenance.verdict)}"
     if promise is None:
         yield "    - its directory is gone or not whole: nothing more can be said of it"
     else:

@@ -3,10 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import quantiles
+from statistics import fmean, quantiles
+from types import MappingProxyType
 from typing import Any
 
 from stepdown.history import rows
+
+SHADOW = "shadow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,24 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class Savings:
+    """What local saved, against a frontier that was really paid for the same role.
+
+    Attributes:
+        steps: Steps that local served.
+        baseline: Mean US dollars of a step that the frontier served, and `measured`: over how many.
+        spent: US dollars that local's steps cost, failed attempts included.
+        saved: US dollars: what the frontier would have cost, less what was spent.
+    """
+
+    steps: int
+    baseline: float
+    measured: int
+    spent: float
+    saved: float
+
+
+@dataclass(frozen=True, slots=True)
 class Story:
     """One run, told from its rows.
 
@@ -70,6 +91,8 @@ class Story:
         best: Best score of a served strategy; None without one.
         local_share: Share of the local-eligible role's served steps that local served; None without one.
         spends: By provider.
+        savings: By role that local served; None where no frontier step of that role has a known cost.
+        verdict: What the run was played for, if it is a promotion's comparison.
         bundles: Those that were asked.
         lessons: Versions of the knowledge the run taught.
     """
@@ -84,6 +107,8 @@ class Story:
     best: float | None
     local_share: float | None
     spends: Sequence[Spend]
+    savings: Mapping[str, Savings | None]
+    verdict: rows.Verdict | None
     bundles: Sequence[Provenance]
     lessons: Sequence[rows.Lesson]
 
@@ -96,8 +121,23 @@ def tell(
     attempts: Sequence[rows.Attempt],
     bundles: Sequence[Provenance],
     lessons: Sequence[rows.Lesson],
+    *,
+    baselines: Mapping[str, Sequence[float]] = MappingProxyType({}),
+    verdict: rows.Verdict | None = None,
 ) -> Story:
-    """Sum up a run."""
+    """Sum up a run.
+
+    Args:
+        run: Its first row.
+        ending: Its last, if it ended.
+        generations: Its gate decisions.
+        steps: Its steps.
+        attempts: Its calls.
+        bundles: Those that were asked.
+        lessons: What it taught.
+        baselines: Role to the known costs (US dollars) of steps that the run's frontier really served.
+        verdict: What it was played for, if for a promotion.
+    """
     served = Counter(step.served or step.outcome for step in steps)
     reasons = Counter(step.reason for step in steps if step.reason is not None)
     return Story(
@@ -111,6 +151,8 @@ def tell(
         best=max((step.score for step in steps if step.score is not None), default=None),
         local_share=_local_share(steps),
         spends=spends(attempts),
+        savings=savings(steps, attempts, baselines),
+        verdict=verdict,
         bundles=bundles,
         lessons=lessons,
     )
@@ -121,18 +163,41 @@ def _local_share(steps: Iterable[rows.Step]) -> float | None:
     return served.count("local") / len(served) if served else None
 
 
+def savings(
+    steps: Sequence[rows.Step], attempts: Sequence[rows.Attempt], baselines: Mapping[str, Sequence[float]]
+) -> dict[str, Savings | None]:
+    """Compare what local's steps cost with what the frontier's did; what is not known on either side is not guessed."""
+    local = {step.id: step.role for step in steps if step.served == "local"}
+    costs: dict[str, list[float | None]] = {}
+    for attempt in attempts:
+        if attempt.step in local and not attempt.shadow:
+            costs.setdefault(local[attempt.step], []).append(attempt.cost)
+    found = Counter(local.values())
+    return {role: _saved(found[role], costs[role], baselines.get(role, ())) for role in sorted(found)}
+
+
+def _saved(steps: int, costs: Sequence[float | None], baseline: Sequence[float]) -> Savings | None:
+    known = [cost for cost in costs if cost is not None]
+    if not baseline or len(known) < len(costs):
+        return None
+    mean, spent = fmean(baseline), sum(known)
+    return Savings(steps, mean, len(baseline), spent, steps * mean - spent)
+
+
 def spends(attempts: Sequence[rows.Attempt]) -> list[Spend]:
     """Sum attempts by who was asked. Shadows are apart: nobody was served by them."""
     groups: dict[tuple[str, str], list[rows.Attempt]] = {}
     for attempt in attempts:
-        key = ("shadow" if attempt.shadow else attempt.target, attempt.requested_provider)
+        key = (SHADOW if attempt.shadow else attempt.target, attempt.requested_provider)
         groups.setdefault(key, []).append(attempt)
     return [_spend(provider, target, group) for (target, provider), group in sorted(groups.items())]
 
 
 def _spend(provider: str, target: str, attempts: Sequence[rows.Attempt]) -> Spend:
     answered = [attempt for attempt in attempts if attempt.text is not None]
-    costs = [attempt.cost for attempt in answered if attempt.cost is not None]
+    # A shadow serves nobody, so it has no price at all: neither zero nor unknown.
+    priced = [] if target == SHADOW else answered
+    costs = [attempt.cost for attempt in priced if attempt.cost is not None]
     return Spend(
         provider=provider,
         target=target,
@@ -142,7 +207,7 @@ def _spend(provider: str, target: str, attempts: Sequence[rows.Attempt]) -> Spen
         output_tokens=sum(attempt.output_tokens or 0 for attempt in attempts),
         uncounted=sum(attempt.input_tokens is None or attempt.output_tokens is None for attempt in answered),
         cost=sum(costs),
-        unpriced=len(answered) - len(costs),
+        unpriced=len(priced) - len(costs),
         latency=percentiles([attempt.latency for attempt in attempts if attempt.latency is not None]),
     )
 

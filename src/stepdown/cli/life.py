@@ -1,0 +1,152 @@
+"""Commands on a bundle's life: promote, evaluate, history, active, rollback, prune."""
+
+from typing import Annotated
+
+import typer
+
+from stepdown.cli.bundles import Id
+from stepdown.cli.options import DEFAULT, By, Directory, Json, Why, workspace
+from stepdown.cli.output import emit, progress, table
+
+Slot = Annotated[str, typer.Option("--slot", help="SCENARIO or SCENARIO/ROLE, for example grid_ctf/competitor.")]
+
+
+def register(app: typer.Typer, bundles: typer.Typer) -> None:
+    """Add the commands: what concerns everything at the top, what concerns bundles under `bundles`."""
+    app.command()(promote)
+    app.command()(history)
+    bundles.command()(evaluate)
+    bundles.command("history")(bundles_history)
+    for command in (active, rollback, prune):
+        bundles.command()(command)
+
+
+def promote(
+    bundle: Id,
+    directory: Directory = DEFAULT,
+    margin: Annotated[float, typer.Option(help="How much worse than the frontier is still as good, 0..0.5.")] = 0.05,
+    error_rate: Annotated[float, typer.Option(help="Chance of a false verdict, each way.")] = 0.05,
+    budget: Annotated[int, typer.Option(help="Most seeds that are compared.")] = 256,
+    frontier: Annotated[str | None, typer.Option(help="search, or recorded:PATH; by default the best run's.")] = None,
+    why: Why = "",
+    by: By = "operator",
+    as_json: Json = False,
+) -> None:
+    """Compare a bundle with the frontier on held-out seeds, and activate it if it is as good. Exit 1 when it is not."""
+    from stepdown.promote import promote as judge
+    from stepdown.reports.chronicle import said
+    from stepdown.training.promotion import Trial
+
+    trial = Trial(margin, error_rate, budget)
+    with workspace(directory) as opened, progress("promote") as show:
+        watch = lambda done, most: show(done, most, "seeds")  # noqa: E731
+        verdict = judge(opened, bundle, trial=trial, frontier=frontier, by=by, why=why, watch=watch)
+    emit(verdict, as_json=as_json, people=lambda: f"{verdict.outcome}  {verdict.bundle[:12]}  {said(verdict)}")
+    if verdict.outcome != "promote":
+        raise typer.Exit(1)
+
+
+def evaluate(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> None:
+    """Evaluate a bundle anew on the held-out seeds, as scenario, prompt and decoding are now."""
+    from stepdown.localize import evaluate as measure
+
+    with workspace(directory) as opened:
+        found = measure(opened, bundle)
+    body = [
+        ("bundle", found.bundle),
+        ("mean held-out score", found.mean),
+        ("lower 95 % bound", found.lower),
+        ("legal replies", found.valid),
+        ("held-out seeds", found.seeds),
+    ]
+    emit(found, as_json=as_json, people=lambda: table(found.id, ("", ""), body))
+
+
+def history(directory: Directory = DEFAULT, as_json: Json = False) -> None:
+    """Show who changed what, when and why: bundles, verdicts, policy and harness, oldest first."""
+    _show_history(directory, None, as_json=as_json)
+
+
+def bundles_history(directory: Directory = DEFAULT, slot: Slot = "", as_json: Json = False) -> None:
+    """Show what was decided about bundles, oldest first."""
+    _show_history(directory, slot, as_json=as_json)
+
+
+def _show_history(directory: Directory, slot: str | None, *, as_json: bool) -> None:
+    from stepdown.chronicle import history as read
+
+    with workspace(directory) as opened:
+        found = read(opened, _slot(slot) if slot else None)
+    if slot is not None:
+        found = [event for event in found if event.bundle is not None]
+    head = ("at (UTC)", "what", "slot", "bundle", "by", "why")
+    body = [
+        (
+            f"{event.at:%Y-%m-%d %H:%M:%S}",
+            f"{event.kind}{' by force' if event.forced else ''} {event.detail}".strip(),
+            " ".join(filter(None, (event.scenario, event.role))),
+            (event.bundle or "")[:12],
+            event.by,
+            event.why,
+        )
+        for event in found
+    ]
+    emit(found, as_json=as_json, people=lambda: table("history", head, body))
+
+
+def active(
+    directory: Directory = DEFAULT,
+    at: Annotated[str | None, typer.Option("--at", help="A time with its offset; by default now.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show which bundle each slot holds, or held at a time."""
+    from stepdown.chronicle import active_at, instant
+
+    with workspace(directory) as opened:
+        found = active_at(opened, instant(at) if at is not None else None)
+    body = [(" ".join(slot), bundle.id, f"{bundle.trained_at:%Y-%m-%d %H:%M:%S}") for slot, bundle in found.items()]
+    emit(
+        list(found.values()),
+        as_json=as_json,
+        people=lambda: table(f"active at {at or 'this moment'}", ("slot", "bundle", "trained (UTC)"), body),
+    )
+
+
+def rollback(
+    directory: Directory = DEFAULT,
+    slot: Slot = "grid_ctf/competitor",
+    why: Why = "",
+    by: By = "operator",
+    as_json: Json = False,
+) -> None:
+    """Return a slot to its last good bundle: it is found whole and answers before anything moves."""
+    from stepdown.rollback import rollback as go_back
+
+    with workspace(directory) as opened:
+        found = go_back(opened, *_slot(slot), by=by, why=why)
+    emit(found, as_json=as_json, people=lambda: f"{found.id[:12]}  active  {found.scenario} {found.role}")
+
+
+def prune(
+    bundles: Annotated[list[str] | None, typer.Argument(help="Only these; by default all that nobody needs.")] = None,
+    directory: Directory = DEFAULT,
+    keep: Annotated[
+        int | None, typer.Option("--keep", help="Newest runs to keep, with the bundles they asked; by default all.")
+    ] = None,
+    why: Why = "",
+    by: By = "operator",
+    as_json: Json = False,
+) -> None:
+    """Remove bundles that no slot, no rollback and no kept run needs. Their rows stay."""
+    from stepdown.prune import prune as remove
+
+    with workspace(directory) as opened:
+        found = remove(opened, bundles or (), keep=keep, by=by, why=why)
+    lines = [f"{bundle.id[:12]}  removed  {bundle.scenario} {bundle.role}" for bundle in found.removed]
+    lines += [f"{bundle[:12]}  kept  {reason}" for bundle, reason in found.kept.items()]
+    emit(found, as_json=as_json, people=lambda: "\n".join(lines) or "There is no bundle to prune.")
+
+
+def _slot(text: str) -> tuple[str, str]:
+    scenario, _, role = text.partition("/")
+    return scenario, role or "competitor"

@@ -1,0 +1,84 @@
+"""Who changed what, when and why: acts on bundles, verdicts, policy and harness, as one story. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from heapq import merge
+from typing import Any
+
+from stepdown.history import rows
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change.
+
+    Attributes:
+        at: Aware UTC.
+        kind: `activate`, `disable`, `enable`, `retire`, `delete`, `verdict`, `policy` or `harness`.
+        scenario: Whose; None for the policy.
+        role: The slot's; None for policy and harness.
+        bundle: Its id; None for policy and harness.
+        detail: What became of it, in a few words.
+        by: Who or what did it: an operator, `promotion`, `rollback` or `prune`.
+        forced: An operator overrode the evidence.
+        why: The reason that was given.
+    """
+
+    at: datetime
+    kind: str
+    scenario: str | None
+    role: str | None
+    bundle: str | None
+    detail: str
+    by: str
+    forced: bool
+    why: str
+
+
+def events(
+    acts: Sequence[rows.Act],
+    verdicts: Sequence[rows.Verdict],
+    bundles: Iterable[rows.Bundle],
+    policies: Sequence[rows.PolicyChange] = (),
+    switches: Sequence[rows.HarnessSwitch] = (),
+) -> list[Event]:
+    """Return every change, oldest first; each kind keeps the order of its rows, even where a clock was set back."""
+    slot_of = {bundle.id: bundle for bundle in bundles}
+    of_acts = (Event(a.at, a.kind, a.scenario, a.role, a.bundle, "", a.by, a.forced, a.why) for a in acts)
+    of_verdicts = (_verdict(row, slot_of[row.bundle]) for row in verdicts)
+    of_switches = (
+        Event(s.at, "harness", s.scenario, None, None, f"{s.validator} {_on(s.enabled)}", s.by, False, s.why)
+        for s in switches
+    )
+    streams = (of_verdicts, of_acts, _policies(policies), of_switches)
+    return list(merge(*streams, key=lambda event: event.at))
+
+
+def _verdict(row: rows.Verdict, bundle: rows.Bundle) -> Event:
+    detail = f"{row.outcome} ({said(row)})"
+    return Event(row.at, "verdict", bundle.scenario, bundle.role, bundle.id, detail, row.by, False, row.why)
+
+
+def said(verdict: rows.Verdict) -> str:
+    """Return a verdict's evidence in a line."""
+    shown: Mapping[str, Any] = verdict.evidence
+    found = shown["to_frontier"]
+    if found is None:
+        return "the frontier did not answer"
+    line = f"{found['mean']:+.4f} to the frontier, from {found['lower']:+.4f} to {found['upper']:+.4f}, margin "
+    line += f"{shown['trial']['margin']:g}, {shown['seeds']} seeds, legal {shown['valid']:.0%}"
+    return f"{line}; {', '.join(shown['objections'])}" if shown["objections"] else line
+
+
+def _policies(changes: Sequence[rows.PolicyChange]) -> Iterator[Event]:
+    before: Mapping[str, Any] = {}
+    for change in changes:
+        moved = {name: value for name, value in change.settings.items() if before.get(name) != value}
+        detail = ", ".join(f"{name}={value}" for name, value in moved.items()) if before else "first policy"
+        yield Event(change.at, "policy", None, None, None, f"{change.number}: {detail}", change.by, False, change.why)
+        before = change.settings
+
+
+def _on(enabled: bool) -> str:
+    return "on" if enabled else "off"
