@@ -116,11 +116,11 @@ def _attempt(workspace: Workspace, call: rows.Announcement, end: trace.Line | No
 
 
 def _clear(workspace: Workspace) -> None:
-    """Remove what dead processes left half-made: `….<session>.part`, and whole directories that no row came to name."""
+    """Remove what dead processes left half-made: `….<session>.part`, its plan, and directories that no row came to name."""
     for room in ("jobs", "datasets"):
-        for part in (workspace.root / room).glob("*.part"):
-            if not _alive(workspace, part.name.removesuffix(".part").rpartition(".")[2]):
-                shutil.rmtree(part, ignore_errors=True)
+        for part in (*(workspace.root / room).glob("*.part"), *(workspace.root / room).glob("*.plan")):
+            if not _alive(workspace, part.stem.rpartition(".")[2]):
+                shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink(missing_ok=True)
     with workspace.reading() as connection:
         strays = _strays(workspace, connection)
     if strays:
@@ -132,7 +132,7 @@ def _clear(workspace: Workspace) -> None:
 
 def _strays(workspace: Workspace, connection: Connection) -> list[Path]:
     """Return what a crash left in the rooms of bundles and datasets; only names that stepdown makes are looked at."""
-    found = {path.name: path for room in ("bundles", "datasets") for path in (workspace.root / room).iterdir()}
+    found = {path.name: path for room in ("bundles", "datasets") for path in (workspace.root / room).glob("*")}
     known = reader.known_content(connection, [name for name in found if DIGEST.fullmatch(name)])
     strays = [path for name, path in found.items() if DIGEST.fullmatch(name) and name not in known]
     return [*strays, *(path for name, path in found.items() if ASIDE.fullmatch(name))]

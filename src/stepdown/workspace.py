@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from sqlalchemy import Connection, Engine
 
@@ -138,6 +138,9 @@ class Workspace:
 
         root = Path(root).absolute()
         settings = settings or Settings()
+        if url is not None:
+            # Before anything is written: a workspace must not remember a database that cannot be used.
+            engines.create(url).dispose()
         stored = _prepare(root, url, settings.durability)
         settings = replace(settings, durability=settings.durability or stored.get("durability", "full"))
         database = stored.get("database") or f"sqlite:///{root / 'stepdown.db'}"
@@ -245,13 +248,13 @@ def _prepare(root: Path, url: str | None, durability: str | None) -> dict[str, A
     """Make the directories, and return what `workspace.json` says."""
     marker = root / "workspace.json"
     try:
+        for folder in FOLDERS:
+            (root / folder).mkdir(parents=True, exist_ok=True)
         if not marker.exists():
-            for folder in FOLDERS:
-                (root / folder).mkdir(parents=True, exist_ok=True)
             write_atomically(
                 marker, json.dumps({"format": FORMAT, "database": url, "durability": durability or "full"})
             )
-        stored: dict[str, Any] = json.loads(marker.read_text("utf-8"))
+        stored = _marked(marker)
     except OSError as error:
         raise WorkspaceError(f"{root} cannot be used as a workspace: {error.strerror}.") from error
     except ValueError as error:
@@ -261,6 +264,21 @@ def _prepare(root: Path, url: str | None, durability: str | None) -> dict[str, A
             f"{root} has workspace format {stored['format']}, and this stepdown knows up to {FORMAT}: upgrade stepdown.",
             kind="workspace-newer",
         )
+    return stored
+
+
+def _marked(marker: Path) -> dict[str, Any]:
+    """Read `workspace.json`, and believe no value of a kind that stepdown does not write.
+
+    Raises:
+        ValueError: It is not ours.
+    """
+    stored: dict[str, Any] = json.loads(marker.read_text("utf-8"))
+    kinds = {"format": (int, FORMAT), "database": (str | None, None), "durability": (str, "full")}
+    if not isinstance(stored, dict) or not all(isinstance(stored.get(n, d), k) for n, (k, d) in kinds.items()):
+        raise ValueError(f"{marker.name} is not a workspace's")
+    if stored.get("durability", "full") not in get_args(engines.Durability):
+        raise ValueError(f"{marker.name} names no durability")
     return stored
 
 
