@@ -129,11 +129,17 @@ def _train(
         losses={"train": done["train_loss"], "valid": done["valid_loss"]},
         trained_at=workspace.now(),
         stepdown=__version__,
+        edition=_editions(workspace, job),
     )
     if earlier is not None:
         return _same_weights(earlier, manifest)
     evaluation, held_out = evaluate_directory(workspace, scenario, part, manifest)
     return _register(workspace, manifest, part, evaluation, held_out)
+
+
+def _editions(workspace: Workspace, job: Job) -> int:
+    with workspace.reading() as connection:
+        return len(reader.bundles_of_job(connection, job.digest))
 
 
 def _same_weights(earlier: Trained, manifest: Manifest) -> Trained:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, Self
 
@@ -33,6 +33,8 @@ class Manifest:
         losses: Final training and validation loss, nats per token.
         trained_at: UTC, stamped by the parent; the training child reads no clock.
         stepdown: Version that wrote it.
+        edition: How many bundles of an equal job were registered before it. Without it, a job trained again at the very
+            instant of a clock that stands still would come back under the id of one that was deleted.
     """
 
     format: int
@@ -48,6 +50,7 @@ class Manifest:
     losses: Mapping[str, float | None]
     trained_at: datetime
     stepdown: str
+    edition: int = 0
 
     @property
     def data(self) -> bytes:
@@ -77,7 +80,8 @@ class Manifest:
         if stored["format"] > FORMAT:
             raise NewerFormat(f"the bundle has format {stored['format']}, and this version reads up to {FORMAT}")
         try:
-            values = {field.name: stored[field.name] for field in fields(cls)}
+            needed = [field.name for field in fields(cls) if field.name in stored or field.default is MISSING]
+            values = {name: stored[name] for name in needed}
             values["trained_at"] = datetime.fromisoformat(values["trained_at"])
         except (KeyError, TypeError) as error:
             raise ValueError(f"the manifest is malformed: {error!r}") from error
