@@ -2,16 +2,18 @@
 
 from itertools import chain
 
-from stepdown.history import audit, reader, rederive, rows, verdicts
+from stepdown.history import audit, gaps, reader, rederive, rows, verdicts
 from stepdown.history.audit import Difference, Evidence
 from stepdown.providers import trace
 from stepdown.sessions import alive
 from stepdown.workspace import Workspace
 
 CHECKS = (
+    gaps.missing,
     audit.doubles,
     audit.witnesses,
     rederive.steps,
+    rederive.weights,
     rederive.breakers,
     rederive.generations,
     rederive.evaluations,
@@ -25,7 +27,8 @@ CHECKS = (
 def differences(workspace: Workspace) -> list[Difference]:
     """Return every difference between what history says and what happened; none when all is true."""
     found = evidence(workspace)
-    return list(chain.from_iterable(check(found) for check in CHECKS))
+    dangling = list(gaps.dangling(found))
+    return dangling or list(chain.from_iterable(check(found) for check in CHECKS))
 
 
 def evidence(workspace: Workspace) -> Evidence:
@@ -37,6 +40,7 @@ def evidence(workspace: Workspace) -> Evidence:
         announced = reader.all_of(connection, rows.Announcement)
         return Evidence(
             runs=reader.all_of(connection, rows.Run),
+            endings=reader.all_of(connection, rows.Ending),
             announcements=[call for call in announced if call.call not in living],
             attempts=reader.all_of(connection, rows.Attempt),
             steps=reader.all_of(connection, rows.Step),

@@ -38,6 +38,7 @@ class Evidence:
     """All that the two witnesses say, each list oldest first."""
 
     runs: Sequence[rows.Run]
+    endings: Sequence[rows.Ending]
     announcements: Sequence[rows.Announcement]
     attempts: Sequence[rows.Attempt]
     steps: Sequence[rows.Step]
@@ -96,11 +97,11 @@ def _attempt(
     yield from compare("I4", where, attempt, promised, "its announcement")
     if start is None and not attempt.recovered:
         yield Difference("I4", where, "history has the attempt, the trace has no start of it")
-    if start is not None:
-        asked = {name: getattr(start, name) for name in ("target", "bundle", "requested_provider", "requested_model")}
+    for line in (line for line in (start, end) if line is not None):
+        asked = {name: getattr(line, name) for name in ("target", "bundle", "requested_provider", "requested_model")}
         yield from compare("I4", where, attempt, asked, "the trace")
-        if start.role != announcement.role:
-            yield Difference("I4", where, f"announced for {announcement.role}, traced for {start.role}")
+        if line.role != announcement.role:
+            yield Difference("I4", where, f"announced for {announcement.role}, traced for {line.role}")
     if end is not None:
         yield from _ended(attempt, end)
     elif not attempt.recovered or attempt.error_type != "interrupted":

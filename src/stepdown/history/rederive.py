@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from stepdown.digest import digest
 from stepdown.history import rows
 from stepdown.history.audit import Difference, Evidence, compare, difference
 from stepdown.history.rows import COMPARISON
@@ -122,7 +123,10 @@ def _walked(
     if asked != wanted and not (step.recovered and asked == targets[: len(asked)]):
         yield difference("I2" if decision.local else "I3", step.id, "asked", asked, wanted, "the decision")
     if step.recovered:
+        failed_first = len(counted) > 1 and decision.reason is None
         expected: dict[str, Any] = {
+            "requested": counted[0].target if counted else None,
+            "reason": local_failure(counted[0].error_type or INVALID) if failed_first else decision.reason,
             "outcome": "interrupted",
             "error": "interrupted",
             "served": None,
@@ -202,6 +206,15 @@ def _matched(step: rows.Step, matches: Sequence[rows.Match], scenario: Scenario)
         yield Difference("I7", step.id, f"its matches are not what {scenario.name} gives for its strategy")
 
 
+def weights(evidence: Evidence) -> Iterator[Difference]:
+    """What answered for a bundle is what was registered under its name (I5)."""
+    registered = {bundle.id: bundle.weights for bundle in evidence.bundles}
+    for attempt in evidence.attempts:
+        if attempt.bundle is not None and attempt.text is not None:
+            expected = {"digest": registered.get(attempt.bundle)}
+            yield from compare("I5", attempt.call, attempt, expected, "its bundle's registration")
+
+
 def breakers(evidence: Evidence) -> Iterator[Difference]:
     """Fold every bundle's breaker again from its attempts (I10)."""
     step_of = {step.id: step for step in evidence.steps}
@@ -247,9 +260,12 @@ def evaluations(evidence: Evidence) -> Iterator[Difference]:
     held_out = _grouped(evidence.holdouts, "evaluation")
     for row in evidence.evaluations:
         scenario = evidence.scenarios(bundle_of[row.bundle].scenario)
-        if row.terms["scenario_version"] != scenario.version:
-            continue
         replies: Sequence[rows.Holdout] = held_out[row.id]
+        yield from compare("I7", row.id, row, {"terms_digest": digest(row.terms)}, "its terms")
+        if [reply.seed for reply in replies] != row.terms.get("seeds"):
+            yield Difference("I7", row.id, "its held-out seeds are not those of its terms")
+        if row.terms.get("scenario_version") != scenario.version:
+            continue
         summary = summarize([reply.score for reply in replies], [reply.legal for reply in replies])
         expected = {"mean": summary.mean, "lower": summary.lower, "valid": summary.valid, "seeds": len(replies)}
         yield from compare("I7", row.id, row, expected, "its held-out replies")

@@ -1,0 +1,62 @@
+"""Find what history names and does not have, and what a completed run must have left. Pure."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from stepdown.history import rows
+from stepdown.history.audit import Difference, Evidence
+from stepdown.routing.facts import Facts
+
+
+def dangling(evidence: Evidence) -> Iterator[Difference]:
+    """Yield rows that name another which is not there (I10). While there is one, nothing more can be derived."""
+    runs = {run.id for run in evidence.runs}
+    calls = {call.call for call in evidence.announcements}
+    steps = {step.id for step in evidence.steps}
+    bundles = {bundle.id for bundle in evidence.bundles}
+    evaluations = {evaluation.id for evaluation in evidence.evaluations}
+    references: list[tuple[Sequence[Any], str, set[str]]] = [
+        (evidence.announcements, "run", runs),
+        (evidence.attempts, "call", calls),
+        (evidence.attempts, "step", steps),
+        (evidence.steps, "run", runs),
+        (evidence.matches, "step", steps),
+        (evidence.generations, "run", runs),
+        (evidence.endings, "run", runs),
+        (evidence.lessons, "step", steps),
+        (evidence.evaluations, "bundle", bundles),
+        (evidence.holdouts, "evaluation", evaluations),
+        (evidence.acts, "bundle", bundles),
+        (evidence.verdicts, "bundle", bundles),
+        (evidence.verdicts, "run", runs),
+    ]
+    for found, name, known in references:
+        for wanted in dict.fromkeys(getattr(row, name) for row in found if getattr(row, name) not in known):
+            kind = type(found[0]).__name__.lower()
+            yield Difference("I10", wanted, f"history has no such {name}, and a row of kind {kind} names it")
+    yield from _unreadable(evidence)
+
+
+def _unreadable(evidence: Evidence) -> Iterator[Difference]:
+    for step in evidence.steps:
+        try:
+            Facts.from_json(step.facts)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            yield Difference("I1", step.id, "its facts are not such as a decision is made from")
+
+
+def missing(evidence: Evidence) -> Iterator[Difference]:
+    """Yield what a completed run should have left behind: every step of every generation (I4), every gate decision (I10)."""
+    completed = {ending.run for ending in evidence.endings if ending.outcome == "completed"}
+    taken = {step.id for step in evidence.steps}
+    decided = {(generation.run, generation.number) for generation in evidence.generations}
+    for run in evidence.runs:
+        if run.id not in completed or run.purpose != rows.WORK:
+            continue
+        for number in range(1, run.generations + 1):
+            if (run.id, number) not in decided:
+                yield Difference("I10", f"{run.id}/{number}", "the run completed without a decision on this generation")
+            # Its candidates, and the coach after them.
+            for step in (f"{run.id}/{number}/{position}" for position in range(run.candidates + 1)):
+                if step not in taken:
+                    yield Difference("I4", step, "the run completed without this step")
