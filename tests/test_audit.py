@@ -1,0 +1,232 @@
+"""Audit: silent about a true history, and never silent about one field of it that was changed."""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from journey import FRONTIER, SCENARIO, Hands, compete, discover, tape
+from stepdown import operate
+from stepdown.auditing import differences
+from stepdown.errors import NotFound
+from stepdown.history import schema
+from stepdown.providers.trace import KEYS
+from stepdown.workspace import Settings, Workspace
+
+INSTANTS = {"at", "trained_at"}
+"""Only one witness knows them."""
+
+UNSEEN = {
+    "run": {"scenario", "scenario_version", "frontier", "purpose", "session"},
+    "announcement": {"session"},
+    "evaluation": {"knowledge"},
+    "bundle": {"scenario", "job", "dataset", "session"},
+    "act": {"kind", "forced", "by", "why"},
+}
+"""Columns that nothing else is derived from; everything else of these tables is checked."""
+
+CHECKED = ("run", "announcement", "attempt", "step", "match", "generation", "knowledge", "bundle", "evaluation",
+           "holdout", "act")  # fmt: skip
+
+COLUMNS = [
+    (table, column.name)
+    for table in CHECKED
+    for column in schema.metadata.tables[table].columns
+    if column.name not in {"seq", *INSTANTS, *UNSEEN.get(table, set())}
+]
+
+
+@pytest.fixture(scope="module")
+def lived(handed_down: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace that has seen everything: local and frontier, fallbacks, failures, knowledge, policies."""
+    base = tmp_path_factory.mktemp("lived")
+    shutil.copytree(handed_down, base / "workspace")
+    hands = Hands()
+    with Workspace.open(base / "workspace", settings=Settings(clock=hands.clock, durability="normal")) as opened:
+        discover(opened, seed=1, generations=2, candidates=2)
+        operate.set_policy(opened, {"local_timeout": 0.001, "min_score": 0.5})
+        compete(replace_clock(opened, hands), seed=2)
+        operate.set_policy(opened, {"local_timeout": 10.0, "mode": "frontier-only"})
+        discover(opened, seed=3, candidates=8, frontier=f"recorded:{FRONTIER}")
+        failed = tape(base / "tape.jsonl", [{"error": "rate-limit"}])
+        discover(opened, seed=4, candidates=1, frontier=f"recorded:{failed}")
+        operate.set_policy(opened, {"mode": "local-only"})
+        discover(opened, seed=5, candidates=1)
+        assert differences(opened) == []
+    return base / "workspace"
+
+
+def replace_clock(workspace: Workspace, hands: Hands) -> Workspace:
+    """Let a second pass at every look at the stopwatch, so that local is never in time."""
+
+    def seconds() -> float:
+        hands.forward(1.0)
+        return hands.seconds
+
+    clock = replace(hands.clock, monotonic=seconds)
+    workspace.loaded.clear()
+    return Workspace(workspace.root, workspace.engine, replace(workspace.settings, clock=clock), workspace.session, {})
+
+
+@pytest.fixture(scope="module")
+def suspect(lived: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """A copy of that workspace whose triggers were torn out."""
+    root = tmp_path_factory.mktemp("suspect") / "workspace"
+    shutil.copytree(lived, root)
+    with sqlite3.connect(root / "stepdown.db") as raw:
+        for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            raw.execute(f"DROP TRIGGER {name}")
+    raw.close()
+    with Workspace.open(root, settings=Settings(clock=Hands().clock, durability="normal")) as opened:
+        yield opened
+
+
+def forged(value: Any) -> Any:
+    """Return another value that could have been written instead."""
+    if value is None:
+        return "forged"
+    if isinstance(value, int | float):
+        return 1 - value if value in (0, 1) else value + 1
+    if value[:1] in "[{":
+        return json.dumps(["forged"] if value[0] == "[" else {**json.loads(value), "forged": 1})
+    return value + "x"
+
+
+def values(workspace: Workspace, table: str, column: str) -> list[tuple[int, Any]]:
+    """Return one row for each kind of value of a column: present, absent, of each side."""
+    with sqlite3.connect(workspace.root / "stepdown.db") as raw:
+        found = raw.execute(f'SELECT min(seq), "{column}" FROM "{table}" GROUP BY "{column}" IS NULL').fetchall()
+    raw.close()
+    return found
+
+
+def put(workspace: Workspace, table: str, column: str, seq: int, value: Any) -> None:
+    """Change one field behind everybody's back."""
+    with sqlite3.connect(workspace.root / "stepdown.db") as raw:
+        raw.execute(f'UPDATE "{table}" SET "{column}" = ? WHERE seq = ?', (value, seq))
+    raw.close()
+
+
+def test_a_true_history_has_no_differences(suspect: Workspace) -> None:
+    assert differences(suspect) == []
+
+
+@pytest.mark.parametrize(("table", "column"), COLUMNS)
+def test_one_changed_field_is_found(suspect: Workspace, table: str, column: str) -> None:
+    for seq, value in values(suspect, table, column):
+        forgery = forged(value)
+        if value is None and schema.metadata.tables[table].c[column].type.python_type in (float, int):
+            forgery = 1
+        if (table, column) == ("attempt", "latency"):
+            forgery = -1.0
+        if (table, column) == ("attempt", "breaker") and value is None:
+            forgery = '{"opened_at": null, "failures": [], "successes": 0}'
+        put(suspect, table, column, seq, forgery)
+        try:
+            assert differences(suspect) != [], f"{table} {seq}: {column} {value!r} became {forgery!r}"
+        finally:
+            put(suspect, table, column, seq, value)
+
+
+@pytest.mark.parametrize("table", ["attempt", "step", "match", "announcement", "generation", "holdout"])
+def test_one_missing_row_is_found(suspect: Workspace, table: str) -> None:
+    with sqlite3.connect(suspect.root / "stepdown.db", isolation_level=None) as raw:
+        raw.execute(f"CREATE TEMP TABLE kept AS SELECT * FROM {table} WHERE seq = (SELECT max(seq) FROM {table})")
+        raw.execute(f"DELETE FROM {table} WHERE seq IN (SELECT seq FROM kept)")
+        try:
+            assert differences(suspect) != []
+        finally:
+            raw.execute(f"INSERT INTO {table} SELECT * FROM kept")
+    raw.close()
+    assert differences(suspect) == []
+
+
+TRACED = [field for field in KEYS if field != "at"]
+
+
+@pytest.mark.parametrize("event", ["start", "end"])
+@pytest.mark.parametrize("field", TRACED)
+def test_one_changed_field_of_the_trace_is_found(suspect: Workspace, event: str, field: str) -> None:
+    kept = suspect.trace.read_text("utf-8")
+    lines = [json.loads(line) for line in kept.splitlines()]
+    key = KEYS[field]
+    chosen = next((line for line in lines if line["event"] == event and key in line), None)
+    if chosen is None:
+        chosen = next(line for line in lines if line["event"] == event)
+        if event == "start":
+            return  # A start knows nothing of an answer; what it does not say is not read from it.
+    value = chosen.get(key)
+    chosen[key] = "end" if value == "start" else "start" if value == "end" else forged(value)
+    suspect.trace.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    try:
+        assert differences(suspect) != [], f"{event} {key} {value!r} became {chosen[key]!r}"
+    finally:
+        suspect.trace.write_text(kept, "utf-8")
+
+
+@pytest.mark.parametrize("act", ["remove", "double", "swap"])
+@pytest.mark.parametrize("event", ["start", "end"])
+def test_one_line_too_few_too_many_or_out_of_order_is_found(suspect: Workspace, event: str, act: str) -> None:
+    kept = suspect.trace.read_text("utf-8")
+    lines = kept.splitlines(keepends=True)
+    first, second = [n for n, line in enumerate(lines) if json.loads(line)["event"] == event][:2]
+    if act == "remove":
+        del lines[first]
+    elif act == "double":
+        lines.append(lines[first])
+    else:
+        lines[first], lines[second] = lines[second], lines[first]
+    suspect.trace.write_text("".join(lines), "utf-8")
+    try:
+        # Ends may come in any order: two runs may be interleaved, and a call may outlive the next one's start.
+        assert bool(differences(suspect)) is not (act == "swap" and event == "end")
+    finally:
+        suspect.trace.write_text(kept, "utf-8")
+
+
+def test_a_call_that_history_never_heard_of_is_found(suspect: Workspace) -> None:
+    kept = suspect.trace.read_text("utf-8")
+    stranger = {**json.loads(kept.splitlines()[0]), KEYS["call"]: "run-9/1/0/1"}
+    suspect.trace.write_text(kept + json.dumps(stranger) + "\n", "utf-8")
+    try:
+        assert [found.claim for found in differences(suspect)] == ["I4"]
+    finally:
+        suspect.trace.write_text(kept, "utf-8")
+
+
+def test_a_lost_trace_is_a_difference_for_every_call(suspect: Workspace) -> None:
+    kept = suspect.trace.read_text("utf-8")
+    suspect.trace.unlink()
+    try:
+        found = differences(suspect)
+    finally:
+        suspect.trace.write_text(kept, "utf-8")
+    with sqlite3.connect(suspect.root / "stepdown.db") as raw:
+        calls = {call for (call,) in raw.execute("SELECT call FROM attempt")}
+    raw.close()
+    assert calls <= {difference.where for difference in found}
+
+
+def test_a_difference_is_one_line_that_names_claim_place_and_both_sides(suspect: Workspace) -> None:
+    ((seq, value),) = values(suspect, "step", "seed")
+    put(suspect, "step", "seed", seq, value + 1)
+    try:
+        line, *_ = map(str, differences(suspect))
+    finally:
+        put(suspect, "step", "seed", seq, value)
+    assert line == f"I4 run-1/1/0: history has seed {value + 1}, its announcement says {value}"
+
+
+@pytest.mark.parametrize("table", ["run", "bundle"])
+def test_a_scenario_that_is_not_installed_is_said_and_not_passed_over(suspect: Workspace, table: str) -> None:
+    put(suspect, table, "scenario", 1, "chess")
+    try:
+        with pytest.raises(NotFound, match="no scenario 'chess'"):
+            differences(suspect)
+    finally:
+        put(suspect, table, "scenario", 1, SCENARIO)
