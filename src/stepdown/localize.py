@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from sqlalchemy import Connection
 from stepdown import __version__, registry
 from stepdown.bundles.disk import Condition, listing, look, publish
 from stepdown.bundles.manifest import FORMAT, Manifest
-from stepdown.errors import DatasetError, NotFound, Refused, TrainingFailed, WorkspaceError
+from stepdown.errors import DatasetError, InvalidValue, NotFound, Refused, TrainingFailed, WorkspaceError
 from stepdown.gather import is_retired
 from stepdown.history import ledger, reader, rows
 from stepdown.scenarios import prompt
@@ -81,11 +82,14 @@ def localize(
     Raises:
         NotFound: There is no such dataset.
         DatasetError: It is not the export it says it is, or was made for another prompt format.
+        InvalidValue: The time limit is no number of seconds.
         TrainingFailed: The child failed, or `fresh` gave other weights.
         ContextOverflow: A prompt does not fit the plan's window, whole.
     """
+    if not 0 <= time_limit <= threading.TIMEOUT_MAX:
+        raise InvalidValue(f"A training's time limit is a number of seconds from 0 on, not {time_limit!r}.")
     dataset, stored = opened(dataset_path)
-    if stored.get("prompt_format") != prompt.FORMAT:
+    if stored.get("prompt_format") != prompt.FORMAT or not isinstance(stored.get("scenario"), str):
         raise DatasetError(f"{dataset.path.name[:12]} has another prompt format; export it again.")
     scenario = workspace.scenario(stored["scenario"])
     held_out_seeds(scenario)  # A bundle that cannot be evaluated is not worth training.
