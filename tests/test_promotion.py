@@ -1,0 +1,495 @@
+"""Promotion: the statistics keep their promise both ways, and a verdict is evidence, rows and at most one activation."""
+
+import itertools
+import math
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from journey import BEST, SCENARIO, SMALL, active, count, discover, localized, move, near_the_best, steps, tape
+from stepdown import operate, registry
+from stepdown.auditing import differences as audited
+from stepdown.auditing import evidence
+from stepdown.errors import InvalidValue, NotFound, Refused
+from stepdown.gather import slot_bundle
+from stepdown.history import reader, rows
+from stepdown.history.verdicts import activations, verdicts
+from stepdown.promote import promote
+from stepdown.providers import trace
+from stepdown.reporting import story
+from stepdown.reports.markdown import render
+from stepdown.training import promotion
+from stepdown.training.decoding import Decoding
+from stepdown.training.export import export
+from stepdown.training.plan import Plan
+from stepdown.training.promotion import LOOK, Bounds, Evidence, Outcome, Trial, bounds, differences, exceeds, settled
+from stepdown.training.records import Filters
+from stepdown.workspace import Settings, Workspace
+
+WEAK = Plan.tiny(iterations=1)
+"""Learns nothing: its replies are not even JSON."""
+
+Draw = Callable[[random.Random], float]
+
+
+def verdict_of(draw: Draw, trial: Trial, seed: int) -> str:
+    """Look after every block, as a promotion does, and say what it would answer."""
+    dice, found = random.Random(seed), list[float]()
+    while len(found) < trial.budget:
+        found += [draw(dice) for _ in range(LOOK)]
+        if settled(found, trial):
+            return "promote" if exceeds(found, -trial.margin, trial.error_rate) else "reject"
+    return "hold"
+
+
+def at_the_margin(dice: random.Random) -> float:
+    return max(-1.0, min(1.0, dice.gauss(-0.05, 0.1)))
+
+
+def rarely_illegal_at_the_margin(dice: random.Random) -> float:
+    return -0.85 if dice.random() < 0.07 else 0.0095 / 0.93
+
+
+def coin_at_the_margin(dice: random.Random) -> float:
+    return 1.0 if dice.random() < 0.475 else -1.0
+
+
+@pytest.mark.parametrize("draw", [at_the_margin, rarely_illegal_at_the_margin, coin_at_the_margin])
+def test_a_false_verdict_is_as_rare_as_promised_both_ways(draw: Draw) -> None:
+    # The mean lies exactly on the margin: promoting and rejecting are both false, and each may come in 5 % of trials.
+    said = [verdict_of(draw, Trial(), seed) for seed in range(300)]
+
+    # Three standard errors of a share of 5 % in 300 trials.
+    most = 0.05 + 3 * math.sqrt(0.05 * 0.95 / 300)
+    assert said.count("promote") / 300 <= most
+    assert said.count("reject") / 300 <= most
+
+
+@pytest.mark.parametrize(
+    ("mean", "answer"), [(0.0, "promote"), (0.02, "promote"), (-0.02, "promote"), (-0.1, "reject"), (-0.3, "reject")]
+)
+def test_what_is_clear_is_said_within_the_budget(mean: float, answer: str) -> None:
+    said = [verdict_of(lambda dice: dice.gauss(mean, 0.03), Trial(), seed) for seed in range(40)]
+
+    assert said.count(answer) >= 39
+
+
+def test_a_capital_cannot_be_expected_to_grow_while_the_claim_is_true() -> None:
+    # Ville's inequality needs this and nothing else; every sequence of ten bets is enumerated, with its probability.
+    for mean in (0.2, 0.475, 0.7):
+        expected = 0.0
+        for shares in itertools.product((0.0, 1.0), repeat=10):
+            chance = math.prod(mean if share else 1 - mean for share in shares)
+            stakes = promotion._stakes(shares, 0.05)
+            expected += chance * math.exp(promotion._capital(shares, stakes, mean))
+        assert expected == pytest.approx(1.0)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=120), st.floats(-0.45, 0.45))
+def test_bounds_and_verdicts_are_the_same_statement(found: list[float], limit: float) -> None:
+    shown = bounds(found, 0.05)
+
+    assert shown is not None
+    assert -1 <= shown.lower <= shown.mean + 1e-9
+    assert shown.mean - 1e-9 <= shown.upper <= 1
+    if abs(shown.lower - limit) > 1e-6:
+        assert exceeds(found, limit, 0.05) is (shown.lower > limit)
+
+
+def test_all_ties_promote_within_a_margin_and_never_without_one() -> None:
+    ties = [0.0] * 256
+
+    assert exceeds(ties, -0.05, 0.05)
+    assert not settled(ties, Trial(margin=0.0))
+
+
+def test_a_smaller_margin_or_error_rate_asks_for_more_evidence() -> None:
+    ties = [0.0] * 96
+
+    assert settled(ties, Trial(margin=0.05))
+    assert not settled(ties, Trial(margin=0.02))
+    assert not settled(ties, Trial(error_rate=0.001))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"margin": -0.01},
+        {"margin": 0.51},
+        {"margin": math.nan},
+        {"margin": True},
+        {"error_rate": 0.0},
+        {"error_rate": 0.6},
+        {"error_rate": math.nan},
+        {"budget": 0},
+        {"budget": 1},
+        {"budget": LOOK - 1},
+        {"budget": 64.5},
+    ],
+)
+def test_a_trial_that_shows_nothing_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(InvalidValue, match=r"\.$"):
+        Trial(**values)
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -0.1, 1.1])
+def test_scores_that_cannot_be_compared_are_refused(score: float) -> None:
+    with pytest.raises(InvalidValue, match="cannot be compared"):
+        differences([0.5, score], [0.5, 0.5])
+
+
+def shown(**changes: Any) -> Evidence:
+    """Return evidence that promotes, with changes."""
+    fit = Evidence(Trial(), 96, 0, Bounds(0.0, -0.04, 0.04), None, 1.0, 0.9, 1.0, 0.95, "evaluation-1", None)
+    return replace(fit, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome", "objections"),
+    [
+        ({}, "promote", ()),
+        ({"to_frontier": Bounds(0.0, -0.05, 0.05)}, "hold", ("inconclusive",)),
+        ({"to_frontier": Bounds(-0.1, -0.15, -0.05)}, "hold", ("inconclusive",)),
+        ({"to_frontier": Bounds(-0.1, -0.15, -0.0501)}, "reject", ("inconclusive",)),
+        ({"to_frontier": None}, "hold", ("inconclusive",)),
+        ({"valid": 0.9}, "promote", ()),
+        ({"valid": 0.89}, "hold", ("validity-below-threshold",)),
+        ({"valid": math.nan}, "hold", ("validity-below-threshold",)),
+        ({"coverage": 0.94}, "hold", ("coverage-weak",)),
+        ({"to_champion": Bounds(-0.1, -0.2, -0.06)}, "hold", ("worse-than-champion",)),
+        ({"to_champion": Bounds(-0.04, -0.08, -0.01)}, "promote", ()),
+    ],
+)
+def test_promote_needs_every_side_of_the_evidence(
+    changes: dict[str, Any], outcome: str, objections: tuple[str, ...]
+) -> None:
+    found = shown(**changes)
+
+    assert (found.outcome, found.objections) == (Outcome(outcome), objections)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A workspace with a good bundle that nobody has activated."""
+
+    workspace: Workspace
+    bundle: rows.Bundle
+
+
+@pytest.fixture
+def candidate(workspace: Workspace, tmp_path: Path) -> Candidate:
+    discover(workspace, generations=2, candidates=6, frontier=f"recorded:{near_the_best(tmp_path / 'tape.jsonl')}")
+    return Candidate(workspace, localized(workspace).bundle)
+
+
+def acts(workspace: Workspace) -> list[rows.Act]:
+    with workspace.reading() as connection:
+        return reader.acts(connection)
+
+
+def test_a_bundle_as_good_as_the_frontier_is_promoted_and_serves(candidate: Candidate) -> None:
+    workspace, bundle = candidate.workspace, candidate.bundle
+
+    verdict = promote(workspace, bundle.id[:12], by="ada", why="it looks ready")
+
+    assert verdict.outcome == "promote"
+    assert verdict.evidence["to_frontier"]["lower"] > -0.05
+    (act,) = acts(workspace)
+    assert (act.kind, act.bundle, act.by, act.forced) == ("activate", bundle.id, "promotion", False)
+    assert active(workspace) == bundle
+    assert steps(workspace, discover(workspace, seed=7).id)[0].served == "local"
+    assert audited(workspace) == []
+
+
+def test_the_frontier_is_really_asked_and_both_witnesses_have_every_call(candidate: Candidate) -> None:
+    workspace = candidate.workspace
+    verdict = promote(workspace, candidate.bundle.id)
+
+    asked = steps(workspace, verdict.run)
+    calls = {line.call for line in trace.lines(workspace.trace) if line.event == "end"}
+    assert len(asked) == verdict.evidence["seeds"] >= LOOK
+    assert {(step.served, step.reason) for step in asked} == {("frontier", "frontier-forced")}
+    assert {step.served_call for step in asked} <= calls
+    seeds = workspace.scenario(SCENARIO).comparison_seeds()
+    assert [step.seed for step in asked] == list(seeds[: len(asked)])
+    assert not {*seeds} & {*workspace.scenario(SCENARIO).holdout_seeds()}
+
+
+def test_a_weak_bundle_is_rejected_and_nothing_is_activated(candidate: Candidate) -> None:
+    workspace = candidate.workspace
+    weak = localized(workspace, WEAK).bundle
+
+    verdict = promote(workspace, weak.id)
+
+    assert verdict.outcome == "reject"
+    assert verdict.evidence["seeds"] == LOOK
+    assert acts(workspace) == []
+    assert audited(workspace) == []
+
+
+def test_what_the_frontier_said_in_a_comparison_is_never_trained_on(candidate: Candidate) -> None:
+    workspace = candidate.workspace
+    before = export(workspace, Filters(SCENARIO))
+
+    verdict = promote(workspace, candidate.bundle.id)
+
+    assert export(workspace, Filters(SCENARIO)).digest == before.digest
+    assert verdict.run not in (before.path / "train.jsonl").read_text("utf-8")
+
+
+def test_a_silent_frontier_leaves_a_bundle_on_hold(candidate: Candidate, tmp_path: Path) -> None:
+    workspace = candidate.workspace
+    silent = tape(tmp_path / "silent.jsonl", [{"error": "rate-limit"}])
+
+    verdict = promote(workspace, candidate.bundle.id, frontier=f"recorded:{silent}")
+
+    assert (verdict.outcome, verdict.evidence["objections"]) == ("hold", ["inconclusive"])
+    assert (verdict.evidence["seeds"], verdict.evidence["unanswered"]) == (0, LOOK)
+    assert acts(workspace) == []
+    assert audited(workspace) == []
+
+
+def test_a_frontier_that_sometimes_fails_is_compared_where_it_answered(candidate: Candidate, tmp_path: Path) -> None:
+    flaky = tape(tmp_path / "flaky.jsonl", [BEST, {"error": "timeout"}, "no strategy at all"])
+
+    verdict = promote(candidate.workspace, candidate.bundle.id, frontier=f"recorded:{flaky}")
+
+    found = verdict.evidence
+    assert (found["seeds"], found["unanswered"]) == (21, 11)  # Of the first block of 32, every third call failed.
+    assert found["to_frontier"]["mean"] > 0.3  # An illegal reply of the frontier scores 0, like anyone's.
+    assert audited(candidate.workspace) == []
+
+
+def test_weak_coverage_holds_a_good_bundle(candidate: Candidate) -> None:
+    workspace = candidate.workspace
+    operate.switch_validator(workspace, SCENARIO, "budget", enabled=False)
+    operate.switch_validator(workspace, SCENARIO, "unit-range", enabled=False)
+
+    verdict = promote(workspace, candidate.bundle.id)
+
+    assert (verdict.outcome, verdict.evidence["objections"]) == ("hold", ["coverage-weak"])
+    assert acts(workspace) == []
+
+
+def test_a_bundle_that_merely_exists_is_not_activated(candidate: Candidate) -> None:
+    workspace = candidate.workspace
+
+    with pytest.raises(Refused, match=r"stepdown promote .* --force") as refusal:
+        registry.activate(workspace, candidate.bundle.id)
+
+    assert refusal.value.kind == "not-promoted"
+    assert acts(workspace) == []
+
+
+def test_force_is_an_operators_act_and_recorded_as_one(candidate: Candidate) -> None:
+    registry.activate(candidate.workspace, candidate.bundle.id, forced=True, by="ada", why="I answer for it")
+
+    (act,) = acts(candidate.workspace)
+    assert (act.forced, act.by, act.why) == (True, "ada", "I answer for it")
+    assert audited(candidate.workspace) == []
+
+
+def test_nobody_acts_under_the_name_of_a_mechanism(candidate: Candidate) -> None:
+    for name in ("promotion", "rollback", "prune"):
+        with pytest.raises(InvalidValue, match="name a person"):
+            registry.activate(candidate.workspace, candidate.bundle.id, forced=True, by=name)
+    assert acts(candidate.workspace) == []
+
+
+def test_a_standing_verdict_lets_an_operator_activate_again_without_force(candidate: Candidate) -> None:
+    workspace = candidate.workspace
+    promote(workspace, candidate.bundle.id)
+    registry.activate(workspace, localized(workspace, WEAK).bundle.id, forced=True)
+
+    registry.activate(workspace, candidate.bundle.id)
+
+    assert active(workspace) == candidate.bundle
+
+
+def test_a_verdict_stands_only_for_the_terms_it_was_given_under(candidate: Candidate, settings: Settings) -> None:
+    workspace = candidate.workspace
+    promote(workspace, candidate.bundle.id)
+    registry.activate(workspace, localized(workspace, WEAK).bundle.id, forced=True)
+    workspace.close()
+
+    other = replace(settings, decoding=Decoding(max_tokens=80))
+    with Workspace.open(workspace.root, settings=other) as reopened, pytest.raises(Refused) as refusal:
+        registry.activate(reopened, candidate.bundle.id)
+
+    assert refusal.value.kind == "not-promoted"
+
+
+def test_promotion_evaluates_what_no_longer_counts_so_that_the_promoted_serves(
+    candidate: Candidate, settings: Settings
+) -> None:
+    candidate.workspace.close()
+    other = replace(settings, decoding=Decoding(max_tokens=80))
+    with Workspace.open(candidate.workspace.root, settings=other) as reopened:
+        assert promote(reopened, candidate.bundle.id).outcome == "promote"
+        assert steps(reopened, discover(reopened, seed=7).id)[0].served == "local"
+
+
+def test_the_champion_plays_too_and_a_clearly_worse_successor_is_held(candidate: Candidate, tmp_path: Path) -> None:
+    workspace = candidate.workspace
+    promote(workspace, candidate.bundle.id)
+    weak = localized(workspace, WEAK).bundle
+    poor = tape(tmp_path / "poor.jsonl", ["nothing legal"])
+
+    verdict = promote(workspace, weak.id, frontier=f"recorded:{poor}")
+
+    assert verdict.evidence["to_champion"]["upper"] < -0.05
+    assert verdict.outcome == "hold"
+    assert "worse-than-champion" in verdict.evidence["objections"]
+    assert active(workspace) == candidate.bundle
+    assert audited(workspace) == []
+
+
+def test_a_champion_that_cannot_answer_is_no_rival(candidate: Candidate) -> None:
+    workspace = candidate.workspace
+    weak = localized(workspace, WEAK).bundle
+    registry.activate(workspace, weak.id, forced=True)
+    (workspace.bundle_directory(weak.id) / "config.json").unlink()
+
+    verdict = promote(workspace, candidate.bundle.id)
+
+    assert (verdict.outcome, verdict.evidence["champion"]) == ("promote", None)
+    assert active(workspace) == candidate.bundle
+
+
+def test_proving_the_active_bundle_again_moves_nothing(local: Workspace) -> None:
+    before = acts(local)
+
+    assert promote(local, active(local).id).outcome == "promote"
+
+    assert acts(local) == before
+
+
+def test_the_same_question_gets_the_same_answer(candidate: Candidate) -> None:
+    first, second = (promote(candidate.workspace, candidate.bundle.id).evidence for _ in range(2))
+
+    assert first["to_frontier"] == second["to_frontier"]
+
+
+def test_report_and_history_tell_the_verdict_with_its_evidence(candidate: Candidate) -> None:
+    verdict = promote(candidate.workspace, candidate.bundle.id)
+
+    told = render(story(candidate.workspace, verdict.run))
+    assert f"**promote** for bundle {candidate.bundle.id[:12]}" in told
+    assert "margin 0.05" in told
+    served = story(candidate.workspace, discover(candidate.workspace, seed=7).id)
+    assert served.bundles[0].verdict == verdict
+
+
+@contextmanager
+def unchanged(workspace: Workspace) -> Iterator[None]:
+    """Demand that nothing is recorded within."""
+    kinds = (rows.Run, rows.Act, rows.Verdict, rows.Evaluation, rows.PolicyChange, rows.Announcement)
+    before = [count(workspace, kind) for kind in kinds]
+    yield
+    assert [count(workspace, kind) for kind in kinds] == before
+
+
+def test_what_cannot_be_promoted_is_refused_in_a_sentence_and_nothing_changes(candidate: Candidate) -> None:
+    workspace, bundle = candidate.workspace, candidate.bundle
+    with unchanged(workspace):
+        with pytest.raises(NotFound, match="no bundle"):
+            promote(workspace, "f" * 64)
+        with pytest.raises(NotFound, match="no frontier"):
+            promote(workspace, bundle.id, frontier="nobody")
+    registry.disable(workspace, bundle.id)
+    with unchanged(workspace), pytest.raises(Refused, match="enable"):
+        promote(workspace, bundle.id)
+    registry.enable(workspace, bundle.id)
+    operate.set_policy(workspace, {"frontier_never": ["competitor"]})
+    with unchanged(workspace), pytest.raises(Refused, match="keeps the competitor's prompts") as refusal:
+        promote(workspace, bundle.id)
+    assert refusal.value.kind == "frontier-forbidden"
+    (workspace.bundle_directory(bundle.id) / "config.json").write_text("{}")
+    with unchanged(workspace), pytest.raises(Refused, match="not whole"):
+        promote(workspace, bundle.id)
+
+
+class Strange:
+    """A scenario like another one, but for some of its seeds or scores."""
+
+    def __init__(self, real: Any, **changes: Any) -> None:
+        self._real, self._changes = real, changes
+
+    def __getattr__(self, name: str) -> Any:
+        return self._changes[name] if name in self._changes else getattr(self._real, name)
+
+
+def test_a_scenario_without_enough_seeds_is_refused(candidate: Candidate, settings: Settings) -> None:
+    workspace = candidate.workspace
+    real = workspace.scenario(SCENARIO)
+    workspace.close()
+    few = replace(settings, scenario=lambda _name: Strange(real, comparison_seeds=lambda: [1]))
+    refused = pytest.raises(InvalidValue, match="comparison seeds")
+    with Workspace.open(workspace.root, settings=few) as reopened, unchanged(reopened), refused:
+        promote(reopened, candidate.bundle.id)
+    none = replace(settings, scenario=lambda _name: Strange(real, holdout_seeds=list))
+    refused = pytest.raises(InvalidValue, match="held-out seeds")
+    with Workspace.open(workspace.root, settings=none) as reopened, unchanged(reopened), refused:
+        localized(reopened, SMALL)
+
+
+def test_scores_that_are_no_numbers_end_a_comparison_without_a_verdict(
+    candidate: Candidate, settings: Settings
+) -> None:
+    workspace = candidate.workspace
+    real = workspace.scenario(SCENARIO)
+    workspace.close()
+
+    def play(strategy: Any, seed: int) -> Any:
+        match = real.play(strategy, seed)
+        return replace(match, score=math.nan) if seed in real.comparison_seeds() else match
+
+    with Workspace.open(
+        workspace.root, settings=replace(settings, scenario=lambda _name: Strange(real, play=play))
+    ) as reopened:
+        with pytest.raises(InvalidValue, match="cannot be compared"):
+            promote(reopened, candidate.bundle.id)
+        assert count(reopened, rows.Verdict) == 0
+        with reopened.reading() as connection:
+            assert slot_bundle(connection, SCENARIO, "competitor") is None
+
+
+def test_the_audit_sees_a_verdict_that_does_not_follow_from_its_evidence(candidate: Candidate) -> None:
+    workspace = candidate.workspace
+    promote(workspace, candidate.bundle.id)
+    found = evidence(workspace)
+    (verdict,) = found.verdicts
+    forged = {
+        "outcome": replace(verdict, outcome="hold"),
+        "to_frontier": replace(
+            verdict, evidence={**verdict.evidence, "to_frontier": {"mean": 0.1, "lower": 0.0, "upper": 0.2}}
+        ),
+        "valid": replace(verdict, evidence={**verdict.evidence, "valid": 0.5}),
+        "seeds": replace(verdict, evidence={**verdict.evidence, "seeds": 1}),
+        "objections": replace(verdict, evidence={**verdict.evidence, "objections": ["inconclusive"]}),
+    }
+    assert list(verdicts(found)) == []
+    for name, row in forged.items():
+        assert any(name in d.sentence for d in verdicts(replace(found, verdicts=[row]))), name
+    assert list(activations(found)) == []
+    assert [d.claim for d in activations(replace(found, verdicts=[]))] == ["I10"]
+
+
+def test_a_strategy_that_is_worse_by_more_than_the_margin_is_rejected(workspace: Workspace, tmp_path: Path) -> None:
+    # The frontier has moved on since the bundle was trained: legal and once fine, and now clearly behind.
+    discover(workspace, candidates=6, frontier=f"recorded:{tape(tmp_path / 'old.jsonl', [move(0.5, 0.5, 0.5)])}")
+    discover(workspace, candidates=6, frontier=f"recorded:{tape(tmp_path / 'older.jsonl', [move(0.5, 0.5, 0.6)])}")
+    bundle = localized(workspace).bundle
+    best = tape(tmp_path / "best.jsonl", [BEST])
+
+    verdict = promote(workspace, bundle.id, frontier=f"recorded:{best}")
+
+    assert verdict.outcome == "reject"
+    assert verdict.evidence["valid"] > 0.9
