@@ -39,7 +39,13 @@ class Verdict:
 
 
 def campaign(
-    machine: type[Stage], start: int, *, profile_name: str = "ci", shrink: bool = False, examples: int | None = None
+    machine: type[Stage],
+    start: int,
+    *,
+    profile_name: str = "ci",
+    shrink: bool = False,
+    examples: int | None = None,
+    turns: int | None = None,
 ) -> Verdict:
     """Run a machine from a seed, without any saved examples.
 
@@ -49,11 +55,18 @@ def campaign(
         profile_name: Profile that says how long.
         shrink: Whether a failure is made small.
         examples: Another number of examples than the profile's.
+        turns: Another number of turns in each than the profile's.
     """
     REACHED.pop(machine.__name__, None)
     chosen = profile(profile_name)
     phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
-    limited = settings(chosen, database=None, phases=phases, max_examples=examples or chosen.max_examples)
+    limited = settings(
+        chosen,
+        database=None,
+        phases=phases,
+        max_examples=examples or chosen.max_examples,
+        stateful_step_count=turns or chosen.stateful_step_count,
+    )
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):

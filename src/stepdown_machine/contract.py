@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import fields
+from functools import lru_cache
 
 from stepdown_machine import operations as op
 from stepdown_machine.model import Known, Limits, Model, Verdict, grid_ctf
@@ -59,9 +60,10 @@ def _records(memory: Memory, dataset: str) -> int | None:
     return len(memory.exported[dataset].records) if dataset in memory.exported else None
 
 
+@lru_cache(1024)
 def limits(policy: Policy) -> Limits:
     """Say a policy in the oracle's own type."""
-    return Limits(**asdict(policy))
+    return Limits(**{each.name: getattr(policy, each.name) for each in fields(policy)})
 
 
 def apply(model: Model, operation: op.Plain, answer: Answer, memory: Memory) -> None:

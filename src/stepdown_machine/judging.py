@@ -43,7 +43,8 @@ def stories(scene: Scene) -> Iterator[Story]:
     match scene.operation:
         case op.Crash(operation=op.Run()):
             yield Story((steps,))
-            yield Story((steps,), recovered=True)
+            if any(attempt.provider == "local" for step in scene.steps if step.recovered for attempt in step.attempts):
+                yield Story((steps,), recovered=True)
         case op.Crash(operation=inner):
             yield Story((steps,))
             yield Story(((inner, None), steps))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
@@ -67,13 +69,20 @@ def _untrained(stage: Stage, place: int) -> op.Train:
 @st.composite
 def kills(draw: st.DrawFn) -> op.Crash:
     """Draw an operation to kill and the point to kill it at."""
-    stage, which, place, at = draw(st.runner()), draw(st.integers(0, 11)), draw(PLACES), draw(PLACES)
-    victims = _victims(stage, place)
-    if not victims:
+    stage, place, which = draw(st.runner()), draw(PLACES), draw(st.integers(0, 59))
+    points = stage.trial.description.points
+    moments = [op.Crash(each, point) for each in _victims(stage, place) for point in points[type(each).__name__]]
+    if not moments:
         return op.Crash(op.Run(place % 4), "never")
-    victim = victims[which % len(victims)]
-    points = stage.trial.description.points[type(victim).__name__]
-    return op.Crash(victim, points[at % len(points)])
+    # Hypothesis repeats itself within an example; a moment that was not killed yet comes first.
+    killed = Counter(_moment(each) for each in stage.trial.operations if isinstance(each, op.Crash))
+    least = min(killed[_moment(each)] for each in moments)
+    left = [each for each in moments if killed[_moment(each)] == least]
+    return left[which % len(left)]
+
+
+def _moment(crash: op.Crash) -> tuple[str, str]:
+    return type(crash.operation).__name__, crash.point
 
 
 @st.composite

@@ -59,6 +59,9 @@ class Steering(Governing):
             self._tour_the_breaker()
             return
         undo = self._cause(cause, bundle, place)
+        if cause in ("bundle-absent", "bundle-disabled", "bundle-integrity"):
+            # What may not serve may not be activated either, not even where it is active.
+            self.act(op.Activate(bundle))
         for seed in (place % 4, *((1, 2, 0, 1, 3) if cause not in OFTEN else ())):
             self.act(op.Run(seed))
         for operation in undo:

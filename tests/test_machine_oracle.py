@@ -1,0 +1,133 @@
+"""The oracle: independent, and right about the edges of its own rules."""
+
+import ast
+import math
+import sys
+from pathlib import Path
+
+import pytest
+
+import stepdown_machine.model
+from stepdown_machine.model import REASONS, Breaker, Known, Limits, Model, after, grid_ctf, objections
+
+ALLOWED = {"dataclasses", "math", "json", "random", "typing", "copy", "functools"}
+SOURCES = sorted(Path(stepdown_machine.model.__file__).parent.glob("*.py"))
+
+
+def known(**changes: object) -> Known:
+    facts = {
+        "bundle": "b",
+        "weights": "w",
+        "score": 0.7,
+        "valid": 1.0,
+        "trained_at": 0.0,
+        "version": 1,
+        "job": ("d", "p"),
+    }
+    return Known(**(facts | changes))  # type: ignore[arg-type]
+
+
+def serving(limits: Limits | None = None, now: float = 0.0, **changes: object) -> Model:
+    return Model(now, limits or Limits(), bundles={"b": known(**changes)}, slots={"competitor": "b"})
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
+def test_the_oracle_imports_nothing_but_itself_and_plain_standard_library(source: Path) -> None:
+    imported = set()
+    for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add(node.module or "")
+
+    outside = {name for name in imported if not name.startswith("stepdown_machine.model")}
+    assert outside <= ALLOWED
+    assert outside <= sys.stdlib_module_names
+
+
+def test_nothing_objects_to_a_whole_enabled_bundle() -> None:
+    assert objections(serving(), "competitor").must == ()
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (serving(Limits(mode="frontier-only")), "frontier-forced"),
+        (serving(Limits(local_roles=())), "role-not-eligible"),
+        (Model(0.0), "bundle-absent"),
+        (serving(enabled=False), "bundle-disabled"),
+        (serving(files="damaged"), "bundle-integrity"),
+        (serving(belongs=False), "bundle-incompatible"),
+        (serving(Limits(max_age=9.0), now=10.0), "bundle-stale"),
+        (serving(Limits(min_score=math.nextafter(0.7, 1.0))), "quality-below-threshold"),
+        (serving(score=math.nan), "quality-below-threshold"),
+        (serving(Limits(min_valid=1.0), valid=0.9), "validity-below-threshold"),
+        (serving(version=2), "quality-inconclusive"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_each_gate_objects_with_its_reason(model: Model, reason: str) -> None:
+    assert objections(model, "competitor").must[0] == reason
+
+
+@pytest.mark.parametrize(
+    "limits", [Limits(min_score=0.7), Limits(min_valid=1.0), Limits(max_age=10.0), Limits(min_coverage=1.0)]
+)
+def test_a_number_exactly_at_its_limit_passes(limits: Limits) -> None:
+    assert objections(serving(limits, now=10.0), "competitor").must == ()
+
+
+def test_a_gone_directory_is_absent_and_not_damaged() -> None:
+    must = objections(serving(files="gone"), "competitor").must
+
+    assert must == ("bundle-absent",)
+
+
+def test_a_breaker_opens_at_the_failure_that_reaches_the_threshold_within_the_window() -> None:
+    limits = Limits(breaker_threshold=2, breaker_window=10.0, breaker_cooldown=30.0)
+    state = after(after(Breaker(), limits, 0.0, succeeded=False), limits, 11.0, succeeded=False)
+
+    assert not state.cooling(limits, 11.0)
+    state = after(state, limits, 21.0, succeeded=False)
+
+    assert state.cooling(limits, 50.9)
+    assert not state.cooling(limits, 51.0)
+    assert state.half_open(limits, 51.0)
+    assert state.cooling(limits, -1000.0)
+
+
+def test_zero_probes_close_a_breaker_when_the_cooldown_is_over() -> None:
+    limits = Limits(breaker_threshold=1, breaker_cooldown=5.0, breaker_probes=0)
+    state = after(Breaker(), limits, 0.0, succeeded=False)
+
+    assert state.healed(limits, 5.0)
+    assert after(state, limits, 5.0, succeeded=True) == Breaker()
+
+
+def test_the_list_of_reasons_keeps_its_order() -> None:
+    assert REASONS[0] == "frontier-forced"
+    assert REASONS[-1] == "quality-inconclusive"
+    assert len(set(REASONS)) == len(REASONS) == 16
+
+
+@pytest.mark.parametrize(
+    ("reply", "objecting"),
+    [
+        ('{"aggression": 1.0, "defense": 0.4, "path_bias": 1}', set()),
+        ("no", {"json-object"}),
+        ("[1]", {"json-object"}),
+        ('{"aggression": 0.5, "defense": 0.5}', {"known-keys"}),
+        ('{"aggression": true, "defense": 0.5, "path_bias": 0.5}', {"finite-numbers"}),
+        ('{"aggression": NaN, "defense": 0.5, "path_bias": 0.5}', {"finite-numbers"}),
+        ('{"aggression": 0.5, "defense": 0.5, "path_bias": -0.1}', {"unit-range"}),
+        ('{"aggression": 1.0, "defense": 0.9, "path_bias": 0.5}', {"budget"}),
+    ],
+)
+def test_each_validator_judges_only_what_is_its_own(reply: str, objecting: set[str]) -> None:
+    assert grid_ctf.objectors(reply) == objecting
+
+
+def test_an_illegal_reply_scores_nothing_and_the_best_strategy_what_is_published() -> None:
+    assert grid_ctf.score("no", 1) == 0.0
+    scores = [grid_ctf.score('{"aggression": 1.0, "defense": 0.4, "path_bias": 1.0}', seed) for seed in range(200)]
+    assert 0.85 < sum(scores) / len(scores) < 0.91

@@ -1,0 +1,74 @@
+"""The machine on the toy: green on the correct one, red on every broken one, and every invariant needed."""
+
+from collections import Counter
+from functools import cache
+
+import pytest
+
+from stepdown_machine.broken import VARIANTS, edited
+from stepdown_machine.campaign import Verdict, campaign
+from stepdown_machine.invariants import CLAIMS, INVARIANTS
+from stepdown_machine.kill_matrix import lower_bound, machine_for
+from stepdown_machine.machine import HandoffMachine, turns
+from stepdown_machine.model import REASONS
+
+SEED = 1
+
+
+@cache
+def verdict(variant: str) -> Verdict:
+    """Run each variant once, for all tests of this module."""
+    return campaign(machine_for(variant), SEED)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_machine_kills(variant: str) -> None:
+    assert verdict(variant).claims, f"{variant} survived: {VARIANTS[variant].source}"
+    assert set(verdict(variant).claims) <= CLAIMS.keys(), verdict(variant).output
+
+
+@pytest.mark.parametrize("claim", INVARIANTS)
+def test_some_variant_is_noticed_by_no_other_invariant_than(claim: str) -> None:
+    alone = [variant for variant in VARIANTS if verdict(variant).claims == (claim,)]
+
+    assert alone
+
+
+def test_the_correct_toy_keeps_every_promise_and_every_reason_is_seen() -> None:
+    green = verdict("correct")
+
+    assert green.claims == (), green.output
+    assert {*REASONS, "local"} <= green.reach.routed.keys()
+    assert 0.25 <= green.reach.share("local") <= 0.50
+    assert green.reach.paired >= 0.90
+    assert green.reach.aborted <= 0.03 * green.reach.examples
+    assert green.reach.kills.total() >= 20
+    assert green.reach.operations["Train"] >= 20
+
+
+def test_each_rule_and_each_invariant_has_at_least_two_variants() -> None:
+    assert len(VARIANTS) >= 60
+    by_rule = Counter(variant.rule for variant in VARIANTS.values())
+    by_claim = Counter(variant.claim for variant in VARIANTS.values())
+    assert {rule: by_rule[rule] for rule in turns(HandoffMachine) if by_rule[rule] < 2} == {}
+    assert {claim: by_claim[claim] for claim in CLAIMS if by_claim[claim] < 2} == {}
+    assert by_rule.keys() <= set(turns(HandoffMachine))
+    assert all(variant.source for variant in VARIANTS.values())
+
+
+def test_an_edit_that_does_not_fit_exactly_once_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    some = next(iter(VARIANTS.values()))
+    monkeypatch.setitem(VARIANTS, "misfit", type(some)("I1", "run", "a test", "toy", "no such text", ""))
+
+    with pytest.raises(ValueError, match="occurs 0 times"):
+        edited("misfit")
+
+
+def test_whole_machines_have_at_most_fifteen_rules() -> None:
+    assert len(turns(HandoffMachine)) == 15
+
+
+def test_the_lower_bound_is_wilsons() -> None:
+    assert lower_bound(0, 0) == 0.0
+    assert lower_bound(20, 20) == pytest.approx(0.8808, abs=1e-4)
+    assert lower_bound(97, 100) == pytest.approx(0.9287, abs=2e-3)

@@ -1,0 +1,219 @@
+"""How the machine behaves for those who use it: determinism, scripts, leaks, profiles, plugin."""
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from stepdown_machine import operations as op
+from stepdown_machine.broken import VARIANTS, system
+from stepdown_machine.campaign import campaign
+from stepdown_machine.findings import Disagreement
+from stepdown_machine.kill_matrix import machine_for
+from stepdown_machine.machine import HandoffMachine, LearningMachine, RegistryMachine, RoutingMachine, case
+from stepdown_machine.protocol import HandoffSystem
+from stepdown_machine.rules.stage import Stage
+from stepdown_machine.script import script, spelled
+from stepdown_machine.settings import NAMES, profile
+from stepdown_machine.trial import Trial
+from stepdown_machine.values import Policy
+
+INSTALLED = any(each.value == "stepdown_machine.pytest_plugin" for each in entry_points(group="pytest11"))
+SHRUNK = ("base-model-serves", "tokens-of-the-other", "mean-as-lower-bound")
+
+
+class ToyMachine(HandoffMachine):
+    """The machine as a stranger would subclass it."""
+
+    def system(self) -> HandoffSystem:
+        return system("correct")  # type: ignore[no-any-return]
+
+
+TestToy = case(ToyMachine)
+
+
+def child(code: str, *, path: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=path, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("kind", [RoutingMachine, LearningMachine, RegistryMachine])
+def test_focused_machines_share_the_rules_and_are_green_on_the_toy(kind: type[Stage]) -> None:
+    machine = type(f"Toy{kind.__name__}", (kind,), {"system": lambda _self: system("correct")})
+
+    assert campaign(machine, 0, examples=25).claims == ()
+
+
+def test_the_same_seed_gives_the_same_program_and_the_same_verdict() -> None:
+    first, second = (campaign(machine_for("failure-disables"), 7) for _ in range(2))
+
+    assert first.claims == second.claims == ("I11",)
+    assert first.trial is not None
+    assert second.trial is not None
+    assert first.trial.operations == second.trial.operations
+    assert first.reach.rules == second.reach.rules
+
+
+@pytest.mark.parametrize("variant", SHRUNK)
+def test_a_shrunk_program_is_short_and_its_script_fails_without_hypothesis(variant: str, tmp_path: Path) -> None:
+    found = campaign(machine_for(variant), 3, shrink=True, examples=60)
+    assert found.trial is not None
+    assert found.turns <= 6
+    text = script(found.trial.description.origin, found.trial.operations, found.message, variant)
+    path = tmp_path / "script.py"
+    path.write_text(text, "utf-8")
+
+    ran = child(f"import sys; sys.modules['hypothesis'] = None; exec(open({str(path)!r}).read())", path=tmp_path)
+
+    assert ran.returncode == 1
+    assert "Disagreement" in ran.stderr
+    assert found.claims[0] in ran.stderr
+
+
+def test_a_failing_example_writes_its_script_and_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEPDOWN_MACHINE_SCRIPTS", str(tmp_path))
+
+    found = campaign(machine_for("base-model-serves"), 0, examples=20)
+
+    (written,) = tmp_path.glob("*.py")
+    assert str(written) in found.output
+    assert "trial.act(operation)" in written.read_text("utf-8")
+
+
+def test_a_failure_says_what_the_model_says_what_the_system_did_and_why() -> None:
+    found = campaign(machine_for("failure-disables"), 0, examples=40)
+
+    assert found.message.startswith("I11: fallback changes no preference")
+    for word in ("model says", "system did", "because", "after"):
+        assert f"\n  {word}" in found.message
+
+
+def test_a_script_of_what_was_fixed_says_so(tmp_path: Path) -> None:
+    origin = system("correct").describe().origin
+    path = tmp_path / "script.py"
+    path.write_text(script(origin, [op.Run(0), op.SetPolicy(Policy(max_age=0.0))], "nothing", "Fixed."), "utf-8")
+
+    ran = child(f"exec(open({str(path)!r}).read())", path=tmp_path)
+
+    assert "does not happen any more" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        op.Run(3),
+        op.Crash(op.Train("dataset-1", "tiny-a", fresh=True), "shelved"),
+        op.SetPolicy(Policy(min_score=float("nan"))),
+    ],
+)
+def test_an_operation_is_spelled_so_that_it_evaluates_to_itself(operation: op.Operation) -> None:
+    names = vars(op) | {"Policy": Policy, "nan": float("nan")}
+
+    assert repr(eval(spelled(operation), names)) == repr(operation)
+
+
+def test_five_hundred_examples_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def held() -> tuple[int, int, int]:
+        gc.collect()
+        descriptors = Path("/proc/self/fd")
+        open_now = len([*descriptors.iterdir()]) if descriptors.exists() else 0
+        return open_now, threading.active_count(), len([*tmp_path.iterdir()])
+
+    campaign(ToyMachine, 1, examples=5, turns=3)
+    before = held()
+    assert campaign(ToyMachine, 2, examples=500, turns=3).reach.examples >= 500
+    assert held() == before
+
+
+def test_every_broken_promise_at_a_point_is_found_and_the_headline_is_the_first() -> None:
+    trial = Trial(system("disabled-activates"))
+    for operation in (op.Run(0, 1, 2), op.Export(), op.Train("dataset-1", "tiny-a"), op.Disable("bundle-1")):
+        trial.act(operation)
+
+    with pytest.raises(Disagreement) as caught:
+        trial.act(op.Activate("bundle-1"))
+
+    assert [finding.claim for finding in caught.value.findings] == ["I10", "A0"]
+    assert caught.value.findings[1].says == "refused as bundle-disabled"
+    assert str(caught.value).startswith("I10: history explains the state")
+
+
+def test_case_applies_the_active_profile_to_that_very_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NAMES:
+        monkeypatch.setenv("STEPDOWN_MACHINE_PROFILE", name)
+        machine = type("AnyMachine", (ToyMachine,), {})
+
+        made = case(machine)
+
+        assert made.settings.max_examples == profile(name).max_examples
+        assert made.settings.deadline is None
+
+
+def test_profiles_leave_a_projects_own_names_alone() -> None:
+    from stepdown_machine.settings import register
+
+    mine = settings.get_profile("ci")
+    register()
+
+    assert settings.get_profile("ci") is mine
+    assert settings.get_profile("stepdown-ci").max_examples == profile("ci").max_examples
+
+
+def test_the_ci_profile_draws_the_same_examples_every_time() -> None:
+    machine = type("SteadyMachine", (ToyMachine,), {})
+
+    case(machine, "ci")
+
+    assert machine._hypothesis_internal_use_seed is not None  # type: ignore[attr-defined]
+
+
+def test_the_plugin_loads_without_hypothesis(tmp_path: Path) -> None:
+    ran = child(
+        "import sys, stepdown_machine.pytest_plugin\n"
+        "print(sorted(name for name in sys.modules if name.split('.')[0] in ('hypothesis', 'stepdown')))\n"
+        "print(sorted(name for name in sys.modules if name.startswith('stepdown_machine')))",
+        path=tmp_path,
+    )
+
+    assert ran.stdout.splitlines() == ["[]", "['stepdown_machine', 'stepdown_machine.pytest_plugin']"], ran.stderr
+
+
+def test_pytest_options_choose_profile_and_scripts_and_demand_reach(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "from stepdown_machine.broken import system\n"
+        "from stepdown_machine.machine import HandoffMachine, case\n"
+        "class Mine(HandoffMachine):\n    def system(self):\n        return system('failure-disables')\n"
+        "TestMine = case(Mine)\n",
+        "utf-8",
+    )
+    options = [
+        *(() if INSTALLED else ("-p", "stepdown_machine.pytest_plugin")),
+        "--machine-profile=ci",
+        "--machine-scripts=written",
+        "--machine-reach",
+    ]
+    arguments = ["-q", "-p", "no:cacheprovider", *options, "test_it.py"]
+
+    ran = child(f"import pytest, sys; sys.exit(pytest.main({arguments!r}))", path=tmp_path)
+
+    assert ran.returncode == 1
+    assert "I11: fallback changes no preference" in ran.stdout
+    assert "reach of Mine" in ran.stdout
+    assert [path.name for path in (tmp_path / "written").iterdir()] == ["Mine_I11.py"]
+
+
+@pytest.mark.parametrize("name", ["correct", *list(VARIANTS)[:3]])
+def test_a_system_describes_where_a_script_finds_it(name: str) -> None:
+    origin = system(name).describe().origin
+
+    assert (origin.module, origin.name, origin.arguments) == ("stepdown_machine.broken", "system", (name,))
