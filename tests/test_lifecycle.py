@@ -1,0 +1,448 @@
+"""History that remembers, the way back, and what may be thrown away; alone and with a rival process."""
+
+import json
+import multiprocessing
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from journey import SCENARIO, Hands, active, compete, count, discover, localized
+from stepdown import operate, registry
+from stepdown.auditing import differences
+from stepdown.bundles.trail import behind
+from stepdown.chronicle import active_at, history, instant
+from stepdown.cli import main
+from stepdown.errors import InvalidValue, NotFound, Refused, StepdownError
+from stepdown.gather import slot_bundle
+from stepdown.history import reader, rows
+from stepdown.promote import promote
+from stepdown.prune import prune
+from stepdown.rollback import rollback
+from stepdown.training.plan import Plan
+from stepdown.workspace import Settings, Workspace
+
+SLOT = (SCENARIO, "competitor")
+
+
+def trained(workspace: Workspace, seed: int) -> rows.Bundle:
+    """Return a small bundle of its own."""
+    return localized(workspace, Plan.tiny(iterations=1, seed=seed)).bundle
+
+
+def forced(workspace: Workspace, bundle: rows.Bundle) -> rows.Bundle:
+    """Activate a bundle, whatever it can."""
+    return registry.activate(workspace, bundle.id, forced=True)
+
+
+def acts(workspace: Workspace) -> list[rows.Act]:
+    with workspace.reading() as connection:
+        return reader.acts(connection)
+
+
+# The way back
+
+
+def test_rollback_returns_to_the_last_bundle_and_says_by_what(local: Workspace) -> None:
+    good = active(local)
+    forced(local, trained(local, 1))
+
+    assert rollback(local, *SLOT, by="ada", why="it answers nonsense") == good
+
+    assert active(local) == good
+    last = acts(local)[-1]
+    assert (last.kind, last.by, last.why, last.forced) == ("activate", "rollback", "ada: it answers nonsense", False)
+    assert compete(local, seed=3).served == "local"
+    assert differences(local) == []
+
+
+def test_rolling_back_twice_goes_further_back_and_never_forth(local: Workspace) -> None:
+    first = active(local)
+    second, third = (forced(local, trained(local, seed)) for seed in (1, 2))
+    assert active(local) == third
+
+    assert rollback(local, *SLOT) == second
+    assert rollback(local, *SLOT) == first
+    with pytest.raises(Refused, match="no earlier bundle"):
+        rollback(local, *SLOT)
+    assert active(local) == first
+
+
+def test_rollback_passes_over_what_is_not_good_any_more(local: Workspace) -> None:
+    good = active(local)
+    broken, disabled, retired, unloadable, bad = (forced(local, trained(local, seed)) for seed in range(1, 6))
+    (local.bundle_directory(broken.id) / "config.json").unlink()
+    registry.disable(local, disabled.id)
+    registry.retire(local, retired.id)
+    shutil.rmtree(local.bundle_directory(unloadable.id))
+    assert active(local) == bad
+
+    assert rollback(local, *SLOT) == good
+
+
+def test_rollback_from_a_retired_bundle_fills_the_empty_slot(local: Workspace) -> None:
+    good = active(local)
+    registry.retire(local, forced(local, trained(local, 1)).id)
+    with local.reading() as connection:
+        assert slot_bundle(connection, *SLOT) is None
+
+    assert rollback(local, *SLOT) == good
+
+
+def test_a_bundle_that_is_whole_but_does_not_load_is_no_way_back(local: Workspace, settings: Settings) -> None:
+    good = active(local)
+    forced(local, trained(local, 1))
+    local.close()
+
+    def unloadable(directory: Path, *rest: object) -> object:
+        from stepdown.errors import LoadFailed
+
+        def answer(*_: object) -> list[str]:
+            raise LoadFailed("The weights are of another kind.")
+
+        return SimpleNamespace(name="x", model="y", answer=answer)
+
+    with Workspace.open(local.root, settings=replace(settings, local=unloadable)) as reopened:
+        before = acts(reopened)
+        with pytest.raises(Refused, match=r"of another kind") as refusal:
+            rollback(reopened, *SLOT)
+        assert acts(reopened) == before
+    assert refusal.value.kind == "nothing-to-roll-back"
+    assert good.id[:12] in str(refusal.value)
+
+
+def test_rollback_with_nothing_behind_is_refused_and_changes_nothing(workspace: Workspace, local: Workspace) -> None:
+    for opened in (workspace, local):
+        before = acts(opened)
+        with pytest.raises(Refused, match="no earlier bundle") as refusal:
+            rollback(opened, *SLOT)
+        assert refusal.value.kind == "nothing-to-roll-back"
+        assert acts(opened) == before
+    with pytest.raises(NotFound, match="no scenario"):
+        rollback(local, "chess")
+
+
+@given(st.lists(st.sampled_from(["A", "B", "C", "back", "-A", "-B", "-C"]), max_size=14))
+def test_the_way_back_is_a_stack(moves: list[str]) -> None:
+    """A rollback always leads to a bundle that was active before and is not retired, and each one shortens the way."""
+    done: list[SimpleNamespace] = []
+    current: str | None = None
+    gone: set[str] = set()
+    seen: list[str] = []
+    for move in moves:
+        way = behind(done, SLOT, current)
+        assert current not in way
+        assert set(way) <= set(seen) - gone
+        assert len(way) == len(set(way))
+        if move == "back" and way:
+            current = way[0]
+            done.append(act("activate", current, "rollback"))
+            assert set(behind(done, SLOT, current)) <= set(way[1:])
+        elif move.startswith("-"):
+            gone.add(move[1:])
+            current = None if current == move[1:] else current
+            done.append(act("retire", move[1:], "ada"))
+        elif move != "back" and move not in gone:
+            current = move
+            seen.append(move)
+            done.append(act("activate", move, "ada"))
+
+
+def act(kind: str, bundle: str, by: str) -> SimpleNamespace:
+    return SimpleNamespace(kind=kind, scenario=SLOT[0], role=SLOT[1], bundle=bundle, by=by)
+
+
+# What may be thrown away
+
+
+def test_prune_keeps_the_active_its_way_back_and_what_a_kept_run_asked(local: Workspace) -> None:
+    asked = active(local)
+    compete(local, seed=3)
+    back, now, unused = forced(local, trained(local, 1)), forced(local, trained(local, 2)), trained(local, 3)
+
+    found = prune(local, by="ada", why="the disk is small")
+
+    assert [bundle.id for bundle in found.removed] == [unused.id]
+    assert set(found.kept) == {asked.id, back.id, now.id}
+    assert "run-2 asked it" in found.kept[asked.id]
+    assert not local.bundle_directory(unused.id).exists()
+    assert all(local.bundle_directory(bundle.id).exists() for bundle in (asked, back, now))
+    last = acts(local)[-1]
+    assert (last.kind, last.bundle, last.by, last.why) == ("delete", unused.id, "prune", "ada: the disk is small")
+    assert prune(local).removed == ()
+    assert differences(local) == []
+
+
+def test_prune_lets_go_of_what_only_old_runs_asked(local: Workspace) -> None:
+    old = active(local)
+    compete(local, seed=3)
+    back, now = forced(local, trained(local, 1)), forced(local, trained(local, 2))
+    newest = discover(local, seed=4).id
+
+    assert prune(local, keep=2).removed == ()
+    assert prune(local, keep=1).removed == (old,)
+
+    with local.reading() as connection:
+        assert reader.run(connection, newest) is not None
+        assert reader.bundle(connection, old.id) == old  # History never shrinks.
+    assert {active(local), rollback(local, *SLOT)} == {now, back}
+
+
+def test_prune_of_a_needed_bundle_is_refused_and_nothing_is_removed(local: Workspace) -> None:
+    back = active(local)
+    now, unused = forced(local, trained(local, 1)), trained(local, 2)
+    before = acts(local)
+
+    for needed, why in ((now, "active bundle"), (back, "rollback")):
+        with pytest.raises(Refused, match=why) as refusal:
+            prune(local, [unused.id, needed.id])
+        assert refusal.value.kind == "bundle-needed"
+    with pytest.raises(NotFound, match="no bundle"):
+        prune(local, [unused.id, "f" * 64])
+    with pytest.raises(InvalidValue, match="0 or more"):
+        prune(local, keep=-1)
+
+    assert acts(local) == before
+    assert local.bundle_directory(unused.id).exists()
+
+
+def test_prune_of_a_named_bundle_takes_that_one_alone_and_only_once(local: Workspace) -> None:
+    first, second = trained(local, 1), trained(local, 2)
+
+    assert prune(local, [first.id[:12]]).removed == (first,)
+
+    assert local.bundle_directory(second.id).exists()
+    with pytest.raises(Refused, match="removed already"):
+        prune(local, [first.id])
+
+
+# History that remembers
+
+
+def test_history_says_who_changed_what_when_and_why(local: Workspace, hands: Hands) -> None:
+    good = active(local)
+    hands.forward(60)
+    operate.set_policy(local, {"min_score": 0.8}, by="ada", why="stricter")
+    hands.forward(60)
+    operate.set_policy(local, {"min_score": 0.75, "canary": 0.5}, by="bo", why="softer")
+    hands.forward(60)
+    operate.switch_validator(local, SCENARIO, "budget", enabled=False, by="bo", why="too slow")
+    hands.forward(60)
+    promote(local, good.id, by="ada", why="again")
+    hands.forward(60)
+    registry.disable(local, good.id, by="bo", why="night")
+
+    told = [(event.kind, event.by, event.why, event.detail.partition(" (")[0]) for event in history(local)]
+
+    assert told == [
+        ("activate", "conftest", "every test begins here", ""),
+        ("policy", "ada", "stricter", "1: first policy"),
+        ("policy", "bo", "softer", "2: min_score=0.75, canary=0.5"),
+        ("harness", "bo", "too slow", "budget off"),
+        ("verdict", "ada", "again", "hold"),
+        ("disable", "bo", "night", ""),
+    ]
+    assert history(local)[0].forced
+    assert [event.kind for event in history(local, SLOT)] == ["activate", "verdict", "disable"]
+    with pytest.raises(NotFound, match="no scenario"):
+        history(local, ("chess", "competitor"))
+
+
+def test_active_at_an_instant_is_what_the_acts_until_then_say(local: Workspace, hands: Hands) -> None:
+    first, begun = active(local), hands.instant
+    hands.forward(3600)
+    second = forced(local, trained(local, 1))
+    hands.forward(3600)
+    registry.retire(local, second.id)
+
+    assert active_at(local, begun - timedelta(seconds=1)) == {}
+    assert active_at(local, begun) == {SLOT: first}
+    assert active_at(local, begun + timedelta(seconds=3599)) == {SLOT: first}
+    assert active_at(local, instant("2026-03-01T14:00:00+01:00")) == {SLOT: second}
+    assert active_at(local, hands.instant) == active_at(local) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("yesterday", "is not a time"),
+        ("2026-13-01T00:00:00+00:00", "is not a time"),
+        ("2026-02-01T00:00:00", "has no time zone"),
+        ("2027-01-01T00:00:00+00:00", "has not come yet"),
+    ],
+)
+def test_a_time_that_cannot_be_looked_at_is_refused_in_a_sentence(local: Workspace, text: str, sentence: str) -> None:
+    with pytest.raises(InvalidValue, match=sentence):
+        active_at(local, instant(text))
+
+
+def test_the_commands_of_a_bundles_life_answer_and_refuse(local: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    good, other, unused = active(local), trained(local, 1), trained(local, 2)
+    local.close()
+
+    def run(*arguments: str, code: int = 0) -> str:
+        assert main([*arguments, "-w", str(local.root)]) == code
+        return capsys.readouterr().out
+
+    run("bundles", "activate", other.id[:12], code=4)
+    run("bundles", "activate", other.id[:12], "--force", "--by", "ada")
+    assert good.id[:12] in run("bundles", "rollback", "--why", "worse")
+    run("bundles", "rollback", code=4)
+    run("bundles", "prune", good.id, code=4)
+    assert unused.id[:12] in run("bundles", "prune", unused.id)
+    assert "hold" in run("promote", good.id, "--budget", "32", code=1)
+    run("promote", good.id, "--margin", "nan", code=2)
+    run("promote", good.id, "--budget", "1", code=2)
+    assert json.loads(run("bundles", "evaluate", good.id[:12], "--json"))["seeds"] == 64
+    told = json.loads(run("bundles", "history", "--slot", "grid_ctf/competitor", "--json"))
+    assert [event["kind"] for event in told] == ["activate", "activate", "activate", "delete", "verdict"]
+    assert "by force" in run("bundles", "history")
+    assert "verdict" in run("history")
+    assert good.id in run("bundles", "active")
+    run("bundles", "active", "--at", "someday", code=2)
+    assert "verdict at" in run("bundles", "show", good.id)
+
+
+# Rivals: real processes that have both looked before either moves
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """Where two processes wait for each other, and what each then says."""
+
+    barrier: object
+    point: str
+
+    def reached(self, point: str) -> None:
+        if point == self.point:
+            self.barrier.wait(timeout=60)  # type: ignore[attr-defined]
+
+
+def rival(root: Path, meeting: Meeting, pipe: Pipe, deed: Callable[[Workspace], object]) -> None:
+    """Do a deed in a process of its own, and say what became of it."""
+    settings = Settings(durability="normal", reached=meeting.reached)
+    with Workspace.open(root, settings=settings) as workspace:
+        try:
+            deed(workspace)
+            pipe.send("won")
+        except StepdownError as error:
+            pipe.send(getattr(error, "kind", "error"))
+
+
+def promote_it(bundle: str, workspace: Workspace) -> object:
+    return promote(workspace, bundle)
+
+
+def roll_back(workspace: Workspace) -> object:
+    return rollback(workspace, *SLOT)
+
+
+def prune_it(bundle: str, workspace: Workspace) -> object:
+    workspace.reached("ready")
+    return prune(workspace, [bundle])
+
+
+def contest(root: Path, *entries: tuple[str, Callable[[Workspace], object]]) -> list[str]:
+    """Let processes meet at their points, then act; return what each said, and watch the slot meanwhile."""
+    context = multiprocessing.get_context("spawn")
+    barrier, children, pipes = context.Barrier(len(entries)), [], []
+    for point, deed in entries:
+        mine, its = context.Pipe()
+        child = context.Process(target=rival, args=(root, Meeting(barrier, point), its, deed))
+        child.start()
+        children.append(child)
+        pipes.append(mine)
+    with Workspace.open(root, settings=Settings(durability="normal")) as watcher:
+        held = []
+        while any(child.is_alive() for child in children):
+            with watcher.reading() as connection:
+                found = slot_bundle(connection, *SLOT)
+            held.append(found.id if found else None)
+            children[0].join(timeout=0.02)
+    # One bundle at every observable moment, and it changed hands at most once.
+    assert len(set(held)) <= 2
+    assert held == sorted(held, key=held.index)
+    return sorted(pipe.recv() for pipe in pipes)
+
+
+def at_the_wall_clock(workspace: Workspace) -> Path:
+    """Close a workspace that rivals will open with the real clock."""
+    workspace.close()
+    return workspace.root
+
+
+def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(local: Workspace) -> None:
+    good = active(local)
+    again = localized(local, Plan.tiny(iterations=120, learning_rate=1e-2, rehearsals=1, seed=3)).bundle
+    forced(local, trained(local, 1))
+    root = at_the_wall_clock(local)
+
+    said = contest(
+        root,
+        ("comparison-played", partial(promote_it, good.id)),
+        ("comparison-played", partial(promote_it, again.id)),
+    )
+
+    assert said == ["stale", "won"]
+    with Workspace.open(root) as reopened:
+        assert active(reopened).id in (good.id, again.id)
+        assert count(reopened, rows.Verdict) == 1
+        assert differences(reopened) == []
+
+
+def test_of_two_rollbacks_at_once_one_wins_and_the_other_is_told(local: Workspace) -> None:
+    first = active(local)
+    second, _third = (forced(local, trained(local, seed)) for seed in (1, 2))
+    root = at_the_wall_clock(local)
+
+    assert contest(root, ("rollback-checked", roll_back), ("rollback-checked", roll_back)) == ["stale", "won"]
+
+    with Workspace.open(root) as reopened:
+        assert active(reopened) == second != first
+        assert differences(reopened) == []
+
+
+def test_of_a_promotion_and_a_rollback_at_once_one_wins(local: Workspace) -> None:
+    good = active(local)
+    middle, _bad = (forced(local, trained(local, seed)) for seed in (1, 2))
+    root = at_the_wall_clock(local)
+
+    said = contest(root, ("comparison-played", partial(promote_it, good.id)), ("rollback-checked", roll_back))
+
+    assert said == ["stale", "won"]
+    with Workspace.open(root) as reopened:
+        assert active(reopened) in (good, middle)
+
+
+def test_of_two_prunes_of_one_bundle_one_removes_it_and_the_other_is_told(local: Workspace) -> None:
+    unused = trained(local, 1)
+    root = at_the_wall_clock(local)
+
+    said = contest(root, *[("ready", partial(prune_it, unused.id))] * 2)
+
+    assert said == ["bundle-retired", "won"]
+    assert not (root / "bundles" / unused.id).exists()
+
+
+def test_a_rollback_whose_target_is_pruned_away_moves_nothing(local: Workspace, settings: Settings) -> None:
+    good, bad = active(local), forced(local, trained(local, 1))
+    local.close()
+
+    def pruned_meanwhile(point: str) -> None:
+        if point == "rollback-checked":
+            with Workspace.open(local.root, settings=settings) as other:
+                registry.delete(other, good.id)
+
+    with Workspace.open(local.root, settings=replace(settings, reached=pruned_meanwhile)) as reopened:
+        with pytest.raises(Refused) as refusal:
+            rollback(reopened, *SLOT)
+        assert refusal.value.kind in ("stale", "bundle-retired")
+        assert active(reopened) == bad
