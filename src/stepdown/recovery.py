@@ -116,11 +116,14 @@ def _attempt(workspace: Workspace, call: rows.Announcement, end: trace.Line | No
 
 
 def _clear(workspace: Workspace) -> None:
-    """Remove what dead processes left half-made: `….<session>.part`, its plan, and directories that no row came to name."""
+    """Remove what dead processes left half-made: `….<session>.part`, plans, locks, and directories no row came to name."""
     for room in ("jobs", "datasets"):
         for part in (*(workspace.root / room).glob("*.part"), *(workspace.root / room).glob("*.plan")):
             if not _alive(workspace, part.stem.rpartition(".")[2]):
                 shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink(missing_ok=True)
+    for lock in (workspace.root / "sessions").glob("*.lock"):
+        if not _alive(workspace, lock.stem):
+            forget(lock.parent, lock.stem)
     with workspace.reading() as connection:
         strays = _strays(workspace, connection)
     if strays:

@@ -57,6 +57,8 @@ POINTS = (
     "weights-written",
     "bundle-renamed",
     "bundle-registered",
+    "comparison-played",
+    "rollback-checked",
     "act-appended",
     "act-recorded",
     "directory-removed",

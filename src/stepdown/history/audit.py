@@ -153,6 +153,15 @@ def difference(claim: str, where: str, name: str, found: object, wanted: object,
     return Difference(claim, where, f"history has {name} {found!r}, {other} says {wanted!r}")
 
 
+def weights(evidence: Evidence) -> Iterator[Difference]:
+    """What answered for a bundle is what was registered under its name (I5)."""
+    registered = {bundle.id: bundle.weights for bundle in evidence.bundles}
+    for attempt in evidence.attempts:
+        if attempt.bundle is not None and attempt.text is not None:
+            expected = {"digest": registered.get(attempt.bundle)}
+            yield from compare("I5", attempt.call, attempt, expected, "its bundle's registration")
+
+
 def doubles(evidence: Evidence) -> Iterator[Difference]:
     """Nothing stands twice (I4): a database keeps its promises only while its unique indexes do."""
     for kind, keys in (("attempt", [a.call for a in evidence.attempts]), ("step", [s.id for s in evidence.steps])):

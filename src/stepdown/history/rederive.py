@@ -126,7 +126,7 @@ def _walked(
         failed_first = len(counted) > 1 and decision.reason is None
         expected: dict[str, Any] = {
             "requested": counted[0].target if counted else None,
-            "reason": local_failure(counted[0].error_type or INVALID) if failed_first else decision.reason,
+            "reason": local_failure(counted[0].error_type or "invalid-output") if failed_first else decision.reason,
             "outcome": "interrupted",
             "error": "interrupted",
             "served": None,
@@ -204,15 +204,6 @@ def _matched(step: rows.Step, matches: Sequence[rows.Match], scenario: Scenario)
     expected = [rows.Match(step.id, match.seed, match.score, match.won, match.parts) for match in played]
     if list(matches) != expected:
         yield Difference("I7", step.id, f"its matches are not what {scenario.name} gives for its strategy")
-
-
-def weights(evidence: Evidence) -> Iterator[Difference]:
-    """What answered for a bundle is what was registered under its name (I5)."""
-    registered = {bundle.id: bundle.weights for bundle in evidence.bundles}
-    for attempt in evidence.attempts:
-        if attempt.bundle is not None and attempt.text is not None:
-            expected = {"digest": registered.get(attempt.bundle)}
-            yield from compare("I5", attempt.call, attempt, expected, "its bundle's registration")
 
 
 def breakers(evidence: Evidence) -> Iterator[Difference]:
