@@ -37,6 +37,8 @@ EFFECTS = {
 
 FORBIDDEN_NAMES = re.compile(r"^_?(utils?|helpers?|common|misc|managers?|base|core)$")
 FORBIDDEN_PREFIXES = re.compile(r"^_?(get|do|handle|process)_")
+LISTS = {"stepdown_machine.broken.variants"}
+"""Long as a list is long: one entry after another, and no code."""
 SQLALCHEMYS_OWN = {"process_bind_param", "process_result_value"}
 FORBIDDEN_CLASSES = re.compile(r"^(Base|Abstract)[A-Z]|Impl$|Manager$|Helper$")
 
@@ -168,6 +170,19 @@ def test_only_the_reader_selects() -> None:
     assert selecting == {"stepdown.history.reader"}
 
 
+def test_every_point_where_a_crash_may_fall_is_named_and_every_named_one_is_passed() -> None:
+    from stepdown.workspace import POINTS
+
+    passed = {
+        node.args[0].value
+        for name in HOUSE_MODULES
+        for node in ast.walk(MODULES[name])
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("reached")
+        if node.args and isinstance(node.args[0], ast.Constant)
+    }
+    assert passed == set(POINTS)
+
+
 CLOCKS = re.compile(r"^(time\.(time|monotonic|perf_counter|sleep)\w*|(datetime|date)\.(now|utcnow|today))$")
 
 
@@ -191,7 +206,7 @@ def test_no_module_function_or_class_has_a_name_that_says_nothing() -> None:
 def test_no_module_is_long_and_no_function_is_longer_than_a_screen() -> None:
     for name, tree in MODULES.items():
         lines = max((node.end_lineno or 0 for node in ast.walk(tree) if isinstance(node, ast.stmt)), default=0)
-        assert lines <= 300 or "migrations" in name, f"{name} has {lines} lines"
+        assert lines <= 300 or "migrations" in name or name in LISTS, f"{name} has {lines} lines"
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
                 length = (node.end_lineno or 0) - node.lineno + 1
