@@ -28,6 +28,7 @@ from stepdown.promote import promote
 from stepdown.prune import prune
 from stepdown.rollback import rollback
 from stepdown.training.plan import Plan
+from stepdown.training.promotion import Trial
 from stepdown.workspace import Settings, Workspace
 
 SLOT = (SCENARIO, "competitor")
@@ -338,7 +339,7 @@ def rival(root: Path, meeting: Meeting, pipe: Pipe, deed: Callable[[Workspace], 
 
 
 def promote_it(bundle: str, workspace: Workspace) -> object:
-    return promote(workspace, bundle)
+    return promote(workspace, bundle, trial=Trial(margin=0.2))  # One block of seeds is enough for so much.
 
 
 def roll_back(workspace: Workspace) -> object:
@@ -366,7 +367,7 @@ def contest(root: Path, *entries: tuple[str, Callable[[Workspace], object]]) -> 
             with watcher.reading() as connection:
                 found = slot_bundle(connection, *SLOT)
             held.append(found.id if found else None)
-            children[0].join(timeout=0.02)
+            children[0].join(timeout=0.1)
     # One bundle at every observable moment, and it changed hands at most once.
     assert len(set(held)) <= 2
     assert held == sorted(held, key=held.index)
