@@ -835,7 +835,7 @@ _broken(
 _broken(
     "old-rows-rewritten",
     "I10",
-    "restore",
+    "run",
     "a row is updated in place (dioptra #768 in kind)",
     "runs",
     "        self.disk.steps.append(row)\n        for attempt",

@@ -35,6 +35,9 @@ class Registry(Stage):
     def switch(self, bundle: str, to: str, runs: int) -> None:
         """Disable, enable, retire or delete a bundle."""
         self.act(SWITCHES[to](bundle))
+        if to in ("retire", "delete"):
+            # It is final: nothing brings the bundle back.
+            self.act(op.Enable(bundle))
         self.follow(runs)
 
     def _planted(self, bundle: str) -> bool:

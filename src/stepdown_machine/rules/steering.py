@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
 from stepdown_machine.model import REASONS, Breaker, Known
+from stepdown_machine.names import UNKNOWN
 from stepdown_machine.rules.policy import Governing, unchanged
 from stepdown_machine.rules.stage import RUNS, turn
 from stepdown_machine.values import Policy
@@ -27,6 +28,8 @@ FAILURES = {
 
 OFTEN = ("bundle-absent", "bundle-disabled")
 """Reasons that other rules happen upon anyway."""
+SEEN_BY_NOW = (*OFTEN, "bundle-integrity")
+"""Reasons for which one more run is enough."""
 
 
 @st.composite
@@ -62,8 +65,9 @@ class Steering(Governing):
         if cause in ("bundle-absent", "bundle-disabled", "bundle-integrity"):
             # What may not serve may not be activated either, not even where it is active.
             self.act(op.Activate(bundle))
-        for seed in (place % 4, *((1, 2, 0, 1, 3) if cause not in OFTEN else ())):
+        for seed in (place % 4, *((1, 2, 0, 1, 3) if cause not in SEEN_BY_NOW else ())):
             self.act(op.Run(seed))
+        self.act(op.Report(self.trial.names.of("run")[-1]))
         for operation in undo:
             self.act(operation)
         self.act(op.Run(place % 4))
@@ -130,13 +134,13 @@ class Steering(Governing):
         """Bring one cause about and return what undoes it."""
         if cause in FAILURES:
             # The breaker would hide the failure after a few runs.
-            mode = "local-only" if place % 4 == 1 else "auto"
+            mode = "local-only" if place % 2 else "auto"
             self.act(op.SetPolicy(Policy(mode=mode, breaker_threshold=99)))
             self.act(op.Disturb(FAILURES[cause]))
             return (op.Disturb(), op.SetPolicy(Policy()))
         ways: dict[str, Callable[[], tuple[op.Plain, ...]]] = {
             "bundle-absent": lambda: self._damaged(bundle, "delete-directory"),
-            "bundle-integrity": lambda: self._damaged(bundle, self.trial.description.damages[1 + place % 6]),
+            "bundle-integrity": lambda: self._damaged_in_every_way(bundle, place),
             "bundle-disabled": lambda: self._done(op.Disable(bundle), op.Enable(bundle)),
             "bundle-incompatible": lambda: self._done(
                 op.Plant(self.trial.description.plants[place % 2]), op.Activate(bundle)
@@ -155,6 +159,14 @@ class Steering(Governing):
 
     def _damaged(self, bundle: str, how: str) -> tuple[op.Plain, ...]:
         return self._done(op.Damage(bundle, how), op.Restore(bundle))
+
+    def _damaged_in_every_way(self, bundle: str, place: int) -> tuple[op.Plain, ...]:
+        ways = [how for how in self.trial.description.damages if how != "delete-directory"]
+        for how in ways:
+            self.act(op.Damage(bundle, how))
+            self.act(op.Run(place % 4))
+            self.act(op.Restore(bundle))
+        return self._damaged(bundle, ways[place % len(ways)])
 
     def _forbidden(self, cause: str, bundle: str) -> tuple[op.Plain, ...]:
         """Set a policy that this bundle does not meet, by as little as can be."""
@@ -183,11 +195,13 @@ class Steering(Governing):
     def _blind(self) -> tuple[op.Plain, ...]:
         """Switch a validator off, with the coverage limit where it was: frontier may now serve what the referee refuses."""
         self.act(op.SetPolicy(Policy(min_coverage=self.trial.model.coverage())))
-        self.act(op.Run(0))
+        self.act(op.Run(0, 1, 2))
         self.act(op.SetValidator("budget", enabled=False))
         self.act(op.Disturb(frontier="illegal"))
         self.act(op.Run(0))
         self.act(op.Export())
+        self.act(op.Export(kept_only=True, include_local=True))
+        self.act(op.Export(run=UNKNOWN["run"]))
         return (op.Disturb(), op.SetValidator("budget", enabled=True), op.SetPolicy(Policy()))
 
     def _tour_the_breaker(self) -> None:
