@@ -1,6 +1,7 @@
 """What an answer cost: a dated table. A price that is not in it is unknown, which is neither zero nor a default."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -38,11 +39,23 @@ def table() -> dict[tuple[str, str], list[Price]]:
     return prices
 
 
-def cost(answer: Completion, at: datetime) -> float | None:
-    """Return what an answer cost in US dollars, by who *answered*; None when price or token count is unknown."""
+def cost(
+    answer: Completion, at: datetime, prices: Mapping[tuple[str, str], Sequence[Price]] | None = None
+) -> float | None:
+    """Return what an answer cost in US dollars, by who *answered*; None when price or token count is unknown.
+
+    Args:
+        answer: What came.
+        at: When, aware.
+        prices: By provider and model, oldest first; by default the shipped table.
+    """
     if answer.provider in FREE:
         return 0.0
-    valid = [price for price in table().get((answer.provider, answer.model), []) if price.since <= at]
+    valid = [
+        price
+        for price in (table() if prices is None else prices).get((answer.provider, answer.model), [])
+        if price.since <= at
+    ]
     if not valid or valid[-1].input is None or valid[-1].output is None:
         return None
     if answer.input_tokens is None or answer.output_tokens is None:
