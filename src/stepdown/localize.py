@@ -3,9 +3,10 @@
 import json
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -98,28 +99,25 @@ def localize(
     if earlier is not None and not fresh:
         return earlier
     part = workspace.root / "jobs" / f"{job.digest}.{workspace.session.begin()}.part"
+    cache = None if fresh else workspace.settings.cache
     try:
-        return _train(workspace, scenario, dataset, job, part, time_limit, watch, earlier if fresh else None)
+        done = train(job, dataset.path, part, time_limit=time_limit, cache=cache, watch=watch)
+        workspace.reached("weights-written")
+        manifest = _manifest(workspace, scenario, dataset, job, part, done)
+        if earlier is not None:
+            return _same_weights(earlier, manifest)
+        evaluation, held_out = evaluate_directory(workspace, scenario, part, manifest)
+        return _register(workspace, manifest, part, evaluation, held_out)
     except OSError as error:
         raise WorkspaceError(f"The bundle cannot be written: {error.strerror}. Nothing was kept of it.") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _train(
-    workspace: Workspace,
-    scenario: Scenario,
-    dataset: Dataset,
-    job: Job,
-    part: Path,
-    time_limit: float,
-    watch: Callable[[Progress], None],
-    earlier: Trained | None,
-) -> Trained:
-    cache = None if earlier else workspace.settings.cache
-    done = train(job, dataset.path, part, time_limit=time_limit, cache=cache, watch=watch)
-    workspace.reached("weights-written")
-    manifest = Manifest(
+def _manifest(
+    workspace: Workspace, scenario: Scenario, dataset: Dataset, job: Job, part: Path, done: Mapping[str, Any]
+) -> Manifest:
+    return Manifest(
         format=FORMAT,
         scenario=scenario.name,
         scenario_version=scenario.version,
@@ -135,10 +133,6 @@ def _train(
         stepdown=__version__,
         edition=_editions(workspace, job),
     )
-    if earlier is not None:
-        return _same_weights(earlier, manifest)
-    evaluation, held_out = evaluate_directory(workspace, scenario, part, manifest)
-    return _register(workspace, manifest, part, evaluation, held_out)
 
 
 def _editions(workspace: Workspace, job: Job) -> int:

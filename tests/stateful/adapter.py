@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from stateful.children import process
+from stateful.children import REAL, process
 from stateful.observing import FOREVER, Observer, sha256
 from stateful.weather import Weather, settings
 from stepdown import operate, registry
@@ -215,7 +215,9 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
             made = export(workspace, Filters(SCENARIO, run, limit, kept_only, include_local))
             return dataset(made.path)
         case op.Train(dataset=name, plan=plan, fresh=fresh):
+            before = len(list((room() / "cache").glob("*")))
             trained = localize(workspace, find_dataset(workspace, name), plan=PLANS[plan], fresh=fresh)
+            REAL["trainings"] += fresh or len(list((room() / "cache").glob("*"))) > before
             return bundle(workspace, trained.bundle.id)
         case op.Activate(bundle=name):
             registry.activate(workspace, name, forced=True)

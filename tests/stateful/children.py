@@ -1,7 +1,7 @@
 """Real processes: one that acts at the same time as this one, or that is killed on its way.
 
-They come from a fork server that has stepdown loaded and has never touched mlx (a process forked after mlx was used
-hangs), so one costs some milliseconds and not a second.
+They come from a fork server that has everything loaded and has computed nothing (a process forked after mlx was used
+hangs), so one costs some tens of milliseconds and not seconds.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -21,6 +22,12 @@ from typing import Any
 from stateful.weather import Weather, settings
 from stepdown_machine import operations as op
 
+LOADED = ("stateful.adapter", "stepdown.providers.search", "cmaes", "numpy", "scipy.special", "stepdown.local.provider")
+"""What the server has imported. mlx among it is imported and never used there: only a use starts threads that a fork loses."""
+
+REAL: Counter[str] = Counter()
+"""What really happened in this process: `trainings` (a child process trained) and `kills` (a process died by SIGKILL)."""
+
 PATIENCE = 60.0
 """Seconds of real time after which a child is hung, and that is a failure."""
 
@@ -28,7 +35,7 @@ PATIENCE = 60.0
 @cache
 def _server() -> Any:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["stateful.adapter", "stepdown.providers.search", "cmaes", "numpy"])
+    context.set_forkserver_preload(["__main__", *LOADED])
     # The server is not told our sys.path before Python 3.13, and would pass over what it cannot import, silently.
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
@@ -58,6 +65,7 @@ def process(
         wanted = {0, -signal.SIGKILL} if kill_at else {0}
         if child.exitcode not in wanted:
             raise AssertionError(f"the process doing {operation} ended with {child.exitcode}, not {wanted}")
+        REAL["kills"] += child.exitcode == -signal.SIGKILL
     finally:
         here.close()
         if child.is_alive():

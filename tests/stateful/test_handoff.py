@@ -1,10 +1,23 @@
-"""stepdown under the machine: everything that can happen, in any order."""
+"""stepdown under the machine: everything that can happen, in any order.
+
+`pytest tests/stateful` runs a minute of it; `--machine-profile=ci --machine-reach` the campaign that decides, with what it
+has to have seen.
+"""
 
 from __future__ import annotations
 
+import pytest
+from hypothesis import settings
 from stateful.adapter import StepdownSystem
-from stepdown_machine.machine import HandoffMachine, case
+from stateful.children import REAL
+
+from stepdown_machine.machine import HandoffMachine, LearningMachine, RegistryMachine, case
 from stepdown_machine.protocol import HandoffSystem
+from stepdown_machine.reach import reach
+from stepdown_machine.settings import deterministic
+
+EXAMPLES = {"dev": 8, "ci": 64}
+"""A real system is slower than the toy: a campaign has fewer examples of the same length, and is still bounded."""
 
 
 class StepdownMachine(HandoffMachine):
@@ -14,4 +27,39 @@ class StepdownMachine(HandoffMachine):
         return StepdownSystem()
 
 
-TestStepdown = case(StepdownMachine)
+class StepdownLearning(LearningMachine):
+    """Runs, exports, trainings and reports, closely."""
+
+    def system(self) -> HandoffSystem:
+        return StepdownSystem()
+
+
+class StepdownRegistry(RegistryMachine):
+    """Kills and races around the registry, closely."""
+
+    def system(self) -> HandoffSystem:
+        return StepdownSystem()
+
+
+def bounded(made: object, share: int = 1) -> object:
+    """Give a test case as many examples as a real system can afford in this profile."""
+    wanted = made.settings.max_examples  # type: ignore[attr-defined]
+    fewer = EXAMPLES["ci" if deterministic() else "dev"] // share
+    if wanted <= 200:
+        made.settings = settings(made.settings, max_examples=max(2, fewer))  # type: ignore[attr-defined]
+    return made
+
+
+TestStepdown = bounded(case(StepdownMachine))
+TestStepdownLearning = bounded(case(StepdownLearning), share=4)
+TestStepdownRegistry = bounded(case(StepdownRegistry), share=4)
+
+
+@pytest.mark.skipif(not deterministic(), reason="only the campaign that decides must have seen everything")
+def test_the_campaign_saw_what_it_must() -> None:
+    """Runs after the machines of this module, and speaks of them."""
+    seen = reach("StepdownMachine")
+
+    assert list(seen.unmet()) == [], seen.summary()
+    assert REAL["trainings"] >= 20
+    assert REAL["kills"] >= 20
