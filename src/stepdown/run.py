@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from stepdown.errors import InvalidValue, StepdownError
+from stepdown.errors import InvalidValue, StepdownError, WorkspaceError
 from stepdown.history import ledger, reader, rows
 from stepdown.providers.protocol import Example, Provider
 from stepdown.scenarios import prompt, referee
@@ -225,12 +225,21 @@ def fail(under_way: RunUnderWay, error: StepdownError) -> None:
 
 
 def write_knowledge(workspace: Workspace, scenario: str) -> None:
-    """Write playbook and hints as files, each replaced in one step, from the newest row."""
+    """Write playbook and hints as files, each replaced in one step, from the newest row.
+
+    Raises:
+        WorkspaceError: They cannot be written; the row is kept all the same.
+    """
     with workspace.reading() as connection:
         known = workspace.knowledge(connection, scenario)
     directory = workspace.root / "knowledge" / scenario
-    directory.mkdir(parents=True, exist_ok=True)
-    write_atomically(
-        directory / "playbook.md", f"# Playbook of {scenario}, version {known.version}\n\n{known.playbook}\n"
-    )
-    write_atomically(directory / "hints.md", f"# Hints for {scenario}, version {known.version}\n\n{known.hints}\n")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        write_atomically(
+            directory / "playbook.md", f"# Playbook of {scenario}, version {known.version}\n\n{known.playbook}\n"
+        )
+        write_atomically(directory / "hints.md", f"# Hints for {scenario}, version {known.version}\n\n{known.hints}\n")
+    except OSError as error:
+        raise WorkspaceError(
+            f"{directory} cannot be written ({error.strerror}); the knowledge is kept in history."
+        ) from error

@@ -112,14 +112,21 @@ def _append(descriptor: int, data: bytes) -> None:
 
 
 def lines(path: Path) -> Iterator[Line]:
-    """Yield the whole lines of a trace, in the order they were written; none if there is no file."""
-    if not path.exists():
+    """Yield the whole lines of a trace, in the order they were written; none if there is no file.
+
+    Raises:
+        WorkspaceError: There is something, and it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            for data in file:
+                line = _parse(data)
+                if line is not None:
+                    yield line
+    except FileNotFoundError:
         return
-    with path.open("rb") as file:
-        for data in file:
-            line = _parse(data)
-            if line is not None:
-                yield line
+    except OSError as error:
+        raise WorkspaceError(f"The trace {path} cannot be read ({error.strerror}); mend its permissions.") from error
 
 
 def _parse(data: bytes) -> Line | None:
