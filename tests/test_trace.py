@@ -201,3 +201,10 @@ def test_instants_in_the_file_are_utc_and_names_are_those_of_the_contract(tmp_pa
     for line in map(json.loads, path.read_text("utf-8").splitlines()):
         assert line.keys() <= set(KEYS.values())
         assert datetime.fromisoformat(line["time"]).utcoffset() == UTC.utcoffset(None)
+
+
+def test_a_trace_that_cannot_be_read_is_a_sentence_and_not_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "trace.jsonl").mkdir()
+
+    with pytest.raises(WorkspaceError, match="cannot be read"):
+        list(trace.lines(tmp_path / "trace.jsonl"))
