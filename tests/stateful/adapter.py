@@ -20,9 +20,7 @@ from stepdown import operate, registry
 from stepdown.auditing import differences
 from stepdown.bundles.disk import listing, publish
 from stepdown.bundles.manifest import Manifest
-from stepdown.digest import canonical
 from stepdown.errors import StepdownError
-from stepdown.explain import explain
 from stepdown.gather import slot_bundle
 from stepdown.history import ledger, reader, rows
 from stepdown.localize import find_dataset, localize
@@ -68,7 +66,7 @@ POINTS = {
     "SetPolicy": ("policy-recorded",),
     "SetValidator": ("policy-recorded",),
 }
-SHM = Path("/dev/shm")  # noqa: S108 - a RAM disk, where there is one: a commit there costs no seek
+SHM = Path("/dev/shm")
 
 
 @cache

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import settings
+
 from stateful.adapter import StepdownSystem
 from stateful.children import REAL
-
 from stepdown_machine.machine import HandoffMachine, LearningMachine, RegistryMachine, case
 from stepdown_machine.protocol import HandoffSystem
 from stepdown_machine.reach import reach

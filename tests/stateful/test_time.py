@@ -14,10 +14,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from freezegun import freeze_time
 from hypothesis import settings
-from stateful import adapter
-from stateful.weather import Weather
-from stateful.weather import settings as composed
 
+from stateful import adapter
+from stateful.weather import settings as composed
 from stepdown.clock import Clock
 from stepdown.workspace import Workspace
 from stepdown_machine import operations as op
