@@ -1,6 +1,7 @@
 """Read a run's rows, whole, and tell them."""
 
 import json
+import math
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -58,7 +59,7 @@ def runs(workspace: Workspace) -> list[tuple[rows.Run, rows.Ending | None]]:
 
 
 def plain(value: Any) -> Any:
-    """Return a value of rows as JSON can hold it; instants become ISO 8601."""
+    """Return a value of rows as JSON can hold it; instants become ISO 8601, and what is no finite number a word."""
     if isinstance(value, datetime):
         return value.isoformat()
     if hasattr(value, "__dataclass_fields__"):
@@ -67,4 +68,6 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     return value

@@ -29,7 +29,8 @@ def _cell(value: object) -> str:
     if value is None:
         return "–"
     text = f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
-    return " ".join(text.replace("|", "\\|").split())
+    # The backslash first: one that stands before a bar would undo the bar's own.
+    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").split())
 
 
 def _head(story: Story) -> Iterator[str]:
@@ -37,10 +38,10 @@ def _head(story: Story) -> Iterator[str]:
     outcome = f"{ending.outcome} at {ending.at:%Y-%m-%d %H:%M:%S} UTC" if ending else "under way"
     yield f"# {run.id}: {run.scenario}"
     yield ""
-    yield f"Started {run.at:%Y-%m-%d %H:%M:%S} UTC, {outcome}. Seed {run.seed}, frontier {run.frontier}, "
+    yield f"Started {run.at:%Y-%m-%d %H:%M:%S} UTC, {outcome}. Seed {run.seed}, frontier {_cell(run.frontier)}, "
     yield f"{run.generations} generations of {run.candidates} candidates."
     if ending and ending.error:
-        yield f"It failed: {ending.error}"
+        yield f"It failed: {_cell(ending.error)}"
     yield ""
 
 

@@ -96,7 +96,9 @@ class Policy:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values that `from_json` reads back."""
-        return {**asdict(self), **{name: list(getattr(self, name)) for name in ROLES}}
+        # JSON has no infinity: without end is written as a word that `float` reads.
+        endless = {name: "inf" for name in SECONDS if getattr(self, name) == math.inf}
+        return {**asdict(self), **endless, **{name: list(getattr(self, name)) for name in ROLES}}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
