@@ -66,7 +66,8 @@ def progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=err(), transient=not sys.stderr.isatty()) as bar:
+    # A bar is for eyes: in a pipe it would leave empty lines between the sentences.
+    with Progress(*columns, console=err(), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(what, total=None, note="")
 
         def show(done: int, total: int, note: str = "") -> None:
