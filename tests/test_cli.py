@@ -1,0 +1,264 @@
+"""The command line: what is printed where, and every way to be refused with its code and one sentence."""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from journey import active
+from stepdown.cli import main
+from stepdown.cli.app import app
+from stepdown.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Said]
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
+    """Run a command in this process, as a shell would in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: object) -> Said:
+        code = main([str(argument) for argument in arguments])
+        return Said(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def root(handed_down: Path, tmp_path: Path) -> Path:
+    """A workspace whose competitor was handed down, closed."""
+    return Path(shutil.copytree(handed_down, tmp_path / "workspace"))
+
+
+def tree(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield every command of a tree."""
+    if not hasattr(group, "commands"):
+        yield path
+        return
+    for name, below in group.commands.items():
+        yield from tree(below, (*path, name))
+
+
+COMMANDS = sorted(tree(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("path", [(), ("bundles",), ("policy",), ("harness",), *COMMANDS], ids=" ".join)
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_every_command_explains_itself(command: Command, path: tuple[str, ...], option: str) -> None:
+    said = command(*path, option)
+
+    assert (said.code, said.err) == (0, "")
+    assert "Usage:" in said.out
+    assert len(said.out.splitlines()) > 5
+
+
+def test_the_commands_are_those_that_were_promised() -> None:
+    promised = {
+        "demo", "run", "export", "train", "route", "report", "audit", "doctor", "policy show", "policy set",
+        "harness show", "harness enable", "harness disable",
+        *(f"bundles {name}" for name in ("list", "show", "verify", "activate", "disable", "enable", "delete")),
+    }  # fmt: skip
+    assert promised <= {" ".join(path) for path in COMMANDS}
+
+
+READING = ["bundles list", "policy show", "harness show", "route", "route --explain", "report", "report run-1", "audit",
+           "doctor", "bundles show ID", "bundles verify ID"]  # fmt: skip
+
+
+def strictly(text: str) -> Any:
+    """Read JSON, and refuse what only Python calls so."""
+
+    def refuse(word: str) -> None:
+        raise AssertionError(word)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+@pytest.mark.parametrize("line", READING)
+def test_every_answer_can_be_had_as_json_and_as_text(command: Command, root: Path, line: str) -> None:
+    with sqlite3.connect(root / "stepdown.db") as raw:
+        ((bundle,),) = raw.execute("SELECT id FROM bundle").fetchall()
+    raw.close()
+    arguments = [word.replace("ID", bundle[:10]) for word in line.split()]
+    for_programs, for_people = command(*arguments, "--json", "-w", root), command(*arguments, "-w", root)
+
+    assert (for_programs.code, for_programs.err) == (0, "")
+    assert isinstance(strictly(for_programs.out), dict | list)
+    assert (for_people.code, for_people.err) == (0, "")
+    assert for_people.out.strip()
+
+
+def test_what_is_endless_is_still_json(command: Command, root: Path) -> None:
+    command("policy", "set", "max_age=inf", "-w", root)
+
+    assert strictly(command("policy", "show", "--json", "-w", root).out)["max_age"] == "inf"
+    assert command("route", "-w", root).out.startswith("local")
+
+
+REFUSALS = [
+    ("run --generations 0", 2, "A run needs"),
+    ("run --generations many", 2, ""),
+    ("run --seed -1", 2, "A run needs"),
+    ("run --scenario chess", 3, "There is no scenario 'chess'"),
+    ("run --frontier oracle", 3, "There is no frontier 'oracle'"),
+    ("run --frontier recorded:nothing.jsonl", 2, "is not a tape"),
+    ("export --run run-404", 3, "There is no run 'run-404'"),
+    ("export --scenario chess", 3, "There is no scenario 'chess'"),
+    ("export --min-score nan", 2, "min_score must be"),
+    ("export --min-score 1", 5, "No step passes"),
+    ("train ffff", 3, "There is no dataset 'ffff'"),
+    ("train bundles", 5, "is not a dataset of ours"),
+    ("train DATASET --plan nowhere.json", 2, "There is no plan"),
+    ("train DATASET --time-limit nan", 2, "time limit"),
+    ("bundles show ffff", 3, "There is no bundle 'ffff'"),
+    ("bundles verify ffff", 3, "There is no bundle 'ffff'"),
+    ("bundles activate ffff", 3, "There is no bundle 'ffff'"),
+    ("bundles disable ffff", 3, "There is no bundle 'ffff'"),
+    ("bundles enable ffff", 3, "There is no bundle 'ffff'"),
+    ("bundles delete ffff", 3, "There is no bundle 'ffff'"),
+    ("policy set min_score=nan", 2, "min_score must be a number between 0 and 1"),
+    ("policy set min_score=1.1", 2, "min_score must be a number between 0 and 1"),
+    ("policy set min_score", 2, "is not NAME=VALUE"),
+    ("policy set nothing=1", 2, "is not a policy value"),
+    ("policy set mode=sometimes", 2, "mode must be one of"),
+    ("harness disable nothing", 3, "has no validator 'nothing'"),
+    ("harness enable budget --scenario chess", 3, "There is no scenario 'chess'"),
+    ("harness show --scenario chess", 3, "There is no scenario 'chess'"),
+    ("route --scenario chess", 3, "There is no scenario 'chess'"),
+    ("report run-404", 3, "There is no run 'run-404'"),
+    ("nonsense", 2, ""),
+]
+
+
+@pytest.mark.parametrize(("line", "code", "sentence"), REFUSALS)
+def test_a_refusal_is_one_sentence_on_stderr_with_its_code_and_changes_nothing(
+    command: Command, root: Path, monkeypatch: pytest.MonkeyPatch, line: str, code: int, sentence: str
+) -> None:
+    monkeypatch.chdir(root)
+    with sqlite3.connect(root / "stepdown.db") as raw:
+        ((dataset,),) = raw.execute("SELECT digest FROM dataset").fetchall()
+        before = list(raw.iterdump())
+    raw.close()
+    workspace = [] if line == "nonsense" else ["-w", root]
+    said = command(*line.replace("DATASET", dataset).split(), *workspace)
+
+    assert (said.code, said.out) == (code, "")
+    assert sentence in said.err
+    assert "Traceback" not in said.err
+    if sentence:
+        assert len(said.err.strip().splitlines()) == 1
+        assert said.err.startswith("stepdown: ")
+    with sqlite3.connect(root / "stepdown.db") as raw:
+        assert list(raw.iterdump()) == before
+    raw.close()
+    for room in ("jobs", "sessions"):
+        assert list((root / room).iterdir()) == []
+
+
+@pytest.mark.parametrize("path", [path for path in COMMANDS if path not in {("demo",), ("run",), ("doctor",)}],
+                         ids=" ".join)  # fmt: skip
+def test_no_command_but_those_that_begin_work_makes_a_workspace(command: Command, path: tuple[str, ...]) -> None:
+    needed = {"train": ["x"], "promote": ["x"], "bundles": ["x"], "policy": ["min_score=1"], "harness": ["budget"]}
+    group = typer.main.get_command(app)
+    for name in path:
+        group = group.commands[name]  # type: ignore[attr-defined]
+    wanted = [needed[path[0]][0] for p in group.params if p.param_type_name == "argument" and p.required]
+    said = command(*path, *wanted)
+
+    assert (said.code, said.out) == (7, "")
+    assert said.err == "stepdown: There is no workspace at .stepdown; `stepdown run` makes one.\n"
+    assert not Path(".stepdown").exists()
+
+
+def test_a_workspace_of_a_newer_version_is_refused(command: Command, root: Path) -> None:
+    (root / "workspace.json").write_text('{"format":2}')
+    said = command("report", "-w", root)
+
+    assert said.code == 7
+    assert "upgrade stepdown" in said.err
+
+
+def test_a_file_in_the_place_of_the_workspace_is_refused(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    said = command("run", "-w", tmp_path / "file")
+
+    assert (said.code, said.out) == (7, "")
+    assert "cannot be used as a workspace" in said.err
+
+
+def test_a_database_that_cannot_be_used_leaves_no_workspace_behind(command: Command) -> None:
+    said = command("run", "--database", "nonsense://x")
+
+    assert said.code == 2
+    assert "cannot be used" in said.err
+    assert not Path(".stepdown").exists()
+
+
+def test_a_demo_removes_no_directory_that_is_not_its_own(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("ten years of work")
+    said = command("demo", "-w", tmp_path / "mine")
+
+    assert said.code == 4
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "ten years of work"
+
+
+def test_a_bundle_that_is_not_whole_fails_its_verification(command: Command, root: Path) -> None:
+    with Workspace.open(root) as opened:
+        held = active(opened).id
+        (opened.bundle_directory(held) / "config.json").unlink()
+    said = command("bundles", "verify", held, "-w", root)
+
+    assert said.code == 1
+    assert "broken  config.json is missing" in said.out
+
+
+def test_the_doctor_names_what_is_wrong_and_says_no(command: Command, root: Path) -> None:
+    (root / "stepdown.db").write_bytes(b"rubbish" * 1000)
+    said = command("doctor", "-w", root)
+
+    assert said.code == 1
+    assert "WRONG" in said.out
+    assert "not a database" in said.out
+
+
+def test_a_reply_cannot_format_the_terminal(command: Command, root: Path, tmp_path: Path) -> None:
+    tape = tmp_path / "tape.jsonl"
+    tape.write_text('{"role":"competitor","text":"[bold red]x[/] \\u001b[2J"}\n')
+    command("run", "--generations", "1", "--candidates", "1", "--frontier", f"recorded:{tape}", "-w", root)
+    command("policy", "set", "mode=frontier-only", "--why", "[link=http://x]y[/link]", "-w", root)
+    said = command("history", "-w", root)
+
+    assert "[link=http://x]y[/link]" in said.out
+
+
+def test_the_version_is_the_packages(command: Command) -> None:
+    from stepdown import __version__
+
+    assert command("--version") == Said(0, f"{__version__}\n", "")
+
+
+def test_a_workspace_can_be_named_by_the_environment(
+    command: Command, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEPDOWN_WORKSPACE", str(root))
+
+    assert command("bundles", "list").code == 0
