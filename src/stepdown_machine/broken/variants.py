@@ -1092,3 +1092,12 @@ _broken(
     'return not switches or switches[-1] == "enable"',
     "return not switches",
 )
+_broken(
+    "history-says-local",
+    "I1",
+    "provoke",
+    "the answer names the model one would have liked (litellm #28241)",
+    "runs",
+    'row |= {"served": provider, "outcome": "served", "text": text}',
+    'row |= {"served": provider, "outcome": "served", "text": text} | ({"served": "local", "reason": None} if said[:1] == ("quality-below-threshold",) else {})',
+)

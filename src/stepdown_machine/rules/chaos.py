@@ -88,12 +88,19 @@ def _moment(crash: op.Crash) -> tuple[str, str]:
 @st.composite
 def races(draw: st.DrawFn) -> op.Rival | op.Interleave:
     """Draw two operations that happen at once."""
-    stage, first, second, place = draw(st.runner()), draw(PLACES), draw(PLACES), draw(PLACES)
-    acts, others = _acts(stage, place), _acts(stage, place // 2)
-    one, two = acts[first % len(acts)], others[second % len(others)]
+    stage, place, which = draw(st.runner()), draw(PLACES), draw(st.integers(0, 63))
+    pairs = [(one, two) for one in _acts(stage, place) for two in _acts(stage, place // 2)]
+    raced = Counter(_meeting(each.first, each.second) for each in stage.trial.operations if isinstance(each, op.Rival))
+    least = min(raced[_meeting(*pair)] for pair in pairs)
+    left = [pair for pair in pairs if raced[_meeting(*pair)] == least]
+    one, two = left[which % len(left)]
     if isinstance(one, op.Run) and isinstance(two, op.Run) and place % 2:
         return op.Interleave(op.Run(one.seed, 1, 2), op.Run(two.seed, 1, 2))
     return op.Rival(one, two)
+
+
+def _meeting(one: op.Plain, two: op.Plain) -> tuple[str, str]:
+    return type(one).__name__, type(two).__name__
 
 
 class Chaos(Stage):

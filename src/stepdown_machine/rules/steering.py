@@ -16,7 +16,7 @@ from stepdown_machine import operations as op
 from stepdown_machine.model import REASONS, Breaker, Known
 from stepdown_machine.names import UNKNOWN
 from stepdown_machine.rules.policy import Governing, unchanged
-from stepdown_machine.rules.stage import RUNS, turn
+from stepdown_machine.rules.stage import turn
 from stepdown_machine.values import Policy
 
 FAILURES = {
@@ -28,6 +28,8 @@ FAILURES = {
 
 OFTEN = ("bundle-absent", "bundle-disabled")
 """Reasons that other rules happen upon anyway."""
+RAREST = ("bundle-stale", "validity-below-threshold", "local-load-failed", "quality-inconclusive")
+"""Reasons that nothing else leads to."""
 SEEN_BY_NOW = (*OFTEN, "bundle-integrity")
 """Reasons for which one more run is enough."""
 
@@ -38,7 +40,7 @@ def causes(draw: st.DrawFn) -> str:
     stage, place = draw(st.runner()), draw(st.integers(0, 59))
     least = min(stage.provoked[reason] for reason in REASONS)
     left = [reason for reason in REASONS if stage.provoked[reason] == least]
-    seldom = [reason for reason in left if reason not in OFTEN]
+    seldom = [reason for reason in left for _ in range(1 + (reason in RAREST)) if reason not in OFTEN]
     choice = seldom if seldom and place % 4 else left
     return choice[(place // 4) % len(choice)]
 
@@ -65,14 +67,14 @@ class Steering(Governing):
         if cause in ("bundle-absent", "bundle-disabled", "bundle-integrity"):
             # What may not serve may not be activated either, not even where it is active.
             self.act(op.Activate(bundle))
-        for seed in (place % 4, *((1, 2, 0, 1, 3) if cause not in SEEN_BY_NOW else ())):
+        for seed in (place % 4, *((1, 2, 0, 1, 3, 2, 0, 3) if cause not in SEEN_BY_NOW else ())):
             self.act(op.Run(seed))
         self.act(op.Report(self.trial.names.of("run")[-1]))
         for operation in undo:
             self.act(operation)
         self.act(op.Run(place % 4))
 
-    @turn(runs=RUNS)
+    @turn(runs=st.integers(0, 1))
     def mend(self, runs: int) -> None:
         """See to it that local is fit to serve, whatever was done before: the state from which most things start."""
         self._fit(weak=False)
