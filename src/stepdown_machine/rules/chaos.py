@@ -32,7 +32,7 @@ def _acts(stage: Stage, place: int) -> tuple[op.Plain, ...]:
         op.SetPolicy(Policy(min_score=0.25)),
         op.Run(place % 3, 1, 2),
         op.Activate(bundle),
-        op.Delete(bundle) if place == 0 else op.SetValidator("budget", enabled=place % 2 == 0),
+        op.Delete(bundle) if place == 5 else op.SetValidator("budget", enabled=place % 2 == 0),
     )
 
 
@@ -40,7 +40,7 @@ def _victims(stage: Stage, place: int) -> tuple[op.Plain, ...]:
     """Return what can be killed: whatever leaves more than one durable write."""
     acts = _acts(stage, place)
     removal = op.Retire if place % 2 else op.Delete
-    removals = (removal(_some(stage, "bundle", place)),) if place in (0, 1) else ()
+    removals = (removal(_some(stage, "bundle", place)),) if place in (5, 6) else ()
     victims = (
         *acts[:3],
         acts[4],
@@ -69,11 +69,14 @@ def _untrained(stage: Stage, place: int) -> op.Train:
 @st.composite
 def kills(draw: st.DrawFn) -> op.Crash:
     """Draw an operation to kill and the point to kill it at."""
-    stage, place, which = draw(st.runner()), draw(PLACES), draw(st.integers(0, 59))
+    stage, place, which = draw(st.runner()), draw(PLACES), draw(st.integers(0, 79))
     points = stage.trial.description.points
     moments = [op.Crash(each, point) for each in _victims(stage, place) for point in points[type(each).__name__]]
     if not moments:
         return op.Crash(op.Run(place % 4), "never")
+    if which < 16:
+        # Said directly, so that a shrunk program does not need the kills before it.
+        return moments[which % len(moments)]
     # Hypothesis repeats itself within an example; a moment that was not killed yet comes first.
     killed = Counter(_moment(each) for each in stage.trial.operations if isinstance(each, op.Crash))
     least = min(killed[_moment(each)] for each in moments)
@@ -88,13 +91,19 @@ def _moment(crash: op.Crash) -> tuple[str, str]:
 @st.composite
 def races(draw: st.DrawFn) -> op.Rival | op.Interleave:
     """Draw two operations that happen at once."""
-    stage, place, which = draw(st.runner()), draw(PLACES), draw(st.integers(0, 63))
+    stage, place, which = draw(st.runner()), draw(PLACES), draw(st.integers(0, 255))
     pairs = [(one, two) for one in _acts(stage, place) for two in _acts(stage, place // 2)]
+    if which < len(pairs):
+        return _at_once(*pairs[which], apart=place % 2 == 0)
     raced = Counter(_meeting(each.first, each.second) for each in stage.trial.operations if isinstance(each, op.Rival))
     least = min(raced[_meeting(*pair)] for pair in pairs)
     left = [pair for pair in pairs if raced[_meeting(*pair)] == least]
-    one, two = left[which % len(left)]
-    if isinstance(one, op.Run) and isinstance(two, op.Run) and place % 2:
+    return _at_once(*left[which % len(left)], apart=place % 2 == 0)
+
+
+def _at_once(one: op.Plain, two: op.Plain, *, apart: bool) -> op.Rival | op.Interleave:
+    """Let two processes race, or two runs of one process take turns."""
+    if isinstance(one, op.Run) and isinstance(two, op.Run) and not apart:
         return op.Interleave(op.Run(one.seed, 1, 2), op.Run(two.seed, 1, 2))
     return op.Rival(one, two)
 
