@@ -79,7 +79,7 @@ def prune(
 
 def needed(connection: Connection, keep: int | None) -> dict[str, str]:
     """Return the bundles that must stay, and what needs each: a run, a rollback or a slot."""
-    found = reader.asked_by(connection, keep)
+    found = _asked(connection, keep)
     for scenario, role in reader.slots(connection):
         slot = f"{scenario} {role}"
         for bundle in way_back(connection, scenario, role)[:1]:
@@ -88,6 +88,18 @@ def needed(connection: Connection, keep: int | None) -> dict[str, str]:
         if active is not None:
             found[active.id] = f"it is the active bundle of {slot}"
     return {bundle: why for bundle, why in found.items() if not is_retired(connection, bundle)}
+
+
+def _asked(connection: Connection, keep: int | None) -> dict[str, str]:
+    """Return the bundles that a kept run asked, and the newest of those; a run under way is always kept."""
+    under_way = {run.id for run in reader.unended(connection)}
+    newest_first = [run.id for run in reversed(reader.all_of(connection, rows.Run))]
+    kept = [run for place, run in enumerate(newest_first) if keep is None or place < keep or run in under_way]
+    place_of = {run: place for place, run in enumerate(kept)}
+    asked = sorted(
+        ((place_of[run], run, bundle) for run, bundle in reader.asked(connection) if run in place_of), reverse=True
+    )
+    return {bundle: f"{run} asked it" for _, run, bundle in asked}
 
 
 def _check(connection: Connection, bundle: rows.Bundle, kept: dict[str, str]) -> None:

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam, func, select
 
 from stepdown.history import rows, schema
 from stepdown.history.ledger import TABLES
@@ -21,7 +22,7 @@ PLAIN: dict[type[Any], Select[Any]] = {
     kind: select(*(table.c[field.name] for field in fields(kind))) for kind, table in TABLES.items()
 }
 OLDEST_FIRST = {kind: query.order_by(TABLES[kind].c.seq) for kind, query in PLAIN.items()}
-NEWEST = {kind: query.order_by(TABLES[kind].c.seq.desc()).limit(1) for kind, query in PLAIN.items()}
+NEWEST = {TABLES[kind]: query.order_by(TABLES[kind].c.seq.desc()).limit(1) for kind, query in PLAIN.items()}
 
 
 def all_of(connection: Connection, kind: type[Row], *where: ColumnElement[bool]) -> list[Row]:
@@ -35,10 +36,18 @@ def stream(connection: Connection, kind: type[Row], *where: ColumnElement[bool])
     return (kind(*row) for row in result)
 
 
-def newest(connection: Connection, kind: type[Row], *where: ColumnElement[bool]) -> Row | None:
-    """Return the last row of a kind that meets every condition, or None."""
-    found = connection.execute(NEWEST[kind].where(*where)).first()
+def newest(connection: Connection, kind: type[Row], /, **values: Any) -> Row | None:
+    """Return the last row of a kind whose columns have these values, or None; a tuple means any of them."""
+    several = tuple(name for name, value in values.items() if isinstance(value, tuple))
+    # Building a question takes three times as long as asking it.
+    found = connection.execute(_newest_by(TABLES[kind], tuple(values), several), values).first()
     return kind(*found) if found is not None else None
+
+
+@cache
+def _newest_by(table: Table, names: tuple[str, ...], several: tuple[str, ...]) -> Select[Any]:
+    each = [table.c[name] == bindparam(name) for name in names if name not in several]
+    return NEWEST[table].where(*each, *(table.c[name].in_(bindparam(name, expanding=True)) for name in several))
 
 
 def count(connection: Connection, kind: type[Any]) -> int:
@@ -48,7 +57,7 @@ def count(connection: Connection, kind: type[Any]) -> int:
 
 def run(connection: Connection, run_id: str) -> rows.Run | None:
     """Return a run, or None."""
-    return newest(connection, rows.Run, schema.run.c.id == run_id)
+    return newest(connection, rows.Run, id=run_id)
 
 
 def steps(connection: Connection, run_id: str) -> list[rows.Step]:
@@ -64,7 +73,7 @@ def attempts(connection: Connection, run_id: str) -> list[rows.Attempt]:
 
 def ending(connection: Connection, run_id: str) -> rows.Ending | None:
     """Return how a run ended, None while it is under way."""
-    return newest(connection, rows.Ending, schema.ending.c.run == run_id)
+    return newest(connection, rows.Ending, run=run_id)
 
 
 def lessons_of(connection: Connection, run_id: str) -> list[rows.Lesson]:
@@ -75,7 +84,7 @@ def lessons_of(connection: Connection, run_id: str) -> list[rows.Lesson]:
 
 def newest_evaluation(connection: Connection, bundle_id: str) -> rows.Evaluation | None:
     """Return a bundle's newest evaluation, under whatever terms, or None."""
-    return newest(connection, rows.Evaluation, schema.evaluation.c.bundle == bundle_id)
+    return newest(connection, rows.Evaluation, bundle=bundle_id)
 
 
 def verdicts(connection: Connection, bundle_id: str) -> list[rows.Verdict]:
@@ -85,12 +94,12 @@ def verdicts(connection: Connection, bundle_id: str) -> list[rows.Verdict]:
 
 def verdict(connection: Connection, bundle_id: str) -> rows.Verdict | None:
     """Return the newest promotion verdict on a bundle, or None."""
-    return newest(connection, rows.Verdict, schema.verdict.c.bundle == bundle_id)
+    return newest(connection, rows.Verdict, bundle=bundle_id)
 
 
 def verdict_of(connection: Connection, run_id: str) -> rows.Verdict | None:
     """Return the verdict that a comparison was played for, or None."""
-    return newest(connection, rows.Verdict, schema.verdict.c.run == run_id)
+    return newest(connection, rows.Verdict, run=run_id)
 
 
 def frontier_costs(connection: Connection, scenario: str, frontier: str) -> dict[str, list[float]]:
@@ -119,8 +128,7 @@ def attempt(connection: Connection, call: str) -> rows.Attempt:
 
 def frontier_reply(connection: Connection, step_id: str) -> str | None:
     """Return what the frontier said in a step, accepted or not; None when it said nothing."""
-    table = schema.attempt.c
-    found = newest(connection, rows.Attempt, table.step == step_id, table.target == "frontier")
+    found = newest(connection, rows.Attempt, step=step_id, target="frontier")
     return found.text if found is not None else None
 
 
@@ -151,7 +159,7 @@ def exportable(
 
 def dataset(connection: Connection, digest: str) -> rows.Dataset | None:
     """Return an export, or None."""
-    return newest(connection, rows.Dataset, schema.dataset.c.digest == digest)
+    return newest(connection, rows.Dataset, digest=digest)
 
 
 def generations(connection: Connection, run_id: str) -> list[rows.Generation]:
@@ -176,7 +184,7 @@ def unended(connection: Connection) -> list[rows.Run]:
 
 def newest_knowledge(connection: Connection, scenario: str) -> rows.Lesson | None:
     """Return the knowledge of a scenario as it is now, or None before the first lesson."""
-    return newest(connection, rows.Lesson, schema.knowledge.c.scenario == scenario)
+    return newest(connection, rows.Lesson, scenario=scenario)
 
 
 def best_run(connection: Connection, scenario: str) -> rows.Run | None:
@@ -190,8 +198,7 @@ def best_run(connection: Connection, scenario: str) -> rows.Run | None:
 
 def knowledge(connection: Connection, scenario: str, version: int) -> rows.Lesson | None:
     """Return one version of the knowledge."""
-    table = schema.knowledge.c
-    return newest(connection, rows.Lesson, table.scenario == scenario, table.version == version)
+    return newest(connection, rows.Lesson, scenario=scenario, version=version)
 
 
 def policy(connection: Connection) -> rows.PolicyChange | None:
@@ -208,7 +215,7 @@ def disabled_validators(connection: Connection, scenario: str) -> set[str]:
 
 def bundle(connection: Connection, bundle_id: str) -> rows.Bundle | None:
     """Return a registration, or None."""
-    return newest(connection, rows.Bundle, schema.bundle.c.id == bundle_id)
+    return newest(connection, rows.Bundle, id=bundle_id)
 
 
 def bundles(connection: Connection, *, beginning: str = "") -> list[rows.Bundle]:
@@ -250,47 +257,34 @@ def slots(connection: Connection) -> list[tuple[str, str]]:
     return [(scenario, role) for scenario, role in connection.execute(query)]
 
 
-def asked_by(connection: Connection, keep: int | None) -> dict[str, str]:
-    """Return each bundle that a kept run asked, and a sentence that names the newest of them.
-
-    Args:
-        connection: Of the transaction.
-        keep: How many of the newest runs are kept; None keeps all. A run under way is always kept.
-    """
-    runs, calls = schema.run.c, schema.announcement.c
-    under_way = {run.id for run in unended(connection)}
-    names = connection.execute(select(runs.id).order_by(runs.seq)).scalars().all()
-    kept = [name for place, name in enumerate(reversed(names)) if keep is None or place < keep or name in under_way]
-    asked: dict[str, set[str]] = {}
-    for run_id, bundle_id in connection.execute(
-        select(calls.run, calls.bundle).where(calls.bundle.is_not(None)).distinct()
-    ):
-        asked.setdefault(run_id, set()).add(bundle_id)
-    found: dict[str, str] = {}
-    for name in kept:
-        for bundle_id in asked.get(name, ()):
-            found.setdefault(bundle_id, f"{name} asked it")
-    return found
+def asked(connection: Connection) -> set[tuple[str, str]]:
+    """Return every run and bundle where the run asked the bundle."""
+    table = schema.announcement.c
+    found = connection.execute(select(table.run, table.bundle).where(table.bundle.is_not(None)).distinct())
+    return {(run_id, bundle_id) for run_id, bundle_id in found}
 
 
 def last_activation(connection: Connection, scenario: str, role: str) -> rows.Act | None:
     """Return the act that last moved a slot's pointer to a bundle."""
-    table = schema.act.c
-    return newest(connection, rows.Act, table.scenario == scenario, table.role == role, table.kind == "activate")
+    return newest(connection, rows.Act, scenario=scenario, role=role, kind="activate")
 
 
 def last_act(connection: Connection, bundle_id: str, *kinds: str) -> rows.Act | None:
     """Return the last act of some kinds on a bundle."""
-    return newest(connection, rows.Act, schema.act.c.bundle == bundle_id, schema.act.c.kind.in_(kinds))
+    return newest(connection, rows.Act, bundle=bundle_id, kind=kinds)
 
 
 def evaluation(connection: Connection, bundle_id: str, terms_digest: str) -> rows.Evaluation | None:
     """Return the newest evaluation of a bundle under these very terms, or None."""
-    table = schema.evaluation.c
-    return newest(connection, rows.Evaluation, table.bundle == bundle_id, table.terms_digest == terms_digest)
+    return newest(connection, rows.Evaluation, bundle=bundle_id, terms_digest=terms_digest)
 
 
 def last_local_attempt(connection: Connection, bundle_id: str) -> rows.Attempt | None:
     """Return the last local attempt that carries a bundle's breaker."""
-    table = schema.attempt.c
-    return newest(connection, rows.Attempt, table.bundle == bundle_id, table.breaker.is_not(None))
+    found = connection.execute(LAST_BREAKER, {"bundle": bundle_id}).first()
+    return rows.Attempt(*found) if found is not None else None
+
+
+LAST_BREAKER = NEWEST[schema.attempt].where(
+    schema.attempt.c.bundle == bindparam("bundle"), schema.attempt.c.breaker.is_not(None)
+)
