@@ -12,7 +12,7 @@ from stepdown_machine.kill_matrix import lower_bound, machine_for
 from stepdown_machine.machine import HandoffMachine, turns
 from stepdown_machine.model import REASONS
 
-SEED = 1
+SEED = 2
 
 
 @cache
