@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from sqlalchemy import Connection
 from stepdown import __version__, registry
 from stepdown.bundles.disk import Condition, listing, look, publish
 from stepdown.bundles.manifest import FORMAT, Manifest
-from stepdown.errors import DatasetError, InvalidValue, NotFound, Refused, TrainingFailed, WorkspaceError
+from stepdown.errors import DatasetError, NotFound, Refused, TrainingFailed, WorkspaceError
 from stepdown.gather import is_retired
 from stepdown.history import ledger, reader, rows
 from stepdown.scenarios import prompt
@@ -87,8 +86,6 @@ def localize(
         TrainingFailed: The child failed, or `fresh` gave other weights.
         ContextOverflow: A prompt does not fit the plan's window, whole.
     """
-    if not 0 <= time_limit <= threading.TIMEOUT_MAX:
-        raise InvalidValue(f"A training's time limit is a number of seconds from 0 on, not {time_limit!r}.")
     dataset, stored = opened(dataset_path)
     if stored.get("prompt_format") != prompt.FORMAT or not isinstance(stored.get("scenario"), str):
         raise DatasetError(f"{dataset.path.name[:12]} has another prompt format; export it again.")
@@ -106,8 +103,7 @@ def localize(
         manifest = _manifest(workspace, scenario, dataset, job, part, done)
         if earlier is not None:
             return _same_weights(earlier, manifest)
-        evaluation, held_out = evaluate_directory(workspace, scenario, part, manifest)
-        return _register(workspace, manifest, part, evaluation, held_out)
+        return _register(workspace, manifest, part, *evaluate_directory(workspace, scenario, part, manifest))
     except OSError as error:
         raise WorkspaceError(f"The bundle cannot be written: {error.strerror}. Nothing was kept of it.") from error
     finally:

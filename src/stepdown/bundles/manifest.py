@@ -54,8 +54,11 @@ class Manifest:
 
     @property
     def data(self) -> bytes:
-        """The manifest's bytes on disk."""
-        return canonical({**asdict(self), "trained_at": self.trained_at.isoformat()})
+        """The manifest's bytes on disk. What came later and says nothing is left out: an older manifest keeps its bytes."""
+        values = {**asdict(self), "trained_at": self.trained_at.isoformat()}
+        if not self.edition:
+            del values["edition"]
+        return canonical(values)
 
     @property
     def id(self) -> str:
@@ -86,7 +89,11 @@ class Manifest:
         except (KeyError, TypeError) as error:
             raise ValueError(f"the manifest is malformed: {error!r}") from error
         values["files"] = listed_files(data)
-        return cls(**values)
+        made = cls(**values)
+        if made.data != data:
+            # Its id would be another one than the digest of these bytes.
+            raise ValueError("the manifest is malformed: it says more than it may, or says it otherwise")
+        return made
 
 
 def listed_files(data: bytes) -> dict[str, tuple[str, int]]:

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from stepdown.bundles.disk import sync
 from stepdown.digest import digest
-from stepdown.errors import TrainingFailed
+from stepdown.errors import InvalidValue, TrainingFailed
 from stepdown.scenarios import prompt
 from stepdown.training.plan import Plan
 
@@ -108,8 +108,11 @@ def train(
         The child's last report: losses and parameter count.
 
     Raises:
+        InvalidValue: The time limit is no number of seconds.
         TrainingFailed: The child failed, was killed or took too long; with its last words.
     """
+    if not 0 <= time_limit <= threading.TIMEOUT_MAX:
+        raise InvalidValue(f"A training's time limit is a number of seconds from 0 on, not {time_limit!r}.")
     kept = cache / job.digest if cache else None
     if kept is not None and (kept / DONE).exists():
         shutil.copytree(kept, part, ignore=shutil.ignore_patterns(DONE))
