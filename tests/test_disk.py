@@ -223,3 +223,18 @@ def test_weights_of_another_kind_are_a_failed_local_try_that_opens_the_breaker(
     assert reasons == ["local-load-failed", "local-load-failed", "local-cooldown"]
     hands.forward(60)
     assert compete(workspace).reason == "local-load-failed"
+
+
+@pytest.mark.parametrize("more", [{"note": "a stranger's"}, {"edition": 0}, {"losses": {"valid": None, "train": 0.10}}])
+def test_bytes_that_this_version_would_not_have_written_are_no_manifest_of_it(more: dict[str, Any]) -> None:
+    stored = {**json.loads((FIXTURES / "whole" / NAME).read_bytes()), **more}
+    with pytest.raises(ValueError, match="malformed"):
+        Manifest.parse(json.dumps(stored).encode())
+
+
+def test_bundles_of_equal_jobs_have_ids_of_their_own() -> None:
+    manifest = Manifest.parse((FIXTURES / "whole" / NAME).read_bytes())
+    later = replace(manifest, edition=1)
+
+    assert later.id != manifest.id
+    assert Manifest.parse(later.data) == later
