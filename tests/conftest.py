@@ -34,9 +34,18 @@ def settings(hands: Hands, weights: Path) -> Settings:
     return Settings(clock=hands.clock, durability="normal", cache=weights)
 
 
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace in which nothing happened yet: migrated once, and copied for every test."""
+    root = tmp_path_factory.mktemp("empty") / "workspace"
+    Workspace.open(root, settings=Settings(clock=Hands().clock, durability="normal")).close()
+    return root
+
+
 @pytest.fixture
-def workspace(tmp_path: Path, settings: Settings) -> Iterator[Workspace]:
+def workspace(empty: Path, tmp_path: Path, settings: Settings) -> Iterator[Workspace]:
     """A new, empty workspace."""
+    shutil.copytree(empty, tmp_path / "workspace")
     with Workspace.open(tmp_path / "workspace", settings=settings) as opened:
         yield opened
 

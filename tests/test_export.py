@@ -1,9 +1,11 @@
 """An export is a function of committed rows: these records, these bytes, and nothing of any other row."""
 
 import json
+import shutil
 import subprocess
 import sys
 import tracemalloc
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journey import FRONTIER, SCENARIO, active, compete, count, discover, move, steps, tape
+from journey import FRONTIER, SCENARIO, Hands, active, compete, count, discover, move, steps, tape
 from stepdown.errors import DatasetError, InvalidValue, NotFound, WorkspaceError
 from stepdown.history import ledger, reader, rows
 from stepdown.training.export import Dataset, export, opened
 from stepdown.training.records import Filters, Split, content
-from stepdown.workspace import Workspace
+from stepdown.workspace import Settings, Workspace
 
 
 def records(dataset: Dataset, *names: str) -> list[dict[str, Any]]:
@@ -31,12 +33,22 @@ def text_of(dataset: Dataset) -> str:
     return "".join(path.read_text("utf-8") for path in sorted(dataset.path.iterdir()))
 
 
-@pytest.fixture
-def mixed(workspace: Workspace) -> Workspace:
+@pytest.fixture(scope="module")
+def runs(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with one run whose eight candidates are half illegal, and one run of the search."""
-    discover(workspace, candidates=8, frontier=f"recorded:{FRONTIER}")
-    discover(workspace, seed=1, generations=3, candidates=3)
-    return workspace
+    root = Path(shutil.copytree(empty, tmp_path_factory.mktemp("runs") / "workspace"))
+    with Workspace.open(root, settings=Settings(clock=Hands().clock)) as opened:
+        discover(opened, candidates=8, frontier=f"recorded:{FRONTIER}")
+        discover(opened, seed=1, generations=3, candidates=3)
+    return root
+
+
+@pytest.fixture
+def mixed(runs: Path, tmp_path: Path, settings: Settings) -> Iterator[Workspace]:
+    """A copy of that workspace."""
+    shutil.copytree(runs, tmp_path / "mixed")
+    with Workspace.open(tmp_path / "mixed", settings=settings) as opened:
+        yield opened
 
 
 def test_every_served_legal_strategy_is_one_record_with_its_own_score_and_no_other(mixed: Workspace) -> None:
@@ -279,9 +291,9 @@ def peak(workspace: Workspace) -> int:
 
 def test_memory_does_not_grow_with_history(workspace: Workspace) -> None:
     discover(workspace, generations=2, candidates=8)
-    multiply(workspace, range(15))
+    multiply(workspace, range(8))
     peak(workspace)  # What is imported and compiled once is not of this question.
     some = peak(workspace)
-    multiply(workspace, range(15, 60))
+    multiply(workspace, range(8, 40))
 
     assert peak(workspace) < some + 100_000

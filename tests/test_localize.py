@@ -11,32 +11,35 @@ from pathlib import Path
 
 import pytest
 
-from journey import SCENARIO, SMALL, Hands, active, compete, count, discover, near_the_best
+from journey import SCENARIO, SMALL, Hands, active, compete, count
 from stepdown import operate, registry
 from stepdown.auditing import differences
 from stepdown.bundles.disk import Condition, look
 from stepdown.digest import sha256
 from stepdown.errors import DatasetError, InvalidValue, NotFound, Refused, StepdownError, TrainingFailed, WorkspaceError
-from stepdown.history import reader, rows
+from stepdown.history import ledger, reader, rows
 from stepdown.localize import evaluate, find_dataset, localize
 from stepdown.scenarios.grid_ctf import GridCtf
 from stepdown.training.decoding import Decoding
 from stepdown.training.evaluation import summarize
-from stepdown.training.export import Dataset, export
+from stepdown.training.export import Dataset
+from stepdown.training.export import opened as opened_dataset
 from stepdown.training.job import Progress
 from stepdown.training.plan import Plan
-from stepdown.training.records import Filters
 from stepdown.workspace import Settings, Workspace
 
 LONG = Plan.tiny(iterations=1_000_000)
 
 
 @pytest.fixture
-def dataset(workspace: Workspace, tmp_path: Path) -> Dataset:
-    """The dataset that the handed-down bundle was trained on."""
-    tape = near_the_best(tmp_path / "tape.jsonl")
-    discover(workspace, generations=2, candidates=6, frontier=f"recorded:{tape}")
-    return export(workspace, Filters(SCENARIO))
+def dataset(workspace: Workspace, handed_down: Path) -> Dataset:
+    """The dataset that the handed-down bundle was trained on, in a workspace without a bundle."""
+    with Workspace.open(handed_down) as opened:
+        found = find_dataset(opened, active(opened).dataset)
+    made, _ = opened_dataset(Path(shutil.copytree(found, workspace.root / "datasets" / found.name)))
+    with workspace.writing() as connection:
+        ledger.append(connection, rows.Dataset(made.digest, SCENARIO, {}, made.records, workspace.now()))
+    return made
 
 
 def is_untouched(workspace: Workspace) -> bool:
