@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from stepdown_machine.broken.loading import edited, system
-from stepdown_machine.broken.variants import VARIANTS, Variant
+from stepdown_machine.broken.variant import Variant
+from stepdown_machine.broken.variants import VARIANTS
 
 __all__ = ["VARIANTS", "Variant", "edited", "system"]

@@ -1,0 +1,1 @@
+"""The edits that break the toy, by the promise they break."""
