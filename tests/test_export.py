@@ -291,9 +291,9 @@ def peak(workspace: Workspace) -> int:
 
 def test_memory_does_not_grow_with_history(workspace: Workspace) -> None:
     discover(workspace, generations=2, candidates=8)
-    multiply(workspace, range(8))
+    multiply(workspace, range(18))
     peak(workspace)  # What is imported and compiled once is not of this question.
     some = peak(workspace)
-    multiply(workspace, range(8, 40))
+    multiply(workspace, range(18, 60))
 
     assert peak(workspace) < some + 100_000
