@@ -133,7 +133,7 @@ def test_rollback_with_nothing_behind_is_refused_and_changes_nothing(workspace: 
 
 @given(st.lists(st.sampled_from(["A", "B", "C", "back", "-A", "-B", "-C"]), max_size=14))
 def test_the_way_back_is_a_stack(moves: list[str]) -> None:
-    """A rollback always leads to a bundle that was active before and is not retired, and each one shortens the way."""
+    """A rollback leads to a bundle that was active before and is not retired, and rolling back comes to an end."""
     done: list[SimpleNamespace] = []
     current: str | None = None
     gone: set[str] = set()
@@ -146,7 +146,6 @@ def test_the_way_back_is_a_stack(moves: list[str]) -> None:
         if move == "back" and way:
             current = way[0]
             done.append(act("activate", current, "rollback"))
-            assert set(behind(done, SLOT, current)) <= set(way[1:])
         elif move.startswith("-"):
             gone.add(move[1:])
             current = None if current == move[1:] else current
@@ -155,6 +154,11 @@ def test_the_way_back_is_a_stack(moves: list[str]) -> None:
             current = move
             seen.append(move)
             done.append(act("activate", move, "ada"))
+    forward = len(done)
+    while way := behind(done, SLOT, current):
+        current = way[0]
+        done.append(act("activate", current, "rollback"))
+        assert len(done) <= 2 * forward
 
 
 def act(kind: str, bundle: str, by: str) -> SimpleNamespace:
