@@ -27,7 +27,7 @@ from sqlalchemy import Connection, Engine
 
 from stepdown.bundles.manifest import Manifest
 from stepdown.clock import Clock
-from stepdown.errors import WorkspaceError
+from stepdown.errors import InvalidValue, WorkspaceError
 from stepdown.history import engine as engines
 from stepdown.history import migrate, reader
 from stepdown.providers.protocol import LocalProvider, Provider
@@ -57,6 +57,8 @@ POINTS = (
     "weights-written",
     "bundle-renamed",
     "bundle-registered",
+    "comparison-played",
+    "rollback-checked",
     "comparison-played",
     "rollback-checked",
     "act-appended",
@@ -135,6 +137,7 @@ class Workspace:
 
         Raises:
             WorkspaceError: It is newer than this version, locked, read-only, damaged or on a full disk.
+            InvalidValue: The URL cannot be used, or the workspace was made with another one.
         """
         from stepdown.recovery import recover
 
@@ -144,6 +147,9 @@ class Workspace:
             # Before anything is written: a workspace must not remember a database that cannot be used.
             engines.create(url).dispose()
         stored = _prepare(root, url, settings.durability)
+        if url is not None and stored.get("database") != url:
+            kept = stored.get("database") or "its own SQLite file"
+            raise InvalidValue(f"{root} keeps its history in {kept}; leave out the URL, or choose another workspace.")
         settings = replace(settings, durability=settings.durability or stored.get("durability", "full"))
         database = stored.get("database") or f"sqlite:///{root / 'stepdown.db'}"
         engine = engines.create(database, settings.durability or "full", settings.busy_milliseconds)

@@ -22,7 +22,7 @@ from typing import Any
 from stateful.weather import Weather, settings
 from stepdown_machine import operations as op
 
-LOADED = ("stateful.adapter", "stepdown.providers.search", "cmaes", "numpy", "scipy.special", "stepdown.local.provider")
+LOADED = ("stateful.adapter", "stepdown.providers.search", "cmaes", "numpy", "scipy.special", "stepdown.local.decode")
 """What the server has imported. mlx among it is imported and never used there: only a use starts threads that a fork loses."""
 
 REAL: Counter[str] = Counter()

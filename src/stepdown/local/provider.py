@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stepdown.bundles.disk import contents
 from stepdown.bundles.manifest import Manifest
 from stepdown.clock import Clock
 from stepdown.errors import LoadFailed, StepdownError
-from stepdown.local.decode import Generation, Loaded, load
 from stepdown.providers.protocol import Completion, Request
 from stepdown.training.decoding import Decoding
+
+if TYPE_CHECKING:
+    from stepdown.local.decode import Generation, Loaded
 
 
 class BundleProvider:
@@ -52,7 +55,7 @@ class BundleProvider:
         loaded = self.load()
         return [reply.text.strip() for reply in self._generate(loaded, prompts, seeds, lambda: False)]
 
-    def load(self) -> Loaded:
+    def load(self) -> "Loaded":
         """Read the files into memory once, check those very bytes, and build the model from them.
 
         Raises:
@@ -60,16 +63,19 @@ class BundleProvider:
         """
         if self._loaded is None:
             try:
+                # Here and not above: an mlx that cannot be imported is a bundle that cannot be loaded, and a fallback.
+                from stepdown.local.decode import load
+
                 self._loaded = load(contents(self._directory, self._manifest))
-            except (OSError, ValueError, StepdownError) as error:
+            except (ImportError, OSError, ValueError, StepdownError) as error:
                 raise LoadFailed(f"The bundle {self.model[:12]} cannot be loaded: {error}") from error
             if self._loaded.weights_digest != self._manifest.weights:
                 raise LoadFailed(f"The bundle {self.model[:12]} loaded other weights than its manifest names.")
         return self._loaded
 
     def _generate(
-        self, loaded: Loaded, prompts: Sequence[str], seeds: Sequence[int], expired: Callable[[], bool]
-    ) -> list[Generation]:
+        self, loaded: "Loaded", prompts: Sequence[str], seeds: Sequence[int], expired: Callable[[], bool]
+    ) -> "list[Generation]":
         decoding = self._decoding
         return loaded.generate(
             prompts,
