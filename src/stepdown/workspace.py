@@ -59,8 +59,6 @@ POINTS = (
     "bundle-registered",
     "comparison-played",
     "rollback-checked",
-    "comparison-played",
-    "rollback-checked",
     "act-appended",
     "act-recorded",
     "directory-removed",
