@@ -83,11 +83,20 @@ def test_a_malformed_dataset_is_one_sentence_and_no_files(
 
 
 def test_a_missing_file_of_the_dataset_is_named(dataset: Path, tmp_path: Path) -> None:
+    (dataset / "train.jsonl").unlink()
+
+    child = fit(dataset, tmp_path / "out")
+
+    assert (child.returncode, child.stderr[:11]) == (DatasetError.exit_code, "train.jsonl")
+
+
+def test_an_export_of_one_strategy_has_nothing_to_validate_on_and_trains(dataset: Path, tmp_path: Path) -> None:
     (dataset / "valid.jsonl").unlink()
 
     child = fit(dataset, tmp_path / "out")
 
-    assert (child.returncode, child.stderr[:11]) == (DatasetError.exit_code, "valid.jsonl")
+    assert child.returncode == 0
+    assert json.loads(child.stdout.splitlines()[-1])["valid_loss"] is None
 
 
 def test_a_line_separator_inside_a_text_does_not_end_the_record(dataset: Path, tmp_path: Path) -> None:

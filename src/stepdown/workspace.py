@@ -16,7 +16,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -186,7 +186,13 @@ class Workspace:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if kind is None:
+            self.close()
+            return
+        # What is being raised says more than a lock that its own interrupted transaction may still hold: the next
+        # opening closes what this one could not.
+        with suppress(WorkspaceError):
+            self.close()
 
     def now(self) -> datetime:
         """Return the present instant, aware UTC. All time in history comes from here."""
