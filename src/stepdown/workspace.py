@@ -186,12 +186,8 @@ class Workspace:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self.close()
-            return
-        # What is being raised says more than a lock that its own interrupted transaction may still hold: the next
-        # opening closes what this one could not.
-        with suppress(WorkspaceError):
+        # What is being raised says more than a lock that its own interrupted transaction may still hold.
+        with suppress(*([WorkspaceError] if kind else [])):
             self.close()
 
     def now(self) -> datetime:
