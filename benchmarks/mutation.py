@@ -61,7 +61,10 @@ def _mutate(asked: argparse.Namespace, copy: Path) -> None:
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     words = ["--campaign", "--examples", str(asked.examples), "--seed", str(asked.seed)]
     command = [sys.executable, str(Path(__file__).resolve()), *words]
-    print("unmutated:", "green" if subprocess.run(command, capture_output=True, check=False).returncode == 0 else "RED: no use")
+    print(
+        "unmutated:",
+        "green" if subprocess.run(command, capture_output=True, check=False).returncode == 0 else "RED: no use",
+    )
     work = _sample(asked.sample, asked.seed)
     survivors = []
     for number, mutation in enumerate(work, start=1):
