@@ -74,7 +74,7 @@ def test_the_campaign_saw_what_it_must() -> None:
     """Runs after the machines of this module, and speaks of the whole one.
 
     A third of the examples of the machine's own `ci` profile is what a real system affords. Who wins a race is for the
-    machine's cores to say, so this asks for a little less than `--machine-reach` does of `nightly`.
+    machine's cores to say, so this asks for less than `--machine-reach` does.
     """
     seen = reach("StepdownMachine")
     unseen = [reason for reason in REASONS if not seen.routed[reason]]
