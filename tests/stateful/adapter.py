@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -14,6 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from stateful.children import REAL, process
+from stateful.falsifying import WAYS, falsify
 from stateful.observing import FOREVER, Observer, sha256
 from stateful.weather import Weather, settings
 from stepdown import operate, registry
@@ -106,7 +106,7 @@ class StepdownSystem:
             probes=probes,
             plans=tuple(PLANS),
             points=POINTS,
-            falsifiable=("trace-weights", "trace-lost", "history-score", "history-reason"),
+            falsifiable=WAYS,
         )
 
     def perform(self, operation: op.Operation) -> Answer:
@@ -373,26 +373,3 @@ def _evaluated(workspace: Workspace, connection: Connection, row: rows.Bundle) -
     ledger.append(connection, rows.Evaluation(name, row.id, bound, digest, 0, len(seeds), *numbers, row.at))
     for seed, score in zip(seeds, scores, strict=True):
         ledger.append(connection, rows.Holdout(name, seed, score, legal=True, reply=best.text))
-
-
-def falsify(root: Path, what: str) -> None:
-    """Alter one persisted thing of a copy, past its triggers."""
-    trace = root / "trace.jsonl"
-    lines = trace.read_text("utf-8").splitlines()
-    if what == "trace-lost":
-        trace.write_text("\n".join(lines[:-1]) + "\n", "utf-8")
-        return
-    if what == "trace-weights":
-        last = {**json.loads(lines[-1]), "stepdown.weights.digest": "0" * 64}
-        trace.write_text("\n".join([*lines[:-1], json.dumps(last)]) + "\n", "utf-8")
-        return
-    database = sqlite3.connect(root / "stepdown.db", isolation_level=None)
-    for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-        database.execute(f'DROP TRIGGER "{name}"')
-    altered = {
-        "history-score": "UPDATE step SET score = score + 0.25 WHERE seq = (SELECT max(seq) FROM step WHERE score > 0)",
-        "history-reason": "UPDATE step SET reason = 'nobody-knows' WHERE seq = (SELECT max(seq) FROM step)",
-    }[what]
-    if database.execute(altered).rowcount == 0:
-        database.execute("UPDATE step SET seed = seed + 1 WHERE seq = (SELECT max(seq) FROM step)")
-    database.close()

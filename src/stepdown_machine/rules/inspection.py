@@ -7,16 +7,20 @@ from hypothesis import strategies as st
 from stepdown_machine import operations as op
 from stepdown_machine.rules.stage import Stage, pick, turn
 
+FALSIFIED = 4
+"""Lies told in one turn: each is a copy of its own."""
+
 
 class Inspection(Stage):
     """Reports, audits, a restart."""
 
-    @turn(run=pick("run"), how=st.sampled_from(("report", "audit", "reopen", "falsify")), place=st.integers(0, 7))
+    @turn(run=pick("run"), how=st.sampled_from(("report", "audit", "reopen", "falsify")), place=st.integers(0, 127))
     def inspect(self, run: str, how: str, place: int) -> None:
         """Report a run, audit, restart and look again, or audit a falsified copy (which must not pass)."""
         ways = self.trial.description.falsifiable
         if how == "falsify" and ways and self.can(op.Audit) and self.trial.seen.calls:
-            self.act(op.Audit(ways[place % len(ways)]))
+            for way in dict.fromkeys(ways[(place + more) % len(ways)] for more in range(FALSIFIED)):
+                self.act(op.Audit(way))
         elif how == "report" and self.can(op.Report):
             for told in dict.fromkeys((run, *self._eventful())):
                 self.act(op.Report(told))
