@@ -21,6 +21,7 @@ def eligible(rows: Observation, wanted: op.Export, description: Description) -> 
         step
         for step in rows.steps
         if step.role == "competitor"
+        and step.purpose == "work"
         and step.outcome == "served"
         and not (description.scores and grid_ctf.objectors(step.text))
         and (wanted.run is None or step.run == wanted.run)

@@ -7,7 +7,7 @@ look like follows from it and from the model.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeAlias
 
@@ -98,11 +98,14 @@ def _told(model: Model, operation: op.Plain, answer: Answer, scene: Scene) -> li
 
 
 def _step(model: Model, step: Step, trace: dict[str, Call], scene: Scene, *, recovered: bool) -> Judged:
-    due = _settled(_loosened(objections(model, step.role), model, step, scene), step)
+    due = _settled(_loosened(_due(model, step), model, step, scene), step)
+    if due.allow(step.objections):
+        model.drawn(step.seed, held="canary-held" in step.objections)
     calls = tuple(trace.get(attempt.call) for attempt in step.attempts)
-    walk = _walk(model, calls, due.must, judges=step.role == "competitor" and scene.description.scores)
+    walk = _walk(model, step.role, calls, due.must, judges=step.role == "competitor" and scene.description.scores)
     known = model.serving(step.role)
-    judged = Judged(step, calls, due, walk, known, model.limits.mode, model.now, _excuses(model, scene))
+    open_ = model.limits.frontier_allowed(step.role)
+    judged = Judged(step, calls, due, walk, known, open_, model.now, _excuses(model, scene))
     if known is not None:
         for attempt, call in zip(step.attempts, calls, strict=True):
             if _counts(attempt, call, step, recovered=recovered):
@@ -110,6 +113,13 @@ def _step(model: Model, step: Step, trace: dict[str, Call], scene: Scene, *, rec
                 state = model.breakers.get(known.bundle, Breaker())
                 model.breakers[known.bundle] = after(state, model.limits, model.now, succeeded=succeeded)
     return judged
+
+
+def _due(model: Model, step: Step) -> Objections:
+    """Ask the gates; a comparison asks the frontier for its own sake, as if the policy forced it."""
+    if step.purpose == "comparison":
+        model = replace(model, limits=replace(model.limits, mode="frontier-only"))
+    return objections(model, step.role, step.seed)
 
 
 def _loosened(due: Objections, model: Model, step: Step, scene: Scene) -> Objections:
@@ -143,7 +153,7 @@ def _ending(call: Call | None, model: Model, *, judges: bool) -> str | None:
     return "invalid-output" if judges and grid_ctf.objectors(call.text) & model.validators else None
 
 
-def _walk(model: Model, calls: tuple[Call | None, ...], must: tuple[str, ...], *, judges: bool) -> Walk:
+def _walk(model: Model, role: str, calls: tuple[Call | None, ...], must: tuple[str, ...], *, judges: bool) -> Walk:
     """Follow the order of the walk: at most one local try, then frontier unless the policy forbids it."""
     providers: list[str] = []
     errors: list[str | None] = []
@@ -160,7 +170,7 @@ def _walk(model: Model, calls: tuple[Call | None, ...], must: tuple[str, ...], *
         if failure is None:
             return Walk(("local",), (None,), None, "local", None)
         reason = f"local-{failure}"
-    if model.limits.mode == "local-only":
+    if not model.limits.frontier_allowed(role):
         return Walk(tuple(providers), tuple(errors), reason, None, "frontier-forbidden")
     failure = ask("frontier")
     return Walk(tuple(providers), tuple(errors), reason, None if failure else "frontier", failure)

@@ -11,11 +11,12 @@ answer. A fresh system's clock shows `START` and stands still unless `Advance` m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Protocol, TypeAlias
 
 from stepdown_machine import operations as op
-from stepdown_machine.values import Audited, Bundle, Dataset, Observation, Ran, Refusal, RunReport
+from stepdown_machine.model import POLICIES, REASONS
+from stepdown_machine.values import Audited, Bundle, Dataset, Observation, Policy, Ran, Refusal, RunReport
 
 One: TypeAlias = Ran | Dataset | Bundle | RunReport | Audited | Refusal | None
 Answer: TypeAlias = One | tuple[One, One]
@@ -70,6 +71,7 @@ class Description:
         points: For each operation class name, the points at which `Crash` can kill it.
         falsifiable: What `Audit(falsified=...)` can alter.
         min_records: Records that training needs; fewer are refused with `dataset-too-small`.
+        policies: Names of the policy values the system knows; the others keep their defaults.
         scores: The scenario is grid_ctf, so that the oracle can replay scores and judge replies.
     """
 
@@ -84,7 +86,13 @@ class Description:
     plants: tuple[str, ...] = PLANTS
     falsifiable: tuple[str, ...] = ()
     min_records: int = 1
+    policies: frozenset[str] = frozenset(each.name for each in fields(Policy))
     scores: bool = True
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Reasons that the system can state, in their order."""
+        return tuple(reason for reason in REASONS if POLICIES.get(reason) in (None, *self.policies))
 
 
 class HandoffSystem(Protocol):

@@ -28,6 +28,7 @@ class Reach:
         causes: Pairs of outcome and cause.
         rules: Turns by rule name; `pairs` counts a rule directly after another within an example.
         offered: Names of all rules, so that one that never ran is seen.
+        reasons: All that the system can state.
         operations: Performed operations by name; kills count by the operation that was killed.
         aborted: Examples that gave up: no rule, or a rejected draw.
         cut: Examples that Hypothesis cut short to keep them small.
@@ -39,6 +40,7 @@ class Reach:
     rules: Counter[str] = field(default_factory=Counter)
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
     offered: frozenset[str] = frozenset()
+    reasons: tuple[str, ...] = REASONS
     operations: Counter[str] = field(default_factory=Counter)
     kills: Counter[str] = field(default_factory=Counter)
     examples: int = 0
@@ -56,7 +58,7 @@ class Reach:
         for one in judged:
             cause = one.step.reason or one.step.served or "interrupted"
             self.causes[one.step.outcome, cause] += 1
-            if one.step.role == "competitor" and not one.step.recovered:
+            if one.step.role == "competitor" and not one.step.recovered and one.step.purpose == "work":
                 self.routed[cause] += 1
 
     def share(self, cause: str) -> float:
@@ -72,7 +74,7 @@ class Reach:
         """Name every obligation that the campaign did not meet."""
         for rule in sorted(self.offered - self.rules.keys()):
             yield f"rule {rule} never ran"
-        for reason in REASONS:
+        for reason in self.reasons:
             if self.share(reason) < LEAST_SHARE:
                 yield f"{reason} is {self.share(reason):.1%} of routed steps, at least {LEAST_SHARE:.0%} wanted"
         low, high = LOCAL_SHARE
@@ -96,7 +98,7 @@ class Reach:
             f"{work}, {self.paired:.0%} of ordered rule pairs",
             f"local served {self.share('local'):.1%} of {self.routed.total()} routed steps; else:",
         ]
-        lines += [f"  {self.share(reason):6.1%}  {reason}" for reason in REASONS]
+        lines += [f"  {self.share(reason):6.1%}  {reason}" for reason in self.reasons]
         lines += ["turns by rule:"]
         lines += [f"  {self.rules[rule]:6}  {rule}" for rule in sorted(self.offered)]
         lines += ["outcome x cause:"]

@@ -38,7 +38,7 @@ class Judged:
         calls: The traced call of each attempt; `None` where the trace has none.
         due: Objections at that moment.
         bundle: The slot's bundle at that moment.
-        mode: Policy mode at that moment.
+        open: Whether the policy of that moment let the role's prompts reach the frontier.
         now: Epoch seconds at that moment.
         excused: Errors that the weather of that moment explains, by provider; `None` where any is excused.
     """
@@ -48,7 +48,7 @@ class Judged:
     due: Objections
     walk: Walk
     bundle: Known | None
-    mode: str
+    open: bool
     now: float
     excused: Mapping[str, frozenset[str | None]]
 

@@ -16,6 +16,8 @@ class Policy:
     Attributes:
         mode: `auto`, `frontier-only` (reason `frontier-forced`) or `local-only` (the frontier is never called).
         local_roles: Roles that local may serve.
+        local_never: Roles whose prompts must not reach local, whatever `local_roles` says.
+        frontier_never: Roles whose prompts must not reach the frontier, whatever happens.
         min_score: Least lower bound of the held-out mean score, 0..1.
         min_valid: Least share of legal held-out replies, 0..1.
         min_coverage: Least measured harness coverage, 0..1.
@@ -24,10 +26,14 @@ class Policy:
         breaker_window: Seconds, at least 0.
         breaker_cooldown: Seconds, at least 0; 0 is really 0.
         breaker_probes: Successes in a row that close a half-open breaker; 0 closes it when the cooldown is over.
+        shadow: A fit local answers beside the frontier, is judged, and never serves.
+        canary: Share of steps that a fit local may serve, 0..1, chosen by the step's seed: the same in every replay.
     """
 
     mode: str = "auto"
     local_roles: tuple[str, ...] = ("competitor",)
+    local_never: tuple[str, ...] = ()
+    frontier_never: tuple[str, ...] = ()
     min_score: float = 0.0
     min_valid: float = 0.0
     min_coverage: float = 0.0
@@ -36,6 +42,8 @@ class Policy:
     breaker_window: float = 60.0
     breaker_cooldown: float = 30.0
     breaker_probes: int = 1
+    shadow: bool = False
+    canary: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +156,7 @@ class Attempt:
         error: `None`, `load-failed`, `error`, `timeout`, `invalid-output`, or `interrupted` (outcome unknown).
         weights: Digest of the weights that answered; `None` for frontier and for a load that failed.
         shadow: Its reply was judged and never served.
+        cost: US dollars; `None` where nobody knows the price, and for a shadow, which is not priced.
     """
 
     call: str
@@ -157,6 +166,7 @@ class Attempt:
     input_tokens: int
     output_tokens: int
     shadow: bool = False
+    cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +205,8 @@ class Step:
         matches: Seed and score of each match played with it.
         score: Mean of the matches, four decimals; `None` for the coach and for steps not served.
         recovered: Closed by recovery after a crash.
+        seed: What the canary's draw depends on.
+        purpose: `work`, or `comparison` with the frontier, for a promotion's verdict.
     """
 
     step: str
@@ -213,6 +225,8 @@ class Step:
     matches: tuple[tuple[int, float], ...]
     score: float | None
     recovered: bool = False
+    seed: int = 0
+    purpose: str = "work"
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ POLICY = (
     "breaker_window",
     "breaker_cooldown",
     "breaker_probes",
+    "shadow",
+    "canary",
 )
 
 
@@ -96,7 +98,8 @@ class Observer:
         for row in self.rows("SELECT * FROM step WHERE seq > ? ORDER BY seq", self._last_step):
             attempts = self.rows("SELECT * FROM attempt WHERE step = ? ORDER BY seq", row["id"])
             matches = self.rows("SELECT seed, score FROM match WHERE step = ? ORDER BY seq", row["id"])
-            self._steps.append(_step(row, attempts, [tuple(match) for match in matches]))
+            purpose = self.rows("SELECT purpose FROM run WHERE id = ?", row["run"])[0]["purpose"]
+            self._steps.append(_step(row, purpose, attempts, [tuple(match) for match in matches]))
             self._last_step = row["seq"]
 
     def _read_trace(self) -> None:
@@ -157,8 +160,11 @@ class Observer:
         stored = json.loads(found[0]["settings"])
         age = None if stored["max_age"] >= FOREVER else stored["max_age"]
         # A set of roles, stored sorted; the machine names them in its own order.
-        roles = tuple(role for role in ("competitor", "coach") if role in stored["local_roles"])
-        return Policy(local_roles=roles, max_age=age, **{name: stored[name] for name in POLICY})
+        roles = {
+            name: tuple(role for role in ("competitor", "coach") if role in stored[name])
+            for name in ("local_roles", "local_never", "frontier_never")
+        }
+        return Policy(max_age=age, **roles, **{name: stored[name] for name in POLICY})
 
     def _validators(self) -> frozenset[str]:
         on = set(VALIDATORS)
@@ -188,7 +194,7 @@ def _seconds(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def _step(row: sqlite3.Row, attempts: list[sqlite3.Row], matches: list[tuple[int, float]]) -> Step:
+def _step(row: sqlite3.Row, purpose: str, attempts: list[sqlite3.Row], matches: list[tuple[int, float]]) -> Step:
     return Step(
         step=row["id"],
         run=row["run"],
@@ -206,6 +212,8 @@ def _step(row: sqlite3.Row, attempts: list[sqlite3.Row], matches: list[tuple[int
         matches=tuple(matches) if matches or row["score"] is None else ILLEGAL_MATCHES,
         score=row["score"],
         recovered=bool(row["recovered"]),
+        seed=row["seed"],
+        purpose=purpose,
     )
 
 
@@ -222,6 +230,7 @@ def _attempt(row: sqlite3.Row) -> Attempt:
         input_tokens=row["input_tokens"] or 0,
         output_tokens=row["output_tokens"] or 0,
         shadow=bool(row["shadow"]),
+        cost=row["cost"],
     )
 
 

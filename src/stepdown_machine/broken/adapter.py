@@ -41,7 +41,7 @@ from stepdown_machine.values import (
 )  # fmt: skip
 
 STEP = ("step", "run", "generation", "role", "at", "requested", "objections", "reason", "served", "outcome", "error",
-        "text", "matches", "score", "recovered")  # fmt: skip
+        "text", "matches", "score", "recovered", "seed", "purpose")  # fmt: skip
 SWITCHES: dict[type, str] = {op.Enable: "enable", op.Disable: "disable", op.Retire: "retire", op.Delete: "delete"}
 POINTS = {
     "Run": ("announced", "asked", "called", "stored"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ class Facts:
         bundle: What was registered of the slot's bundle; `None` for an empty slot.
         breaker: Where the bundle's breaker stands.
         probing: Another step's probe is under way.
+        seed: Of the step.
     """
 
     role: str
@@ -29,6 +31,7 @@ class Facts:
     coverage: float
     breaker: str
     probing: bool
+    seed: int
 
 
 def objections(facts: Facts) -> tuple[str, ...]:
@@ -36,13 +39,20 @@ def objections(facts: Facts) -> tuple[str, ...]:
     policy, bundle = facts.policy, facts.bundle
     found = {
         "frontier-forced": policy["mode"] == "frontier-only",
-        "role-not-eligible": facts.role not in policy["local_roles"],
+        "role-not-eligible": facts.role not in policy["local_roles"] or facts.role in policy["local_never"],
         "bundle-absent": bundle is None or not facts.present,
         "coverage-weak": not facts.coverage >= policy["min_coverage"],
+        "shadow-only": policy["shadow"],
+        "canary-held": not draw(facts.seed) < policy["canary"],
     }
     if bundle is not None:
         found |= about(facts, policy, bundle)
     return tuple(reason for reason in ORDER if found.get(reason))
+
+
+def draw(seed: int) -> float:
+    """Return the place of a step in [0, 1): the canary serves those below its share."""
+    return int(hashlib.sha256(f"canary {seed}".encode()).hexdigest()[:8], 16) / 2**32
 
 
 def about(facts: Facts, policy: dict[str, Any], bundle: dict[str, Any]) -> dict[str, bool]:
@@ -74,6 +84,8 @@ ORDER = (
     "coverage-weak",
     "local-cooldown",
     "quality-inconclusive",
+    "shadow-only",
+    "canary-held",
 )
 
 

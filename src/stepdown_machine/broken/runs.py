@@ -115,8 +115,8 @@ class Runs:
         for index in range(generations):
             rows: list[Row] = []
             for place in range(candidates):
-                rows += [(yield from self.step(run, index, place, "competitor", seed))]
-            yield from self.step(run, index, candidates, "coach", seed)
+                rows += [(yield from self.step(run, index, place, "competitor", seed * 100 + index * 10 + place))]
+            yield from self.step(run, index, candidates, "coach", seed * 100 + index * 10 + candidates)
             served = [row for row in rows if row["score"] is not None]
             top = max(served, key=lambda row: row["score"], default=None)
             gate = "advance" if top is not None and top["score"] > best else "retry"
@@ -125,7 +125,7 @@ class Runs:
             self.disk.generations.append({"run": run, "index": index, "gate": gate, "kept": kept})
         return run
 
-    def facts(self, role: str) -> gates.Facts:
+    def facts(self, role: str, seed: int) -> gates.Facts:
         """Gather what a decision rests on."""
         bundle, policy = self.active(role), self.policy()
         breaker = self.disk.breakers.get(bundle or "", gates.Breaker())
@@ -140,22 +140,24 @@ class Runs:
             version=self.disk.weather["version"],
             coverage=harness.coverage(frozenset(self.validators())),
             breaker=breaker.state(policy, self.disk.now),
-            probing=any(call["bundle"] == bundle for call in self.disk.announced.values() if call["bundle"]),
+            seed=seed,
+            probing=any(call["bundle"] == bundle for call in self.disk.announced.values() if not call["shadow"]),
         )
 
     def step(self, run: str, generation: int, place: int, role: str, seed: int) -> Points:
         """Take one step: facts, decision, attempts, judgement, one row."""
-        facts = self.facts(role)
+        facts = self.facts(role, seed)
         said = gates.objections(facts)
-        forbidden = facts.policy["mode"] == "local-only"
+        forbidden = facts.policy["mode"] == "local-only" or role in facts.policy["frontier_never"]
         row: Row = {
             "step": f"{run}.{generation}.{place}", "run": run, "generation": generation, "place": place, "role": role,
             "seed": seed, "at": self.disk.now, "objections": said, "reason": said[0] if said else None, "attempts": [],
             "requested": "local" if not said else "none" if forbidden else "frontier",
             "served": None, "outcome": "failed", "error": "frontier-forbidden", "text": "", "matches": (),
-            "score": None, "recovered": False,
+            "score": None, "recovered": False, "purpose": "work",
         }  # fmt: skip
-        bundle = self.active(role) if not said else None
+        shadowed = said == ("shadow-only",) and not forbidden
+        bundle = self.active(role) if not said or shadowed else None
         for provider in ["local"] * (not said) + ["frontier"] * (not forbidden):
             attempt, text = yield from self.attempt(row, provider, seed, bundle)
             row["attempts"].append(attempt)
@@ -165,6 +167,9 @@ class Runs:
             if attempt["error"] is None:
                 row |= {"served": provider, "outcome": "served", "text": text}
                 break
+        if shadowed:
+            attempt, _ = yield from self.attempt(row, "local", seed, bundle, shadow=True)
+            row["attempts"].append(attempt)
         self.play(row, seed)
         self.store(row, bundle, facts.policy)
         yield "stored"
@@ -181,17 +186,18 @@ class Runs:
         self.disk.steps.append(row)
         for attempt in row["attempts"]:
             self.disk.announced.pop(attempt["call"])
-            if attempt["provider"] == "local" and bundle is not None:
+            if attempt["provider"] == "local" and bundle is not None and not attempt["shadow"]:
                 breaker = self.disk.breakers.get(bundle, gates.Breaker())
                 failed = attempt["error"] is not None
                 self.disk.breakers[bundle] = breaker.after(policy, self.disk.now, failed=failed)
 
-    def attempt(self, row: Row, provider: str, seed: int, bundle: str | None) -> Points:
+    def attempt(self, row: Row, provider: str, seed: int, bundle: str | None, *, shadow: bool = False) -> Points:
         """Announce a call, make it, judge its reply."""
         call = f"{row['step']}/{len(row['attempts'])}"
         local = bundle if provider == "local" else None
         weights = self.disk.bundles[local]["weights"] if local else None
-        self.disk.announced[call] = {"call": call, "provider": provider, "bundle": local, "row": row | {"attempts": []}}
+        asked = {"call": call, "provider": provider, "shadow": shadow}
+        self.disk.announced[call] = {**asked, "bundle": local, "row": row | {"attempts": []}}
         yield "announced"
         prompt = f"{row['role']} {row['generation']}.{row['place']} on seed {seed}"
         ended = yield from self.call(call, provider, weights, prompt)
@@ -199,7 +205,8 @@ class Runs:
         if error is None and row["role"] == "competitor" and not harness.legal(ended["text"], self.validators()):
             error = "invalid-output"
         tokens = {"input_tokens": ended["input_tokens"], "output_tokens": ended["output_tokens"]}
-        attempt = {"call": call, "provider": provider, "error": error, "weights": ended["weights"], **tokens}
+        cost = None if shadow else 0.0 if local else ended["output_tokens"] / 1e6
+        attempt = {**asked, "error": error, "weights": ended["weights"], **tokens, "cost": cost}
         return attempt, ended["text"]
 
     def call(self, call: str, provider: str, weights: str | None, prompt: str) -> Points:
@@ -253,4 +260,4 @@ def recovered(call: Row, entry: Row) -> Row:
     """Close one attempt from the trace where it knows the outcome, else as interrupted."""
     error = entry["error"] if entry["ended"] else "interrupted"
     known = {name: entry[name] for name in ("weights", "input_tokens", "output_tokens")}
-    return {"call": call["call"], "provider": call["provider"], "error": error, **known}
+    return {"call": call["call"], "provider": call["provider"], "error": error, **known, "shadow": call["shadow"]}

@@ -26,6 +26,7 @@ from stepdown_machine.invariants.routing import (
     local_is_tried_first_when_valid,
     local_serves_only_when_valid,
 )
+from stepdown_machine.invariants.shadows import shadows_only_watch
 from stepdown_machine.invariants.witnesses import (
     history_equals_trace,
     totals_add_up,
@@ -49,6 +50,7 @@ INVARIANTS: Mapping[str, Invariant] = {
     "I10": history_explains_the_state,
     "I11": fallback_changes_no_preference,
     "I12": totals_add_up,
+    "I13": shadows_only_watch,
     "A0": answers_are_the_contracts,
 }
 """Every invariant by its code, in the order in which a failure names them."""

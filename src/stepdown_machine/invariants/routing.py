@@ -80,7 +80,7 @@ def _walks(one: Judged) -> Iterator[Finding]:
     if walk.served != "local" and (step.served, step.outcome, step.error) != (walk.served, expected, walk.error):
         says = f"{expected} by {walk.served}" if walk.served else f"failed with {walk.error}"
         yield Finding("I3", says, f"{step.step}: {_outcome(one)}", _ends(one))
-    if one.mode == "auto" and one.due.must and step.requested != "frontier":
+    if one.open and one.due.must and step.requested != "frontier":
         yield Finding("I3", "requested is what was decided", f"{step.step} requested {step.requested}", _grounds(one))
     if step.outcome != "served" and (step.text or step.matches or step.score is not None):
         yield Finding("I3", "a failed step holds no reply and no score", f"{step.step}: {step.text!r}", "it failed")

@@ -12,6 +12,8 @@ class Limits:
 
     mode: str = "auto"
     local_roles: tuple[str, ...] = ("competitor",)
+    local_never: tuple[str, ...] = ()
+    frontier_never: tuple[str, ...] = ()
     min_score: float = 0.0
     min_valid: float = 0.0
     min_coverage: float = 0.0
@@ -20,10 +22,20 @@ class Limits:
     breaker_window: float = 60.0
     breaker_cooldown: float = 30.0
     breaker_probes: int = 1
+    shadow: bool = False
+    canary: float = 1.0
+
+    def local_allowed(self, role: str) -> bool:
+        """Tell whether a role's prompts may reach local."""
+        return role in self.local_roles and role not in self.local_never
+
+    def frontier_allowed(self, role: str) -> bool:
+        """Tell whether a role's prompts may reach the frontier."""
+        return self.mode != "local-only" and role not in self.frontier_never
 
     def faults(self) -> tuple[str, ...]:
         """Name the values that are out of range; NaN is out of every range."""
-        shares = ("min_score", "min_valid", "min_coverage")
+        shares = ("min_score", "min_valid", "min_coverage", "canary")
         wrong = [name for name in shares if not 0.0 <= getattr(self, name) <= 1.0]
         times = ("max_age", "breaker_window", "breaker_cooldown")
         wrong += [name for name in times if not _is_time(getattr(self, name))]

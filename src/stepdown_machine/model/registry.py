@@ -50,6 +50,7 @@ class Model:
         version: Scenario version now.
         local: Weather at the local provider; `frontier` likewise.
         probes: One pair (legal, objectors) for each coverage probe.
+        draws: Step seed to what is known of its canary draw: at least the first number, below the second.
     """
 
     now: float
@@ -64,12 +65,14 @@ class Model:
     local: str = "calm"
     frontier: str = "calm"
     probes: tuple[tuple[bool, frozenset[str]], ...] = ()
+    draws: dict[int, tuple[float, float]] = field(default_factory=dict)
 
     def fork(self) -> "Model":
         """Return a copy that can go its own way."""
         twin = copy(self)
         twin.bundles, twin.slots = dict(self.bundles), dict(self.slots)
         twin.breakers, twin.datasets = dict(self.breakers), dict(self.datasets)
+        twin.draws = dict(self.draws)
         return twin
 
     def coverage(self) -> float:
@@ -78,6 +81,23 @@ class Model:
             return 1.0
         right = sum(legal is not bool(objectors & self.validators) for legal, objectors in self.probes)
         return right / len(self.probes)
+
+    def held_by_canary(self, seed: int | None) -> bool | None:
+        """Tell whether the canary keeps a step from local; `None` while nothing seen so far says so.
+
+        Which steps it draws is the system's own affair, but the same seed draws the same, whatever the share: what was
+        served at a small share is served at every larger one.
+        """
+        least, most = self.draws.get(-1 if seed is None else seed, (0.0, 1.0))
+        if self.limits.canary <= least:
+            return True
+        return False if self.limits.canary >= most else None
+
+    def drawn(self, seed: int, *, held: bool) -> None:
+        """Remember what the canary did with a step of this seed."""
+        least, most = self.draws.get(seed, (0.0, 1.0))
+        share = self.limits.canary
+        self.draws[seed] = (max(least, share), most) if held else (least, min(most, share))
 
     def serving(self, role: str) -> Known | None:
         """Return the role's bundle."""

@@ -22,8 +22,13 @@ REASONS = (
     "local-timeout",
     "local-invalid-output",
     "quality-inconclusive",
+    "shadow-only",
+    "canary-held",
 )
 """Why local did not serve; the first that applies is the reason. Closed and append-only."""
+
+POLICIES = {"shadow-only": "shadow", "canary-held": "canary"}
+"""Reasons that only a policy value of that name can give."""
 
 UNREADABLE = frozenset({*REASONS[5:9], "local-cooldown", "quality-inconclusive"})
 """What may or may not be objected to a bundle whose own word about itself cannot be trusted."""
@@ -42,16 +47,25 @@ class Objections:
         return ordered and set(self.must) <= set(said) <= set(self.must) | self.may
 
 
-def objections(model: Model, role: str) -> Objections:
-    """Ask every gate about serving this role locally, now."""
+def objections(model: Model, role: str, seed: int | None = None) -> Objections:
+    """Ask every gate about serving this role locally, now.
+
+    Args:
+        model: The world.
+        role: Who is asked.
+        seed: Of the step; without one nobody knows what the canary draws.
+    """
     known = model.serving(role)
     found = set(_about_policy(model, role))
+    held = model.held_by_canary(seed)
+    found |= {"canary-held"} if held else set()
+    unsure = frozenset({"canary-held"}) if held is None else frozenset[str]()
     if known is None:
-        return Objections(_ordered(found | {"bundle-absent"}))
+        return Objections(_ordered(found | {"bundle-absent"}), unsure)
     found |= set(_about_standing(known)) | set(_about_worth(model, known))
     if known.files == WHOLE and known.belongs:
-        return Objections(_ordered(found))
-    return Objections(_ordered(found - UNREADABLE | _sure(known)), UNREADABLE)
+        return Objections(_ordered(found), unsure)
+    return Objections(_ordered(found - UNREADABLE | _sure(known)), UNREADABLE | unsure)
 
 
 def _sure(known: Known) -> set[str]:
@@ -63,8 +77,9 @@ def _about_policy(model: Model, role: str) -> list[str]:
     limits = model.limits
     return (
         ["frontier-forced"] * (limits.mode == "frontier-only")
-        + ["role-not-eligible"] * (role not in limits.local_roles)
+        + ["role-not-eligible"] * (not limits.local_allowed(role))
         + ["coverage-weak"] * (not model.coverage() >= limits.min_coverage)
+        + ["shadow-only"] * limits.shadow
     )
 
 

@@ -31,6 +31,14 @@ SETTINGS: tuple[tuple[str, Any], ...] = (
     ("breaker_cooldown", 90.0),
     ("breaker_probes", 0),
     ("breaker_probes", 2),
+    ("shadow", True),
+    ("shadow", False),
+    ("canary", 0.0),
+    ("canary", 0.5),
+    ("canary", 1.0),
+    ("local_never", ("competitor",)),
+    ("frontier_never", ("competitor",)),
+    ("frontier_never", ("coach",)),
     ("version", 1),
     ("version", 2),
     *((word, name) for name in VALIDATORS for word in ("switch on", "switch off")),
@@ -92,7 +100,7 @@ class Governing(Stage):
             self.act(op.SetValidator(value, enabled=name == "switch on"))
         elif name == "all":
             self.act(op.SetPolicy(Policy()))
-        else:
+        elif name in self.trial.description.policies:
             self.act(op.SetPolicy(replace(self.policy, **{name: value})))
         self.follow(runs)
 

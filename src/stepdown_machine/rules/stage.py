@@ -132,6 +132,7 @@ class Stage(RuleBasedStateMachine):
     def _count(self) -> None:
         seen = reach(type(self).__name__)
         seen.offered = frozenset(turns(type(self)))
+        seen.reasons = self.trial.description.reasons
         seen.examples += 1
         if isinstance(sys.exc_info()[1], StopTest | UnsatisfiedAssumption):
             # Early on, Hypothesis tries short examples on purpose and cuts those that want to be longer.

@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
-from stepdown_machine.model import REASONS, Breaker, Known
+from stepdown_machine.model import Breaker, Known
 from stepdown_machine.names import UNKNOWN
 from stepdown_machine.rules.policy import Governing, unchanged
 from stepdown_machine.rules.stage import turn
@@ -38,11 +38,12 @@ SEEN_BY_NOW = (*OFTEN, "bundle-integrity")
 def causes(draw: st.DrawFn) -> str:
     """Draw a reason that was not provoked yet in this example: Hypothesis repeats itself, and some would starve."""
     stage, place = draw(st.runner()), draw(st.integers(0, 79))
-    if place < len(REASONS):
+    reasons = stage.trial.description.reasons
+    if place < len(reasons):
         # Said directly, so that a shrunk program does not need the reasons before it.
-        return REASONS[place]
-    least = min(stage.provoked[reason] for reason in REASONS)
-    left = [reason for reason in REASONS if stage.provoked[reason] == least]
+        return str(reasons[place])
+    least = min(stage.provoked[reason] for reason in reasons)
+    left = [reason for reason in reasons if stage.provoked[reason] == least]
     seldom = [reason for reason in left for _ in range(1 + (reason in RAREST)) if reason not in OFTEN]
     choice = seldom if seldom and place % 4 else left
     return choice[(place // 4) % len(choice)]
@@ -152,11 +153,13 @@ class Steering(Governing):
             ),
             "bundle-stale": lambda: self._stale(bundle),
             "coverage-weak": self._blind,
+            "shadow-only": self._shadowed,
+            "canary-held": self._canary,
             "quality-inconclusive": lambda: self._done(
                 op.Revise(self.trial.model.version + 1), op.Revise(self.trial.model.version)
             ),
         }
-        return ways[cause]() if cause in ways else self._forbidden(cause, bundle)
+        return ways[cause]() if cause in ways else self._forbidden(cause, bundle, place)
 
     def _done(self, operation: op.Plain, undo: op.Plain) -> tuple[op.Plain, ...]:
         self.act(operation)
@@ -173,7 +176,7 @@ class Steering(Governing):
             self.act(op.Restore(bundle))
         return self._damaged(bundle, ways[place % len(ways)])
 
-    def _forbidden(self, cause: str, bundle: str) -> tuple[op.Plain, ...]:
+    def _forbidden(self, cause: str, bundle: str, place: int) -> tuple[op.Plain, ...]:
         """Set a policy that this bundle does not meet, by as little as can be."""
         known = self._known(bundle)
         limits = {
@@ -181,7 +184,8 @@ class Steering(Governing):
             "validity-below-threshold": ("min_valid", known.valid),
         }
         if cause not in limits:
-            policy = Policy(mode="frontier-only") if cause == "frontier-forced" else Policy(local_roles=("coach",))
+            ineligible = Policy(local_never=("competitor",)) if place % 2 else Policy(local_roles=("coach",))
+            policy = Policy(mode="frontier-only") if cause == "frontier-forced" else ineligible
             return self._done(op.SetPolicy(policy), op.SetPolicy(Policy()))
         limit, value = limits[cause]
         at: Any = {limit: value}
@@ -189,6 +193,22 @@ class Steering(Governing):
         self.act(op.SetPolicy(Policy(**at)))
         self.act(op.Run(0))
         return self._done(op.SetPolicy(Policy(**above)), op.SetPolicy(Policy()))
+
+    def _shadowed(self) -> tuple[op.Plain, ...]:
+        """Keep local in the shadow, where it fails: nothing of that may count once it is out again."""
+        self.act(op.SetPolicy(Policy(shadow=True, breaker_threshold=1)))
+        self.act(op.Run(0, 1, 2))
+        self.act(op.Disturb("error"))
+        self.act(op.Run(1, 1, 2))
+        self.act(op.Disturb())
+        return (op.SetPolicy(Policy()),)
+
+    def _canary(self) -> tuple[op.Plain, ...]:
+        """Give local a share, twice with the same seeds, then a larger one and none."""
+        for share in (0.5, 0.5, 0.75, 0.0):
+            self.act(op.SetPolicy(Policy(canary=share)))
+            self.act(op.Run(0, 1, 3))
+        return (op.SetPolicy(Policy()),)
 
     def _stale(self, bundle: str) -> tuple[op.Plain, ...]:
         age = max(0.0, self.trial.model.now - self._known(bundle).trained_at)
