@@ -20,7 +20,7 @@ from stepdown.run import fail, start
 from stepdown.scenarios.harness import coverage
 from stepdown.step import examples
 from stepdown.training.evaluation import evaluation, terms
-from stepdown.training.promotion import LOOK, Evidence, Outcome, Trial, bounds
+from stepdown.training.promotion import Evidence, Outcome, Trial, bounds
 from stepdown.workspace import Workspace
 
 
@@ -94,8 +94,8 @@ def _begin(workspace: Workspace, bundle: rows.Bundle, trial: Trial, frontier: st
             "`bundles activate --force` does without.",
             kind="frontier-forbidden",
         )
-    if len(scenario.comparison_seeds()) < LOOK:
-        raise InvalidValue(f"{scenario.name} offers fewer than {LOOK} comparison seeds; give it more.")
+    if len(scenario.comparison_seeds()) < trial.look:
+        raise InvalidValue(f"{scenario.name} offers fewer than {trial.look} comparison seeds; give it more.")
     if not evaluated:
         # Routing counts the evaluation on the other held-out seeds; a promoted bundle without one would not serve.
         evaluate(workspace, bundle.id)

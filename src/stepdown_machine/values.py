@@ -121,6 +121,61 @@ class Bundle:
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """One seed of a comparison: what the bundle replied, and what both scored there (0..1, an illegal reply 0)."""
+
+    seed: int
+    reply: str
+    score: float
+    frontier: float
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """The verdict on a bundle, and what it rests on.
+
+    Attributes:
+        run: The run in which the frontier was asked.
+        outcome: `promote`, `hold` or `reject`.
+        pairs: One for each seed that the frontier answered.
+        unanswered: Seeds that it did not answer.
+        mean: Of the differences, bundle minus frontier, -1..1; NaN when nothing could be compared.
+        lower: What the mean is not below, at the error rate; NaN likewise.
+        upper: What it is not above; NaN likewise.
+        valid: Share of the bundle's legal replies, 0..1.
+        champion: The slot's bundle, when it was compared too.
+        ahead: What the mean difference to the champion is not above; NaN without one.
+        now: The bundle as it is evaluated now: one whose evaluation no longer counted was evaluated again first.
+    """
+
+    run: str
+    outcome: str
+    pairs: tuple[Pair, ...]
+    unanswered: int
+    mean: float
+    lower: float
+    upper: float
+    valid: float
+    champion: str | None
+    ahead: float
+    now: Bundle
+
+
+@dataclass(frozen=True, slots=True)
+class Pointed:
+    """The slot holds this bundle now."""
+
+    bundle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """Bundles that were deleted, oldest first."""
+
+    bundles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RunReport:
     """What the report says of a run; shares of steps by who served and why, tokens summed over attempts.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -24,11 +25,15 @@ from stepdown.errors import StepdownError
 from stepdown.gather import slot_bundle
 from stepdown.history import ledger, reader, rows
 from stepdown.localize import find_dataset, localize
+from stepdown.promote import promote
+from stepdown.prune import prune
 from stepdown.reporting import story
+from stepdown.rollback import rollback
 from stepdown.run import RunUnderWay, play, start
-from stepdown.training.evaluation import summarize, terms
+from stepdown.training.evaluation import held_out, summarize, terms
 from stepdown.training.export import export
 from stepdown.training.plan import Plan
+from stepdown.training.promotion import Trial
 from stepdown.training.records import Filters
 from stepdown.workspace import Workspace
 from stepdown_machine import operations as op
@@ -40,7 +45,11 @@ from stepdown_machine.values import (
     Dataset,
     Holding,
     Observation,
+    Pair,
+    Pointed,
     Policy,
+    Promoted,
+    Pruned,
     Ran,
     Record,
     Refusal,
@@ -63,6 +72,9 @@ POINTS = {
     "Disable": ACT,
     "Retire": ACT,
     "Delete": (*ACT, "directory-removed"),
+    "Promote": ("announced", "answered", "step-finished", "comparison-played", *ACT),
+    "Rollback": ("rollback-checked", *ACT),
+    "Prune": ("act-recorded", "directory-removed"),
     "SetPolicy": ("policy-recorded",),
     "SetValidator": ("policy-recorded",),
 }
@@ -227,6 +239,8 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
             registry.retire(workspace, name)
         case op.Delete(bundle=name):
             registry.delete(workspace, name)
+        case op.Promote() | op.Rollback() | op.Prune():
+            return succession(workspace, operation)
         case op.SetPolicy(policy=policy):
             operate.set_policy(workspace, stored(policy))
         case op.SetValidator(name=name, enabled=enabled):
@@ -236,6 +250,48 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
         case op.Audit():
             return Audited(tuple(map(str, differences(workspace))))
     return None
+
+
+def succession(workspace: Workspace, operation: op.Promote | op.Rollback | op.Prune) -> One:
+    """Let a bundle follow another by evidence or back again, or clear away what nobody needs."""
+    match operation:
+        case op.Promote(bundle=name, margin=margin):
+            return promoted(workspace, promote(workspace, name, trial=Trial(margin, budget=16, look=8)))
+        case op.Rollback():
+            return Pointed(rollback(workspace, SCENARIO).id)
+        case op.Prune(bundle=named, keep=keep):
+            gone = prune(workspace, [named] if named else [], keep=keep).removed
+            return Pruned(tuple(each.id for each in gone))
+
+
+def promoted(workspace: Workspace, verdict: rows.Verdict) -> Promoted:
+    """Say a verdict and what it rests on: the bundle's own replies, and the frontier's steps."""
+    shown = verdict.evidence
+    with workspace.reading() as connection:
+        taken = reader.steps(connection, verdict.run)
+        said = {step.seed: reader.frontier_reply(connection, step.id) for step in taken}
+        mine = ledger.TABLES[rows.Holdout].c.evaluation == shown["challenger"]
+        replies = reader.all_of(connection, rows.Holdout, mine)
+        rival = reader.newest(connection, rows.Evaluation, id=shown["champion"]) if shown["champion"] else None
+    scenario = workspace.scenario(SCENARIO)
+    pairs = tuple(
+        Pair(each.seed, each.reply, each.score, held_out(scenario, each.seed, its).score)
+        for each in replies
+        if (its := said[each.seed]) is not None
+    )
+    bounds = shown["to_frontier"] or dict.fromkeys(("mean", "lower", "upper"), math.nan)
+    ahead = (shown["to_champion"] or {}).get("upper", math.nan)
+    return Promoted(
+        run=verdict.run,
+        outcome=verdict.outcome,
+        pairs=pairs,
+        unanswered=shown["unanswered"],
+        **bounds,
+        valid=shown["valid"],
+        champion=rival.bundle if rival else None,
+        ahead=ahead,
+        now=bundle(workspace, verdict.bundle),
+    )
 
 
 def begun(workspace: Workspace, asked: op.Run) -> RunUnderWay:
@@ -281,7 +337,9 @@ def bundle(workspace: Workspace, name: str) -> Bundle:
     """Say a bundle's row and its newest evaluation."""
     with workspace.reading() as connection:
         row = reader.bundle(connection, name)
-        evaluation = reader.newest_evaluation(connection, name)
+        # A comparison is an evaluation too, on other seeds.
+        _, counted = terms(workspace.scenario(SCENARIO), workspace.settings.decoding)
+        evaluation = reader.evaluation(connection, name, counted)
         assert row is not None
         assert evaluation is not None
         held_out = reader.all_of(connection, rows.Holdout, ledger.TABLES[rows.Holdout].c.evaluation == evaluation.id)

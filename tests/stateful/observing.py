@@ -19,6 +19,7 @@ FOREVER = 1e15
 ACTS = {
     "bundle": "SELECT seq, 'register ' || id FROM bundle WHERE seq > ? ORDER BY seq",
     "act": "SELECT seq, kind || ' ' || bundle FROM act WHERE seq > ? ORDER BY seq",
+    "verdict": "SELECT seq, 'verdict ' || bundle || ' ' || outcome FROM verdict WHERE seq > ? ORDER BY seq",
     "policy": "SELECT seq, 'policy ' || settings FROM policy WHERE seq > ? ORDER BY seq",
     "harness": "SELECT seq, validator || ' ' || enabled FROM harness WHERE seq > ? ORDER BY seq",
 }
