@@ -13,7 +13,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journey import BEST, SCENARIO, SMALL, active, count, discover, localized, move, near_the_best, steps, tape
+from journey import (
+    BEST,
+    SCENARIO,
+    SMALL,
+    Strange,
+    active,
+    count,
+    discover,
+    localized,
+    move,
+    near_the_best,
+    steps,
+    tape,
+)
 from stepdown import operate, registry
 from stepdown.auditing import differences as audited
 from stepdown.auditing import evidence
@@ -414,16 +427,6 @@ def test_what_cannot_be_promoted_is_refused_in_a_sentence_and_nothing_changes(ca
     (workspace.bundle_directory(bundle.id) / "config.json").write_text("{}")
     with unchanged(workspace), pytest.raises(Refused, match="not whole"):
         promote(workspace, bundle.id)
-
-
-class Strange:
-    """A scenario like another one, but for some of its seeds or scores."""
-
-    def __init__(self, real: Any, **changes: Any) -> None:
-        self._real, self._changes = real, changes
-
-    def __getattr__(self, name: str) -> Any:
-        return self._changes[name] if name in self._changes else getattr(self._real, name)
 
 
 def test_a_scenario_without_enough_seeds_is_refused(candidate: Candidate, settings: Settings) -> None:

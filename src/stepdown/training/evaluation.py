@@ -10,7 +10,7 @@ from typing import Any
 from stepdown.digest import digest
 from stepdown.errors import InvalidValue
 from stepdown.history import rows
-from stepdown.scenarios import prompt
+from stepdown.scenarios import prompt, referee
 from stepdown.scenarios.protocol import IllegalStrategy, Scenario
 from stepdown.training.decoding import Decoding
 
@@ -85,9 +85,13 @@ def held_out_seeds(scenario: Scenario) -> Sequence[int]:
 
 
 def held_out(scenario: Scenario, seed: int, reply: str) -> rows.Holdout:
-    """Judge one reply to a held-out seed; an illegal one scores 0."""
+    """Judge one reply to a held-out seed; an illegal one scores 0.
+
+    Raises:
+        InvalidValue: The scenario's score is not one.
+    """
     try:
-        score = scenario.play(scenario.parse(reply), seed).score
+        score = referee.play(scenario, scenario.parse(reply), seed).score
     except IllegalStrategy:
         return rows.Holdout("", seed, 0.0, legal=False, reply=reply)
     return rows.Holdout("", seed, score, legal=True, reply=reply)

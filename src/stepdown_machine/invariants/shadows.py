@@ -20,10 +20,14 @@ def shadows_only_watch(_scene: Scene, _model: Model, judged: tuple[Judged, ...])
         least, most = (due and not step.recovered), due
         if not least <= len(shadows) <= most:
             says = "one shadow" if due else "no shadow"
-            yield Finding("I13", says, f"{step.step} has {len(shadows)}", f"objections {', '.join(one.due.must) or 'none'}")
+            yield Finding(
+                "I13", says, f"{step.step} has {len(shadows)}", f"objections {', '.join(one.due.must) or 'none'}"
+            )
         if shadows and step.attempts[-1] is not shadows[-1]:
             yield Finding("I13", "the shadow comes last", f"{step.step}: {step.attempts}", "nobody waits for it")
         for shadow in shadows:
             if (shadow.provider, shadow.cost) != ("local", None):
                 did = f"{shadow.provider} for {shadow.cost}"
-                yield Finding("I13", "an unpriced local shadow", f"{step.step}: {did}", "a shadow costs nobody anything")
+                yield Finding(
+                    "I13", "an unpriced local shadow", f"{step.step}: {did}", "a shadow costs nobody anything"
+                )
