@@ -249,7 +249,7 @@ def test_history_says_who_changed_what_when_and_why(local: Workspace, hands: Han
 
     assert told == [
         ("activate", "conftest", "every test begins here", ""),
-        ("policy", "ada", "stricter", "1: first policy"),
+        ("policy", "ada", "stricter", "1: min_score=0.8"),
         ("policy", "bo", "softer", "2: min_score=0.75, canary=0.5"),
         ("harness", "bo", "too slow", "budget off"),
         ("verdict", "ada", "again", "hold"),
@@ -259,6 +259,38 @@ def test_history_says_who_changed_what_when_and_why(local: Workspace, hands: Han
     assert [event.kind for event in history(local, SLOT)] == ["activate", "verdict", "disable"]
     with pytest.raises(NotFound, match="no scenario"):
         history(local, ("chess", "competitor"))
+
+
+def test_a_policys_history_says_each_value_as_it_is_set(workspace: Workspace) -> None:
+    for changes in ({"shadow": "on", "frontier_never": "coach,competitor"}, {"max_age": "inf"}, {"shadow": "off"}):
+        operate.set_policy(workspace, changes)
+
+    assert [event.detail for event in history(workspace)] == [
+        "1: frontier_never=coach,competitor, shadow=on",
+        "2: max_age=inf",
+        "3: shadow=off",
+    ]
+
+
+@pytest.mark.parametrize("name", ["promotion", "rollback", "prune", " promotion ", "", "  ", "x" * 121])
+def test_nobody_acts_as_nobody_or_under_the_name_of_a_mechanism(local: Workspace, name: str) -> None:
+    held, spare = active(local), trained(local, 1)
+    deeds: list[Callable[[], object]] = [
+        lambda: registry.activate(local, spare.id, forced=True, by=name),
+        lambda: registry.disable(local, held.id, by=name),
+        lambda: promote(local, spare.id, by=name),
+        lambda: rollback(local, *SLOT, by=name),
+        lambda: prune(local, [spare.id], by=name),
+        lambda: operate.set_policy(local, {"min_score": 0.5}, by=name),
+        lambda: operate.switch_validator(local, SCENARIO, "budget", enabled=False, by=name),
+    ]
+    before = history(local), count(local, rows.Run)
+
+    for deed in deeds:
+        with pytest.raises(InvalidValue, match="with --by"):
+            deed()
+
+    assert (history(local), count(local, rows.Run)) == before
 
 
 def test_active_at_an_instant_is_what_the_acts_until_then_say(local: Workspace, hands: Hands) -> None:
@@ -282,6 +314,10 @@ def test_active_at_an_instant_is_what_the_acts_until_then_say(local: Workspace, 
         ("2026-13-01T00:00:00+00:00", "is not a time"),
         ("2026-02-01T00:00:00", "has no time zone"),
         ("2027-01-01T00:00:00+00:00", "has not come yet"),
+        ("2026-03-01T13:00:00.000001+01:00", "has not come yet"),
+        ("9999-12-31T23:59:59-14:00", "has not come yet"),
+        ("0001-01-01T00:00:00+14:00", "before the calendar begins"),
+        ("", "is not a time"),
     ],
 )
 def test_a_time_that_cannot_be_looked_at_is_refused_in_a_sentence(local: Workspace, text: str, sentence: str) -> None:

@@ -51,11 +51,12 @@ def promote(
 
     Raises:
         NotFound: There is no such bundle or frontier.
-        InvalidValue: The scenario has too few seeds, or gives scores that cannot be compared.
+        InvalidValue: Nobody asks, or the scenario has too few seeds, or gives scores that cannot be compared.
         Refused: The bundle cannot serve, the policy keeps this role from the frontier, or the slot changed hands
             meanwhile (kind `stale`).
         LocalError: The bundle cannot answer.
     """
+    registry.check_name(by)
     with workspace.reading() as connection:
         bundle = registry.find(connection, bundle_id)
         pointer = reader.pointer(connection, bundle.scenario, bundle.role)
@@ -71,7 +72,7 @@ def promote(
         verdict = _judge(workspace, connection, comparison, bundle, by, why)
         ledger.append(connection, verdict)
         if verdict.outcome == Outcome.PROMOTE:
-            _activate(workspace, connection, bundle, pointer, why or f"asked for by {by}")
+            _activate(workspace, connection, bundle, pointer, registry.asked_for(by, why))
     workspace.reached("act-recorded")
     return verdict
 

@@ -50,13 +50,12 @@ def prune(
 
     Raises:
         NotFound: A named bundle does not exist.
-        InvalidValue: `keep` is negative.
+        InvalidValue: `keep` is negative, or nobody asks.
         Refused: A named bundle is needed (kind `bundle-needed`) or gone already; nothing is removed then.
     """
     if keep is not None and keep < 0:
         raise InvalidValue(f"Prune can keep 0 or more of the newest runs, not {keep}.")
-    if by in registry.MECHANISMS:
-        raise InvalidValue(f"{by!r} is what stepdown itself acts under; name a person with --by.")
+    registry.check_name(by)
     with workspace.writing() as connection:
         kept = needed(connection, keep)
         named = [registry.find(connection, name) for name in dict.fromkeys(bundle_ids)]
@@ -65,9 +64,8 @@ def prune(
         chosen = named or [
             bundle for bundle in reader.bundles(connection) if bundle.id not in kept and not _gone(connection, bundle)
         ]
-        reason = f"{by}: {why}" if why else f"asked for by {by}"
         for bundle in chosen:
-            at = workspace.now()
+            at, reason = workspace.now(), registry.asked_for(by, why)
             act = rows.Act("delete", bundle.scenario, bundle.role, bundle.id, False, PRUNE, reason, at)
             ledger.append(connection, act)
     workspace.reached("act-recorded")
