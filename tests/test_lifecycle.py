@@ -201,6 +201,22 @@ def test_prune_lets_go_of_what_only_old_runs_asked(local: Workspace) -> None:
     assert {active(local), rollback(local, *SLOT)} == {now, back}
 
 
+def test_prune_keeps_whoever_a_kept_comparison_was_between(local: Workspace) -> None:
+    champion, challenger, unused = active(local), trained(local, 1), trained(local, 2)
+    compared = promote(local, challenger.id, trial=Trial(margin=0.2)).run
+    operate.set_policy(local, {"mode": "frontier-only"})
+    back, now = forced(local, trained(local, 3)), forced(local, trained(local, 4))
+
+    assert prune(local).removed == (unused,)
+    with pytest.raises(Refused, match=f"{compared} asked it"):
+        prune(local, [challenger.id])
+
+    discover(local, seed=4)
+    assert set(prune(local, keep=1).removed) == {champion, challenger}
+    assert {active(local), rollback(local, *SLOT)} == {now, back}
+    assert differences(local) == []
+
+
 def test_prune_of_a_needed_bundle_is_refused_and_nothing_is_removed(local: Workspace) -> None:
     back = active(local)
     now, unused = forced(local, trained(local, 1)), trained(local, 2)

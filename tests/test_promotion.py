@@ -38,6 +38,8 @@ from stepdown.promote import promote
 from stepdown.providers import trace
 from stepdown.reporting import story
 from stepdown.reports.markdown import render
+from stepdown.routing.facts import Facts
+from stepdown.shelf import shelf
 from stepdown.training import promotion
 from stepdown.training.decoding import Decoding
 from stepdown.training.export import export
@@ -390,8 +392,20 @@ def test_report_and_history_tell_the_verdict_with_its_evidence(candidate: Candid
     told = render(story(candidate.workspace, verdict.run))
     assert f"**promote** for bundle {candidate.bundle.id[:12]}" in told
     assert "margin 0.05" in told
+    assert [asked.bundle for asked in story(candidate.workspace, verdict.run).bundles] == [candidate.bundle]
     served = story(candidate.workspace, discover(candidate.workspace, seed=7).id)
     assert served.bundles[0].verdict == verdict
+
+
+def test_what_a_comparison_measured_is_not_shown_as_the_bundles_evaluation(candidate: Candidate) -> None:
+    workspace, (before,) = candidate.workspace, shelf(candidate.workspace)
+    promote(workspace, candidate.bundle.id)
+
+    (after,) = shelf(workspace)
+    assert after.evaluation == before.evaluation
+    facts = Facts.from_json(steps(workspace, discover(workspace, seed=7).id)[0].facts)
+    assert after.evaluation is not None
+    assert (facts.score, facts.valid) == (after.evaluation.lower, after.evaluation.valid)
 
 
 @contextmanager

@@ -137,8 +137,9 @@ def _judge(
 
 
 def _record(workspace: Workspace, connection: Connection, comparison: Comparison, who: Player) -> rows.Evaluation:
-    bound = terms(comparison.run.scenario, workspace.settings.decoding, comparison.seeds)
-    row = evaluation(who.bundle, bound, comparison.knowledge.version, who.replies, workspace.now())
+    run, at = comparison.run, workspace.now()
+    bound = terms(run.scenario, workspace.settings.decoding, comparison.seeds)
+    row = evaluation(who.bundle, bound, comparison.knowledge.version, who.replies, at, run.run.id)
     return record_evaluation(connection, row, who.replies)
 
 

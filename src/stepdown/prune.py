@@ -44,7 +44,7 @@ def prune(
     Args:
         workspace: Where they are registered.
         bundle_ids: These and no others; without any, all that nobody needs.
-        keep: How many of the newest runs are kept, with the bundles they asked; None keeps every run.
+        keep: How many of the newest runs are kept, with the bundles they asked or compared; None keeps every run.
         by: Who asks.
         why: The reason.
 
@@ -89,7 +89,7 @@ def needed(connection: Connection, keep: int | None) -> dict[str, str]:
 
 
 def _asked(connection: Connection, keep: int | None) -> dict[str, str]:
-    """Return the bundles that a kept run asked, and the newest of those; a run under way is always kept."""
+    """Return the bundles that a kept run asked or compared, and the newest such run; one under way is always kept."""
     under_way = {run.id for run in reader.unended(connection)}
     newest_first = [run.id for run in reversed(reader.all_of(connection, rows.Run))]
     kept = [run for place, run in enumerate(newest_first) if keep is None or place < keep or run in under_way]

@@ -25,6 +25,7 @@ def dangling(evidence: Evidence) -> Iterator[Difference]:
         (evidence.endings, "run", runs),
         (evidence.lessons, "step", steps),
         (evidence.evaluations, "bundle", bundles),
+        ([row for row in evidence.evaluations if row.run is not None], "run", runs),
         (evidence.holdouts, "evaluation", evaluations),
         (evidence.acts, "bundle", bundles),
         (evidence.verdicts, "bundle", bundles),

@@ -51,6 +51,7 @@ class Evaluation:
         terms_digest: SHA-256 of the terms.
         knowledge: Version of the knowledge in the prompts.
         lower: Lower 95 % bound of the mean score; None when it cannot be said.
+        run: The comparison it was a part of; None for an evaluation of its own, and routing counts no other.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Evaluation:
     lower: float | None
     valid: float | None
     at: datetime
+    run: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

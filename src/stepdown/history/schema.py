@@ -192,6 +192,7 @@ evaluation = _table(
     Column("terms", JSON, nullable=False),
     _word("terms_digest"),
     Column("knowledge", Integer, nullable=False),
+    _ref("run", "run.id", nullable=True),
     Column("seeds", Integer, nullable=False),
     Column("mean", Float),
     Column("lower", Float),

@@ -98,7 +98,12 @@ def held_out(scenario: Scenario, seed: int, reply: str) -> rows.Holdout:
 
 
 def evaluation(
-    bundle: str, bound: tuple[dict[str, Any], str], knowledge: int, replies: Sequence[rows.Holdout], at: datetime
+    bundle: str,
+    bound: tuple[dict[str, Any], str],
+    knowledge: int,
+    replies: Sequence[rows.Holdout],
+    at: datetime,
+    run: str | None = None,
 ) -> rows.Evaluation:
     """Sum up a bundle's held-out replies; the row gets its id when it is recorded.
 
@@ -108,6 +113,7 @@ def evaluation(
         knowledge: Version of the knowledge in the prompts.
         replies: One for each seed.
         at: Aware UTC.
+        run: The comparison it is a part of.
     """
     summary = summarize([row.score for row in replies], [row.legal for row in replies])
     return rows.Evaluation(
@@ -121,4 +127,5 @@ def evaluation(
         lower=summary.lower,
         valid=summary.valid,
         at=at,
+        run=run,
     )
