@@ -33,7 +33,8 @@ from stepdown.auditing import evidence
 from stepdown.errors import InvalidValue, NotFound, Refused
 from stepdown.gather import slot_bundle
 from stepdown.history import reader, rows
-from stepdown.history.verdicts import activations, verdicts
+from stepdown.history.changes import activations
+from stepdown.history.verdicts import verdicts
 from stepdown.promote import promote
 from stepdown.providers import trace
 from stepdown.reporting import story

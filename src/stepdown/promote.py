@@ -10,12 +10,13 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 
 from stepdown import registry
+from stepdown.bundles.standing import PROMOTION
 from stepdown.comparison import Comparison, Player, player
 from stepdown.errors import InvalidValue, Refused, StepdownError
 from stepdown.gather import slot_bundle
 from stepdown.history import ledger, reader, rows
 from stepdown.localize import evaluate, record_evaluation
-from stepdown.registry import OPERATOR, PROMOTION
+from stepdown.registry import OPERATOR
 from stepdown.run import fail, start
 from stepdown.scenarios.harness import coverage
 from stepdown.step import examples
@@ -114,7 +115,8 @@ def _judge(
 ) -> rows.Verdict:
     """Record both evaluations, and return the verdict by policy and harness as they are at this very moment."""
     scenario, trial = comparison.run.scenario, comparison.trial
-    _, policy = workspace.policy(connection)
+    number, policy = workspace.policy(connection)
+    validators = workspace.validators(connection, scenario)
     challenger = _record(workspace, connection, comparison, comparison.challenger)
     champion = _record(workspace, connection, comparison, comparison.champion) if comparison.champion else None
     compared = comparison.to_frontier
@@ -126,14 +128,24 @@ def _judge(
         to_champion=bounds(comparison.to_champion, trial.error_rate),
         valid=challenger.valid or 0.0,
         min_valid=policy.min_valid,
-        coverage=coverage(scenario, workspace.validators(connection, scenario)),
+        coverage=coverage(scenario, validators),
         min_coverage=policy.min_coverage,
         challenger=challenger.id,
         champion=champion.id if champion else None,
     )
     _, digest = terms(scenario, workspace.settings.decoding)
-    run, outcome = comparison.run.run.id, evidence.outcome.value
-    return rows.Verdict(bundle.id, run, digest, outcome, evidence.as_json(), by, why, workspace.now())
+    return rows.Verdict(
+        bundle=bundle.id,
+        run=comparison.run.run.id,
+        terms_digest=digest,
+        outcome=evidence.outcome.value,
+        evidence=evidence.as_json(),
+        policy=number,
+        validators=sorted(validators),
+        by=by,
+        why=why,
+        at=workspace.now(),
+    )
 
 
 def _record(workspace: Workspace, connection: Connection, comparison: Comparison, who: Player) -> rows.Evaluation:

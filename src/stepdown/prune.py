@@ -10,10 +10,11 @@ from sqlalchemy import Connection
 
 from stepdown import registry
 from stepdown.bundles.disk import remove
+from stepdown.bundles.standing import PRUNE
 from stepdown.errors import InvalidValue, Refused
 from stepdown.gather import is_retired, slot_bundle
 from stepdown.history import ledger, reader, rows
-from stepdown.registry import OPERATOR, PRUNE
+from stepdown.registry import OPERATOR
 from stepdown.rollback import way_back
 from stepdown.workspace import Workspace
 

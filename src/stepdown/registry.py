@@ -6,7 +6,7 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from stepdown.bundles.disk import Condition, look, remove
-from stepdown.bundles.trail import ROLLBACK
+from stepdown.bundles.standing import MECHANISMS
 from stepdown.errors import InvalidValue, NotFound, Refused
 from stepdown.gather import is_disabled, is_retired, slot_bundle
 from stepdown.history import ledger, reader, rows
@@ -14,10 +14,6 @@ from stepdown.training.evaluation import terms
 from stepdown.workspace import Workspace
 
 OPERATOR = "operator"
-
-PROMOTION, PRUNE = "promotion", "prune"
-MECHANISMS = frozenset((PROMOTION, ROLLBACK, PRUNE))
-"""Who acts when no person does; nobody may act under these names."""
 
 LONGEST_NAME = 120
 """Characters that every database keeps of a name."""

@@ -4,7 +4,8 @@ from sqlalchemy import Connection
 
 from stepdown import registry
 from stepdown.bundles.disk import look
-from stepdown.bundles.trail import ROLLBACK, behind
+from stepdown.bundles.standing import ROLLBACK
+from stepdown.bundles.trail import behind
 from stepdown.errors import LocalError, Refused
 from stepdown.gather import slot_bundle
 from stepdown.history import reader, rows

@@ -129,6 +129,8 @@ class Verdict:
         terms_digest: Of the terms in force, see `Evaluation`: the verdict stands while these are the same.
         outcome: `promote`, `hold` or `reject`.
         evidence: What it follows from, as `training.promotion.Evidence.as_json` says it.
+        policy: Number of the policy it was judged by; 0 is the default one.
+        validators: Those that were switched on then, sorted.
     """
 
     bundle: str
@@ -136,6 +138,8 @@ class Verdict:
     terms_digest: str
     outcome: str
     evidence: Json
+    policy: int
+    validators: list[str]
     by: str
     why: str
     at: datetime

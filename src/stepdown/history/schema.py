@@ -243,6 +243,8 @@ verdict = _table(
     _word("terms_digest"),
     _word("outcome"),
     Column("evidence", JSON, nullable=False),
+    Column("policy", Integer, nullable=False),
+    Column("validators", JSON, nullable=False),
     *_by(),
     Index(None, "bundle", "seq"),
 )

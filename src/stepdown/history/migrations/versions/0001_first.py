@@ -245,6 +245,8 @@ def upgrade() -> None:
         sa.Column("terms_digest", sa.String(length=120), nullable=False),
         sa.Column("outcome", sa.String(length=120), nullable=False),
         sa.Column("evidence", sa.JSON(), nullable=False),
+        sa.Column("policy", sa.Integer(), nullable=False),
+        sa.Column("validators", sa.JSON(), nullable=False),
         sa.Column("by", sa.String(length=120), nullable=False),
         sa.Column("why", sa.Text(), nullable=False),
         sa.Column("at", UTC, nullable=False),
