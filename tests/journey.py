@@ -70,6 +70,16 @@ class Scripted:
         return Completion(reply, self.name, self.answering, self.digest, 7, 5)
 
 
+class Strange:
+    """A scenario like another one, but for what is changed of it."""
+
+    def __init__(self, real: Any, **changes: Any) -> None:
+        self._real, self._changes = real, changes
+
+    def __getattr__(self, name: str) -> Any:
+        return self._changes[name] if name in self._changes else getattr(self._real, name)
+
+
 def failing(error_type: str) -> Scripted:
     """Return a provider that only fails."""
     return Scripted([ProviderError(f"It was told to fail with {error_type}.", error_type=error_type)])

@@ -10,12 +10,17 @@ from typing import Any
 
 import pytest
 
-from journey import FRONTIER, SCENARIO, Hands, compete, discover, tape
-from stepdown import operate
+from journey import FRONTIER, SCENARIO, Hands, active, compete, discover, localized, tape
+from stepdown import operate, registry
 from stepdown.auditing import differences
 from stepdown.errors import NotFound
 from stepdown.history import schema
+from stepdown.promote import promote
 from stepdown.providers.trace import KEYS
+from stepdown.prune import prune
+from stepdown.rollback import rollback
+from stepdown.training.plan import Plan
+from stepdown.training.promotion import Trial
 from stepdown.workspace import Settings, Workspace
 
 INSTANTS = {"at", "trained_at"}
@@ -26,12 +31,18 @@ UNSEEN = {
     "announcement": {"session"},
     "evaluation": {"knowledge"},
     "bundle": {"scenario", "job", "dataset", "session"},
-    "act": {"kind", "forced", "by", "why"},
+    "act": {"by", "why"},
+    "policy": {"by", "why"},
+    "harness": {"by", "why"},
+    "verdict": {"by", "why"},
 }
 """Columns that nothing else is derived from; everything else of these tables is checked."""
 
 CHECKED = ("run", "announcement", "attempt", "step", "match", "generation", "knowledge", "bundle", "evaluation",
-           "holdout", "act")  # fmt: skip
+           "holdout", "act", "policy", "harness", "verdict")  # fmt: skip
+
+WHOLE = {"act", "policy", "harness", "verdict"}
+"""Tables whose every row says something of its own, so each of them is changed."""
 
 COLUMNS = [
     (table, column.name)
@@ -57,8 +68,29 @@ def lived(handed_down: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         discover(opened, seed=4, candidates=1, frontier=f"recorded:{failed}")
         operate.set_policy(opened, {"mode": "local-only"})
         discover(opened, seed=5, candidates=1)
+        handed_over(opened)
         assert differences(opened) == []
     return base / "workspace"
+
+
+def handed_over(workspace: Workspace) -> None:
+    """Let a successor be compared, rejected, forced into the slot, watched under a weak harness and rolled back."""
+    good = active(workspace)
+    operate.set_policy(workspace, {"mode": "auto", "min_valid": 0.8})
+    weak, spare = (localized(workspace, Plan.tiny(iterations=1, seed=seed)).bundle for seed in (1, 2))
+    operate.switch_validator(workspace, SCENARIO, "budget", enabled=False)
+    promote(workspace, weak.id, trial=Trial(margin=0.1, budget=64))
+    registry.activate(workspace, weak.id, forced=True)
+    compete(workspace, seed=6)
+    operate.switch_validator(workspace, SCENARIO, "budget", enabled=True)
+    rollback(workspace, SCENARIO)
+    registry.disable(workspace, good.id)
+    registry.enable(workspace, good.id)
+    registry.retire(workspace, weak.id)
+    registry.delete(workspace, weak.id)
+    prune(workspace, [spare.id])
+    operate.set_policy(workspace, {"canary": 0.5, "min_valid": 0.9})
+    discover(workspace, seed=7, candidates=2)
 
 
 def replace_clock(workspace: Workspace, hands: Hands) -> Workspace:
@@ -98,9 +130,10 @@ def forged(value: Any) -> Any:
 
 
 def values(workspace: Workspace, table: str, column: str) -> list[tuple[int, Any]]:
-    """Return one row for each kind of value of a column: present, absent, of each side."""
+    """Return one row for each kind of value of a column, present and absent; each row where that is asked for."""
+    group = "seq" if table in WHOLE else f'"{column}" IS NULL'
     with sqlite3.connect(workspace.root / "stepdown.db") as raw:
-        found = raw.execute(f'SELECT min(seq), "{column}" FROM "{table}" GROUP BY "{column}" IS NULL').fetchall()
+        found = raw.execute(f'SELECT min(seq), "{column}" FROM "{table}" GROUP BY {group}').fetchall()
     raw.close()
     return found
 
@@ -124,6 +157,8 @@ def test_one_changed_field_is_found(suspect: Workspace, table: str, column: str)
             forgery = 1
         if (table, column) == ("attempt", "latency"):
             forgery = -1.0
+        if (table, column) == ("policy", "number"):
+            forgery = value + 100  # The next number is taken.
         if (table, column) == ("attempt", "breaker") and value is None:
             forgery = '{"opened_at": null, "failures": [], "successes": 0}'
         put(suspect, table, column, seq, forgery)
@@ -131,6 +166,51 @@ def test_one_changed_field_is_found(suspect: Workspace, table: str, column: str)
             assert differences(suspect) != [], f"{table} {seq}: {column} {value!r} became {forgery!r}"
         finally:
             put(suspect, table, column, seq, value)
+
+
+def leaves(value: Any, *path: str) -> Iterator[tuple[str, ...]]:
+    """Yield the path to every single value of a JSON object."""
+    for key, inner in value.items() if isinstance(value, dict) else ():
+        yield from leaves(inner, *path, key)
+    if not isinstance(value, dict):
+        yield path
+
+
+def test_one_changed_value_of_a_verdicts_evidence_is_found(suspect: Workspace) -> None:
+    ((seq, stored),) = values(suspect, "verdict", "evidence")
+    paths = set(leaves(json.loads(stored)))
+    assert len(paths) == 18
+    # How much worse may still be as good was promised by a person; nothing else remembers it.
+    for path in paths - {("trial", "margin")}:
+        for change in ("forge", "remove"):
+            evidence = json.loads(stored)
+            *way, key = path
+            place = evidence
+            for step in way:
+                place = place[step]
+            if change == "remove":
+                del place[key]
+            else:
+                place[key] = [] if isinstance(place[key], list) else forged(place[key])
+            put(suspect, "verdict", "evidence", seq, json.dumps(evidence))
+            try:
+                assert differences(suspect) != [], f"{'.'.join(path)}: {change}"
+            finally:
+                put(suspect, "verdict", "evidence", seq, stored)
+
+
+@pytest.mark.parametrize("by", ["promotion", "rollback", "prune"])
+def test_an_act_in_the_name_of_what_did_not_act_is_found(suspect: Workspace, by: str) -> None:
+    kinds = dict(values(suspect, "act", "kind"))
+    for seq, value in values(suspect, "act", "by"):
+        # What a person deleted, prune could have removed.
+        if value == by or (by, kinds[seq]) == ("prune", "delete"):
+            continue
+        put(suspect, "act", "by", seq, by)
+        try:
+            assert differences(suspect) != [], f"{kinds[seq]} {seq} by {value}"
+        finally:
+            put(suspect, "act", "by", seq, value)
 
 
 @pytest.mark.parametrize("table", ["attempt", "step", "match", "announcement", "generation", "holdout"])
@@ -191,7 +271,7 @@ def test_one_line_too_few_too_many_or_out_of_order_is_found(suspect: Workspace, 
 
 def test_a_call_that_history_never_heard_of_is_found(suspect: Workspace) -> None:
     kept = suspect.trace.read_text("utf-8")
-    stranger = {**json.loads(kept.splitlines()[0]), KEYS["call"]: "run-9/1/0/1"}
+    stranger = {**json.loads(kept.splitlines()[0]), KEYS["call"]: "run-99/1/0/1"}
     suspect.trace.write_text(kept + json.dumps(stranger) + "\n", "utf-8")
     try:
         assert [found.claim for found in differences(suspect)] == ["I4"]

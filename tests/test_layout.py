@@ -27,7 +27,10 @@ PURE = (
     "stepdown.training.records",
     "stepdown.training.evaluation",
     "stepdown.history.audit",
+    "stepdown.history.changes",
+    "stepdown.history.gaps",
     "stepdown.history.rederive",
+    "stepdown.history.verdicts",
     "stepdown.history.rows",
 )
 EFFECTS = {

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from journey import SCENARIO, Hands, active, compete, count, discover, localized
 from stepdown import operate, registry
 from stepdown.auditing import differences
+from stepdown.bundles.standing import fold
 from stepdown.bundles.trail import behind
 from stepdown.chronicle import active_at, history, instant
 from stepdown.cli import main
@@ -201,6 +202,22 @@ def test_prune_lets_go_of_what_only_old_runs_asked(local: Workspace) -> None:
     assert {active(local), rollback(local, *SLOT)} == {now, back}
 
 
+def test_prune_keeps_whoever_a_kept_comparison_was_between(local: Workspace) -> None:
+    champion, challenger, unused = active(local), trained(local, 1), trained(local, 2)
+    compared = promote(local, challenger.id, trial=Trial(margin=0.2)).run
+    operate.set_policy(local, {"mode": "frontier-only"})
+    back, now = forced(local, trained(local, 3)), forced(local, trained(local, 4))
+
+    assert prune(local).removed == (unused,)
+    with pytest.raises(Refused, match=f"{compared} asked it"):
+        prune(local, [challenger.id])
+
+    discover(local, seed=4)
+    assert set(prune(local, keep=1).removed) == {champion, challenger}
+    assert {active(local), rollback(local, *SLOT)} == {now, back}
+    assert differences(local) == []
+
+
 def test_prune_of_a_needed_bundle_is_refused_and_nothing_is_removed(local: Workspace) -> None:
     back = active(local)
     now, unused = forced(local, trained(local, 1)), trained(local, 2)
@@ -249,7 +266,7 @@ def test_history_says_who_changed_what_when_and_why(local: Workspace, hands: Han
 
     assert told == [
         ("activate", "conftest", "every test begins here", ""),
-        ("policy", "ada", "stricter", "1: first policy"),
+        ("policy", "ada", "stricter", "1: min_score=0.8"),
         ("policy", "bo", "softer", "2: min_score=0.75, canary=0.5"),
         ("harness", "bo", "too slow", "budget off"),
         ("verdict", "ada", "again", "hold"),
@@ -259,6 +276,38 @@ def test_history_says_who_changed_what_when_and_why(local: Workspace, hands: Han
     assert [event.kind for event in history(local, SLOT)] == ["activate", "verdict", "disable"]
     with pytest.raises(NotFound, match="no scenario"):
         history(local, ("chess", "competitor"))
+
+
+def test_a_policys_history_says_each_value_as_it_is_set(workspace: Workspace) -> None:
+    for changes in ({"shadow": "on", "frontier_never": "coach,competitor"}, {"max_age": "inf"}, {"shadow": "off"}):
+        operate.set_policy(workspace, changes)
+
+    assert [event.detail for event in history(workspace)] == [
+        "1: frontier_never=coach,competitor, shadow=on",
+        "2: max_age=inf",
+        "3: shadow=off",
+    ]
+
+
+@pytest.mark.parametrize("name", ["promotion", "rollback", "prune", " promotion ", "", "  ", "x" * 121])
+def test_nobody_acts_as_nobody_or_under_the_name_of_a_mechanism(local: Workspace, name: str) -> None:
+    held, spare = active(local), trained(local, 1)
+    deeds: list[Callable[[], object]] = [
+        lambda: registry.activate(local, spare.id, forced=True, by=name),
+        lambda: registry.disable(local, held.id, by=name),
+        lambda: promote(local, spare.id, by=name),
+        lambda: rollback(local, *SLOT, by=name),
+        lambda: prune(local, [spare.id], by=name),
+        lambda: operate.set_policy(local, {"min_score": 0.5}, by=name),
+        lambda: operate.switch_validator(local, SCENARIO, "budget", enabled=False, by=name),
+    ]
+    before = history(local), count(local, rows.Run)
+
+    for deed in deeds:
+        with pytest.raises(InvalidValue, match="with --by"):
+            deed()
+
+    assert (history(local), count(local, rows.Run)) == before
 
 
 def test_active_at_an_instant_is_what_the_acts_until_then_say(local: Workspace, hands: Hands) -> None:
@@ -282,6 +331,10 @@ def test_active_at_an_instant_is_what_the_acts_until_then_say(local: Workspace, 
         ("2026-13-01T00:00:00+00:00", "is not a time"),
         ("2026-02-01T00:00:00", "has no time zone"),
         ("2027-01-01T00:00:00+00:00", "has not come yet"),
+        ("2026-03-01T13:00:00.000001+01:00", "has not come yet"),
+        ("9999-12-31T23:59:59-14:00", "has not come yet"),
+        ("0001-01-01T00:00:00+14:00", "before the calendar begins"),
+        ("", "is not a time"),
     ],
 )
 def test_a_time_that_cannot_be_looked_at_is_refused_in_a_sentence(local: Workspace, text: str, sentence: str) -> None:
@@ -355,6 +408,11 @@ def prune_it(bundle: str, workspace: Workspace) -> object:
     return prune(workspace, [bundle])
 
 
+def prune_all(workspace: Workspace) -> object:
+    workspace.reached("ready")
+    return prune(workspace)
+
+
 def contest(root: Path, *entries: tuple[str, Callable[[Workspace], object]]) -> list[str]:
     """Let processes meet at their points, then act; return what each said, and watch the slot meanwhile."""
     context = multiprocessing.get_context("spawn")
@@ -366,15 +424,19 @@ def contest(root: Path, *entries: tuple[str, Callable[[Workspace], object]]) -> 
         children.append(child)
         pipes.append(mine)
     with Workspace.open(root, settings=Settings(durability="normal")) as watcher:
-        held = []
+        before, held = len(acts(watcher)), []
         while any(child.is_alive() for child in children):
             with watcher.reading() as connection:
                 found = slot_bundle(connection, *SLOT)
-            held.append(found.id if found else None)
-            children[0].join(timeout=0.1)
-    # One bundle at every observable moment, and it changed hands at most once.
-    assert len(set(held)) <= 2
-    assert held == sorted(held, key=held.index)
+                standing = fold(reader.acts(connection)).active.get(SLOT)
+            assert (found.id if found else None) == standing
+            held.append(standing)
+            children[0].join(timeout=0.02)
+        # One bundle at every observable moment; the slot changed hands at most once, and by one act.
+        assert held == sorted(held, key=held.index)
+        assert len(set(held)) <= 2
+        assert len(acts(watcher)) == before + 1
+        assert differences(watcher) == []
     return sorted(pipe.recv() for pipe in pipes)
 
 
@@ -400,7 +462,6 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(local: Workspa
     with Workspace.open(root) as reopened:
         assert active(reopened).id in (good.id, again.id)
         assert count(reopened, rows.Verdict) == 1
-        assert differences(reopened) == []
 
 
 def test_of_two_rollbacks_at_once_one_wins_and_the_other_is_told(local: Workspace) -> None:
@@ -412,7 +473,6 @@ def test_of_two_rollbacks_at_once_one_wins_and_the_other_is_told(local: Workspac
 
     with Workspace.open(root) as reopened:
         assert active(reopened) == second != first
-        assert differences(reopened) == []
 
 
 def test_of_a_promotion_and_a_rollback_at_once_one_wins(local: Workspace) -> None:
@@ -435,6 +495,41 @@ def test_of_two_prunes_of_one_bundle_one_removes_it_and_the_other_is_told(local:
 
     assert said == ["bundle-retired", "won"]
     assert not (root / "bundles" / unused.id).exists()
+
+
+def test_of_two_prunes_of_everything_one_removes_and_the_other_finds_nothing(local: Workspace) -> None:
+    unused = trained(local, 1)
+    root = at_the_wall_clock(local)
+
+    assert contest(root, ("ready", prune_all), ("ready", prune_all)) == ["won", "won"]
+
+    assert not (root / "bundles" / unused.id).exists()
+
+
+def test_of_a_promotion_and_a_prune_of_one_bundle_one_wins_and_the_other_is_told(local: Workspace) -> None:
+    held = active(local)
+    again = localized(local, Plan.tiny(iterations=120, learning_rate=1e-2, rehearsals=1, seed=3)).bundle
+    root = at_the_wall_clock(local)
+
+    said = contest(root, ("comparison-played", partial(promote_it, again.id)), ("ready", partial(prune_it, again.id)))
+
+    pruned = not (root / "bundles" / again.id).exists()
+    assert said == ["bundle-retired" if pruned else "bundle-needed", "won"]
+    with Workspace.open(root) as reopened:
+        assert active(reopened) == (held if pruned else again)
+        assert count(reopened, rows.Verdict) == (0 if pruned else 1)
+
+
+def test_what_a_rollback_leads_to_cannot_be_pruned_meanwhile(local: Workspace) -> None:
+    good = active(local)
+    forced(local, trained(local, 1))
+    root = at_the_wall_clock(local)
+
+    said = contest(root, ("rollback-checked", roll_back), ("ready", partial(prune_it, good.id)))
+
+    assert said == ["bundle-needed", "won"]
+    with Workspace.open(root) as reopened:
+        assert active(reopened) == good
 
 
 def test_a_rollback_whose_target_is_pruned_away_moves_nothing(local: Workspace, settings: Settings) -> None:

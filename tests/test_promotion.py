@@ -13,18 +13,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journey import BEST, SCENARIO, SMALL, active, count, discover, localized, move, near_the_best, steps, tape
+from journey import (
+    BEST,
+    SCENARIO,
+    SMALL,
+    Strange,
+    active,
+    count,
+    discover,
+    localized,
+    move,
+    near_the_best,
+    steps,
+    tape,
+)
 from stepdown import operate, registry
 from stepdown.auditing import differences as audited
 from stepdown.auditing import evidence
 from stepdown.errors import InvalidValue, NotFound, Refused
 from stepdown.gather import slot_bundle
 from stepdown.history import reader, rows
-from stepdown.history.verdicts import activations, verdicts
+from stepdown.history.changes import activations
+from stepdown.history.verdicts import verdicts
 from stepdown.promote import promote
 from stepdown.providers import trace
 from stepdown.reporting import story
 from stepdown.reports.markdown import render
+from stepdown.routing.facts import Facts
+from stepdown.shelf import shelf
 from stepdown.training import promotion
 from stepdown.training.decoding import Decoding
 from stepdown.training.export import export
@@ -203,6 +219,7 @@ def test_a_bundle_as_good_as_the_frontier_is_promoted_and_serves(candidate: Cand
     assert verdict.evidence["to_frontier"]["lower"] > -0.05
     (act,) = acts(workspace)
     assert (act.kind, act.bundle, act.by, act.forced) == ("activate", bundle.id, "promotion", False)
+    assert act.why == "ada: it looks ready"
     assert active(workspace) == bundle
     assert steps(workspace, discover(workspace, seed=7).id)[0].served == "local"
     assert audited(workspace) == []
@@ -296,13 +313,6 @@ def test_force_is_an_operators_act_and_recorded_as_one(candidate: Candidate) -> 
     assert audited(candidate.workspace) == []
 
 
-def test_nobody_acts_under_the_name_of_a_mechanism(candidate: Candidate) -> None:
-    for name in ("promotion", "rollback", "prune"):
-        with pytest.raises(InvalidValue, match="name a person"):
-            registry.activate(candidate.workspace, candidate.bundle.id, forced=True, by=name)
-    assert acts(candidate.workspace) == []
-
-
 def test_a_standing_verdict_lets_an_operator_activate_again_without_force(candidate: Candidate) -> None:
     workspace = candidate.workspace
     promote(workspace, candidate.bundle.id)
@@ -383,8 +393,20 @@ def test_report_and_history_tell_the_verdict_with_its_evidence(candidate: Candid
     told = render(story(candidate.workspace, verdict.run))
     assert f"**promote** for bundle {candidate.bundle.id[:12]}" in told
     assert "margin 0.05" in told
+    assert [asked.bundle for asked in story(candidate.workspace, verdict.run).bundles] == [candidate.bundle]
     served = story(candidate.workspace, discover(candidate.workspace, seed=7).id)
     assert served.bundles[0].verdict == verdict
+
+
+def test_what_a_comparison_measured_is_not_shown_as_the_bundles_evaluation(candidate: Candidate) -> None:
+    workspace, (before,) = candidate.workspace, shelf(candidate.workspace)
+    promote(workspace, candidate.bundle.id)
+
+    (after,) = shelf(workspace)
+    assert after.evaluation == before.evaluation
+    facts = Facts.from_json(steps(workspace, discover(workspace, seed=7).id)[0].facts)
+    assert after.evaluation is not None
+    assert (facts.score, facts.valid) == (after.evaluation.lower, after.evaluation.valid)
 
 
 @contextmanager
@@ -414,16 +436,6 @@ def test_what_cannot_be_promoted_is_refused_in_a_sentence_and_nothing_changes(ca
     (workspace.bundle_directory(bundle.id) / "config.json").write_text("{}")
     with unchanged(workspace), pytest.raises(Refused, match="not whole"):
         promote(workspace, bundle.id)
-
-
-class Strange:
-    """A scenario like another one, but for some of its seeds or scores."""
-
-    def __init__(self, real: Any, **changes: Any) -> None:
-        self._real, self._changes = real, changes
-
-    def __getattr__(self, name: str) -> Any:
-        return self._changes[name] if name in self._changes else getattr(self._real, name)
 
 
 def test_a_scenario_without_enough_seeds_is_refused(candidate: Candidate, settings: Settings) -> None:

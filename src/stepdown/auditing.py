@@ -2,7 +2,7 @@
 
 from itertools import chain
 
-from stepdown.history import audit, gaps, reader, rederive, rows, verdicts
+from stepdown.history import audit, changes, gaps, reader, rederive, rows, verdicts
 from stepdown.history.audit import Difference, Evidence
 from stepdown.providers import trace
 from stepdown.sessions import alive
@@ -18,9 +18,12 @@ CHECKS = (
     rederive.generations,
     rederive.evaluations,
     rederive.lessons,
-    rederive.acts,
+    changes.acts,
+    changes.activations,
+    changes.policies,
+    changes.switches,
+    changes.judges,
     verdicts.verdicts,
-    verdicts.activations,
 )
 
 
@@ -48,6 +51,7 @@ def evidence(workspace: Workspace) -> Evidence:
             generations=reader.all_of(connection, rows.Generation),
             lessons=reader.all_of(connection, rows.Lesson),
             policies=reader.all_of(connection, rows.PolicyChange),
+            switches=reader.all_of(connection, rows.HarnessSwitch),
             bundles=reader.all_of(connection, rows.Bundle),
             evaluations=reader.all_of(connection, rows.Evaluation),
             holdouts=reader.all_of(connection, rows.Holdout),

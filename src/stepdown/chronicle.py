@@ -38,10 +38,9 @@ def active_at(workspace: Workspace, instant: datetime | None = None) -> dict[Slo
     Raises:
         InvalidValue: The instant is naive or has not come yet.
     """
-    if instant is not None:
-        _check(instant, workspace.now())
+    until = _past(instant, workspace.now()) if instant is not None else None
     with workspace.reading() as connection:
-        standing = fold(reader.acts(connection, until=instant.astimezone(UTC) if instant else None))
+        standing = fold(reader.acts(connection, until=until))
         found = {slot: reader.bundle(connection, bundle) for slot, bundle in sorted(standing.active.items())}
     return {slot: bundle for slot, bundle in found.items() if bundle is not None}
 
@@ -58,8 +57,14 @@ def instant(text: str) -> datetime:
         raise InvalidValue(f"{text!r} is not a time; write it like 2026-11-22T14:30:00+00:00.") from error
 
 
-def _check(instant: datetime, now: datetime) -> None:
+def _past(instant: datetime, now: datetime) -> datetime:
+    """Return an instant in UTC, if it can be meant and has come."""
     if instant.tzinfo is None:
         raise InvalidValue(f"{instant.isoformat()} has no time zone; add an offset like +00:00, or Z.")
     if instant > now:
         raise InvalidValue(f"{instant.isoformat()} has not come yet; it is {now.isoformat(timespec='seconds')}.")
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError as error:
+        # The first day of the calendar in an eastern zone is, in UTC, a day that the calendar does not have.
+        raise InvalidValue(f"{instant.isoformat()} lies before the calendar begins in UTC.") from error

@@ -5,7 +5,7 @@ from typing import Any
 
 from stepdown.errors import NotFound
 from stepdown.history import ledger, rows
-from stepdown.registry import OPERATOR
+from stepdown.registry import OPERATOR, check_name
 from stepdown.routing.policy import Policy
 from stepdown.workspace import Workspace
 
@@ -14,8 +14,9 @@ def set_policy(workspace: Workspace, changes: Mapping[str, Any], *, by: str = OP
     """Change some of the policy's values, all or none.
 
     Raises:
-        InvalidValue: A name is unknown, or a value is out of its range; nothing is changed then.
+        InvalidValue: A name is unknown, a value is out of its range, or nobody changes it; nothing is changed then.
     """
+    check_name(by)
     with workspace.writing() as connection:
         number, policy = workspace.policy(connection)
         changed = policy.replacing(changes)
@@ -33,7 +34,9 @@ def switch_validator(
 
     Raises:
         NotFound: No such scenario or validator.
+        InvalidValue: Nobody switches it.
     """
+    check_name(by)
     scenario = workspace.scenario(scenario_name)
     if validator not in scenario.validators:
         known = ", ".join(scenario.validators)

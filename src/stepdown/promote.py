@@ -10,12 +10,13 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 
 from stepdown import registry
+from stepdown.bundles.standing import PROMOTION
 from stepdown.comparison import Comparison, Player, player
 from stepdown.errors import InvalidValue, Refused, StepdownError
 from stepdown.gather import slot_bundle
 from stepdown.history import ledger, reader, rows
 from stepdown.localize import evaluate, record_evaluation
-from stepdown.registry import OPERATOR, PROMOTION
+from stepdown.registry import OPERATOR
 from stepdown.run import fail, start
 from stepdown.scenarios.harness import coverage
 from stepdown.step import examples
@@ -51,11 +52,12 @@ def promote(
 
     Raises:
         NotFound: There is no such bundle or frontier.
-        InvalidValue: The scenario has too few seeds, or gives scores that cannot be compared.
+        InvalidValue: Nobody asks, or the scenario has too few seeds, or gives scores that cannot be compared.
         Refused: The bundle cannot serve, the policy keeps this role from the frontier, or the slot changed hands
             meanwhile (kind `stale`).
         LocalError: The bundle cannot answer.
     """
+    registry.check_name(by)
     with workspace.reading() as connection:
         bundle = registry.find(connection, bundle_id)
         pointer = reader.pointer(connection, bundle.scenario, bundle.role)
@@ -71,7 +73,7 @@ def promote(
         verdict = _judge(workspace, connection, comparison, bundle, by, why)
         ledger.append(connection, verdict)
         if verdict.outcome == Outcome.PROMOTE:
-            _activate(workspace, connection, bundle, pointer, why or f"asked for by {by}")
+            _activate(workspace, connection, bundle, pointer, registry.asked_for(by, why))
     workspace.reached("act-recorded")
     return verdict
 
@@ -113,7 +115,8 @@ def _judge(
 ) -> rows.Verdict:
     """Record both evaluations, and return the verdict by policy and harness as they are at this very moment."""
     scenario, trial = comparison.run.scenario, comparison.trial
-    _, policy = workspace.policy(connection)
+    number, policy = workspace.policy(connection)
+    validators = workspace.validators(connection, scenario)
     challenger = _record(workspace, connection, comparison, comparison.challenger)
     champion = _record(workspace, connection, comparison, comparison.champion) if comparison.champion else None
     compared = comparison.to_frontier
@@ -125,19 +128,30 @@ def _judge(
         to_champion=bounds(comparison.to_champion, trial.error_rate),
         valid=challenger.valid or 0.0,
         min_valid=policy.min_valid,
-        coverage=coverage(scenario, workspace.validators(connection, scenario)),
+        coverage=coverage(scenario, validators),
         min_coverage=policy.min_coverage,
         challenger=challenger.id,
         champion=champion.id if champion else None,
     )
     _, digest = terms(scenario, workspace.settings.decoding)
-    run, outcome = comparison.run.run.id, evidence.outcome.value
-    return rows.Verdict(bundle.id, run, digest, outcome, evidence.as_json(), by, why, workspace.now())
+    return rows.Verdict(
+        bundle=bundle.id,
+        run=comparison.run.run.id,
+        terms_digest=digest,
+        outcome=evidence.outcome.value,
+        evidence=evidence.as_json(),
+        policy=number,
+        validators=sorted(validators),
+        by=by,
+        why=why,
+        at=workspace.now(),
+    )
 
 
 def _record(workspace: Workspace, connection: Connection, comparison: Comparison, who: Player) -> rows.Evaluation:
-    bound = terms(comparison.run.scenario, workspace.settings.decoding, comparison.seeds)
-    row = evaluation(who.bundle, bound, comparison.knowledge.version, who.replies, workspace.now())
+    run, at = comparison.run, workspace.now()
+    bound = terms(run.scenario, workspace.settings.decoding, comparison.seeds)
+    row = evaluation(who.bundle, bound, comparison.knowledge.version, who.replies, at, run.run.id)
     return record_evaluation(connection, row, who.replies)
 
 

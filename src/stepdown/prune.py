@@ -10,10 +10,11 @@ from sqlalchemy import Connection
 
 from stepdown import registry
 from stepdown.bundles.disk import remove
+from stepdown.bundles.standing import PRUNE
 from stepdown.errors import InvalidValue, Refused
 from stepdown.gather import is_retired, slot_bundle
 from stepdown.history import ledger, reader, rows
-from stepdown.registry import OPERATOR, PRUNE
+from stepdown.registry import OPERATOR
 from stepdown.rollback import way_back
 from stepdown.workspace import Workspace
 
@@ -44,19 +45,18 @@ def prune(
     Args:
         workspace: Where they are registered.
         bundle_ids: These and no others; without any, all that nobody needs.
-        keep: How many of the newest runs are kept, with the bundles they asked; None keeps every run.
+        keep: How many of the newest runs are kept, with the bundles they asked or compared; None keeps every run.
         by: Who asks.
         why: The reason.
 
     Raises:
         NotFound: A named bundle does not exist.
-        InvalidValue: `keep` is negative.
+        InvalidValue: `keep` is negative, or nobody asks.
         Refused: A named bundle is needed (kind `bundle-needed`) or gone already; nothing is removed then.
     """
     if keep is not None and keep < 0:
         raise InvalidValue(f"Prune can keep 0 or more of the newest runs, not {keep}.")
-    if by in registry.MECHANISMS:
-        raise InvalidValue(f"{by!r} is what stepdown itself acts under; name a person with --by.")
+    registry.check_name(by)
     with workspace.writing() as connection:
         kept = needed(connection, keep)
         named = [registry.find(connection, name) for name in dict.fromkeys(bundle_ids)]
@@ -65,9 +65,8 @@ def prune(
         chosen = named or [
             bundle for bundle in reader.bundles(connection) if bundle.id not in kept and not _gone(connection, bundle)
         ]
-        reason = f"{by}: {why}" if why else f"asked for by {by}"
         for bundle in chosen:
-            at = workspace.now()
+            at, reason = workspace.now(), registry.asked_for(by, why)
             act = rows.Act("delete", bundle.scenario, bundle.role, bundle.id, False, PRUNE, reason, at)
             ledger.append(connection, act)
     workspace.reached("act-recorded")
@@ -91,7 +90,7 @@ def needed(connection: Connection, keep: int | None) -> dict[str, str]:
 
 
 def _asked(connection: Connection, keep: int | None) -> dict[str, str]:
-    """Return the bundles that a kept run asked, and the newest of those; a run under way is always kept."""
+    """Return the bundles that a kept run asked or compared, and the newest such run; one under way is always kept."""
     under_way = {run.id for run in reader.unended(connection)}
     newest_first = [run.id for run in reversed(reader.all_of(connection, rows.Run))]
     kept = [run for place, run in enumerate(newest_first) if keep is None or place < keep or run in under_way]

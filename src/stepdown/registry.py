@@ -6,7 +6,7 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from stepdown.bundles.disk import Condition, look, remove
-from stepdown.bundles.trail import ROLLBACK
+from stepdown.bundles.standing import MECHANISMS
 from stepdown.errors import InvalidValue, NotFound, Refused
 from stepdown.gather import is_disabled, is_retired, slot_bundle
 from stepdown.history import ledger, reader, rows
@@ -15,9 +15,8 @@ from stepdown.workspace import Workspace
 
 OPERATOR = "operator"
 
-PROMOTION, PRUNE = "promotion", "prune"
-MECHANISMS = frozenset((PROMOTION, ROLLBACK, PRUNE))
-"""Who acts when no person does; nobody may act under these names."""
+LONGEST_NAME = 120
+"""Characters that every database keeps of a name."""
 
 Kind = Literal["activate", "disable", "enable", "retire", "delete"]
 
@@ -151,6 +150,23 @@ REFUSALS = {
 }
 
 
+def check_name(by: str) -> None:
+    """Refuse an act of nobody, or under the name of what acts by itself.
+
+    Raises:
+        InvalidValue: With `--by` in the sentence.
+    """
+    if not 0 < len(by.strip()) <= LONGEST_NAME:
+        raise InvalidValue(f"History says who did it; give a name of 1 to {LONGEST_NAME} characters with --by.")
+    if by.strip() in MECHANISMS:
+        raise InvalidValue(f"{by!r} is what stepdown itself acts under; name a person with --by.")
+
+
+def asked_for(by: str, why: str) -> str:
+    """Return the reason of what stepdown itself does, which names who asked for it."""
+    return f"{by}: {why}" if why else f"asked for by {by}"
+
+
 def _act(
     workspace: Workspace,
     kind: Kind,
@@ -163,8 +179,7 @@ def _act(
     retired_is_fine: bool = False,
 ) -> rows.Bundle:
     """Record an act in one transaction, if it changes anything."""
-    if by in MECHANISMS:
-        raise InvalidValue(f"{by!r} is what stepdown itself acts under; name a person with --by.")
+    check_name(by)
     with workspace.writing() as connection:
         bundle = find(connection, bundle_id)
         if not retired_is_fine and is_retired(connection, bundle.id):

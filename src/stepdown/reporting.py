@@ -26,7 +26,8 @@ def story(workspace: Workspace, run_id: str) -> Story:
         if run is None:
             raise NotFound(f"There is no run {run_id!r}; `stepdown report` lists them.", kind="unknown-run")
         attempts = reader.attempts(connection, run_id)
-        asked = dict.fromkeys(attempt.bundle for attempt in attempts if attempt.bundle is not None)
+        in_steps = [attempt.bundle for attempt in attempts if attempt.bundle is not None]
+        asked = dict.fromkeys([*in_steps, *reader.compared(connection, run_id)])
         return tell(
             run,
             reader.ending(connection, run_id),
@@ -43,7 +44,7 @@ def story(workspace: Workspace, run_id: str) -> Story:
 def provenance(workspace: Workspace, connection: Connection, bundle_id: str) -> Provenance:
     """Return where a bundle comes from, as far as rows and its directory still say."""
     bundle = reader.bundle(connection, bundle_id)
-    assert bundle is not None, "an attempt names a registered bundle"
+    assert bundle is not None, "a call or a comparison names a registered bundle"
     found = look(workspace.bundle_directory(bundle_id), bundle_id)
     promise = json.loads(found.manifest.data) if found.manifest else None
     evaluation = reader.newest_evaluation(connection, bundle_id)

@@ -4,8 +4,9 @@ from sqlalchemy import Connection
 
 from stepdown import registry
 from stepdown.bundles.disk import look
-from stepdown.bundles.trail import ROLLBACK, behind
-from stepdown.errors import InvalidValue, LocalError, Refused
+from stepdown.bundles.standing import ROLLBACK
+from stepdown.bundles.trail import behind
+from stepdown.errors import LocalError, Refused
 from stepdown.gather import slot_bundle
 from stepdown.history import reader, rows
 from stepdown.registry import OPERATOR
@@ -23,11 +24,11 @@ def rollback(
 
     Raises:
         NotFound: There is no such scenario.
+        InvalidValue: Nobody asks, or somebody under a mechanism's name.
         Refused: No earlier bundle is good (kind `nothing-to-roll-back`), or the slot changed hands meanwhile (`stale`).
     """
     workspace.scenario(scenario_name)
-    if by in registry.MECHANISMS:
-        raise InvalidValue(f"{by!r} is what stepdown itself acts under; name a person with --by.")
+    registry.check_name(by)
     with workspace.reading() as connection:
         pointer = reader.pointer(connection, scenario_name, role)
         earlier = way_back(connection, scenario_name, role)
@@ -40,7 +41,7 @@ def rollback(
                 "`stepdown bundles history` and roll back again if that is still wanted.",
                 kind="stale",
             )
-        registry.point(workspace, connection, target, by=ROLLBACK, why=f"{by}: {why}" if why else f"asked for by {by}")
+        registry.point(workspace, connection, target, by=ROLLBACK, why=registry.asked_for(by, why))
     workspace.reached("act-recorded")
     return target
 

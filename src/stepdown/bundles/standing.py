@@ -10,6 +10,11 @@ Slot = tuple[str, str]
 """Scenario and role."""
 
 
+PROMOTION, ROLLBACK, PRUNE = "promotion", "rollback", "prune"
+MECHANISMS = {PROMOTION: "activate", ROLLBACK: "activate", PRUNE: "delete"}
+"""Who acts when no person does, and the one kind of act that is theirs; nobody may act under these names."""
+
+
 class Act(Protocol):
     """What the fold looks at; `history.rows.Act` is one."""
 

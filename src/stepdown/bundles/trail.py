@@ -18,10 +18,6 @@ class Act(standing.Act, Protocol):
         """Who did it; `rollback` for a rollback."""
 
 
-ROLLBACK = "rollback"
-"""Who a rollback's activation is by."""
-
-
 def behind(acts: Iterable[Act], slot: standing.Slot, current: str | None) -> list[str]:
     """Return the bundles that a slot can go back to, the nearest first.
 
@@ -36,7 +32,7 @@ def behind(acts: Iterable[Act], slot: standing.Slot, current: str | None) -> lis
             continue
         if act.kind in ("retire", "delete"):
             way = [bundle for bundle in way if bundle != act.bundle]
-        elif act.kind == "activate" and act.by == ROLLBACK and act.bundle in way:
+        elif act.kind == "activate" and act.by == standing.ROLLBACK and act.bundle in way:
             while way[-1] != act.bundle:
                 way.pop()
         elif act.kind == "activate":

@@ -131,7 +131,8 @@ def prune(
     bundles: Annotated[list[str] | None, typer.Argument(help="Only these; by default all that nobody needs.")] = None,
     directory: Directory = DEFAULT,
     keep: Annotated[
-        int | None, typer.Option("--keep", help="Newest runs to keep, with the bundles they asked; by default all.")
+        int | None,
+        typer.Option("--keep", help="Newest runs to keep, with the bundles they asked or compared; by default all."),
     ] = None,
     why: Why = "",
     by: By = "operator",

@@ -12,6 +12,7 @@ from typing import Any
 
 from stepdown.history import rows
 from stepdown.providers.trace import Line
+from stepdown.routing.policy import Policy
 from stepdown.scenarios.protocol import Scenario
 
 
@@ -46,6 +47,7 @@ class Evidence:
     generations: Sequence[rows.Generation]
     lessons: Sequence[rows.Lesson]
     policies: Sequence[rows.PolicyChange]
+    switches: Sequence[rows.HarnessSwitch]
     bundles: Sequence[rows.Bundle]
     evaluations: Sequence[rows.Evaluation]
     holdouts: Sequence[rows.Holdout]
@@ -53,6 +55,11 @@ class Evidence:
     verdicts: Sequence[rows.Verdict]
     trace: Sequence[Line]
     scenarios: Callable[[str], Scenario]
+
+
+def policies_of(evidence: Evidence) -> Mapping[int, Policy]:
+    """Return every policy by its number; 0 is the default one."""
+    return {0: Policy(), **{change.number: Policy.from_json(change.settings) for change in evidence.policies}}
 
 
 def witnesses(evidence: Evidence) -> Iterator[Difference]:

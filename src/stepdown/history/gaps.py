@@ -6,6 +6,7 @@ from typing import Any
 from stepdown.history import rows
 from stepdown.history.audit import Difference, Evidence
 from stepdown.routing.facts import Facts
+from stepdown.routing.policy import Policy
 
 
 def dangling(evidence: Evidence) -> Iterator[Difference]:
@@ -25,6 +26,7 @@ def dangling(evidence: Evidence) -> Iterator[Difference]:
         (evidence.endings, "run", runs),
         (evidence.lessons, "step", steps),
         (evidence.evaluations, "bundle", bundles),
+        ([row for row in evidence.evaluations if row.run is not None], "run", runs),
         (evidence.holdouts, "evaluation", evaluations),
         (evidence.acts, "bundle", bundles),
         (evidence.verdicts, "bundle", bundles),
@@ -43,6 +45,15 @@ def _unreadable(evidence: Evidence) -> Iterator[Difference]:
             Facts.from_json(step.facts)
         except (KeyError, TypeError, ValueError, AttributeError):
             yield Difference("I1", step.id, "its facts are not such as a decision is made from")
+    for change in evidence.policies:
+        try:
+            Policy.from_json(change.settings)
+        except (TypeError, ValueError, AttributeError):
+            yield Difference("I10", f"policy {change.number}", "its settings are not a policy's")
+    for verdict in evidence.verdicts:
+        if not {"challenger", "champion"} <= set(verdict.evidence):
+            where = f"verdict on {verdict.bundle[:12]} of {verdict.run}"
+            yield Difference("I10", where, "its evidence does not say who was compared")
 
 
 def missing(evidence: Evidence) -> Iterator[Difference]:

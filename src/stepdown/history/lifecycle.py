@@ -51,6 +51,7 @@ class Evaluation:
         terms_digest: SHA-256 of the terms.
         knowledge: Version of the knowledge in the prompts.
         lower: Lower 95 % bound of the mean score; None when it cannot be said.
+        run: The comparison it was a part of; None for an evaluation of its own, and routing counts no other.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Evaluation:
     lower: float | None
     valid: float | None
     at: datetime
+    run: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,8 @@ class Verdict:
         terms_digest: Of the terms in force, see `Evaluation`: the verdict stands while these are the same.
         outcome: `promote`, `hold` or `reject`.
         evidence: What it follows from, as `training.promotion.Evidence.as_json` says it.
+        policy: Number of the policy it was judged by; 0 is the default one.
+        validators: Those that were switched on then, sorted.
     """
 
     bundle: str
@@ -134,6 +138,8 @@ class Verdict:
     terms_digest: str
     outcome: str
     evidence: Json
+    policy: int
+    validators: list[str]
     by: str
     why: str
     at: datetime

@@ -83,8 +83,15 @@ def lessons_of(connection: Connection, run_id: str) -> list[rows.Lesson]:
 
 
 def newest_evaluation(connection: Connection, bundle_id: str) -> rows.Evaluation | None:
-    """Return a bundle's newest evaluation, under whatever terms, or None."""
-    return newest(connection, rows.Evaluation, bundle=bundle_id)
+    """Return a bundle's newest evaluation of its own, under whatever terms, or None; a comparison's is on other seeds."""
+    table = schema.evaluation.c
+    found = connection.execute(NEWEST[schema.evaluation].where(table.bundle == bundle_id, table.run.is_(None))).first()
+    return rows.Evaluation(*found) if found is not None else None
+
+
+def compared(connection: Connection, run_id: str) -> list[str]:
+    """Return the bundles that were evaluated in a comparison, the challenger first."""
+    return [found.bundle for found in all_of(connection, rows.Evaluation, schema.evaluation.c.run == run_id)]
 
 
 def verdicts(connection: Connection, bundle_id: str) -> list[rows.Verdict]:
@@ -258,10 +265,11 @@ def slots(connection: Connection) -> list[tuple[str, str]]:
 
 
 def asked(connection: Connection) -> set[tuple[str, str]]:
-    """Return every run and bundle where the run asked the bundle."""
-    table = schema.announcement.c
-    found = connection.execute(select(table.run, table.bundle).where(table.bundle.is_not(None)).distinct())
-    return {(run_id, bundle_id) for run_id, bundle_id in found}
+    """Return every run and bundle where the run asked the bundle, in a step or in a comparison."""
+    step, comparison = schema.announcement.c, schema.evaluation.c
+    in_steps = select(step.run, step.bundle).where(step.bundle.is_not(None))
+    in_comparisons = select(comparison.run, comparison.bundle).where(comparison.run.is_not(None))
+    return {(run_id, bundle_id) for run_id, bundle_id in connection.execute(in_steps.union(in_comparisons))}
 
 
 def last_activation(connection: Connection, scenario: str, role: str) -> rows.Act | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from stepdown.digest import digest
 from stepdown.history import rows
-from stepdown.history.audit import Difference, Evidence, compare, difference
+from stepdown.history.audit import Difference, Evidence, compare, difference, policies_of
 from stepdown.history.rows import COMPARISON
 from stepdown.providers.prices import cost
 from stepdown.providers.protocol import Completion
@@ -33,7 +33,7 @@ def steps(evidence: Evidence) -> Iterator[Difference]:
         (lesson.scenario, lesson.version): Knowledge(lesson.version, lesson.playbook, lesson.hints)
         for lesson in evidence.lessons
     }
-    policies = {0: Policy(), **{change.number: Policy.from_json(change.settings) for change in evidence.policies}}
+    policies = policies_of(evidence)
     measured = {(row.bundle, row.lower, row.valid) for row in evidence.evaluations}
     for step in evidence.steps:
         run = run_of[step.run]
@@ -209,7 +209,7 @@ def _matched(step: rows.Step, matches: Sequence[rows.Match], scenario: Scenario)
 def breakers(evidence: Evidence) -> Iterator[Difference]:
     """Fold every bundle's breaker again from its attempts (I10)."""
     step_of = {step.id: step for step in evidence.steps}
-    policies = {0: Policy(), **{change.number: Policy.from_json(change.settings) for change in evidence.policies}}
+    policies = policies_of(evidence)
     now: dict[str, Breaker] = defaultdict(Breaker)
     for attempt in evidence.attempts:
         moves = attempt.bundle is not None and not attempt.shadow and not attempt.recovered
@@ -281,12 +281,3 @@ def lessons(evidence: Evidence) -> Iterator[Difference]:
             yield Difference("I10", where, f"its step {row.step} did not teach it, and it was not known before")
         seen[row.scenario].add(text)
         last[row.scenario] = row.version
-
-
-def acts(evidence: Evidence) -> Iterator[Difference]:
-    """Every act names a registered bundle and its own slot (I6, I10)."""
-    bundle_of = {bundle.id: bundle for bundle in evidence.bundles}
-    for act in evidence.acts:
-        bundle = bundle_of.get(act.bundle)
-        if bundle is None or (act.scenario, act.role) != (bundle.scenario, bundle.role):
-            yield Difference("I6", f"{act.kind} {act.bundle[:12]}", "it names a slot that is not the bundle's")

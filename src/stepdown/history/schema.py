@@ -192,6 +192,7 @@ evaluation = _table(
     Column("terms", JSON, nullable=False),
     _word("terms_digest"),
     Column("knowledge", Integer, nullable=False),
+    _ref("run", "run.id", nullable=True),
     Column("seeds", Integer, nullable=False),
     Column("mean", Float),
     Column("lower", Float),
@@ -242,6 +243,8 @@ verdict = _table(
     _word("terms_digest"),
     _word("outcome"),
     Column("evidence", JSON, nullable=False),
+    Column("policy", Integer, nullable=False),
+    Column("validators", JSON, nullable=False),
     *_by(),
     Index(None, "bundle", "seq"),
 )

@@ -7,6 +7,7 @@ from heapq import merge
 from typing import Any
 
 from stepdown.history import rows
+from stepdown.routing.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +73,19 @@ def said(verdict: rows.Verdict) -> str:
 
 
 def _policies(changes: Sequence[rows.PolicyChange]) -> Iterator[Event]:
-    before: Mapping[str, Any] = {}
+    before: Mapping[str, Any] = Policy().as_json()
     for change in changes:
         moved = {name: value for name, value in change.settings.items() if before.get(name) != value}
-        detail = ", ".join(f"{name}={value}" for name, value in moved.items()) if before else "first policy"
+        detail = ", ".join(f"{name}={_value(value)}" for name, value in moved.items())
         yield Event(change.at, "policy", None, None, None, f"{change.number}: {detail}", change.by, False, change.why)
         before = change.settings
+
+
+def _value(value: object) -> object:
+    """Spell a policy's value as `policy set` takes it."""
+    if isinstance(value, bool):
+        return _on(value)
+    return ",".join(value) if isinstance(value, list) else value
 
 
 def _on(enabled: bool) -> str:

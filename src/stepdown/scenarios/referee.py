@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection
 from statistics import fmean
 
+from stepdown.errors import InvalidValue
 from stepdown.scenarios import harness
 from stepdown.scenarios.protocol import IllegalStrategy, Match, Scenario, Strategy
 
@@ -41,7 +42,23 @@ def score(scenario: Scenario, role: str, reply: str) -> float | None:
 
 def tournament(scenario: Scenario, played: Strategy) -> list[Match]:
     """Play a strategy on every tournament seed."""
-    return [scenario.play(played, seed) for seed in scenario.tournament_seeds()]
+    return [play(scenario, played, seed) for seed in scenario.tournament_seeds()]
+
+
+def play(scenario: Scenario, played: Strategy, seed: int) -> Match:
+    """Play one match, and take no score that cannot be compared.
+
+    Raises:
+        InvalidValue: The scenario gave no number from 0 to 1; NaN is none.
+    """
+    match = scenario.play(played, seed)
+    if not 0 <= match.score <= 1:
+        raise InvalidValue(
+            f"{scenario.name} gave a score of {match.score!r} on seed {seed}, which cannot be compared; scores are numbers "
+            "from 0 to 1.",
+            kind="score-out-of-range",
+        )
+    return match
 
 
 def lesson(reply: str) -> tuple[str, str] | None:

@@ -10,7 +10,7 @@ from typing import Any
 from stepdown.digest import digest
 from stepdown.errors import InvalidValue
 from stepdown.history import rows
-from stepdown.scenarios import prompt
+from stepdown.scenarios import prompt, referee
 from stepdown.scenarios.protocol import IllegalStrategy, Scenario
 from stepdown.training.decoding import Decoding
 
@@ -85,16 +85,25 @@ def held_out_seeds(scenario: Scenario) -> Sequence[int]:
 
 
 def held_out(scenario: Scenario, seed: int, reply: str) -> rows.Holdout:
-    """Judge one reply to a held-out seed; an illegal one scores 0."""
+    """Judge one reply to a held-out seed; an illegal one scores 0.
+
+    Raises:
+        InvalidValue: The scenario's score is not one.
+    """
     try:
-        score = scenario.play(scenario.parse(reply), seed).score
+        score = referee.play(scenario, scenario.parse(reply), seed).score
     except IllegalStrategy:
         return rows.Holdout("", seed, 0.0, legal=False, reply=reply)
     return rows.Holdout("", seed, score, legal=True, reply=reply)
 
 
 def evaluation(
-    bundle: str, bound: tuple[dict[str, Any], str], knowledge: int, replies: Sequence[rows.Holdout], at: datetime
+    bundle: str,
+    bound: tuple[dict[str, Any], str],
+    knowledge: int,
+    replies: Sequence[rows.Holdout],
+    at: datetime,
+    run: str | None = None,
 ) -> rows.Evaluation:
     """Sum up a bundle's held-out replies; the row gets its id when it is recorded.
 
@@ -104,6 +113,7 @@ def evaluation(
         knowledge: Version of the knowledge in the prompts.
         replies: One for each seed.
         at: Aware UTC.
+        run: The comparison it is a part of.
     """
     summary = summarize([row.score for row in replies], [row.legal for row in replies])
     return rows.Evaluation(
@@ -117,4 +127,5 @@ def evaluation(
         lower=summary.lower,
         valid=summary.valid,
         at=at,
+        run=run,
     )
