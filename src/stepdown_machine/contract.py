@@ -9,9 +9,10 @@ from stepdown_machine import operations as op
 from stepdown_machine.model import Known, Limits, Model, Verdict, grid_ctf
 from stepdown_machine.model.registry import DAMAGED, GONE, WHOLE
 from stepdown_machine.model.verdict import refused
+from stepdown_machine.observed import Observation, Step
 from stepdown_machine.protocol import Answer, Description
 from stepdown_machine.scene import Memory
-from stepdown_machine.values import Bundle, Dataset, Observation, Policy, Promoted, Pruned, Refusal, Step
+from stepdown_machine.values import Bundle, Dataset, Policy, Promoted, Pruned, Refusal
 
 
 def eligible(rows: Observation, wanted: op.Export, description: Description) -> list[Step]:

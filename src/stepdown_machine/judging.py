@@ -17,9 +17,10 @@ from stepdown_machine.findings import Finding
 from stepdown_machine.invariants.answers import answer_is_legal
 from stepdown_machine.invariants.succession import answer_is_due
 from stepdown_machine.model import Breaker, Model, Objections, after, grid_ctf, objections
+from stepdown_machine.observed import Attempt, Call, Step
 from stepdown_machine.protocol import Answer
 from stepdown_machine.scene import Judged, Scene, Walk
-from stepdown_machine.values import Attempt, Bundle, Call, Promoted, Step
+from stepdown_machine.values import Bundle, Promoted
 
 Chapter: TypeAlias = int | tuple[op.Plain, Answer]
 """So many steps, or an operation with its answer."""

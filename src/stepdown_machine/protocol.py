@@ -16,19 +16,8 @@ from typing import Protocol, TypeAlias
 
 from stepdown_machine import operations as op
 from stepdown_machine.model import POLICIES, REASONS
-from stepdown_machine.values import (
-    Audited,
-    Bundle,
-    Dataset,
-    Observation,
-    Pointed,
-    Policy,
-    Promoted,
-    Pruned,
-    Ran,
-    Refusal,
-    RunReport,
-)
+from stepdown_machine.observed import Observation
+from stepdown_machine.values import Audited, Bundle, Dataset, Pointed, Policy, Promoted, Pruned, Ran, Refusal, RunReport
 
 One: TypeAlias = Ran | Dataset | Bundle | Promoted | Pointed | Pruned | RunReport | Audited | Refusal | None
 Answer: TypeAlias = One | tuple[One, One]

@@ -38,13 +38,12 @@ from stepdown.training.records import Filters
 from stepdown.workspace import Workspace
 from stepdown_machine import operations as op
 from stepdown_machine.model import grid_ctf
+from stepdown_machine.observed import Holding, Observation
 from stepdown_machine.protocol import Answer, Description, One, Origin, Probe
 from stepdown_machine.values import (
     Audited,
     Bundle,
     Dataset,
-    Holding,
-    Observation,
     Pair,
     Pointed,
     Policy,

@@ -10,8 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from stepdown_machine.observed import Attempt, Call, Generation, Holding, Observation, Shelved, Step
 from stepdown_machine.protocol import VALIDATORS
-from stepdown_machine.values import Attempt, Call, Generation, Holding, Observation, Policy, Shelved, Step
+from stepdown_machine.values import Policy
 
 FOREVER = 1e15
 """Seconds that stand for "no limit" of age."""

@@ -24,16 +24,12 @@ from stepdown_machine.broken.outside import (
 )  # fmt: skip
 from stepdown_machine.broken.runs import Disk
 from stepdown_machine.model import grid_ctf
+from stepdown_machine.observed import Attempt, Call, Generation, Holding, Observation, Step
 from stepdown_machine.protocol import START, Answer, Description, One, Origin, Probe
 from stepdown_machine.values import (
-    Attempt,
     Audited,
     Bundle,
-    Call,
     Dataset,
-    Generation,
-    Holding,
-    Observation,
     Pair,
     Pointed,
     Policy,
@@ -42,8 +38,7 @@ from stepdown_machine.values import (
     Ran,
     Refusal,
     RunReport,
-    Step,
-)  # fmt: skip
+)
 
 STEP = ("step", "run", "generation", "role", "at", "requested", "objections", "reason", "served", "outcome", "error",
         "text", "matches", "score", "recovered", "seed", "purpose")  # fmt: skip

@@ -8,7 +8,8 @@ from typing import Any
 
 from stepdown_machine.broken import harness
 from stepdown_machine.broken.runs import FILES, Disk
-from stepdown_machine.values import Bundle, Record, Shelved
+from stepdown_machine.observed import Shelved
+from stepdown_machine.values import Bundle, Record
 
 Acts = list[tuple[Any, ...]]
 Files = dict[str, Any]

@@ -10,9 +10,10 @@ from stepdown_machine import operations as op
 from stepdown_machine.findings import Finding
 from stepdown_machine.model import Model, grid_ctf, outcome, surest
 from stepdown_machine.model.registry import WHOLE
+from stepdown_machine.observed import Step
 from stepdown_machine.protocol import Answer
 from stepdown_machine.scene import Judged, Memory, Scene
-from stepdown_machine.values import Pointed, Promoted, Pruned, Step
+from stepdown_machine.values import Pointed, Promoted, Pruned
 
 SLACK = 1e-9
 """For sums in another order."""
