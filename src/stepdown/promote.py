@@ -60,7 +60,7 @@ def promote(
     registry.check_name(by)
     with workspace.reading() as connection:
         bundle = registry.find(connection, bundle_id)
-        pointer = reader.pointer(connection, bundle.scenario, bundle.role)
+        hands = registry.hands(connection, bundle.scenario, bundle.role)
     comparison = _begin(workspace, bundle, trial or Trial(), frontier)
     try:
         comparison.play(watch)
@@ -73,7 +73,7 @@ def promote(
         verdict = _judge(workspace, connection, comparison, bundle, by, why)
         ledger.append(connection, verdict)
         if verdict.outcome == Outcome.PROMOTE:
-            _activate(workspace, connection, bundle, pointer, registry.asked_for(by, why))
+            _activate(workspace, connection, bundle, hands, registry.asked_for(by, why))
     workspace.reached("act-recorded")
     return verdict
 
@@ -155,12 +155,13 @@ def _record(workspace: Workspace, connection: Connection, comparison: Comparison
     return record_evaluation(connection, row, who.replies)
 
 
-def _activate(workspace: Workspace, connection: Connection, bundle: rows.Bundle, pointer: int, why: str) -> None:
-    active = slot_bundle(connection, bundle.scenario, bundle.role)
-    if active is not None and active.id == bundle.id:
-        return
-    if reader.pointer(connection, bundle.scenario, bundle.role) != pointer:
+def _activate(
+    workspace: Workspace, connection: Connection, bundle: rows.Bundle, hands: tuple[int, str | None], why: str
+) -> None:
+    if registry.hands(connection, bundle.scenario, bundle.role) != hands:
         raise Refused(
             f"The slot of {bundle.id[:12]} changed hands while it was compared; promote it again.", kind="stale"
         )
-    registry.point(workspace, connection, bundle, by=PROMOTION, why=why)
+    active = slot_bundle(connection, bundle.scenario, bundle.role)
+    if active is None or active.id != bundle.id:
+        registry.point(workspace, connection, bundle, by=PROMOTION, why=why)
