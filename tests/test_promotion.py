@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import stdtrit
 
 from journey import (
     BEST,
@@ -86,6 +88,24 @@ def test_a_false_verdict_is_as_rare_as_promised_both_ways(draw: Draw) -> None:
     most = 0.05 + 3 * math.sqrt(0.05 * 0.95 / 300)
     assert said.count("promote") / 300 <= most
     assert said.count("reject") / 300 <= most
+
+
+@pytest.mark.parametrize("draw", [at_the_margin, rarely_illegal_at_the_margin, coin_at_the_margin])
+def test_the_simulation_convicts_a_bound_that_was_made_for_one_look(draw: Draw) -> None:
+    def students_t(found: list[float], limit: float) -> bool:
+        error = stdev(found) / math.sqrt(len(found))
+        return fmean(found) - float(stdtrit(len(found) - 1, 0.95)) * error > limit
+
+    false = 0
+    for seed in range(300):
+        dice, found = random.Random(seed), list[float]()
+        for _ in range(Trial().budget // LOOK):
+            found += [draw(dice) for _ in range(LOOK)]
+            if students_t(found, -0.05):
+                false += 1
+                break
+
+    assert false / 300 > 0.05 + 3 * math.sqrt(0.05 * 0.95 / 300)
 
 
 @pytest.mark.parametrize(
