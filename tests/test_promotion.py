@@ -413,6 +413,9 @@ def test_report_and_history_tell_the_verdict_with_its_evidence(candidate: Candid
     told = render(story(candidate.workspace, verdict.run))
     assert f"**promote** for bundle {candidate.bundle.id[:12]}" in told
     assert "margin 0.05" in told
+    assert "Policy 0 asked for 90% legal replies and coverage 0.95; it was 1." in told
+    assert "A comparison for a promotion" in told
+    assert "Local served" not in told
     assert [asked.bundle for asked in story(candidate.workspace, verdict.run).bundles] == [candidate.bundle]
     served = story(candidate.workspace, discover(candidate.workspace, seed=7).id)
     assert served.bundles[0].verdict == verdict
