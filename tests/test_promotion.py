@@ -37,6 +37,7 @@ from stepdown.gather import slot_bundle
 from stepdown.history import reader, rows
 from stepdown.history.changes import activations
 from stepdown.history.verdicts import verdicts
+from stepdown.localize import localize
 from stepdown.promote import promote
 from stepdown.providers import trace
 from stepdown.reporting import story
@@ -362,6 +363,8 @@ def test_promotion_evaluates_what_no_longer_counts_so_that_the_promoted_serves(
     candidate.workspace.close()
     other = replace(settings, decoding=Decoding(max_tokens=80))
     with Workspace.open(candidate.workspace.root, settings=other) as reopened:
+        with unchanged(reopened), pytest.raises(NotFound, match="no frontier"):
+            promote(reopened, candidate.bundle.id, frontier="nobody")
         assert promote(reopened, candidate.bundle.id).outcome == "promote"
         assert steps(reopened, discover(reopened, seed=7).id)[0].served == "local"
 
@@ -448,6 +451,9 @@ def test_what_cannot_be_promoted_is_refused_in_a_sentence_and_nothing_changes(ca
             promote(workspace, "f" * 64)
         with pytest.raises(NotFound, match="no frontier"):
             promote(workspace, bundle.id, frontier="nobody")
+    coach = localize(workspace, workspace.root / "datasets" / bundle.dataset, plan=WEAK, role="coach").bundle
+    with unchanged(workspace), pytest.raises(Refused, match="coach's lessons"):
+        promote(workspace, coach.id)
     registry.disable(workspace, bundle.id)
     with unchanged(workspace), pytest.raises(Refused, match="enable"):
         promote(workspace, bundle.id)
