@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journey import SCENARIO, Hands, active, compete, count, discover, localized
+from journey import SCENARIO, SMALL, Hands, active, compete, count, discover, localized
 from stepdown import operate, registry
 from stepdown.auditing import differences
 from stepdown.bundles.standing import fold
@@ -33,6 +33,9 @@ from stepdown.training.promotion import Trial
 from stepdown.workspace import Settings, Workspace
 
 SLOT = (SCENARIO, "competitor")
+
+GOOD = replace(SMALL, seed=3)
+"""Learns as well as the plan of the bundle that is active, and gives other weights."""
 
 
 def trained(workspace: Workspace, seed: int) -> rows.Bundle:
@@ -446,9 +449,10 @@ def at_the_wall_clock(workspace: Workspace) -> Path:
     return workspace.root
 
 
-def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(local: Workspace) -> None:
+@pytest.mark.parametrize("same", [False, True], ids=["two-bundles", "one-bundle"])
+def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(local: Workspace, same: bool) -> None:
     good = active(local)
-    again = localized(local, Plan.tiny(iterations=120, learning_rate=1e-2, rehearsals=1, seed=3)).bundle
+    again = good if same else localized(local, GOOD).bundle
     forced(local, trained(local, 1))
     root = at_the_wall_clock(local)
 
@@ -508,7 +512,7 @@ def test_of_two_prunes_of_everything_one_removes_and_the_other_finds_nothing(loc
 
 def test_of_a_promotion_and_a_prune_of_one_bundle_one_wins_and_the_other_is_told(local: Workspace) -> None:
     held = active(local)
-    again = localized(local, Plan.tiny(iterations=120, learning_rate=1e-2, rehearsals=1, seed=3)).bundle
+    again = localized(local, GOOD).bundle
     root = at_the_wall_clock(local)
 
     said = contest(root, ("comparison-played", partial(promote_it, again.id)), ("ready", partial(prune_it, again.id)))
@@ -544,5 +548,37 @@ def test_a_rollback_whose_target_is_pruned_away_moves_nothing(local: Workspace, 
     with Workspace.open(local.root, settings=replace(settings, reached=pruned_meanwhile)) as reopened:
         with pytest.raises(Refused) as refusal:
             rollback(reopened, *SLOT)
-        assert refusal.value.kind in ("stale", "bundle-retired")
+        assert refusal.value.kind == "bundle-retired"
         assert active(reopened) == bad
+
+
+def test_a_slot_whose_bundle_retired_meanwhile_changed_hands(local: Workspace, settings: Settings) -> None:
+    again = localized(local, GOOD).bundle
+    held = active(local)
+    local.close()
+
+    def retired_meanwhile(point: str) -> None:
+        if point == "comparison-played":
+            with Workspace.open(local.root, settings=settings) as other:
+                registry.retire(other, held.id)
+
+    with Workspace.open(local.root, settings=replace(settings, reached=retired_meanwhile)) as reopened:
+        with pytest.raises(Refused, match="changed hands") as refusal:
+            promote_it(again.id, reopened)
+        assert refusal.value.kind == "stale"
+        assert count(reopened, rows.Verdict) == 0
+
+
+def test_the_end_of_a_bundle_that_serves_nobody_spoils_no_promotion(local: Workspace, settings: Settings) -> None:
+    again, unused = localized(local, GOOD).bundle, trained(local, 1)
+    local.close()
+
+    def pruned_meanwhile(point: str) -> None:
+        if point == "comparison-played":
+            with Workspace.open(local.root, settings=settings) as other:
+                prune(other, [unused.id])
+
+    with Workspace.open(local.root, settings=replace(settings, reached=pruned_meanwhile)) as reopened:
+        promote_it(again.id, reopened)
+        assert active(reopened) == again
+        assert differences(reopened) == []

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import stdtrit
 
 from journey import (
     BEST,
@@ -35,6 +37,7 @@ from stepdown.gather import slot_bundle
 from stepdown.history import reader, rows
 from stepdown.history.changes import activations
 from stepdown.history.verdicts import verdicts
+from stepdown.localize import localize
 from stepdown.promote import promote
 from stepdown.providers import trace
 from stepdown.reporting import story
@@ -86,6 +89,24 @@ def test_a_false_verdict_is_as_rare_as_promised_both_ways(draw: Draw) -> None:
     most = 0.05 + 3 * math.sqrt(0.05 * 0.95 / 300)
     assert said.count("promote") / 300 <= most
     assert said.count("reject") / 300 <= most
+
+
+@pytest.mark.parametrize("draw", [at_the_margin, rarely_illegal_at_the_margin, coin_at_the_margin])
+def test_the_simulation_convicts_a_bound_that_was_made_for_one_look(draw: Draw) -> None:
+    def students_t(found: list[float], limit: float) -> bool:
+        error = stdev(found) / math.sqrt(len(found))
+        return fmean(found) - float(stdtrit(len(found) - 1, 0.95)) * error > limit
+
+    false = 0
+    for seed in range(300):
+        dice, found = random.Random(seed), list[float]()
+        for _ in range(Trial().budget // LOOK):
+            found += [draw(dice) for _ in range(LOOK)]
+            if students_t(found, -0.05):
+                false += 1
+                break
+
+    assert false / 300 > 0.05 + 3 * math.sqrt(0.05 * 0.95 / 300)
 
 
 @pytest.mark.parametrize(
@@ -342,6 +363,8 @@ def test_promotion_evaluates_what_no_longer_counts_so_that_the_promoted_serves(
     candidate.workspace.close()
     other = replace(settings, decoding=Decoding(max_tokens=80))
     with Workspace.open(candidate.workspace.root, settings=other) as reopened:
+        with unchanged(reopened), pytest.raises(NotFound, match="no frontier"):
+            promote(reopened, candidate.bundle.id, frontier="nobody")
         assert promote(reopened, candidate.bundle.id).outcome == "promote"
         assert steps(reopened, discover(reopened, seed=7).id)[0].served == "local"
 
@@ -393,6 +416,9 @@ def test_report_and_history_tell_the_verdict_with_its_evidence(candidate: Candid
     told = render(story(candidate.workspace, verdict.run))
     assert f"**promote** for bundle {candidate.bundle.id[:12]}" in told
     assert "margin 0.05" in told
+    assert "Policy 0 asked for 90% legal replies and coverage 0.95; it was 1." in told
+    assert "A comparison for a promotion" in told
+    assert "Local served" not in told
     assert [asked.bundle for asked in story(candidate.workspace, verdict.run).bundles] == [candidate.bundle]
     served = story(candidate.workspace, discover(candidate.workspace, seed=7).id)
     assert served.bundles[0].verdict == verdict
@@ -425,6 +451,9 @@ def test_what_cannot_be_promoted_is_refused_in_a_sentence_and_nothing_changes(ca
             promote(workspace, "f" * 64)
         with pytest.raises(NotFound, match="no frontier"):
             promote(workspace, bundle.id, frontier="nobody")
+    coach = localize(workspace, workspace.root / "datasets" / bundle.dataset, plan=WEAK, role="coach").bundle
+    with unchanged(workspace), pytest.raises(Refused, match="coach's lessons"):
+        promote(workspace, coach.id)
     registry.disable(workspace, bundle.id)
     with unchanged(workspace), pytest.raises(Refused, match="enable"):
         promote(workspace, bundle.id)

@@ -30,12 +30,12 @@ def rollback(
     workspace.scenario(scenario_name)
     registry.check_name(by)
     with workspace.reading() as connection:
-        pointer = reader.pointer(connection, scenario_name, role)
+        hands = registry.hands(connection, scenario_name, role)
         earlier = way_back(connection, scenario_name, role)
     target = _first_good(workspace, earlier, f"{scenario_name} {role}")
     workspace.reached("rollback-checked")
     with workspace.writing() as connection:
-        if reader.pointer(connection, scenario_name, role) != pointer:
+        if registry.hands(connection, scenario_name, role) != hands:
             raise Refused(
                 f"The slot {scenario_name} {role} changed hands while it was rolled back; look at "
                 "`stepdown bundles history` and roll back again if that is still wanted.",

@@ -68,7 +68,7 @@ def history(directory: Directory = DEFAULT, as_json: Json = False) -> None:
 
 
 def bundles_history(directory: Directory = DEFAULT, slot: Slot = "", as_json: Json = False) -> None:
-    """Show what was decided about bundles, oldest first."""
+    """Show who decided what about bundles, when and why, oldest first; `stepdown history` adds policy and harness."""
     _show_history(directory, slot, as_json=as_json)
 
 

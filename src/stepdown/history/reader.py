@@ -250,10 +250,10 @@ def acts(connection: Connection, *, until: datetime | None = None) -> list[rows.
 
 
 def pointer(connection: Connection, scenario: str, role: str) -> int:
-    """Return a number that grows with every act that may have moved a slot's pointer; 0 before the first."""
+    """Return a number that grows with every activation in a slot; 0 before the first."""
     table = schema.act.c
-    moves = table.kind.in_(("activate", "retire", "delete"))
-    query = select(func.max(table.seq)).where(table.scenario == scenario, table.role == role, moves)
+    mine = (table.scenario == scenario, table.role == role, table.kind == "activate")
+    query = select(func.max(table.seq)).where(*mine)
     return connection.execute(query).scalar() or 0
 
 
