@@ -1,26 +1,32 @@
 """Real processes: one that acts at the same time as this one, or that is killed on its way.
 
 They come from a fork server that has everything loaded and has computed nothing (a process forked after mlx was used
-hangs), so one costs some tens of milliseconds and not seconds.
+hangs). What is slow in a new process is its first look at everything, so one always stands ready that has had it.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from stateful.weather import Weather, settings
 from stepdown_machine import operations as op
+from stepdown_machine.values import Policy
 
 LOADED = ("stateful.adapter", "stepdown.providers.search", "cmaes", "numpy", "scipy.special", "stepdown.local.decode")
 """What the server has imported. mlx among it is imported and never used there: only a use starts threads that a fork loses."""
@@ -30,6 +36,67 @@ REAL: Counter[str] = Counter()
 
 PATIENCE = 60.0
 """Seconds of real time after which a child is hung, and that is a failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a process is sent to do, once.
+
+    Attributes:
+        root: Of the workspace that it opens.
+        weather: Around it.
+        cache: Finished trainings.
+        operation: What it does there.
+        kill_at: The point at which it is killed; None for one that waits for a word, acts, and answers.
+    """
+
+    root: Path
+    weather: Weather
+    cache: Path
+    operation: op.Plain
+    kill_at: str | None = None
+
+
+@contextmanager
+def process(room: Path, errand: Errand) -> Iterator[Connection]:
+    """Send a process on an errand, and yield the pipe it listens at: its word, if it waits for one, has to come there.
+
+    At the end it must have ended well, or have been killed as it was told.
+    """
+    called = CALLED.pop() if CALLED else CALLER.submit(_another, room)
+    child, pipe = called.result(PATIENCE)
+    try:
+        pipe.send(errand)
+        if errand.kill_at is None:
+            assert pipe.recv() == "open"
+        yield pipe
+        child.join(PATIENCE)
+        wanted = {0, -signal.SIGKILL} if errand.kill_at else {0}
+        if child.exitcode not in wanted:
+            raise AssertionError(f"the process doing {errand.operation} ended with {child.exitcode}, not {wanted}")
+        REAL["kills"] += child.exitcode == -signal.SIGKILL
+    finally:
+        pipe.close()
+        if child.is_alive():
+            child.kill()
+        child.join()
+        child.close()
+        CALLED.append(CALLER.submit(_another, room))
+
+
+CALLER = ThreadPoolExecutor(1, "caller")
+CALLED: list[Future[tuple[BaseProcess, Connection]]] = []
+"""The process that gets ready for the next errand while nobody waits for it."""
+
+
+def _another(room: Path) -> tuple[BaseProcess, Connection]:
+    """Start a process that gets ready, and return it with the pipe it listens at."""
+    here, there = _server().Pipe()
+    # A daemon: the last one is never sent anywhere, and must not keep this process from ending.
+    child = _server().Process(target=_stand_ready, args=(there, room), daemon=True)
+    child.start()
+    there.close()
+    return child, here
 
 
 @cache
@@ -46,43 +113,24 @@ def _server() -> Any:
     return context
 
 
-@contextmanager
-def process(
-    root: Path, weather: Weather, cache_directory: Path, operation: op.Plain, kill_at: str | None = None
-) -> Iterator[Connection]:
-    """Start a process that opens the workspace and does one operation; yield the pipe it listens at.
-
-    With `kill_at` it begins at once, and is killed at that point. Without, it waits for a word, does the operation and
-    answers. At the end it must have ended well, or have been killed as it was told.
-    """
-    here, there = _server().Pipe()
-    child = _server().Process(target=_work, args=(there, root, weather, cache_directory, operation, kill_at))
-    child.start()
-    there.close()
-    try:
-        yield here
-        child.join(PATIENCE)
-        wanted = {0, -signal.SIGKILL} if kill_at else {0}
-        if child.exitcode not in wanted:
-            raise AssertionError(f"the process doing {operation} ended with {child.exitcode}, not {wanted}")
-        REAL["kills"] += child.exitcode == -signal.SIGKILL
-    finally:
-        here.close()
-        if child.is_alive():
-            child.kill()
-        child.join()
-        child.close()
+def _stand_ready(pipe: Connection, room: Path) -> None:
+    """Look at everything once, in a workspace that nobody knows of, then wait for the errand and run it."""
+    scratch = Path(tempfile.mkdtemp(dir=room))
+    shutil.copytree(room / "template", scratch / "workspace")
+    _run(Errand(scratch / "workspace", Weather(), room / "cache", op.SetPolicy(Policy(min_score=0.5))))
+    shutil.rmtree(scratch)
+    errand = pipe.recv()
+    answer = _run(errand, pipe)
+    if errand.kill_at is None:
+        pipe.send(answer)
 
 
-def _work(
-    pipe: Connection, root: Path, weather: Weather, cache_directory: Path, operation: op.Plain, kill_at: str | None
-) -> None:
+def _run(errand: Errand, pipe: Connection | None = None) -> Any:
     from stateful.adapter import answered
     from stepdown.workspace import Workspace
 
-    with Workspace.open(root, settings=settings(weather, cache_directory, kill_at)) as workspace:
-        if kill_at is None:
+    with Workspace.open(errand.root, settings=settings(errand.weather, errand.cache, errand.kill_at)) as workspace:
+        if pipe is not None and errand.kill_at is None:
+            pipe.send("open")
             pipe.recv()
-        answer = answered(workspace, operation)
-    if kill_at is None:
-        pipe.send(answer)
+        return answered(workspace, errand.operation)
