@@ -1,17 +1,15 @@
 """Real processes: one that acts at the same time as this one, or that is killed on its way.
 
-They come from a fork server that has everything loaded and has computed nothing (a process forked after mlx was used
-hangs). What is slow in a new process is its first look at everything, so one always stands ready that has had it.
+They come from a fork server that has everything loaded and has not used mlx (a process forked after that hangs). What is
+slow in a new process is its first look at everything, so one always stands ready that has had it.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import shutil
 import signal
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,7 +26,15 @@ from stateful.weather import Weather, settings
 from stepdown_machine import operations as op
 from stepdown_machine.values import Policy
 
-LOADED = ("stateful.adapter", "stepdown.providers.search", "cmaes", "numpy", "scipy.special", "stepdown.local.decode")
+LOADED = (
+    "stateful.adapter",
+    "stepdown.providers.search",
+    "cmaes",
+    "numpy",
+    "scipy.special",
+    "stepdown.local.decode",
+    "stateful.served",
+)
 """What the server has imported. mlx among it is imported and never used there: only a use starts threads that a fork loses."""
 
 REAL: Counter[str] = Counter()
@@ -91,46 +97,44 @@ CALLED: list[Future[tuple[BaseProcess, Connection]]] = []
 
 def _another(room: Path) -> tuple[BaseProcess, Connection]:
     """Start a process that gets ready, and return it with the pipe it listens at."""
-    here, there = _server().Pipe()
+    server = _server(room)
+    here, there = server.Pipe()
     # A daemon: the last one is never sent anywhere, and must not keep this process from ending.
-    child = _server().Process(target=_stand_ready, args=(there, room), daemon=True)
+    child = server.Process(target=_stand_ready, args=(there, room), daemon=True)
     child.start()
     there.close()
     return child, here
 
 
 @cache
-def _server() -> Any:
+def _server(room: Path) -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", *LOADED])
     # The server is not told our sys.path before Python 3.13, and would pass over what it cannot import, silently.
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
+    told = {"PYTHONPATH": os.pathsep.join(sys.path), "STEPDOWN_MACHINE_ROOM": str(room)}
+    before = dict(os.environ)
+    os.environ.update(told)
     try:
         forkserver.ensure_running()
     finally:
-        os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
+        for name in told:
+            os.environ.pop(name) if name not in before else os.environ.update({name: before[name]})
     return context
 
 
 def _stand_ready(pipe: Connection, room: Path) -> None:
-    """Look at everything once, in a workspace that nobody knows of, then wait for the errand and run it."""
-    scratch = Path(tempfile.mkdtemp(dir=room))
-    shutil.copytree(room / "template", scratch / "workspace")
-    _run(Errand(scratch / "workspace", Weather(), room / "cache", op.SetPolicy(Policy(min_score=0.5))))
-    shutil.rmtree(scratch)
-    errand = pipe.recv()
-    answer = _run(errand, pipe)
-    if errand.kill_at is None:
-        pipe.send(answer)
-
-
-def _run(errand: Errand, pipe: Connection | None = None) -> Any:
+    """Look at everything once, then wait for the errand and run it."""
     from stateful.adapter import answered
+    from stateful.rehearsal import rehearse
     from stepdown.workspace import Workspace
 
-    with Workspace.open(errand.root, settings=settings(errand.weather, errand.cache, errand.kill_at)) as workspace:
-        if pipe is not None and errand.kill_at is None:
+    rehearse(room, lambda workspace: answered(workspace, op.SetPolicy(Policy(min_score=0.5))))
+    errand: Errand = pipe.recv()
+    told = settings(errand.weather, errand.cache, errand.kill_at)
+    with Workspace.open(errand.root, settings=told) as workspace:
+        if errand.kill_at is None:
             pipe.send("open")
             pipe.recv()
-        return answered(workspace, errand.operation)
+        answer = answered(workspace, errand.operation)
+    if errand.kill_at is None:
+        pipe.send(answer)
