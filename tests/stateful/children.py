@@ -69,8 +69,8 @@ def process(room: Path, errand: Errand) -> Iterator[Connection]:
 
     At the end it must have ended well, or have been killed as it was told.
     """
-    called = CALLED.pop() if CALLED else CALLER.submit(_another, room)
-    child, pipe = called.result(PATIENCE)
+    _call(room)
+    child, pipe = CALLED.pop(0).result(PATIENCE)
     try:
         pipe.send(errand)
         if errand.kill_at is None:
@@ -87,12 +87,17 @@ def process(room: Path, errand: Errand) -> Iterator[Connection]:
             child.kill()
         child.join()
         child.close()
-        CALLED.append(CALLER.submit(_another, room))
+        _call(room)
 
 
 CALLER = ThreadPoolExecutor(1, "caller")
 CALLED: list[Future[tuple[BaseProcess, Connection]]] = []
-"""The process that gets ready for the next errand while nobody waits for it."""
+"""Processes that get ready for the next errands while nobody waits for them: kills come in rows."""
+
+
+def _call(room: Path) -> None:
+    while len(CALLED) < 2:
+        CALLED.append(CALLER.submit(_another, room))
 
 
 def _another(room: Path) -> tuple[BaseProcess, Connection]:
