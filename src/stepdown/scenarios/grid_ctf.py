@@ -8,7 +8,7 @@ import json
 import math
 import random
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, ClassVar
 
@@ -17,6 +17,8 @@ from stepdown.scenarios.protocol import IllegalStrategy, Match, Probe, Strategy,
 BUDGET = 1.4
 WINNING_SCORE = 0.55
 KEYS = ("aggression", "defense", "path_bias")
+REMEMBERED = 1024
+"""Seeds of which a process remembers what was drawn."""
 
 
 class GridCtf:
@@ -47,9 +49,8 @@ class GridCtf:
 
     def observation(self, seed: int) -> Mapping[str, float]:
         """Draw what the player sees, from a generator of its own."""
-        draw = random.Random(seed)
-        enemy = round(draw.uniform(0.25, 0.75), 3)
-        return {"enemy_spawn_bias": enemy, "resource_density": round(draw.uniform(0.1, 0.9), 3)}
+        enemy, density = _observed(seed)
+        return {"enemy_spawn_bias": enemy, "resource_density": density}
 
     def parse(self, reply: str) -> Strategy:
         """Read a strategy strictly: exactly three real numbers in [0, 1] within the budget, each key once."""
@@ -78,8 +79,7 @@ class GridCtf:
     def play(self, strategy: Strategy, seed: int) -> Match:
         """Play one match."""
         aggression, defense, path_bias = (strategy.values[key] for key in KEYS)
-        luck = random.Random(seed).uniform(-0.07, 0.07)
-        capture = _clip(0.55 * aggression + 0.45 * path_bias + luck)
+        capture = _clip(0.55 * aggression + 0.45 * path_bias + _luck(seed))
         survival = _clip(1 - 0.4 * aggression + 0.4 * defense)
         efficiency = _clip(1 - 0.3 * aggression + 0.1 * defense)
         score = round(_clip(0.6 * capture + 0.25 * survival + 0.15 * efficiency), 4)
@@ -107,6 +107,20 @@ def strategy(values: Mapping[str, float]) -> Strategy:
     """Return a strategy in canonical form: sorted keys, no spaces, floats as Python's shortest repr, no minus zero."""
     floats = {key: float(values[key]) + 0.0 for key in sorted(values)}
     return Strategy(floats, json.dumps(floats, separators=(",", ":")))
+
+
+# Seeds come back: every candidate meets the same few, and an audit plays all of history again.
+
+
+@lru_cache(REMEMBERED)
+def _observed(seed: int) -> tuple[float, float]:
+    draw = random.Random(seed)
+    return round(draw.uniform(0.25, 0.75), 3), round(draw.uniform(0.1, 0.9), 3)
+
+
+@lru_cache(REMEMBERED)
+def _luck(seed: int) -> float:
+    return random.Random(seed).uniform(-0.07, 0.07)
 
 
 def _clip(value: float) -> float:
@@ -138,6 +152,8 @@ def _fixture(name: str) -> Any:
 # The validators are written apart from `parse` on purpose: coverage compares the two, so they must not share code.
 
 
+# Few, because a reply may be long: five validators read one after another.
+@lru_cache(8)
 def _read(reply: str) -> Any:
     try:
         return json.loads(reply)
