@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import shutil
@@ -9,11 +10,12 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from functools import cache
+from itertools import count
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from stateful.children import REAL, process
+from stateful.children import REAL, Errand, process
 from stateful.falsifying import WAYS, falsify
 from stateful.observing import FOREVER, Observer, sha256
 from stateful.weather import Weather, settings
@@ -89,6 +91,8 @@ def room() -> Path:
     ROOMS.append(made)
     template = Path(made.name) / "template"
     Workspace.open(template, settings=settings(Weather(), Path(made.name) / "cache")).close()
+    # What is loaded by now stays. Looked at by the collector it would cost a tenth of a second, every few seconds.
+    gc.freeze()
     return Path(made.name)
 
 
@@ -100,7 +104,9 @@ class StepdownSystem:
 
     def __init__(self) -> None:
         self._weather = Weather()
-        self._base = Path(tempfile.mkdtemp(dir=room()))
+        # Always the same place while it is free: whatever knows a database by its path goes on knowing it.
+        self._base = next(place for number in count() if not (place := room() / f"place-{number}").exists())
+        self._base.mkdir()
         self._root = self._base / "workspace"
         shutil.copytree(room() / "template", self._root)
         self._open()
@@ -127,12 +133,12 @@ class StepdownSystem:
         match operation:
             case op.Crash(operation=inner, point=point):
                 self._workspace.close()
-                with process(self._root, self._weather, room() / "cache", inner, point):
+                with process(room(), Errand(self._root, self._weather, room() / "cache", inner, point)):
                     pass
                 self._open()
                 return None
             case op.Rival(first=first, second=second):
-                with process(self._root, self._weather, room() / "cache", second) as pipe:
+                with process(room(), Errand(self._root, self._weather, room() / "cache", second)) as pipe:
                     pipe.send("go")
                     mine = answered(self._workspace, first)
                     theirs = pipe.recv()
@@ -226,9 +232,9 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
             made = export(workspace, Filters(SCENARIO, run, limit, kept_only, include_local))
             return dataset(made.path)
         case op.Train(dataset=name, plan=plan, fresh=fresh):
-            before = len(list((room() / "cache").glob("*")))
+            before = finished(workspace)
             trained = localize(workspace, find_dataset(workspace, name), plan=PLANS[plan], fresh=fresh)
-            REAL["trainings"] += fresh or len(list((room() / "cache").glob("*"))) > before
+            REAL["trainings"] += fresh or finished(workspace) > before
             return bundle(workspace, trained.bundle.id)
         case op.Activate(bundle=name):
             registry.activate(workspace, name, forced=True)
@@ -293,6 +299,11 @@ def promoted(workspace: Workspace, verdict: rows.Verdict) -> Promoted:
         ahead=ahead,
         now=bundle(workspace, verdict.bundle),
     )
+
+
+def finished(workspace: Workspace) -> int:
+    """Count the trainings that need not be done again; in a child process too, which has no room of its own."""
+    return len(list((workspace.settings.cache or workspace.root).glob("*")))
 
 
 def begun(workspace: Workspace, asked: op.Run) -> RunUnderWay:
