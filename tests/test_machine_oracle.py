@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import stepdown_machine.model
-from stepdown_machine.model import REASONS, Breaker, Known, Limits, Model, after, grid_ctf, objections
+from stepdown_machine.model import REASONS, Breaker, Known, Limits, Model, after, grid_ctf, objections, outcome, surest
 
 ALLOWED = {"dataclasses", "math", "json", "random", "typing", "copy", "functools"}
 SOURCES = sorted(Path(stepdown_machine.model.__file__).parent.glob("*.py"))
@@ -131,3 +131,65 @@ def test_an_illegal_reply_scores_nothing_and_the_best_strategy_what_is_published
     assert grid_ctf.score("no", 1) == 0.0
     scores = [grid_ctf.score('{"aggression": 1.0, "defense": 0.4, "path_bias": 1.0}', seed) for seed in range(200)]
     assert 0.85 < sum(scores) / len(scores) < 0.91
+
+
+SHOWN = {"lower": -0.04, "upper": 0.1, "ahead": math.nan, "valid": 1.0, "coverage": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "margin", "due"),
+    [
+        ({}, 0.05, "promote"),
+        ({}, 0.04, "hold"),
+        ({"lower": math.nan, "upper": math.nan}, 0.5, "hold"),
+        ({"upper": -0.06}, 0.05, "reject"),
+        ({"upper": -0.05}, 0.05, "promote"),
+        ({"ahead": -0.06}, 0.05, "hold"),
+        ({"valid": 0.8}, 0.05, "hold"),
+        ({"valid": 0.9}, 0.05, "promote"),
+        ({"coverage": 0.4}, 0.05, "hold"),
+    ],
+)
+def test_a_verdict_follows_from_what_was_shown(changes: dict[str, float], margin: float, due: str) -> None:
+    assert outcome(Limits(min_valid=0.9, min_coverage=0.5), margin, **(SHOWN | changes)) == due
+
+
+def test_no_seed_shows_nothing_and_endless_ones_show_the_mean() -> None:
+    assert surest(0.0, 1) == pytest.approx(-0.95)
+    assert surest(0.2, 10**9) == pytest.approx(0.2)
+    assert surest(0.0, 16) < surest(0.0, 32) < 0.0
+
+
+def led(*bundles: str) -> Model:
+    model = Model(0.0, bundles={name: known(bundle=name) for name in "abc"})
+    for bundle in bundles:
+        model.point(bundle)
+    return model
+
+
+def test_a_rollback_goes_back_and_the_next_one_further_back() -> None:
+    model = led("a", "b", "b", "c")
+
+    model.retreat()
+    assert (model.slots["competitor"], model.behind()) == ("b", ("a",))
+    model.retreat()
+    assert (model.slots["competitor"], model.target()) == ("a", None)
+
+
+def test_a_rollback_passes_over_what_could_not_serve() -> None:
+    model = led("a", "b", "c")
+    model.alter("b", enabled=False)
+
+    assert model.target() == "a"
+    assert model.needed(keep=0) == {"c", "b"}
+
+
+def test_prune_spares_what_a_kept_run_asked_and_never_what_is_retired() -> None:
+    model = led("a", "b")
+    model.asked = frozenset("c")
+    assert model.unneeded(keep=None) == frozenset()
+    assert model.unneeded(keep=0) == {"c"}
+
+    model.retire("c")
+
+    assert model.unneeded(keep=None) == {"c"}

@@ -19,7 +19,7 @@ from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
 from stepdown.step import Task, take
 from stepdown.training.evaluation import held_out
-from stepdown.training.promotion import LOOK, Trial, differences, settled
+from stepdown.training.promotion import Trial, differences, settled
 from stepdown.workspace import Workspace
 
 
@@ -90,9 +90,9 @@ class Comparison:
             InvalidValue: A score cannot be compared.
         """
         seeds = self.run.scenario.comparison_seeds()[: self.trial.budget]
-        for first in range(0, len(seeds), LOOK):
+        for first in range(0, len(seeds), self.trial.look):
             answered = len(self.frontier)
-            self._play_block(seeds[first : first + LOOK])
+            self._play_block(seeds[first : first + self.trial.look])
             watch(len(self.seeds), len(seeds))
             # A frontier that answered nothing in a whole block is down, and more calls will not raise it.
             if len(self.frontier) == answered or settled(self.to_frontier, self.trial):

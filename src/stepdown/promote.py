@@ -24,7 +24,7 @@ from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.referee import COACH
 from stepdown.step import examples
 from stepdown.training.evaluation import evaluation, terms
-from stepdown.training.promotion import LOOK, Evidence, Outcome, Trial, bounds
+from stepdown.training.promotion import Evidence, Outcome, Trial, bounds
 from stepdown.workspace import Workspace
 
 
@@ -93,7 +93,7 @@ def _begin(workspace: Workspace, bundle: rows.Bundle, trial: Trial, frontier: st
         told = examples(connection, scenario, best.id) if best else ()
         knowledge = workspace.knowledge(connection, bundle.scenario)
         evaluated = reader.evaluation(connection, bundle.id, digest) is not None
-    _check_comparable(scenario, policy, bundle.role)
+    _check_comparable(scenario, policy, bundle.role, trial)
     word = frontier or (best.frontier if best else "search")
     workspace.settings.frontier(word, scenario)  # A word that names none is refused before anything is recorded.
     if not evaluated:
@@ -108,7 +108,7 @@ def _begin(workspace: Workspace, bundle: rows.Bundle, trial: Trial, frontier: st
     return Comparison(run, bundle.role, trial, knowledge, told, challenger, champion)
 
 
-def _check_comparable(scenario: Scenario, policy: Policy, role: str) -> None:
+def _check_comparable(scenario: Scenario, policy: Policy, role: str, trial: Trial) -> None:
     if not policy.allows_frontier(role):
         raise Refused(
             f"The policy keeps the {role}'s prompts from the frontier, so nothing can be compared with it; "
@@ -120,8 +120,8 @@ def _check_comparable(scenario: Scenario, policy: Policy, role: str) -> None:
             "Nobody plays a coach's lessons on seeds, so nothing can be compared; `bundles activate --force` does without.",
             kind="role-not-played",
         )
-    if len(scenario.comparison_seeds()) < LOOK:
-        raise InvalidValue(f"{scenario.name} offers fewer than {LOOK} comparison seeds; give it more.")
+    if len(scenario.comparison_seeds()) < trial.look:
+        raise InvalidValue(f"{scenario.name} offers fewer than {trial.look} comparison seeds; give it more.")
 
 
 def _judge(

@@ -9,9 +9,10 @@ from stepdown_machine import operations as op
 from stepdown_machine.model import Known, Limits, Model, Verdict, grid_ctf
 from stepdown_machine.model.registry import DAMAGED, GONE, WHOLE
 from stepdown_machine.model.verdict import refused
+from stepdown_machine.observed import Observation, Step
 from stepdown_machine.protocol import Answer, Description
 from stepdown_machine.scene import Memory
-from stepdown_machine.values import Bundle, Dataset, Observation, Policy, Refusal, Step
+from stepdown_machine.values import Bundle, Dataset, Policy, Promoted, Pruned, Refusal
 
 
 def eligible(rows: Observation, wanted: op.Export, description: Description) -> list[Step]:
@@ -51,10 +52,23 @@ def verdict(model: Model, operation: op.Plain, rows: Observation, description: D
             return model.switching(bundle)
         case op.Retire(bundle=bundle) | op.Delete(bundle=bundle):
             return model.removal(bundle)
+        case op.Promote() | op.Rollback() | op.Prune():
+            return _succession(model, operation)
         case op.SetPolicy(policy=policy):
             return model.governing(limits(policy))
         case _:
             return Verdict()
+
+
+def _succession(model: Model, operation: op.Promote | op.Rollback | op.Prune) -> Verdict:
+    match operation:
+        case op.Promote(bundle=bundle):
+            return model.promotion(bundle)
+        case op.Prune(bundle=bundle, keep=keep):
+            return model.pruning(bundle, keep)
+    if model.target() is None:
+        return refused("nothing-to-roll-back", because=f"none of {list(model.behind())} is good")
+    return Verdict()
 
 
 def _records(memory: Memory, dataset: str) -> int | None:
@@ -73,7 +87,9 @@ def apply(model: Model, operation: op.Plain, answer: Answer, memory: Memory) -> 
         return
     match operation:
         case op.Activate(bundle=bundle):
-            model.slots = {**model.slots, "competitor": bundle}
+            model.point(bundle)
+        case op.Promote() | op.Rollback() | op.Prune():
+            _succeed(model, operation, answer)
         case op.Disable() | op.Enable() | op.Retire() | op.Delete():
             _switch(model, operation)
         case op.SetPolicy(policy=policy):
@@ -96,6 +112,29 @@ def _switch(model: Model, operation: op.Disable | op.Enable | op.Retire | op.Del
             model.alter(bundle, enabled=True)
         case op.Retire(bundle=bundle) | op.Delete(bundle=bundle):
             model.retire(bundle, deleted=isinstance(operation, op.Delete))
+
+
+def _succeed(model: Model, operation: op.Promote | op.Rollback | op.Prune, answer: Answer) -> None:
+    """Change who is the slot's, by evidence or back again, and who is there at all."""
+    match operation, answer:
+        case op.Promote(), Bundle():
+            # What was evaluated before the comparison began.
+            model.alter(answer.bundle, version=answer.version, score=answer.score, valid=answer.valid)
+        case op.Promote(bundle=bundle), Promoted():
+            model.asked |= {bundle, answer.champion or bundle}
+            if answer.outcome == "promote":
+                model.point(bundle)
+        case op.Promote(bundle=bundle), None:
+            model.unsure |= {bundle, *model.slots.values()}
+            model.point(bundle)
+        case op.Rollback(), _:
+            model.retreat()
+        case op.Prune(), Pruned():
+            for bundle in model.bundles.keys() & set(answer.bundles):
+                model.retire(bundle, deleted=True)
+        case op.Prune(bundle=named, keep=keep), _:
+            for bundle in model.unneeded(keep) if named is None else {named}:
+                model.retire(bundle, deleted=True)
 
 
 def _weather(model: Model, operation: op.Plain) -> None:
@@ -127,7 +166,7 @@ def _shelve(model: Model, operation: op.Plain, answer: Answer, memory: Memory) -
             _register(model, answer, (memory.exported[dataset].digest, plan))
         case op.Plant(), Bundle():
             _register(model, answer, None)
-            model.slots = {**model.slots, "competitor": answer.bundle}
+            model.point(answer.bundle)
 
 
 def _register(model: Model, made: Bundle, job: tuple[str, str] | None) -> None:

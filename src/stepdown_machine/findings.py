@@ -10,7 +10,7 @@ class Finding:
     """One broken promise.
 
     Attributes:
-        claim: Code of the invariant, `I1` to `I12`, or `A0` for an answer that the contract does not name.
+        claim: Code of the invariant, `I1` to `I14`, or `A0` for an answer that the contract does not name.
         says: What the model says.
         did: What the system did.
         because: Why the model says so.

@@ -15,10 +15,12 @@ from stepdown_machine import operations as op
 from stepdown_machine.contract import apply, verdict
 from stepdown_machine.findings import Finding
 from stepdown_machine.invariants.answers import answer_is_legal
+from stepdown_machine.invariants.succession import answer_is_due
 from stepdown_machine.model import Breaker, Model, Objections, after, grid_ctf, objections
+from stepdown_machine.observed import Attempt, Call, Step
 from stepdown_machine.protocol import Answer
 from stepdown_machine.scene import Judged, Scene, Walk
-from stepdown_machine.values import Attempt, Call, Step
+from stepdown_machine.values import Bundle, Promoted
 
 Chapter: TypeAlias = int | tuple[op.Plain, Answer]
 """So many steps, or an operation with its answer."""
@@ -46,24 +48,34 @@ def stories(scene: Scene) -> Iterator[Story]:
             if any(attempt.provider == "local" for step in scene.steps if step.recovered for attempt in step.attempts):
                 yield Story((steps,), recovered=True)
         case op.Crash(operation=inner):
+            # Whatever takes steps takes them before it changes anything else.
             yield Story((steps,))
-            yield Story(((inner, None), steps))
+            yield Story((steps, (inner, None)))
         case op.Rival():
             yield from (Story(chapters) for chapters in _orders(tuple(scene.told()), steps))
         case _:
-            yield Story((*scene.told(), steps))
+            told = tuple(scene.told())
+            yield Story((*_evaluated(told), steps, *told))
+
+
+def _evaluated(told: tuple[tuple[op.Plain, Answer], ...]) -> tuple[Chapter, ...]:
+    """Return what comes before the steps of a comparison: a bundle whose evaluation no longer counts is evaluated anew."""
+    return tuple((operation, answer.now) for operation, answer in told if isinstance(answer, Promoted))
 
 
 def _orders(told: tuple[tuple[op.Plain, Answer], ...], steps: int) -> Iterator[tuple[Chapter, ...]]:
     """Yield both orders of two acts, or every moment between the steps of a run at which an act can fall."""
     acts = [part for part in told if not isinstance(part[0], op.Run)]
-    if len(acts) == 2:
-        yield (acts[0], acts[1], steps)
-        yield (acts[1], acts[0], steps)
-    elif acts:
-        yield from ((before, acts[0], steps - before) for before in range(steps + 1))
-    else:
-        yield (steps,)
+    evaluated = _evaluated(told)
+    moments = range(steps + 1)
+    match acts:
+        case [one, two]:
+            yield from ((*evaluated, at, one, steps - at, two) for at in moments)
+            yield from ((*evaluated, at, two, steps - at, one) for at in moments)
+        case [one]:
+            yield from ((*evaluated, at, one, steps - at) for at in moments)
+        case _:
+            yield (steps,)
 
 
 def judge(model: Model, story: Story, scene: Scene) -> tuple[tuple[Judged, ...], list[Finding]]:
@@ -82,7 +94,12 @@ def judge(model: Model, story: Story, scene: Scene) -> tuple[tuple[Judged, ...],
 
 def _told(model: Model, operation: op.Plain, answer: Answer, scene: Scene) -> list[Finding]:
     """Apply one operation; of a killed one nobody knows the answer, so it is applied if it would have been accepted."""
+    if isinstance(operation, op.Promote) and isinstance(answer, Bundle):
+        apply(model, operation, answer, scene.memory)
+        return []
     due = verdict(model, operation, scene.before, scene.description, scene.memory)
+    if isinstance(scene.operation, op.Rival) and isinstance(operation, op.Promote | op.Rollback):
+        due = replace(due, kinds=due.kinds | {"stale"})
     if isinstance(scene.operation, op.Crash):
         if due.accept:
             apply(model, operation, answer, scene.memory)
@@ -91,7 +108,7 @@ def _told(model: Model, operation: op.Plain, answer: Answer, scene: Scene) -> li
             shown = dict(scene.seen.datasets)
             model.tampered = frozenset(name for name in model.tampered if shown.get(name) != model.datasets[name])
         return []
-    findings = list(answer_is_legal(answer, due))
+    findings = list(answer_is_legal(answer, due)) or list(answer_is_due(operation, answer, model, scene.memory))
     if not findings:
         apply(model, operation, answer, scene.memory)
     return findings
@@ -108,6 +125,8 @@ def _step(model: Model, step: Step, trace: dict[str, Call], scene: Scene, *, rec
     judged = Judged(step, calls, due, walk, known, open_, model.now, _excuses(model, scene))
     if known is not None:
         for attempt, call in zip(step.attempts, calls, strict=True):
+            if attempt.provider == "local":
+                model.asked |= {known.bundle}
             if _counts(attempt, call, step, recovered=recovered):
                 succeeded = _ending(call, model, judges=scene.description.scores) is None
                 state = model.breakers.get(known.bundle, Breaker())
@@ -125,7 +144,8 @@ def _due(model: Model, step: Step) -> Objections:
 def _loosened(due: Objections, model: Model, step: Step, scene: Scene) -> Objections:
     """Between racing runs a breaker may be seen before or after the other's attempt, or with its probe under way."""
     known = model.serving(step.role)
-    if known is None or not isinstance(scene.operation, op.Rival) or not scene.running:
+    stepping = [part for part in scene.parts if isinstance(part, op.Run | op.Promote)]
+    if known is None or not isinstance(scene.operation, op.Rival) or len(stepping) < 2:
         return due
     if model.breakers.get(known.bundle, Breaker()) == Breaker():
         return due

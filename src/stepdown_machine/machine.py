@@ -19,6 +19,7 @@ from stepdown_machine.rules.policy import Governing
 from stepdown_machine.rules.registry import Registry
 from stepdown_machine.rules.stage import Stage, seeded, turns
 from stepdown_machine.rules.steering import Steering
+from stepdown_machine.rules.succession import Succession
 from stepdown_machine.rules.training import Training
 from stepdown_machine.rules.weather import Weather
 from stepdown_machine.settings import deterministic, profile
@@ -26,7 +27,7 @@ from stepdown_machine.settings import deterministic, profile
 __all__ = ["HandoffMachine", "LearningMachine", "RegistryMachine", "RoutingMachine", "Stage", "case", "turns"]
 
 
-class HandoffMachine(Chaos, Steering, Damage, Discovery, Inspection, Registry, Training, Weather):
+class HandoffMachine(Chaos, Steering, Damage, Discovery, Inspection, Registry, Succession, Training, Weather):
     """Everything that can happen, in fifteen rules."""
 
 
@@ -38,8 +39,8 @@ class LearningMachine(Discovery, Training, Registry, Governing, Inspection):
     """What is learned from whom: runs, exports, trainings and reports."""
 
 
-class RegistryMachine(Chaos, Registry, Discovery, Training):
-    """Who is active: kills and races around the registry."""
+class RegistryMachine(Chaos, Registry, Succession, Discovery, Training):
+    """Who is active: kills, races and verdicts around the registry."""
 
 
 def case(machine: type[Stage], profile_name: str | None = None) -> Any:

@@ -93,6 +93,47 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True)
+class Promote:
+    """Compare the bundle with the frontier on matched held-out seeds, and make it its slot's if that shows it fit.
+
+    Each seed is one step of a run of its own, in which the frontier is asked for its own sake (`Step.purpose` is
+    `comparison`). Answers `Promoted`. Error rate 0.05 each way. Refusals: those of `Activate`, and `frontier-forbidden`
+    when the policy keeps the role's prompts from the frontier. `stale` when a rival moved the slot meanwhile.
+
+    Attributes:
+        margin: How much worse than the frontier is still as good, 0..0.5.
+    """
+
+    bundle: str
+    margin: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """Make the slot's the last bundle it held before that is still good: enabled, not retired, whole, belonging.
+
+    A rollback goes back along the way that activations went, so what it leaves behind is not where the next one leads.
+    Answers `Pointed`. Refusals: `nothing-to-roll-back`; `stale` when a rival moved the slot meanwhile.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Delete bundles that nobody needs: not the slot's, not the one before it on the way back, not one a kept run asked.
+
+    A retired bundle is needed by nobody. Answers `Pruned`. Refusals, with `bundle`: `unknown-bundle`, `bundle-retired` (it
+    was deleted before), `bundle-needed`.
+
+    Attributes:
+        bundle: This one and no other.
+        keep: Runs that are kept, with what they asked or compared: all of them, or (`0`) none.
+    """
+
+    bundle: str | None = None
+    keep: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SetPolicy:
     """Replace the whole policy. Refusal: `policy-out-of-range`, and then nothing of it is kept."""
 
@@ -193,8 +234,8 @@ class Advance:
 
 
 Plain: TypeAlias = (
-    Run | Export | Train | Activate | Disable | Enable | Retire | Delete | SetPolicy | SetValidator | Report | Audit
-    | Reopen | Damage | Restore | Plant | Tamper | Revise | Disturb | Advance
+    Run | Export | Train | Activate | Disable | Enable | Retire | Delete | Promote | Rollback | Prune | SetPolicy
+    | SetValidator | Report | Audit | Reopen | Damage | Restore | Plant | Tamper | Revise | Disturb | Advance
 )  # fmt: skip
 
 

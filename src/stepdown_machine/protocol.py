@@ -16,9 +16,10 @@ from typing import Protocol, TypeAlias
 
 from stepdown_machine import operations as op
 from stepdown_machine.model import POLICIES, REASONS
-from stepdown_machine.values import Audited, Bundle, Dataset, Observation, Policy, Ran, Refusal, RunReport
+from stepdown_machine.observed import Observation
+from stepdown_machine.values import Audited, Bundle, Dataset, Pointed, Policy, Promoted, Pruned, Ran, Refusal, RunReport
 
-One: TypeAlias = Ran | Dataset | Bundle | RunReport | Audited | Refusal | None
+One: TypeAlias = Ran | Dataset | Bundle | Promoted | Pointed | Pruned | RunReport | Audited | Refusal | None
 Answer: TypeAlias = One | tuple[One, One]
 """`None` means done, nothing to say. `Rival` and `Interleave` answer a pair."""
 
@@ -29,9 +30,9 @@ DAMAGES = ("delete-directory", "delete", "truncate", "flip", "swap", "add", "sym
 PLANTS = ("other-scenario", "newer-format")
 EVERYTHING: frozenset[type] = frozenset(
     (
-        op.Run, op.Export, op.Train, op.Activate, op.Disable, op.Enable, op.Retire, op.Delete, op.SetPolicy,
-        op.SetValidator, op.Report, op.Audit, op.Reopen, op.Damage, op.Restore, op.Plant, op.Tamper, op.Revise,
-        op.Disturb, op.Advance, op.Crash, op.Rival, op.Interleave,
+        op.Run, op.Export, op.Train, op.Activate, op.Disable, op.Enable, op.Retire, op.Delete, op.Promote, op.Rollback,
+        op.Prune, op.SetPolicy, op.SetValidator, op.Report, op.Audit, op.Reopen, op.Damage, op.Restore, op.Plant,
+        op.Tamper, op.Revise, op.Disturb, op.Advance, op.Crash, op.Rival, op.Interleave,
     )
 )  # fmt: skip
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from stepdown_machine import operations as op
 from stepdown_machine.model import Known, Objections
+from stepdown_machine.observed import Call, Generation, Observation, Step
 from stepdown_machine.protocol import Answer, Description
-from stepdown_machine.values import Bundle, Call, Dataset, Generation, Observation, Step
+from stepdown_machine.values import Bundle, Dataset
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,10 @@ def script(origin: Origin, operations: list[op.Operation], failure: str, title: 
 def _folder(module: str) -> str:
     """Return the directory that an adapter's module is imported from: a script knows no test runner's path."""
     file = getattr(sys.modules.get(module), "__file__", None)
-    return str(Path(file).resolve().parents[module.count(".")]) if file else ""
+    if file is None:
+        return ""
+    inside = Path(file).resolve()
+    return str((inside.parent if inside.name == "__init__.py" else inside).parents[module.count(".")])
 
 
 def spelled(value: object) -> str:

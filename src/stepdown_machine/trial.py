@@ -12,7 +12,7 @@ from stepdown_machine.model import Known, Model
 from stepdown_machine.names import Names
 from stepdown_machine.protocol import START, Answer, HandoffSystem
 from stepdown_machine.scene import Judged, Memory, Scene
-from stepdown_machine.values import Bundle, Dataset, Policy
+from stepdown_machine.values import Bundle, Dataset, Policy, Promoted
 
 
 class Trial:
@@ -124,7 +124,7 @@ class Trial:
             # The world with the fewest broken promises is the most likely one, and the easiest to read.
             raise self._disagreement(min(worst, key=len), scene)
         self.worlds, self.judged = [model for model, _ in kept], kept[0][1]
-        self.routed += [one for one in self.judged if one.step.role == "competitor"]
+        self.routed += [one for one in self.judged if one.step.role == "competitor" and one.step.purpose == "work"]
         self.failed = False
 
     def _futures(self, scene: Scene) -> Iterator[tuple[Model, tuple[Judged, ...], tuple[Finding, ...]]]:
@@ -156,6 +156,8 @@ class Trial:
                     memory.answered[answer.bundle] = answer
                     memory.strays.discard(answer.bundle)
                     memory.weights[memory.exported[operation.dataset].digest, operation.plan] = answer.weights
+                case op.Promote(), Promoted():
+                    memory.answered[answer.now.bundle] = answer.now
                 case op.Export(), Dataset():
                     rows = tuple(record.step for record in answer.records)
                     memory.exports[operation, *rows] = answer.digest

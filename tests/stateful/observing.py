@@ -10,8 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from stepdown_machine.observed import Attempt, Call, Generation, Holding, Observation, Shelved, Step
 from stepdown_machine.protocol import VALIDATORS
-from stepdown_machine.values import Attempt, Call, Generation, Holding, Observation, Policy, Shelved, Step
+from stepdown_machine.values import Policy
 
 FOREVER = 1e15
 """Seconds that stand for "no limit" of age."""
@@ -19,6 +20,7 @@ FOREVER = 1e15
 ACTS = {
     "bundle": "SELECT seq, 'register ' || id FROM bundle WHERE seq > ? ORDER BY seq",
     "act": "SELECT seq, kind || ' ' || bundle FROM act WHERE seq > ? ORDER BY seq",
+    "verdict": "SELECT seq, 'verdict ' || bundle || ' ' || outcome FROM verdict WHERE seq > ? ORDER BY seq",
     "policy": "SELECT seq, 'policy ' || settings FROM policy WHERE seq > ? ORDER BY seq",
     "harness": "SELECT seq, validator || ' ' || enabled FROM harness WHERE seq > ? ORDER BY seq",
 }

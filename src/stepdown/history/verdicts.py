@@ -11,8 +11,8 @@ from stepdown.routing.policy import Policy
 from stepdown.scenarios.harness import coverage
 from stepdown.scenarios.protocol import Scenario
 from stepdown.training.evaluation import held_out
-from stepdown.training.promotion import LOOK, Trial, bounds, differences, settled
 from stepdown.training.promotion import Evidence as Shown
+from stepdown.training.promotion import Trial, bounds, differences, settled
 
 Scores = Mapping[int, float]
 """Seed to score."""
@@ -122,8 +122,8 @@ def _said(evidence: Evidence, run: str, scenario: Scenario) -> Scores:
 def _compared(offered: Sequence[int], trial: Trial, mine: Scores, frontier: Scores) -> list[int]:
     """Return the seeds up to the look that settled it, that the frontier was silent at, or that spent the budget."""
     seen: list[int] = []
-    for first in range(0, min(trial.budget, len(offered)), LOOK):
-        block = offered[: trial.budget][first : first + LOOK]
+    for first in range(0, min(trial.budget, len(offered)), trial.look):
+        block = offered[: trial.budget][first : first + trial.look]
         seen += block
         answered = [seed for seed in seen if seed in frontier and seed in mine]
         found = differences([mine[seed] for seed in answered], [frontier[seed] for seed in answered])

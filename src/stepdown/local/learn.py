@@ -6,12 +6,13 @@
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
-from typing import cast
+from itertools import accumulate, islice
+from typing import Any, cast
 
 import mlx.core as mx
 import mlx.optimizers as optim
 from mlx.nn.utils import value_and_grad
+from mlx.utils import tree_flatten, tree_unflatten
 
 from stepdown.errors import TrainingFailed
 from stepdown.local.dataset import Lesson, disturb, draws, rehearse
@@ -26,7 +27,7 @@ Batch = tuple[mx.array, mx.array, mx.array]
 
 
 def learn(net: Llama, lessons: Sequence[Lesson], plan: Plan, vocab: int) -> Iterator[Callable[[], float]]:
-    """Train the net in place and yield after every step a function that reads that step's loss.
+    """Train the net in place and yield for every step a function that reads that step's loss; the next is under way then.
 
     Args:
         net: Changed in place.
@@ -37,6 +38,8 @@ def learn(net: Llama, lessons: Sequence[Lesson], plan: Plan, vocab: int) -> Iter
     chance = random.Random(plan.seed)
     optimizer = optim.AdamW(learning_rate=plan.learning_rate, weight_decay=plan.weight_decay, bias_correction=True)
     step = value_and_grad(net, _loss)
+    flat = _Flat(net)
+    weights, before = flat.join(net.parameters()), None
     for iteration, drawn in enumerate(islice(draws(lessons, plan.batch, chance), plan.iterations)):
         if iteration % (plan.rehearsals + 1):
             seen = [rehearse(lesson, vocab, chance) for lesson in drawn]
@@ -45,9 +48,38 @@ def learn(net: Llama, lessons: Sequence[Lesson], plan: Plan, vocab: int) -> Iter
         optimizer.learning_rate = mx.array(rate(plan, iteration))
         loss, gradients = step(net, collate(seen))
         gradients, _ = optim.clip_grad_norm(gradients, _LARGEST_GRADIENT)
-        optimizer.update(net, gradients)
-        mx.eval(net.parameters(), optimizer.state, loss)
-        yield loss.item
+        weights = optimizer.apply_gradients({"all": flat.join(gradients)}, {"all": weights})["all"]
+        net.update(flat.part(weights))
+        # Begun, not awaited: the next step is put together meanwhile. One step ahead and no further, or memory would grow.
+        mx.async_eval(weights, optimizer.state, loss)
+        if before is not None:
+            mx.eval(before)
+            yield before.item
+        before = loss
+    if before is not None:
+        yield before.item
+
+
+class _Flat:
+    """All tensors of a net in one: what the optimizer does to each of them it does once, and rounds no differently.
+
+    It looks at one number at a time, and for nets this small the count of its operations is what they cost.
+    """
+
+    def __init__(self, net: Llama) -> None:
+        tensors = net.tensors()
+        self._shapes = {name: tensor.shape for name, tensor in tensors.items()}
+        *self._cuts, _ = accumulate(tensor.size for tensor in tensors.values())
+
+    def join(self, tree: Any) -> mx.array:
+        """Lay a tree of parameters or gradients end to end."""
+        tensors = dict(tree_flatten(tree))
+        return mx.concatenate([tensors[name].reshape(-1) for name in self._shapes])
+
+    def part(self, joined: mx.array) -> Any:
+        """Return the tree that was joined."""
+        parts = zip(self._shapes.items(), mx.split(joined, self._cuts), strict=True)
+        return tree_unflatten([(name, part.reshape(shape)) for (name, shape), part in parts])
 
 
 def mean_loss(net: Llama, lessons: Sequence[Lesson], size: int) -> float | None:

@@ -24,8 +24,8 @@ from typing import Any
 
 from stepdown.errors import InvalidValue
 
-LOOK = 32
-"""Seeds between two looks."""
+LOOK, LEAST_LOOK = 32, 8
+"""Seeds between two looks, unless told otherwise, and the fewest that may be: each look costs a batch."""
 
 CAUTION = 0.75
 """Largest share of the capital that one bet may lose; Waudby-Smith and Ramdas suggest a half or three quarters."""
@@ -52,11 +52,13 @@ class Trial:
         margin: How much worse than the frontier is still as good (mean score, 0..0.5).
         error_rate: Chance of a false verdict, each way.
         budget: Most seeds that are compared.
+        look: Seeds between two looks. How often one looks changes nothing that is promised.
     """
 
     margin: float = 0.05
     error_rate: float = 0.05
     budget: int = 256
+    look: int = LOOK
 
     def __post_init__(self) -> None:
         for name, high in (("margin", 0.5), ("error_rate", 0.5)):
@@ -65,8 +67,10 @@ class Trial:
                 raise InvalidValue(f"The {name} must be a number from 0 to {high}, not {value!r}.")
         if self.error_rate == 0:
             raise InvalidValue("An error_rate of 0 would ask for endless evidence; 0.05 is usual.")
-        if isinstance(self.budget, bool) or not isinstance(self.budget, int) or self.budget < LOOK:
-            raise InvalidValue(f"A budget of {self.budget!r} seeds shows nothing; compare at least {LOOK}.")
+        for name, least in (("look", LEAST_LOOK), ("budget", self.look)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise InvalidValue(f"A {name} of {value!r} seeds shows nothing; compare at least {least}.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,21 +24,21 @@ from stepdown_machine.broken.outside import (
 )  # fmt: skip
 from stepdown_machine.broken.runs import Disk
 from stepdown_machine.model import grid_ctf
+from stepdown_machine.observed import Attempt, Call, Generation, Holding, Observation, Step
 from stepdown_machine.protocol import START, Answer, Description, One, Origin, Probe
 from stepdown_machine.values import (
-    Attempt,
     Audited,
-    Call,
+    Bundle,
     Dataset,
-    Generation,
-    Holding,
-    Observation,
+    Pair,
+    Pointed,
     Policy,
+    Promoted,
+    Pruned,
     Ran,
     Refusal,
     RunReport,
-    Step,
-)  # fmt: skip
+)
 
 STEP = ("step", "run", "generation", "role", "at", "requested", "objections", "reason", "served", "outcome", "error",
         "text", "matches", "score", "recovered", "seed", "purpose")  # fmt: skip
@@ -47,8 +47,13 @@ POINTS = {
     "Run": ("announced", "asked", "called", "stored"),
     "Export": ("written", "registered"),
     "Train": ("weights-written", "manifest-written", "shelved", "registered"),
-    "Delete": ("begun", "committed", "removed"),
-} | dict.fromkeys(("Activate", "Enable", "Disable", "Retire", "SetPolicy", "SetValidator"), ("begun", "committed"))
+    "Promote": ("announced", "called", "stored", "compared", "committed"),
+} | {
+    **dict.fromkeys(("Delete", "Prune"), ("begun", "committed", "removed")),
+    **dict.fromkeys(
+        ("Activate", "Enable", "Disable", "Retire", "Rollback", "SetPolicy", "SetValidator"), ("begun", "committed")
+    ),
+}
 
 
 class ToySystem:
@@ -116,10 +121,6 @@ class ToySystem:
                 return self._dataset((yield from process.export(asdict(operation))))
             case op.Train(dataset=dataset, plan=plan, fresh=fresh):
                 return bundle_of((yield from process.train(dataset, plan, fresh=fresh)), self._disk)
-            case op.Activate(bundle=bundle):
-                return (yield from process.activate(bundle))  # type: ignore[no-any-return]
-            case op.Enable() | op.Disable() | op.Retire() | op.Delete():
-                return (yield from process.switch(operation.bundle, SWITCHES[type(operation)]))  # type: ignore[no-any-return]
             case op.SetPolicy(policy=policy):
                 return (yield from process.govern(asdict(policy)))  # type: ignore[no-any-return]
             case op.SetValidator(name=name, enabled=enabled):
@@ -128,8 +129,30 @@ class ToySystem:
                 return RunReport(**process.report(run))
             case op.Audit(falsified=what):
                 return Audited(process.audit() if what is None else self._falsified(what).audit())
+            case op.Activate() | op.Enable() | op.Disable() | op.Retire() | op.Delete():
+                yield from self._switch(process, operation)
+                return None
+            case op.Promote() | op.Rollback() | op.Prune():
+                return (yield from self._succeed(process, operation))
             case _:
                 return self._outside(operation)
+
+    def _switch(self, process: Any, operation: op.Plain) -> Generator[str, None, None]:
+        match operation:
+            case op.Activate(bundle=bundle):
+                yield from process.activate(bundle)
+            case op.Enable() | op.Disable() | op.Retire() | op.Delete():
+                yield from process.switch(operation.bundle, SWITCHES[type(operation)])
+
+    def _succeed(self, process: Any, operation: op.Plain) -> Generator[str, None, One]:
+        match operation:
+            case op.Promote(bundle=bundle, margin=margin):
+                return promoted((yield from process.promote(bundle, margin)), bundle_of(bundle, self._disk))
+            case op.Rollback():
+                return Pointed((yield from process.rollback()))
+            case op.Prune(bundle=named, keep=keep):
+                return Pruned((yield from process.prune(named, keep)))
+        return None
 
     def _outside(self, operation: op.Plain) -> One:
         """Do what happens behind the toy's back."""
@@ -185,7 +208,7 @@ class ToySystem:
             validators=validators(acts),
             acts=tuple(self._acts),
             datasets=tuple((name, digest(text)) for name, text in disk.datasets.items()),
-            leftovers=tuple(sorted(disk.bundles.keys() - {act[1] for act in acts if act[0] == "register"})),
+            leftovers=tuple(sorted(disk.bundles.keys() - shelf(acts))),
         )
 
     def _holdings(self) -> tuple[Holding, ...]:
@@ -221,6 +244,11 @@ def alternate(first: Generator[str, None, One], second: Generator[str, None, One
             except StopIteration as end:
                 answers[place] = end.value
     return answers[0], answers[1]
+
+
+def promoted(verdict: dict[str, Any], now: Bundle) -> Promoted:
+    """Say a verdict."""
+    return Promoted(**verdict | {"pairs": tuple(Pair(*pair) for pair in verdict["pairs"])}, now=now)
 
 
 def step_of(row: dict[str, Any]) -> Step:

@@ -8,7 +8,8 @@ from typing import Any
 
 from stepdown_machine.broken import harness
 from stepdown_machine.broken.runs import FILES, Disk
-from stepdown_machine.values import Bundle, Record, Shelved
+from stepdown_machine.observed import Shelved
+from stepdown_machine.values import Bundle, Record
 
 Acts = list[tuple[Any, ...]]
 Files = dict[str, Any]
@@ -66,8 +67,10 @@ def shelved(files: Files | None, bundle: str) -> Shelved:
 
 
 def bundle_of(bundle: str, disk: Disk) -> Bundle:
-    """Read what a bundle promises from its manifest."""
+    """Read what a bundle promises from its manifest, and from its newest evaluation."""
     facts = json.loads(disk.bundles[bundle]["manifest"])
+    for act in disk.acts:
+        facts |= act[2] if act[:2] == ("evaluate", bundle) else {}
     marks = tuple((seed, mark) for seed, mark in facts["evaluation"])
     weights, when, version = facts["files"]["weights"], facts["trained_at"], facts["version"]
     return Bundle(bundle, weights, when, facts["score"], facts["valid"], marks, version)
@@ -102,14 +105,14 @@ def plant(toy: Any, disk: Disk, kind: str) -> Bundle:
         "scenario": "othello" if kind == "other-scenario" else "grid_ctf",
         "format": 2 if kind == "newer-format" else 1,
         "dataset": None, "plan": kind, "trained_at": disk.now, "score": 0.9, "valid": 1.0, "evaluation": marks,
-        "version": disk.weather["version"],
+        "version": disk.weather["version"], "made": len(disk.acts),
         "files": {"weights": digest(f"planted {kind}"), "config": digest(kind)},
     }  # fmt: skip
     manifest = json.dumps(facts)
     bundle = digest(manifest)
     disk.bundles[bundle] = {"manifest": manifest, "weights": f"planted {kind}", "config": kind}
     toy.register(bundle, facts)
-    disk.acts.append(("activate", bundle))
+    disk.acts.append(("activate", bundle, "nemesis"))
     return bundle_of(bundle, disk)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any, TypeAlias
 
@@ -77,11 +77,15 @@ class Runs:
         return enabled
 
     def registered(self, bundle: str) -> Row:
-        """Return what was registered of a bundle."""
-        for act in self.disk.acts:
-            if act[:2] == ("register", bundle):
-                return dict(act[2])
+        """Return what was registered of a bundle, as it was evaluated last."""
+        for act in reversed(self.disk.acts):
+            if act[:2] in (("register", bundle), ("evaluate", bundle)):
+                return dict(act[2]) if act[0] == "register" else self.first(bundle) | act[2]
         raise Refused("unknown-bundle")
+
+    def first(self, bundle: str) -> Row:
+        """Return what was registered of a bundle at first."""
+        return next(dict(act[2]) for act in self.disk.acts if act[:2] == ("register", bundle))
 
     def retired(self, bundle: str) -> bool:
         """Tell whether a bundle was retired or deleted."""
@@ -109,8 +113,7 @@ class Runs:
 
     def run(self, seed: int, generations: int, candidates: int) -> Points:
         """Ask, judge, decide and learn, generation by generation."""
-        run = f"R{len(self.disk.runs) + 1}"
-        self.disk.runs.append(run)
+        run = self.begin()
         best = 0.0
         for index in range(generations):
             rows: list[Row] = []
@@ -124,6 +127,11 @@ class Runs:
             kept = (top["step"],) if top is not None and gate == "advance" else ()
             self.disk.generations.append({"run": run, "index": index, "gate": gate, "kept": kept})
         return run
+
+    def begin(self) -> str:
+        """Begin a run."""
+        self.disk.runs.append(f"R{len(self.disk.runs) + 1}")
+        return self.disk.runs[-1]
 
     def facts(self, role: str, seed: int) -> gates.Facts:
         """Gather what a decision rests on."""
@@ -144,22 +152,25 @@ class Runs:
             probing=any(call["bundle"] == bundle for call in self.disk.announced.values() if not call["shadow"]),
         )
 
-    def step(self, run: str, generation: int, place: int, role: str, seed: int) -> Points:
+    def step(self, run: str, generation: int, place: int, role: str, seed: int, *, purpose: str = "work") -> Points:
         """Take one step: facts, decision, attempts, judgement, one row."""
         facts = self.facts(role, seed)
-        said = gates.objections(facts)
         forbidden = facts.policy["mode"] == "local-only" or role in facts.policy["frontier_never"]
+        if purpose == "comparison":
+            facts = replace(facts, policy=facts.policy | {"mode": "frontier-only"})
+        said = gates.objections(facts)
         row: Row = {
             "step": f"{run}.{generation}.{place}", "run": run, "generation": generation, "place": place, "role": role,
             "seed": seed, "at": self.disk.now, "objections": said, "reason": said[0] if said else None, "attempts": [],
             "requested": "local" if not said else "none" if forbidden else "frontier",
             "served": None, "outcome": "failed", "error": "frontier-forbidden", "text": "", "matches": (),
-            "score": None, "recovered": False, "purpose": "work",
+            "score": None, "recovered": False, "purpose": purpose, "said": None, "bundle": None,
         }  # fmt: skip
         shadowed = said == ("shadow-only",) and not forbidden
-        bundle = self.active(role) if not said or shadowed else None
+        row["bundle"] = bundle = self.active(role) if not said or shadowed else None
         for provider in ["local"] * (not said) + ["frontier"] * (not forbidden):
             attempt, text = yield from self.attempt(row, provider, seed, bundle)
+            row["said"] = text if attempt["error"] in (None, "invalid-output") else None
             row["attempts"].append(attempt)
             if provider == "local" and attempt["error"]:
                 row["reason"] = "local-" + attempt["error"]

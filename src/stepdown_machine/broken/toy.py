@@ -1,16 +1,14 @@
 """A small, correct handoff system: no network, no model, no files; everything durable lives on a `Disk`.
 
-It is the machine's own test. Every broken variant is one edit of this file, of `runs`, `gates` or `harness`.
+It is the machine's own test. Every broken variant is one edit of this file, `succession`, `runs`, `gates` or `harness`.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from statistics import fmean
 from typing import Any
 
-from stepdown_machine.broken import harness, runs
+from stepdown_machine.broken import harness, runs, succession
 
 Points = runs.Points
 Refused = runs.Refused
@@ -18,8 +16,8 @@ Row = runs.Row
 digest = runs.digest
 
 
-class Toy(runs.Runs):
-    """One process with the system open: export, train, switch, report, audit."""
+class Toy(succession.Succession):
+    """One process with the system open: export, train, govern, report, audit."""
 
     def export(self, wanted: Row) -> Points:
         """Write the served, legal competitor rows that pass every filter."""
@@ -42,6 +40,7 @@ class Toy(runs.Runs):
         """Tell whether a row passes every filter."""
         return (
             row["role"] == "competitor"
+            and row["purpose"] == "work"
             and row["outcome"] == "served"
             and harness.referee(row["text"])
             and wanted["run"] in (None, row["run"])
@@ -92,7 +91,8 @@ class Toy(runs.Runs):
     def equal(self, dataset: str, plan: str) -> str | None:
         """Return a whole bundle of an equal job."""
         for act in self.disk.acts:
-            job = (act[2]["dataset"], act[2]["plan"], act[2]["version"]) if act[0] == "register" else None
+            facts = self.registered(act[1]) if act[0] == "register" else {}
+            job = (facts["dataset"], facts["plan"], facts["version"]) if facts else None
             if job == (dataset, plan, self.disk.weather["version"]) and self.whole(act[1]) and not self.retired(act[1]):
                 return str(act[1])
         return None
@@ -112,47 +112,10 @@ class Toy(runs.Runs):
         if not any(act[:2] == ("register", bundle) for act in self.disk.acts):
             self.disk.acts.append(("register", bundle, facts))
 
-    def evaluate(self, weights: str, plan: str) -> Row:
-        """Play the held-out seeds with the prompt of serving."""
-        replies = [(seed, self.reply(weights, f"competitor 0.0 on seed {seed}", "calm")) for seed in runs.HOLDOUT]
-        marks = tuple((seed, harness.score(text, seed) if harness.referee(text) else None) for seed, text in replies)
-        mean = fmean(mark or 0.0 for _, mark in marks)
-        bound = math.nan if plan == "diverged" else round(mean - 0.02, 4)
-        valid = sum(mark is not None for _, mark in marks) / len(marks)
-        return {"score": bound, "valid": valid, "evaluation": marks, "version": self.disk.weather["version"]}
-
-    def activate(self, bundle: str) -> Points:
-        """Make a registered, enabled, whole bundle its slot's."""
-        yield "begun"
-        self.registered(bundle)
-        if self.retired(bundle):
-            raise Refused("bundle-retired")
-        if not self.enabled(bundle):
-            raise Refused("bundle-disabled")
-        if bundle not in self.disk.bundles:
-            raise Refused("bundle-absent")
-        if not self.whole(bundle):
-            raise Refused("bundle-integrity")
-        if self.active("competitor") != bundle:
-            self.disk.acts.append(("activate", bundle))
-        yield "committed"
-
-    def switch(self, bundle: str, word: str) -> Points:
-        """Enable, disable, retire or delete a bundle; what is retired stays so."""
-        yield "begun"
-        self.registered(bundle)
-        if self.retired(bundle) and word in ("enable", "disable"):
-            raise Refused("bundle-retired")
-        self.disk.acts.append((word, bundle))
-        yield "committed"
-        if word == "delete":
-            self.disk.bundles.pop(bundle, None)
-            yield "removed"
-
     def govern(self, policy: Row) -> Points:
         """Replace the policy, whole."""
         yield "begun"
-        shares = [policy[name] for name in ("min_score", "min_valid", "min_coverage")]
+        shares = [policy[name] for name in ("min_score", "min_valid", "min_coverage", "canary")]
         times = [policy[name] for name in ("max_age", "breaker_window", "breaker_cooldown") if policy[name] is not None]
         counts = policy["breaker_threshold"] >= 1 and policy["breaker_probes"] >= 0
         if not (counts and all(0 <= share <= 1 for share in shares) and all(seconds >= 0 for seconds in times)):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stepdown_machine.broken.faults import artifacts, serving, state, walking, witnesses
+from stepdown_machine.broken.faults import artifacts, serving, state, succession, walking, witnesses
 from stepdown_machine.broken.variant import Variant
 
 VARIANTS: Mapping[str, Variant] = {
     name: variant
-    for faults in (serving, walking, witnesses, artifacts, state)
+    for faults in (serving, walking, witnesses, artifacts, state, succession)
     for name, variant in faults.FAULTS.items()
 }
 """Every variant by name."""

@@ -27,6 +27,7 @@ from stepdown_machine.invariants.routing import (
     local_serves_only_when_valid,
 )
 from stepdown_machine.invariants.shadows import shadows_only_watch
+from stepdown_machine.invariants.succession import succession_follows_its_evidence
 from stepdown_machine.invariants.witnesses import (
     history_equals_trace,
     totals_add_up,
@@ -51,6 +52,7 @@ INVARIANTS: Mapping[str, Invariant] = {
     "I11": fallback_changes_no_preference,
     "I12": totals_add_up,
     "I13": shadows_only_watch,
+    "I14": succession_follows_its_evidence,
     "A0": answers_are_the_contracts,
 }
 """Every invariant by its code, in the order in which a failure names them."""

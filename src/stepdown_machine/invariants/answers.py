@@ -9,13 +9,16 @@ from stepdown_machine.findings import Finding
 from stepdown_machine.model import Model, Verdict
 from stepdown_machine.protocol import Answer
 from stepdown_machine.scene import Judged, Scene
-from stepdown_machine.values import Audited, Bundle, Dataset, Ran, Refusal, RunReport
+from stepdown_machine.values import Audited, Bundle, Dataset, Pointed, Promoted, Pruned, Ran, Refusal, RunReport
 
 SHAPES: dict[type, type] = {
     op.Run: Ran,
     op.Export: Dataset,
     op.Train: Bundle,
     op.Plant: Bundle,
+    op.Promote: Promoted,
+    op.Rollback: Pointed,
+    op.Prune: Pruned,
     op.Report: RunReport,
     op.Audit: Audited,
 }

@@ -11,8 +11,9 @@ from stepdown_machine.contract import eligible
 from stepdown_machine.findings import Finding
 from stepdown_machine.model import Model, grid_ctf
 from stepdown_machine.model.registry import GONE, WHOLE, Known
+from stepdown_machine.observed import Generation, Shelved, Step
 from stepdown_machine.scene import Judged, Scene
-from stepdown_machine.values import Bundle, Dataset, Generation, Shelved, Step
+from stepdown_machine.values import Bundle, Dataset
 
 ROUNDING = 6e-5
 """Half of the fourth decimal, and a little for the binary fraction."""

@@ -9,8 +9,9 @@ from stepdown_machine import operations as op
 from stepdown_machine.contract import limits
 from stepdown_machine.findings import Finding
 from stepdown_machine.model import Model
+from stepdown_machine.observed import Step
 from stepdown_machine.scene import Judged, Scene
-from stepdown_machine.values import Audited, Ran, RunReport, Step
+from stepdown_machine.values import Audited, Ran, RunReport
 
 
 def one_active_bundle_per_slot(scene: Scene, _model: Model, _judged: tuple[Judged, ...]) -> Iterator[Finding]:

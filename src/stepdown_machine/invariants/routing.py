@@ -50,6 +50,8 @@ def every_fallback_has_its_reason(_scene: Scene, _model: Model, judged: tuple[Ju
         yield from _causes(one)
         if step.served == "local" and step.reason is not None:
             yield Finding("I3", "no reason, local served", f"{step.step} says {step.reason}", _ends(one))
+        if step.recovered and step.objections and step.reason != step.objections[0]:
+            yield Finding("I3", f"reason {step.objections[0]}", f"{step.step} says {step.reason}", "it was decided so")
         if step.served == "local" or step.recovered:
             continue
         reason = step.objections[0] if step.objections and one.due.allow(step.objections) else one.walk.reason

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from stepdown_machine.findings import Finding
 from stepdown_machine.model import Model
+from stepdown_machine.observed import Attempt, Call, Step
 from stepdown_machine.scene import Judged, Scene
-from stepdown_machine.values import Attempt, Call, RunReport, Step
+from stepdown_machine.values import RunReport
 
 
 def history_equals_trace(scene: Scene, _model: Model, judged: tuple[Judged, ...]) -> Iterator[Finding]:

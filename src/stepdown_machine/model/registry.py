@@ -45,6 +45,8 @@ class Model:
     Attributes:
         bundles: By id, in the order of first sight.
         slots: Role to the id of its bundle.
+        way: Bundles that the competitor's slot was led through, oldest first; a rollback goes back along it.
+        asked: Bundles that a run asked or compared; `unsure` may have been, in a comparison that was killed.
         breakers: Bundle id to the fold of its finished local attempts; closed and clear where there is none.
         datasets: Dataset id to digest; `tampered` are those altered behind the system's back.
         version: Scenario version now.
@@ -58,6 +60,9 @@ class Model:
     validators: frozenset[str] = frozenset()
     bundles: dict[str, Known] = field(default_factory=dict)
     slots: dict[str, str] = field(default_factory=dict)
+    way: tuple[str, ...] = ()
+    asked: frozenset[str] = frozenset()
+    unsure: frozenset[str] = frozenset()
     breakers: dict[str, Breaker] = field(default_factory=dict)
     datasets: dict[str, str] = field(default_factory=dict)
     tampered: frozenset[str] = frozenset()
@@ -106,6 +111,60 @@ class Model:
     def alter(self, bundle: str, **changes: object) -> None:
         """Change what is remembered of a bundle."""
         self.bundles[bundle] = replace(self.bundles[bundle], **changes)  # type: ignore[arg-type]
+
+    def point(self, bundle: str) -> None:
+        """Make a bundle the competitor's; what is its already stays so without another step of the way."""
+        if self.slots.get("competitor") != bundle:
+            self.slots = {**self.slots, "competitor": bundle}
+            self.way = (*self.way, bundle)
+
+    def behind(self) -> tuple[str, ...]:
+        """Return the bundles on the way back, the nearest first."""
+        return tuple(dict.fromkeys(each for each in reversed(self.way) if each != self.slots.get("competitor")))
+
+    def target(self) -> str | None:
+        """Return where a rollback leads: the nearest that is good."""
+        return next((each for each in self.behind() if self._good(self.bundles[each])), None)
+
+    def _good(self, known: Known) -> bool:
+        return known.enabled and not known.retired and known.files == WHOLE and known.belongs
+
+    def retreat(self) -> None:
+        """Go back: what lies ahead on the way is not on it any more."""
+        target = self.target()
+        if target is not None:
+            last = len(self.way) - self.way[::-1].index(target)
+            self.way, self.slots = self.way[:last], {**self.slots, "competitor": target}
+
+    def needed(self, keep: int | None) -> frozenset[str]:
+        """Return the bundles that must stay; a run that is kept needs what it asked."""
+        held = {*self.slots.values(), *self.behind()[:1], *(self.asked if keep is None else ())}
+        return frozenset(each for each in held if not self.bundles[each].retired)
+
+    def unneeded(self, keep: int | None) -> frozenset[str]:
+        """Return the bundles that may be deleted: those of `unsure` among them need not be when runs are kept."""
+        return frozenset(each for each, known in self.bundles.items() if not known.deleted) - self.needed(keep)
+
+    def pruning(self, bundle: str | None, keep: int | None) -> Verdict:
+        """Judge pruning: of one bundle only if nobody needs it, and only once."""
+        if bundle is None:
+            return Verdict()
+        known = self.bundles.get(bundle)
+        if known is None:
+            return refused("unknown-bundle", because="no such bundle was registered")
+        if known.deleted:
+            return refused("bundle-retired", because=f"{bundle} was deleted before")
+        if bundle in self.needed(keep):
+            return refused("bundle-needed", because=f"{bundle} is active, next on the way back, or was asked by a run")
+        return Verdict(True, frozenset({"bundle-needed"} if bundle in self.unsure and keep is None else ()))
+
+    def promotion(self, bundle: str) -> Verdict:
+        """Judge promoting: what may not be activated may not be compared, and nothing that must not reach the frontier."""
+        due = self.activation(bundle)
+        if self.limits.frontier_allowed("competitor"):
+            return due
+        kinds = frozenset() if due.accept else due.kinds
+        return Verdict(False, kinds | {"frontier-forbidden"}, "the policy keeps the competitor from the frontier")
 
     def activation(self, bundle: str) -> Verdict:
         """Judge activating: only a registered, enabled, whole bundle. A refusal may name any ground that is true."""
@@ -171,6 +230,7 @@ class Model:
         gone = deleted or known.deleted
         self.bundles[bundle] = replace(known, retired=True, deleted=gone, files=GONE if deleted else known.files)
         self.slots = {role: held for role, held in self.slots.items() if held != bundle}
+        self.way = tuple(each for each in self.way if each != bundle)
 
     def equals(self, job: tuple[str, str]) -> list[Known]:
         """Return the bundles of an equal job, oldest first."""

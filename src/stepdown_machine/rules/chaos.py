@@ -7,24 +7,19 @@ from collections import Counter
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
-from stepdown_machine.names import UNKNOWN
-from stepdown_machine.rules.stage import Stage, turn
+from stepdown_machine.rules.stage import Stage, some, turn, untrained
 from stepdown_machine.values import Policy
 
 PLACES = st.integers(0, 7)
-
-
-def _some(stage: Stage, kind: str, place: int) -> str:
-    names = stage.trial.names.of(kind) or (UNKNOWN[kind],)
-    return names[-1 - place % len(names)]
+VICTIMS = (op.Run, op.Activate, op.Disable, op.SetPolicy, op.SetValidator, op.Delete, op.Rollback, op.Promote)
 
 
 def _acts(stage: Stage, place: int) -> tuple[op.Plain, ...]:
     """Return what can be raced, and killed, on things that exist where they do; removals are rare, as they last."""
     held = stage.trial.model.slots.get("competitor")
-    bundle = stage.trial.names.name("bundle", held) if held else _some(stage, "bundle", place)
+    bundle = stage.trial.names.name("bundle", held) if held else some(stage, "bundle", place)
     other = stage.trial.usable(place) or bundle
-    return (
+    acts = (
         op.Run(place % 4),
         op.Activate(other),
         op.Disable(bundle),
@@ -33,34 +28,35 @@ def _acts(stage: Stage, place: int) -> tuple[op.Plain, ...]:
         op.Run(place % 3, 1, 2),
         op.Activate(bundle),
         op.Delete(bundle) if place == 5 else op.SetValidator("budget", enabled=place % 2 == 0),
+        op.Rollback(),
+        op.Prune(),
+        *([op.Promote(other, 0.5)] if _comparable(stage, other) else ()),
     )
+    return tuple(each for each in acts if stage.can(type(each)))
+
+
+def _comparable(stage: Stage, bundle: str) -> bool:
+    """Tell whether a bundle's evaluation counts: of a killed comparison nobody would say how it was evaluated anew."""
+    known = stage.trial.known(bundle)
+    return known is not None and known.belongs and known.version == stage.trial.model.version
 
 
 def _victims(stage: Stage, place: int) -> tuple[op.Plain, ...]:
     """Return what can be killed: whatever leaves more than one durable write."""
     acts = _acts(stage, place)
     removal = op.Retire if place % 2 else op.Delete
-    removals = (removal(_some(stage, "bundle", place)),) if place in (5, 6) else ()
+    removals = (removal(some(stage, "bundle", place)),) if place in (5, 6) else ()
+    spared = () if stage.trial.model.unsure else (op.Prune(),)
+    # What leaves most behind comes first: it is reached soonest.
     victims = (
-        *acts[:3],
-        acts[4],
-        acts[7],
-        _untrained(stage, place),
+        acts[0],
+        untrained(stage, place),
         op.Export(include_local=place % 2 == 0),
+        *spared,
+        *(each for each in acts[::-1] if isinstance(each, VICTIMS)),
         *removals,
     )
     return tuple(each for each in victims if type(each).__name__ in stage.trial.description.points)
-
-
-def _untrained(stage: Stage, place: int) -> op.Train:
-    """Return a job that was not done before, if there is one: only that writes a bundle."""
-    trial = stage.trial
-    for name in reversed(trial.names.of("dataset")):
-        digest = trial.model.datasets.get(trial.names.ids["dataset"][name])
-        for plan in trial.description.plans:
-            if digest is not None and not trial.model.equals((digest, plan)):
-                return op.Train(name, plan)
-    return op.Train(_some(stage, "dataset", place), trial.description.plans[0], fresh=True)
 
 
 # Composite strategies, because `builds` would print as a call of a private function instead of the value.
@@ -71,7 +67,8 @@ def kills(draw: st.DrawFn) -> op.Crash:
     """Draw an operation to kill and the point to kill it at."""
     stage, place, which = draw(st.runner()), draw(PLACES), draw(st.integers(0, 79))
     points = stage.trial.description.points
-    moments = [op.Crash(each, point) for each in _victims(stage, place) for point in points[type(each).__name__]]
+    made = [op.Crash(each, point) for each in _victims(stage, place) for point in points[type(each).__name__]]
+    moments = list({_moment(each): each for each in made}.values())
     if not moments:
         return op.Crash(op.Run(place % 4), "never")
     if which < 16:

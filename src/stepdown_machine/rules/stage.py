@@ -172,3 +172,26 @@ def _pick(stage: Stage, place: int, kind: str) -> str:
 def pick(kind: str) -> st.SearchStrategy[str]:
     """Draw a readable name: often the slot's bundle, else any, rarely one that does not exist."""
     return st.builds(_pick, st.runner(), st.integers(0, 15), st.just(kind))
+
+
+def planted(stage: Stage, bundle: str) -> bool:
+    """Tell whether a bundle does not belong: whether such a one may be activated again is not in the contract."""
+    known = stage.trial.known(bundle)
+    return known is not None and not known.belongs
+
+
+def some(stage: Stage, kind: str, place: int) -> str:
+    """Return a readable name, the newest first; one that does not exist when there is none."""
+    names = stage.trial.names.of(kind) or (UNKNOWN[kind],)
+    return names[-1 - place % len(names)]
+
+
+def untrained(stage: Stage, place: int) -> op.Train:
+    """Return a job that was not done before, if there is one: only that writes a bundle."""
+    trial = stage.trial
+    for name in reversed(trial.names.of("dataset")):
+        digest = trial.model.datasets.get(trial.names.ids["dataset"][name])
+        for plan in trial.description.plans:
+            if digest is not None and not trial.model.equals((digest, plan)):
+                return op.Train(name, plan)
+    return op.Train(some(stage, "dataset", place), trial.description.plans[0], fresh=True)

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
+from hypothesis.stateful import initialize
 
 from stepdown_machine import operations as op
-from stepdown_machine.model import Breaker, Known
+from stepdown_machine.model import REASONS, Breaker, Known
 from stepdown_machine.names import UNKNOWN
 from stepdown_machine.rules.policy import Governing, unchanged
-from stepdown_machine.rules.stage import turn
+from stepdown_machine.rules.stage import turn, with_script
 from stepdown_machine.values import Policy
 
 FAILURES = {
@@ -26,27 +27,37 @@ FAILURES = {
     "local-invalid-output": "garbage",
 }
 
-OFTEN = ("bundle-absent", "bundle-disabled")
-"""Reasons that other rules happen upon anyway."""
-RAREST = ("bundle-stale", "validity-below-threshold", "local-load-failed", "quality-inconclusive")
-"""Reasons that nothing else leads to."""
-SEEN_BY_NOW = (*OFTEN, "bundle-integrity")
-"""Reasons for which one more run is enough."""
+
+ALONE = (
+    Policy(breaker_threshold=99),
+    Policy(breaker_threshold=99, mode="local-only"),
+    Policy(breaker_threshold=99, frontier_never=("competitor",)),
+)
+"""A frontier to fall back to, and two ways to have none."""
 
 
 @st.composite
 def causes(draw: st.DrawFn) -> str:
     """Draw a reason that was not provoked yet in this example: Hypothesis repeats itself, and some would starve."""
     stage, place = draw(st.runner()), draw(st.integers(0, 79))
-    reasons = stage.trial.description.reasons
+    reasons: tuple[str, ...] = stage.trial.description.reasons
     if place < len(reasons):
         # Said directly, so that a shrunk program does not need the reasons before it.
-        return str(reasons[place])
+        return reasons[place]
     least = min(stage.provoked[reason] for reason in reasons)
     left = [reason for reason in reasons if stage.provoked[reason] == least]
-    seldom = [reason for reason in left for _ in range(1 + (reason in RAREST)) if reason not in OFTEN]
-    choice = seldom if seldom and place % 4 else left
-    return choice[(place // 4) % len(choice)]
+    return left[place % len(left)]
+
+
+@st.composite
+def tours(draw: st.DrawFn) -> tuple[str, ...]:
+    """Draw nothing, or one time in four nearly every reason: all of them equally often, where chance would starve some.
+
+    One number decides about each, so that a shrunk program meets only those that it needs.
+    """
+    if draw(st.integers(0, 3)) < 3:
+        return ()
+    return tuple(reason for reason in REASONS if draw(st.integers(0, 15)))
 
 
 class Steering(Governing):
@@ -59,6 +70,20 @@ class Steering(Governing):
     @turn(cause=causes(), place=st.integers(0, 7))
     def provoke(self, cause: str, place: int) -> None:
         """Make local fit, take one thing away, run, give it back, run: the reason, and the way back from it."""
+        self._lead_to(cause, place)
+
+    @initialize(start=st.sampled_from(("empty", "discovered", "trained", *["serving"] * 13)), met=tours())
+    def begin(self, start: str, met: tuple[str, ...] = ()) -> None:
+        """Open a fresh system, mostly one that already serves locally, and sometimes one that has met every reason."""
+        super().begin(start=start)
+        with_script(self, Steering._meet, {"reasons": met})
+
+    def _meet(self, reasons: tuple[str, ...]) -> None:
+        for place, reason in enumerate(reasons):
+            if reason in self.trial.description.reasons:
+                self._lead_to(reason, place)
+
+    def _lead_to(self, cause: str, place: int) -> None:
         self.provoked[cause] += 1
         bundle = self._fit(weak=cause == "validity-below-threshold")
         if bundle is None:
@@ -71,12 +96,13 @@ class Steering(Governing):
         if cause in ("bundle-absent", "bundle-disabled", "bundle-integrity"):
             # What may not serve may not be activated either, not even where it is active.
             self.act(op.Activate(bundle))
-        for seed in (place % 4, *((1, 2, 0, 1, 3, 2, 0, 3) if cause not in SEEN_BY_NOW else ())):
-            self.act(op.Run(seed))
+        self.act(op.Run(place % 4))
+        # Each way to damage a bundle was one run already.
+        self.act(op.Run(place % 3, 1, 2) if cause == "bundle-integrity" else op.Run(place % 3, 2, 4))
         self.act(op.Report(self.trial.names.of("run")[-1]))
         for operation in undo:
             self.act(operation)
-        self.act(op.Run(place % 4))
+        self.act(op.Run(place % 4, 1, 2))
 
     @turn(runs=st.integers(0, 1))
     def mend(self, runs: int) -> None:
@@ -139,9 +165,8 @@ class Steering(Governing):
     def _cause(self, cause: str, bundle: str, place: int) -> tuple[op.Plain, ...]:
         """Bring one cause about and return what undoes it."""
         if cause in FAILURES:
-            # The breaker would hide the failure after a few runs.
-            mode = "local-only" if place % 2 else "auto"
-            self.act(op.SetPolicy(Policy(mode=mode, breaker_threshold=99)))
+            # The breaker would hide the failure after a few runs; with nobody to fall back to, the step fails.
+            self.act(op.SetPolicy(ALONE[place % len(ALONE)]))
             self.act(op.Disturb(FAILURES[cause]))
             return (op.Disturb(), op.SetPolicy(Policy()))
         ways: dict[str, Callable[[], tuple[op.Plain, ...]]] = {
@@ -201,6 +226,10 @@ class Steering(Governing):
         self.act(op.Disturb("error"))
         self.act(op.Run(1, 1, 2))
         self.act(op.Disturb())
+        # One that is not fit has no shadow either.
+        self.act(op.SetPolicy(Policy(shadow=True, mode="frontier-only")))
+        self.act(op.Run(2))
+        self.act(op.SetPolicy(Policy(shadow=True)))
         return (op.SetPolicy(Policy()),)
 
     def _canary(self) -> tuple[op.Plain, ...]:
@@ -208,6 +237,7 @@ class Steering(Governing):
         for share in (0.5, 0.5, 0.75, 0.0):
             self.act(op.SetPolicy(Policy(canary=share)))
             self.act(op.Run(0, 1, 3))
+            self.act(op.Advance(1.0))
         return (op.SetPolicy(Policy()),)
 
     def _stale(self, bundle: str) -> tuple[op.Plain, ...]:
@@ -237,7 +267,7 @@ class Steering(Governing):
             op.Disturb("error", "error"), op.Run(0), op.Disturb("error"), op.Advance(11), op.Run(1), op.Advance(10),
             op.Run(2), op.Disturb(),
             # Open: until the last second, and also when the clock is set back.
-            op.Run(0, 1, 2), op.Advance(29), op.Run(1, 1, 2), op.Advance(-60), op.Run(2, 1, 2), op.Advance(61),
+            op.Run(0, 1, 2), op.Advance(29), op.Run(1, 1, 3), op.Advance(-60), op.Run(2, 1, 3), op.Advance(61),
             # Half-open: a good probe, then a bad one, which opens it anew from its own time.
             op.Run(0), op.Disturb("timeout"), op.Run(1), op.Disturb(), op.Advance(1), op.Run(2), op.Advance(29),
             # Two good probes close it and clear its memory.

@@ -1,0 +1,205 @@
+"""The toy's slot: who is put there, by hand or by evidence, who comes back, and who goes for good."""
+
+from __future__ import annotations
+
+import math
+from statistics import fmean
+
+from stepdown_machine.broken import harness, runs
+
+Points = runs.Points
+Refused = runs.Refused
+Row = runs.Row
+COMPARED = range(8001, 8017)
+"""Seeds on which a bundle is compared with the frontier; nobody trains or is evaluated on them."""
+ERROR_RATE = 0.05
+TINY = 5e-324
+
+
+class Succession(runs.Runs):
+    """One process with the system open, as far as its bundles' lives need it."""
+
+    def evaluate(self, weights: str, plan: str) -> Row:
+        """Play the held-out seeds with the prompt of serving."""
+        marks = tuple(self.mark(weights, seed)[1:] for seed in runs.HOLDOUT)
+        mean = fmean(mark or 0.0 for _, mark in marks)
+        bound = math.nan if plan == "diverged" else round(mean - 0.02, 4)
+        valid = sum(mark is not None for _, mark in marks) / len(marks)
+        return {"score": bound, "valid": valid, "evaluation": marks, "version": self.disk.weather["version"]}
+
+    def mark(self, weights: str, seed: int) -> tuple[str, int, float | None]:
+        """Return a bundle's reply to a held-out seed, the seed, and the score; an illegal reply has none."""
+        text = self.reply(weights, f"competitor 0.0 on seed {seed}", "calm")
+        return text, seed, harness.score(text, seed) if harness.referee(text) else None
+
+    def usable(self, bundle: str) -> None:
+        """Refuse a bundle that could not serve."""
+        self.registered(bundle)
+        if self.retired(bundle):
+            raise Refused("bundle-retired")
+        if not self.enabled(bundle):
+            raise Refused("bundle-disabled")
+        if bundle not in self.disk.bundles:
+            raise Refused("bundle-absent")
+        if not self.whole(bundle):
+            raise Refused("bundle-integrity")
+
+    def activate(self, bundle: str) -> Points:
+        """Make a registered, enabled, whole bundle its slot's."""
+        yield "begun"
+        self.usable(bundle)
+        self.point(bundle, "operator")
+        yield "committed"
+
+    def point(self, bundle: str, by: str) -> None:
+        """Point the slot at a bundle."""
+        if self.active("competitor") != bundle:
+            self.disk.acts.append(("activate", bundle, by))
+
+    def switch(self, bundle: str, word: str) -> Points:
+        """Enable, disable, retire or delete a bundle; what is retired stays so."""
+        yield "begun"
+        self.registered(bundle)
+        if self.retired(bundle) and word in ("enable", "disable"):
+            raise Refused("bundle-retired")
+        self.disk.acts.append((word, bundle))
+        yield "committed"
+        if word == "delete":
+            self.disk.bundles.pop(bundle, None)
+            yield "removed"
+
+    def promote(self, bundle: str, margin: float) -> Points:
+        """Ask the frontier what the bundle is asked, and let the difference decide."""
+        self.usable(bundle)
+        policy = self.policy()
+        if policy["mode"] == "local-only" or "competitor" in policy["frontier_never"]:
+            raise Refused("frontier-forbidden")
+        held, before = self.active("competitor"), self.pointer()
+        champion = held if held != bundle and held is not None and self.fit(held) else None
+        if self.registered(bundle)["version"] != self.disk.weather["version"]:
+            facts = self.evaluate(self.disk.bundles[bundle]["weights"], self.registered(bundle)["plan"])
+            self.disk.acts.append(("evaluate", bundle, facts))
+        verdict: Row = yield from self.compare(bundle, champion)
+        verdict["outcome"] = self.outcome(verdict, margin)
+        if verdict["outcome"] == "promote":
+            self.usable(bundle)
+            if self.pointer() != before and self.active("competitor") != bundle:
+                raise Refused("stale")
+        self.disk.acts.append(("verdict", bundle, champion))
+        if verdict["outcome"] == "promote":
+            self.point(bundle, "promotion")
+        yield "committed"
+        return verdict
+
+    def compare(self, bundle: str, champion: str | None) -> Points:
+        """Play challenger, champion and frontier on matched seeds; the frontier takes a step for each."""
+        run = self.begin()
+        weights = {name: self.disk.bundles[name]["weights"] for name in (bundle, champion) if name is not None}
+        pairs, ahead, valid = [], [], []
+        for place, seed in enumerate(COMPARED):
+            text, _, mine = self.mark(weights[bundle], seed)
+            valid.append(mine is not None)
+            if champion is not None:
+                ahead.append((mine or 0.0) - (self.mark(weights[champion], seed)[2] or 0.0))
+            row = yield from self.step(run, 0, place, "competitor", seed, purpose="comparison")
+            if row["said"] is not None:
+                pairs.append((seed, text, mine or 0.0, harness.score(row["said"], seed)))
+        yield "compared"
+        found = [mine - its for _, _, mine, its in pairs]
+        return {
+            "run": run, "pairs": pairs, "unanswered": len(COMPARED) - len(pairs), "valid": fmean(valid),
+            "mean": fmean(found) if found else math.nan, "lower": lower(found), "upper": upper(found),
+            "champion": champion, "ahead": upper(ahead),
+        }  # fmt: skip
+
+    def outcome(self, verdict: Row, margin: float) -> str:
+        """Reject what is worse, promote what is not, hold what nobody knows."""
+        policy = self.policy()
+        if verdict["upper"] < -margin:
+            return "reject"
+        fit = verdict["valid"] >= policy["min_valid"]
+        fit = fit and harness.coverage(frozenset(self.validators())) >= policy["min_coverage"]
+        fit = fit and not verdict["ahead"] < -margin
+        return "promote" if fit and verdict["lower"] > -margin else "hold"
+
+    def pointer(self) -> int:
+        """Count how often the slot was pointed somewhere."""
+        return sum(act[0] in ("activate", "retire", "delete") for act in self.disk.acts)
+
+    def fit(self, bundle: str) -> bool:
+        """Tell whether a bundle is whole and belongs."""
+        facts = self.registered(bundle)
+        return self.whole(bundle) and (facts["scenario"], facts["format"]) == ("grid_ctf", 1)
+
+    def way(self) -> list[str]:
+        """Fold the way that the slot was led, oldest first: a rollback goes back along it."""
+        way: list[str] = []
+        for act in self.disk.acts:
+            if act[0] in ("retire", "delete"):
+                way = [bundle for bundle in way if bundle != act[1]]
+            elif act[0] == "activate" and act[2] == "rollback" and act[1] in way:
+                way = way[: len(way) - way[::-1].index(act[1])]
+            elif act[0] == "activate":
+                way = [*way, act[1]]
+        return way
+
+    def behind(self) -> list[str]:
+        """Return the bundles on the way back, the nearest first."""
+        return list(dict.fromkeys(bundle for bundle in reversed(self.way()) if bundle != self.active("competitor")))
+
+    def rollback(self) -> Points:
+        """Point the slot at the last bundle that is still good."""
+        yield "begun"
+        for bundle in self.behind():
+            if self.enabled(bundle) and self.fit(bundle):
+                self.disk.acts.append(("activate", bundle, "rollback"))
+                yield "committed"
+                return bundle
+        raise Refused("nothing-to-roll-back")
+
+    def prune(self, bundle: str | None, keep: int | None) -> Points:
+        """Delete what no slot, no rollback and no kept run needs."""
+        yield "begun"
+        needed = {self.active("competitor"), *self.behind()[:1], *(self.asked() if keep is None else ())}
+        needed = {name for name in needed if name is not None and not self.retired(name)}
+        registered = dict.fromkeys(act[1] for act in self.disk.acts if act[0] == "register")
+        if bundle is not None:
+            self.registered(bundle)
+            if ("delete", bundle) in self.disk.acts:
+                raise Refused("bundle-retired")
+            if bundle in needed:
+                raise Refused("bundle-needed")
+        chosen = [
+            name
+            for name in ([bundle] if bundle is not None else registered)
+            if name not in needed and ("delete", name) not in self.disk.acts
+        ]
+        self.disk.acts += [("delete", name) for name in chosen]
+        yield "committed"
+        for name in chosen:
+            self.disk.bundles.pop(name, None)
+        yield "removed"
+        return tuple(chosen)
+
+    def asked(self) -> set[str]:
+        """Return the bundles that runs asked or compared."""
+        served = {row["bundle"] for row in self.disk.steps if any(a["provider"] == "local" for a in row["attempts"])}
+        under_way = {call["bundle"] for call in self.disk.announced.values() if call["bundle"] is not None}
+        compared = {name for act in self.disk.acts if act[0] == "verdict" for name in act[1:] if name is not None}
+        return served | under_way | compared
+
+
+def lower(found: list[float]) -> float:
+    """Return what the mean of differences is not below: a bettor who stakes all on every seed has not refuted it.
+
+    Shares x of [0, 1] with a mean of at most m let the product of x / m grow past 1 / ERROR_RATE at any time with a chance
+    of at most ERROR_RATE (Ville), so their geometric mean times ERROR_RATE ** (1 / n) is such a bound.
+    """
+    if not found:
+        return math.nan
+    return 2 * math.exp(math.log(math.prod((value + 1) / 2 for value in found) * ERROR_RATE or TINY) / len(found)) - 1
+
+
+def upper(found: list[float]) -> float:
+    """Return what the mean of differences is not above."""
+    return -lower([-value for value in found])

@@ -1,0 +1,113 @@
+"""I14: who follows whom in a slot, and who goes, is what was measured and what was done before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isnan
+from statistics import fmean
+
+from stepdown_machine import operations as op
+from stepdown_machine.findings import Finding
+from stepdown_machine.model import Model, grid_ctf, outcome, surest
+from stepdown_machine.model.registry import WHOLE
+from stepdown_machine.observed import Step
+from stepdown_machine.protocol import Answer
+from stepdown_machine.scene import Judged, Memory, Scene
+from stepdown_machine.values import Pointed, Promoted, Pruned
+
+SLACK = 1e-9
+"""For sums in another order."""
+
+
+def succession_follows_its_evidence(scene: Scene, _model: Model, _judged: tuple[Judged, ...]) -> Iterator[Finding]:
+    """I14: a verdict rests on scores that replay, on the seeds that the frontier really answered, and on honest bounds.
+
+    Whether the verdict follows from them, where a rollback leads and what prune deletes is asked while the operation is
+    told to the model: see `answer_is_due`. Blind to an activation that did not follow (I10).
+    """
+    for _, answer in scene.told():
+        if isinstance(answer, Promoted):
+            yield from _replayed(answer, scene)
+            yield from _bounded(answer)
+            yield from _unchanged(answer, scene)
+
+
+def _replayed(said: Promoted, scene: Scene) -> Iterator[Finding]:
+    steps = [step for step in scene.steps if step.run == said.run]
+    texts = {call.call: call.text for call in scene.calls if call.ended and call.error is None}
+    replies = {step.seed: reply for step in steps if (reply := _reply(step, texts)) is not None}
+    told = (sorted(pair.seed for pair in said.pairs), said.unanswered)
+    due = (sorted(replies), len(steps) - len(replies))
+    if told != due:
+        yield Finding(
+            "I14", f"seeds {due[0]}, {due[1]} unanswered", f"{told[0]}, {told[1]}", "the frontier was asked so"
+        )
+    if not scene.description.scores:
+        return
+    for pair in said.pairs:
+        mine = grid_ctf.score(pair.reply, pair.seed)
+        its = grid_ctf.score(replies.get(pair.seed, ""), pair.seed)
+        if abs(pair.score - mine) > SLACK or abs(pair.frontier - its) > SLACK:
+            did = f"{pair.score} against {pair.frontier}"
+            yield Finding("I14", f"{mine} against {its} on seed {pair.seed}", did, f"{pair.reply} scores so")
+
+
+def _reply(step: Step, texts: dict[str, str]) -> str | None:
+    return next((texts[attempt.call] for attempt in step.attempts if attempt.call in texts), None)
+
+
+def _bounded(said: Promoted) -> Iterator[Finding]:
+    if not said.pairs:
+        if not (isnan(said.mean) and isnan(said.lower) and isnan(said.upper)):
+            yield Finding("I14", "nothing is shown", f"{said.lower} to {said.upper}", "nothing was compared")
+        return
+    seeds, mean = len(said.pairs), fmean(pair.score - pair.frontier for pair in said.pairs)
+    least, most = surest(mean, seeds), -surest(-mean, seeds)
+    if abs(said.mean - mean) > SLACK:
+        yield Finding("I14", f"mean {mean}", f"mean {said.mean}", f"{seeds} pairs say so")
+    if not (said.lower <= least + SLACK and said.upper >= most - SLACK):
+        did = f"{said.lower} to {said.upper}"
+        yield Finding("I14", f"at most {least} to at least {most}", did, f"{seeds} seeds cannot show more")
+    legal = [not grid_ctf.objectors(pair.reply) for pair in said.pairs]
+    if not said.unanswered and abs(said.valid - fmean(legal)) > SLACK:
+        yield Finding("I14", f"legal share {fmean(legal)}", f"{said.valid}", "its own replies say so")
+
+
+def _unchanged(said: Promoted, scene: Scene) -> Iterator[Finding]:
+    """A bundle whose evaluation counts keeps it: an examination is no other one."""
+    before = scene.memory.answered.get(said.now.bundle)
+    if before is not None and before.version == said.now.version and repr(before) != repr(said.now):
+        yield Finding(
+            "I14", f"evaluated as {before}", f"{said.now}", "its evaluation counted, and a comparison is another"
+        )
+
+
+def answer_is_due(operation: op.Plain, answer: Answer, model: Model, memory: Memory) -> Iterator[Finding]:
+    """I14: the verdict, the way back and what nobody needs are what this world makes them."""
+    match operation, answer:
+        case op.Promote(), Promoted():
+            yield from _judged(operation, answer, model)
+        case op.Rollback(), Pointed(bundle=bundle) if bundle != model.target():
+            yield Finding("I14", f"back to {model.target()}", f"{bundle}", f"the way back is {list(model.behind())}")
+        case op.Prune(bundle=None, keep=keep), Pruned(bundles=gone):
+            most = model.unneeded(keep)
+            least = most - (model.unsure if keep is None else frozenset())
+            # A killed training may have registered a bundle that nobody was told of.
+            if not least <= set(gone) <= most | memory.strays:
+                needed = f"needed are {sorted(model.needed(keep))}"
+                yield Finding("I14", f"{sorted(least)} are deleted", f"{sorted(gone)}", needed)
+        case op.Prune(bundle=str(named)), Pruned(bundles=gone) if gone != (named,):
+            yield Finding("I14", f"{named} is deleted", f"{sorted(gone)}", "that one was named")
+
+
+def _judged(asked: op.Promote, said: Promoted, model: Model) -> Iterator[Finding]:
+    held = model.serving("competitor")
+    rival = held is not None and held.bundle != asked.bundle and held.files == WHOLE and held.belongs
+    champion = held.bundle if held is not None and rival else None
+    if said.champion != champion:
+        yield Finding("I14", f"compared with {champion}", f"{said.champion}", "that is whole and holds the slot")
+    shown = {"lower": said.lower, "upper": said.upper, "ahead": said.ahead, "valid": said.valid}
+    due = outcome(model.limits, asked.margin, coverage=model.coverage(), **shown)
+    if said.outcome != due:
+        because = f"margin {asked.margin}, {shown}, coverage {model.coverage()}"
+        yield Finding("I14", due, said.outcome, because)

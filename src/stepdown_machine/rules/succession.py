@@ -1,0 +1,113 @@
+"""Who follows whom: promotion by evidence, the way back, and what is cleared away."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from hypothesis import strategies as st
+
+from stepdown_machine import operations as op
+from stepdown_machine.names import UNKNOWN
+from stepdown_machine.rules.stage import Stage, pick, planted, turn, untrained
+from stepdown_machine.values import Bundle, Policy, Promoted
+
+MARGINS = {"wide": 0.5, "narrow": 0.125, "none": 0.0}
+WHO = ("this one", "this one", "another", "a weak one")
+THEN = ("go on", "roll back", "prune it", "prune", "prune all", "go all the way back", "clear away", "ask every limit")
+
+
+class Succession(Stage):
+    """What becomes of the slot."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: float | None = None
+        """The margin that the last verdict just did not keep."""
+
+    @turn(
+        bundle=pick("bundle"),
+        who=st.sampled_from(WHO),
+        margin=st.sampled_from(("wide", "at", "above", "narrow", "none")),
+        then=st.sampled_from(THEN),
+    )
+    def promote(self, bundle: str, who: str, margin: str, then: str) -> None:
+        """Promote a bundle by evidence, at a margin just shown or just not; then go on, go back, or clear away."""
+        bundle = self._chosen(who) or bundle
+        if self.can(op.Promote) and not planted(self, bundle):
+            said = self.act(op.Promote(bundle, self._margin(margin)))
+            if isinstance(said, Promoted) and said.pairs:
+                self.shown = min(0.5, max(0.0, -said.upper if said.outcome == "reject" else -said.lower))
+        stories = {
+            "go all the way back": self._all_the_way_back,
+            "clear away": self._clearing,
+            "ask every limit": self._every_limit,
+        }
+        for operation in stories[then]() if then in stories else self._then(then, bundle):
+            if self.can(type(operation)):
+                self.act(operation)
+        self.follow(1)
+
+    def _then(self, then: str, bundle: str) -> Iterator[op.Plain]:
+        if then == "roll back":
+            yield op.Rollback()
+        elif then != "go on":
+            yield op.Prune(bundle if then == "prune it" else None, 0 if then == "prune all" else None)
+
+    def _margin(self, place: str) -> float:
+        if self.shown is None or place in MARGINS:
+            return MARGINS.get(place, 0.5)
+        return self.shown if place == "at" else min(0.5, math.nextafter(self.shown, 1.0))
+
+    def _chosen(self, who: str) -> str | None:
+        """Name a bundle that could serve and is not the slot's, training one where there is none; or a weak one."""
+        if who != "another":
+            return self.trial.usable(0, weak=True) if who == "a weak one" else None
+        names, held = self.trial.names, self.trial.model.slots.get("competitor")
+        name = self.trial.usable(1)
+        if (name is not None and names.ids["bundle"][name] != held) or not names.of("dataset"):
+            return name
+        made = self.act(untrained(self, 0))
+        return names.name("bundle", made.bundle) if isinstance(made, Bundle) else None
+
+    def _two(self) -> tuple[str, str] | None:
+        """Name two whole, enabled bundles that could serve; `None` when there are no two."""
+        other, one = self._chosen("another"), self.trial.usable(0)
+        pair = [name for name in (one, other) if name is not None and self._ready(name)]
+        return (pair[0], pair[1]) if len(set(pair)) == 2 else None
+
+    def _ready(self, bundle: str) -> bool:
+        known = self.trial.known(bundle)
+        return known is not None and known.enabled and known.files == "whole" and not known.retired
+
+    def _all_the_way_back(self) -> Iterator[op.Plain]:
+        """Go back past what is switched off or damaged, and then until there is nothing to go back to."""
+        if pair := self._two():
+            one, two = pair
+            yield from (op.Activate(one), op.Activate(two))
+            yield from (op.Disable(one), op.Rollback(), op.Enable(one), op.Activate(two))
+            yield from (op.Damage(one, "flip"), op.Rollback(), op.Restore(one), op.Activate(two))
+        for _ in range(len(self.trial.model.way) + 1):
+            yield op.Rollback()
+
+    def _clearing(self) -> Iterator[op.Plain]:
+        """Prune what is active, what is next on the way back, what a run asked, and what was retired."""
+        if pair := self._two():
+            one, two = pair
+            yield from (op.Activate(one), op.Run(0), op.Activate(two), op.Run(0))
+            yield from (op.Prune(keep=0), op.Prune(one), op.Prune(two), op.Rollback(), op.Prune())
+            yield from (op.Retire(two), op.Prune(), op.Prune(two))
+
+    def _every_limit(self) -> Iterator[op.Plain]:
+        """Promote where only one thing speaks against it: the legal share, the harness, consent, a silent frontier."""
+        fit, weak = self.trial.usable(0), self.trial.usable(0, weak=True)
+        yield from (op.Disturb(frontier="illegal"), op.SetPolicy(Policy(min_valid=1.0)))
+        yield from (op.Promote(name, 0.5) for name in (weak, fit) if name is not None)
+        yield op.SetPolicy(Policy(min_coverage=self.trial.model.coverage()))
+        if fit is not None and "budget" in self.trial.model.validators:
+            yield from (op.Promote(fit, 0.5), op.SetValidator("budget", enabled=False), op.Promote(fit, 0.5))
+            yield op.SetValidator("budget", enabled=True)
+        yield from (op.Disturb(frontier="error"), op.SetPolicy(Policy()))
+        yield from (op.Promote(name, 0.5) for name in (fit,) if name is not None)
+        yield from (op.SetPolicy(Policy(frontier_never=("competitor",))), op.Promote(fit or UNKNOWN["bundle"]))
+        yield from (op.SetPolicy(Policy()), op.Disturb())
