@@ -13,14 +13,16 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from stateful import neighbours
 from stateful.children import REAL, process
 from stateful.falsifying import WAYS, falsify
-from stateful.observing import FOREVER, Observer, sha256
+from stateful.observing import Observer, sha256
 from stateful.weather import Weather, settings
 from stepdown import operate, registry
 from stepdown.auditing import differences
 from stepdown.bundles.disk import listing, publish
 from stepdown.bundles.manifest import Manifest
+from stepdown.bundles.standing import fold
 from stepdown.errors import StepdownError
 from stepdown.gather import slot_bundle
 from stepdown.history import ledger, reader, rows
@@ -87,8 +89,8 @@ def room() -> Path:
     """Return a directory of this process for workspaces and finished trainings."""
     made = tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None, prefix="stepdown-machine-")
     ROOMS.append(made)
-    template = Path(made.name) / "template"
-    Workspace.open(template, settings=settings(Weather(), Path(made.name) / "cache")).close()
+    plans = (PLANS["tiny-a"], PLANS["tiny-b"])
+    neighbours.settle(Path(made.name) / "template", Path(made.name) / "cache", plans, SCENARIO)
     return Path(made.name)
 
 
@@ -104,7 +106,7 @@ class StepdownSystem:
         self._root = self._base / "workspace"
         shutil.copytree(room() / "template", self._root)
         self._open()
-        operate.set_policy(self._workspace, stored(Policy()))
+        operate.set_policy(self._workspace, spelled(Policy()))
         self._observer = Observer(self._root)
 
     def _open(self) -> None:
@@ -197,7 +199,11 @@ class StepdownSystem:
             self._observer.forget()
         with self._workspace.reading() as connection:
             found = slot_bundle(connection, SCENARIO, "competitor")
-        return self._observer.observe([Holding("process", "competitor", found.id)] if found else [])
+            standing = fold(reader.acts(connection))
+        served = [Holding("process", "competitor", found.id)] if found else []
+        told = standing.active.get((SCENARIO, "competitor"))
+        listed = [Holding("fold", "competitor", told)] if told else []
+        return self._observer.observe([*served, *listed], lambda bundle: standing.status(bundle).value)
 
     def close(self) -> None:
         """Give everything back."""
@@ -243,7 +249,7 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
         case op.Promote() | op.Rollback() | op.Prune():
             return succession(workspace, operation)
         case op.SetPolicy(policy=policy):
-            operate.set_policy(workspace, stored(policy))
+            operate.set_policy(workspace, spelled(policy))
         case op.SetValidator(name=name, enabled=enabled):
             operate.switch_validator(workspace, SCENARIO, name, enabled=enabled)
         case op.Report(run=run):
@@ -315,10 +321,20 @@ def _steps(under_way: RunUnderWay) -> Iterator[rows.Step]:
         yield from under_way.steps()
 
 
-def stored(policy: Policy) -> dict[str, object]:
-    """Say the machine's policy in stepdown's words."""
-    age = FOREVER if policy.max_age is None else policy.max_age
-    return {**asdict(policy), "max_age": age}
+def spelled(policy: Policy) -> dict[str, str]:
+    """Say the machine's policy as a command line spells it."""
+    return {name: _spelled(value) for name, value in asdict(policy).items()}
+
+
+def _spelled(value: object) -> str:
+    match value:
+        case None:
+            return "inf"
+        case bool():
+            return "on" if value else "off"
+        case tuple():
+            return ",".join(value)
+    return str(value)
 
 
 def dataset(path: Path) -> Dataset:

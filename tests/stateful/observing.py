@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,6 @@ from typing import Any
 from stepdown_machine.observed import Attempt, Call, Generation, Holding, Observation, Shelved, Step
 from stepdown_machine.protocol import VALIDATORS
 from stepdown_machine.values import Policy
-
-FOREVER = 1e15
-"""Seconds that stand for "no limit" of age."""
 
 ACTS = {
     "bundle": "SELECT seq, 'register ' || id FROM bundle WHERE seq > ? ORDER BY seq",
@@ -43,23 +41,26 @@ def sha256(data: bytes) -> str:
 
 
 class Observer:
-    """Reads a workspace, and remembers what it has read."""
+    """Reads a workspace, and remembers what it has read. What was there before it came is the neighbours'."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._database = sqlite3.connect(root / "stepdown.db", isolation_level=None)
         self._database.row_factory = sqlite3.Row
         self._act_keys: list[tuple[str, int]] = []
+        newest = "SELECT coalesce(max(seq), 0) FROM {}"
+        self._born = {table: self.rows(newest.format(table))[0][0] for table in ("step", "generation", "dataset", *ACTS)}
+        self._began = (root / "trace.jsonl").stat().st_size
         self.forget()
 
     def forget(self) -> None:
         """Read everything anew the next time; acts of several tables keep the order in which they were first seen."""
         self._steps: list[Step] = []
-        self._last_step = 0
+        self._last_step = self._born["step"]
         self._calls: dict[str, Call] = {}
-        self._offset = 0
+        self._offset = self._began
         self._generations: list[Generation] = []
-        self._last_act = dict.fromkeys(ACTS, 0)
+        self._last_act = {table: self._born[table] for table in ACTS}
         self._acts: dict[tuple[str, int], str] = {}
 
     def close(self) -> None:
@@ -74,12 +75,13 @@ class Observer:
     def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
         return self._database.execute(query, values).fetchall()
 
-    def observe(self, holdings: Iterable[Holding]) -> Observation:
-        """Read what is new."""
+    def observe(self, holdings: Iterable[Holding], standing: Callable[[str], str]) -> Observation:
+        """Read what is new; who else sees a bundle in a slot, and where each stands, is said by the caller."""
         self._read_steps()
         self._read_trace()
         self._read_acts()
-        for row in self.rows("SELECT * FROM generation WHERE seq > ? ORDER BY seq", len(self._generations)):
+        known = self._born["generation"] + len(self._generations)
+        for row in self.rows("SELECT * FROM generation WHERE seq > ? ORDER BY seq", known):
             kept = (row["best"],) if row["decision"] == "advance" else ()
             self._generations.append(Generation(row["run"], row["number"], row["decision"], kept))
         return Observation(
@@ -88,7 +90,9 @@ class Observer:
             announced=self._announced(),
             generations=tuple(self._generations),
             holdings=(*self._held(), *holdings),
-            shelf=tuple(self._shelved(row["id"]) for row in self._on_the_shelf()),
+            shelf=tuple(
+                replace(self._shelved(row["id"]), standing=standing(row["id"])) for row in self._on_the_shelf()
+            ),
             policy=self._policy(),
             validators=self._validators(),
             acts=tuple(self._acts[key] for key in self._act_keys if key in self._acts),
@@ -132,7 +136,7 @@ class Observer:
 
     def _held(self) -> list[Holding]:
         slots: dict[str, str] = {}
-        for row in self.rows("SELECT kind, role, bundle FROM act ORDER BY seq"):
+        for row in self.rows("SELECT kind, role, bundle FROM act WHERE seq > ? ORDER BY seq", self._born["act"]):
             if row["kind"] == "activate":
                 slots[row["role"]] = row["bundle"]
             elif row["kind"] in ("retire", "delete"):
@@ -140,8 +144,8 @@ class Observer:
         return [Holding("acts", role, bundle) for role, bundle in slots.items()]
 
     def _on_the_shelf(self) -> list[sqlite3.Row]:
-        query = "SELECT id FROM bundle WHERE id NOT IN (SELECT bundle FROM act WHERE kind = 'delete') ORDER BY seq"
-        return self.rows(query)
+        query = "SELECT id FROM bundle WHERE id NOT IN (SELECT bundle FROM act WHERE kind = 'delete') AND seq > ?"
+        return self.rows(f"{query} ORDER BY seq", self._born["bundle"])
 
     def _shelved(self, bundle: str) -> Shelved:
         directory = self._root / "bundles" / bundle
@@ -160,7 +164,7 @@ class Observer:
     def _policy(self) -> Policy:
         found = self.rows("SELECT settings FROM policy ORDER BY seq DESC LIMIT 1")
         stored = json.loads(found[0]["settings"])
-        age = None if stored["max_age"] >= FOREVER else stored["max_age"]
+        age = None if stored["max_age"] == "inf" else stored["max_age"]
         # A set of roles, stored sorted; the machine names them in its own order.
         roles = {
             name: tuple(role for role in ("competitor", "coach") if role in stored[name])
@@ -170,13 +174,15 @@ class Observer:
 
     def _validators(self) -> frozenset[str]:
         on = set(VALIDATORS)
-        for row in self.rows("SELECT validator, enabled FROM harness ORDER BY seq"):
+        switches = "SELECT validator, enabled FROM harness WHERE seq > ? ORDER BY seq"
+        for row in self.rows(switches, self._born["harness"]):
             (on.add if row["enabled"] else on.discard)(row["validator"])
         return frozenset(on)
 
     def datasets(self) -> tuple[tuple[str, str], ...]:
         """Return each dataset and the digest of its record files as they are."""
-        names = [row["digest"] for row in self.rows("SELECT digest FROM dataset ORDER BY seq")]
+        query = "SELECT digest FROM dataset WHERE seq > ? ORDER BY seq"
+        names = [row["digest"] for row in self.rows(query, self._born["dataset"])]
         return tuple((name, sha256(self.text(name).encode())) for name in names)
 
     def text(self, dataset: str) -> str:
@@ -188,6 +194,7 @@ class Observer:
     def _leftovers(self) -> tuple[str, ...]:
         known = {row["digest"] for row in self.rows("SELECT digest FROM dataset")}
         known |= {row["id"] for row in self._on_the_shelf()}
+        known |= {row["id"] for row in self.rows("SELECT id FROM bundle WHERE seq <= ?", self._born["bundle"])}
         rooms = (self._root / "datasets", self._root / "bundles", self._root / "jobs")
         return tuple(sorted(path.name for room in rooms for path in room.iterdir() if path.name not in known))
 
