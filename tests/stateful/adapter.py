@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from stateful import neighbours
 from stateful.children import REAL, process
-from stateful.falsifying import WAYS, falsify
+from stateful.falsifying import WAYS, Forgery
 from stateful.observing import Observer, sha256
 from stateful.weather import Weather, settings
 from stepdown import operate, registry
@@ -108,6 +108,7 @@ class StepdownSystem:
         self._open()
         operate.set_policy(self._workspace, spelled(Policy()))
         self._observer = Observer(self._root)
+        self._forgery: Forgery | None = None
 
     def _open(self) -> None:
         self._workspace = Workspace.open(self._root, settings=settings(self._weather, room() / "cache"))
@@ -126,6 +127,8 @@ class StepdownSystem:
 
     def perform(self, operation: op.Operation) -> Answer:
         """Do one operation."""
+        if not (isinstance(operation, op.Audit) and operation.falsified):
+            self._forget_the_forgery()
         match operation:
             case op.Crash(operation=inner, point=point):
                 self._workspace.close()
@@ -182,16 +185,20 @@ class StepdownSystem:
         return None
 
     def _falsified(self, what: str) -> Audited:
-        copy = self._base / "falsified"
-        shutil.copytree(self._root, copy, ignore=shutil.ignore_patterns("stepdown.db*"))
-        # Never open a live database as a file: closing it would give up the locks that SQLite holds in this process.
-        self._observer.copy_database(copy / "stepdown.db")
-        falsify(copy, what)
-        try:
-            with Workspace.open(copy, settings=settings(self._weather, room() / "cache")) as opened:
-                return Audited(tuple(map(str, differences(opened))))
-        finally:
-            shutil.rmtree(copy)
+        """Audit a copy in which a lie was told; lies told one after another share it."""
+        if self._forgery is None:
+            copy = self._base / "falsified"
+            shutil.copytree(self._root, copy, ignore=shutil.ignore_patterns("stepdown.db*"))
+            # Never open a live database as a file: closing it would give up the locks that SQLite holds in this process.
+            self._observer.copy_database(copy / "stepdown.db")
+            self._forgery = Forgery(copy, settings(self._weather, room() / "cache"), self._weather.version)
+        return Audited(self._forgery.audited(what))
+
+    def _forget_the_forgery(self) -> None:
+        if self._forgery is not None:
+            self._forgery.close()
+            self._forgery = None
+            shutil.rmtree(self._base / "falsified")
 
     def observe(self, *, thorough: bool = False) -> Observation:
         """Read rows, trace and files; the open process and the router are two more observers of the slot."""
@@ -207,6 +214,7 @@ class StepdownSystem:
 
     def close(self) -> None:
         """Give everything back."""
+        self._forget_the_forgery()
         self._observer.close()
         self._workspace.close()
         shutil.rmtree(self._base)

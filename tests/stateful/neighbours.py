@@ -1,8 +1,7 @@
-"""What else lives in the database: two scenarios and two roles that the machine never speaks of, before and after its own in
-the alphabet.
+"""What else lives in the database: two scenarios and two roles before and after the machine's own in the alphabet.
 
-A query that forgets whose rows it wants finds theirs. And an audit has from the first moment everything to look at: local and
-frontier, every failure, a shadow, a canary, an interruption, a verdict, a way back.
+The machine never speaks of them, and a query that forgets whose rows it wants finds theirs. An audit has from the first moment
+everything to look at: local and frontier, every failure, a shadow, a canary, an interruption, a verdict, a way back.
 """
 
 from __future__ import annotations
@@ -81,9 +80,9 @@ def _live(workspace: Workspace, weather: Weather, plans: list[Plan]) -> None:
 
 
 def _plant(workspace: Workspace, scenario: str, role: str) -> None:
-    """Register and activate a bundle whose directory is gone."""
+    """Register a bundle whose directory is gone, and activate it, but for the last role's."""
     at, name = workspace.now(), f"{scenario} {role}".encode().hex().ljust(64, "0")
     with workspace.writing() as connection:
         registered = rows.Bundle(name, scenario, role, "0" * 64, "0" * 64, "0" * 64, at, "", at)
         activated = rows.Act("activate", scenario, role, name, True, "a neighbour", "", at)
-        ledger.append(connection, registered, activated)
+        ledger.append(connection, registered, *([activated] if role != ROLES[-1] else []))

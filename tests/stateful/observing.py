@@ -49,7 +49,9 @@ class Observer:
         self._database.row_factory = sqlite3.Row
         self._act_keys: list[tuple[str, int]] = []
         newest = "SELECT coalesce(max(seq), 0) FROM {}"
-        self._born = {table: self.rows(newest.format(table))[0][0] for table in ("step", "generation", "dataset", *ACTS)}
+        self._born = {
+            table: self.rows(newest.format(table))[0][0] for table in ("step", "generation", "dataset", *ACTS)
+        }
         self._began = (root / "trace.jsonl").stat().st_size
         self.forget()
 
