@@ -5,7 +5,7 @@
 | `dev` | the keyboard, at most 15 s | 60 x 30 | yes | yes | yes |
 | `ci` | every change | 200 x 36 | no, seeded by the machine's name | no | yes |
 | `nightly` | a long search | 2000 x 50 | yes | yes | yes |
-| `replay` | failures from a saved database | none new | no | yes | reads only |
+| `replay` | failures from a saved database | none new | no | yes | reads only, keeps what it shrank |
 
 Hypothesis registers them as `stepdown-dev` and so on: a project's own `ci` stays its own.
 """
@@ -13,10 +13,11 @@ Hypothesis registers them as `stepdown-dev` and so on: a project's own `ci` stay
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase, ReadOnlyDatabase
+from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
 
 PROFILE = "STEPDOWN_MACHINE_PROFILE"
 """Environment variable naming the profile; the pytest option `--machine-profile` sets it."""
@@ -62,7 +63,7 @@ def _profiles() -> dict[str, settings]:
         "ci": settings(calm, max_examples=200, stateful_step_count=36, phases=FIND, database=store),
         "nightly": settings(calm, max_examples=2000, stateful_step_count=50, phases=SHRINK, database=store),
         "replay": settings(
-            calm, max_examples=1, stateful_step_count=50, phases=(Phase.reuse, Phase.shrink), database=_saved(store)
+            calm, max_examples=100, stateful_step_count=50, phases=(Phase.reuse, Phase.shrink), database=_saved(store)
         ),
     }
 
@@ -73,4 +74,32 @@ def _database() -> ExampleDatabase:
 
 def _saved(store: ExampleDatabase) -> ExampleDatabase:
     where = os.environ.get(DATABASE)
-    return ReadOnlyDatabase(DirectoryBasedExampleDatabase(where)) if where else store
+    return Unshrunk(DirectoryBasedExampleDatabase(where), store) if where else store
+
+
+class Unshrunk(ExampleDatabase):
+    """What another machine saved without shrinking, read and never written; what is found here goes into the own store.
+
+    Hypothesis takes whatever is saved under a test's own key for the smallest there is, and would not try to shrink it.
+    Under the key of what was met on the way, it does.
+    """
+
+    ON_THE_WAY = b".secondary"
+
+    def __init__(self, saved: ExampleDatabase, own: ExampleDatabase) -> None:
+        super().__init__()
+        self._saved, self._own = saved, own
+
+    def fetch(self, key: bytes) -> Iterator[bytes]:
+        """Yield everything saved for a test, as met on the way."""
+        if key.endswith(self.ON_THE_WAY):
+            yield from self._saved.fetch(key.removesuffix(self.ON_THE_WAY))
+            yield from self._saved.fetch(key)
+
+    def save(self, key: bytes, value: bytes) -> None:
+        """Save in the own store."""
+        self._own.save(key, value)
+
+    def delete(self, key: bytes, value: bytes) -> None:
+        """Delete from the own store."""
+        self._own.delete(key, value)

@@ -1,4 +1,4 @@
-"""What a system answers: frozen values, equal when their content is equal. What is observed beside it is in `observed`.
+"""What a system answers: frozen values, equal when their content is equal.
 
 Times are seconds since the epoch (UTC, float). Stored words are kebab-case. A provider is `local` or `frontier`: an
 adapter maps its own names onto these two.

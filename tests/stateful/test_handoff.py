@@ -8,37 +8,23 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import initialize
 
 from stateful.adapter import StepdownSystem
 from stateful.children import REAL
 from stepdown_machine.machine import HandoffMachine, LearningMachine, RegistryMachine, case
-from stepdown_machine.model import REASONS
 from stepdown_machine.protocol import HandoffSystem
 from stepdown_machine.reach import reach
 from stepdown_machine.settings import deterministic
-
-CAUSES = (None, *REASONS)
 
 EXAMPLES = {"dev": 8, "ci": 64}
 """A real system is slower than the toy: a campaign has fewer examples of the same length, and is still bounded."""
 
 
 class StepdownMachine(HandoffMachine):
-    """The whole machine, pointed at stepdown.
-
-    A real system affords a third of the toy's examples, so most of them begin by leading to one of the reasons.
-    """
+    """The whole machine, pointed at stepdown."""
 
     def system(self) -> HandoffSystem:
         return StepdownSystem()
-
-    @initialize(start=st.sampled_from(("empty", "discovered", *["serving"] * 8)), cause=st.sampled_from(CAUSES))
-    def begin(self, start: str, cause: str | None) -> None:
-        super().begin(start=start)
-        if cause is not None:
-            self.provoke(cause=cause, place=0)
 
 
 class StepdownLearning(LearningMachine):
@@ -71,18 +57,9 @@ TestStepdownRegistry = bounded(case(StepdownRegistry), share=4)
 
 @pytest.mark.skipif(not deterministic(), reason="only the campaign that decides must have seen everything")
 def test_the_campaign_saw_what_it_must() -> None:
-    """Runs after the machines of this module, and speaks of the whole one.
-
-    A third of the examples of the machine's own `ci` profile is what a real system affords. Who wins a race is for the
-    machine's cores to say, so this asks for less than `--machine-reach` does.
-    """
+    """Runs after the machines of this module, and speaks of the whole one."""
     seen = reach("StepdownMachine")
-    unseen = [reason for reason in REASONS if not seen.routed[reason]]
 
-    assert len(unseen) <= 1, seen.summary()
-    assert seen.offered <= seen.rules.keys(), seen.summary()
-    assert 0.2 <= seen.share("local") <= 0.6, seen.summary()
-    assert seen.paired >= 0.6, seen.summary()
-    assert seen.aborted <= 0.03 * seen.examples
+    assert list(seen.unmet()) == [], seen.summary()
     assert REAL["trainings"] >= 20
     assert REAL["kills"] >= 20

@@ -49,9 +49,10 @@ def _victims(stage: Stage, place: int) -> tuple[op.Plain, ...]:
     spared = () if stage.trial.model.unsure else (op.Prune(),)
     # What leaves most behind comes first: it is reached soonest.
     victims = (
+        acts[0],
         untrained(stage, place),
-        *spared,
         op.Export(include_local=place % 2 == 0),
+        *spared,
         *(each for each in acts[::-1] if isinstance(each, VICTIMS)),
         *removals,
     )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize
 
 from stepdown_machine import operations as op
-from stepdown_machine.model import Breaker, Known
+from stepdown_machine.model import REASONS, Breaker, Known
 from stepdown_machine.names import UNKNOWN
 from stepdown_machine.rules.policy import Governing, unchanged
 from stepdown_machine.rules.stage import turn, with_script
@@ -26,6 +26,14 @@ FAILURES = {
     "local-timeout": "timeout",
     "local-invalid-output": "garbage",
 }
+
+
+ALONE = (
+    Policy(breaker_threshold=99),
+    Policy(breaker_threshold=99, mode="local-only"),
+    Policy(breaker_threshold=99, frontier_never=("competitor",)),
+)
+"""A frontier to fall back to, and two ways to have none."""
 
 
 @st.composite
@@ -41,6 +49,17 @@ def causes(draw: st.DrawFn) -> str:
     return left[place % len(left)]
 
 
+@st.composite
+def tours(draw: st.DrawFn) -> tuple[str, ...]:
+    """Draw nothing, or one time in four nearly every reason: all of them equally often, where chance would starve some.
+
+    One number decides about each, so that a shrunk program meets only those that it needs.
+    """
+    if draw(st.integers(0, 3)) < 3:
+        return ()
+    return tuple(reason for reason in REASONS if draw(st.integers(0, 15)))
+
+
 class Steering(Governing):
     """The way to each reason."""
 
@@ -53,17 +72,16 @@ class Steering(Governing):
         """Make local fit, take one thing away, run, give it back, run: the reason, and the way back from it."""
         self._lead_to(cause, place)
 
-    @initialize(start=st.sampled_from(("empty", "discovered", "trained", *["serving"] * 9, *["toured"] * 4)))
-    def begin(self, start: str) -> None:
-        """Open a fresh system, mostly one that already serves locally, sometimes one that has met every reason."""
-        super().begin(start="serving" if start == "toured" else start)
-        if start == "toured":
-            with_script(self, Steering._tour, {})
+    @initialize(start=st.sampled_from(("empty", "discovered", "trained", *["serving"] * 13)), met=tours())
+    def begin(self, start: str, met: tuple[str, ...] = ()) -> None:
+        """Open a fresh system, mostly one that already serves locally, and sometimes one that has met every reason."""
+        super().begin(start=start)
+        with_script(self, Steering._meet, {"reasons": met})
 
-    def _tour(self) -> None:
-        """Meet every reason equally often: chance alone would starve some."""
-        for place, cause in enumerate(self.trial.description.reasons):
-            self._lead_to(cause, place)
+    def _meet(self, reasons: tuple[str, ...]) -> None:
+        for place, reason in enumerate(reasons):
+            if reason in self.trial.description.reasons:
+                self._lead_to(reason, place)
 
     def _lead_to(self, cause: str, place: int) -> None:
         self.provoked[cause] += 1
@@ -147,9 +165,8 @@ class Steering(Governing):
     def _cause(self, cause: str, bundle: str, place: int) -> tuple[op.Plain, ...]:
         """Bring one cause about and return what undoes it."""
         if cause in FAILURES:
-            # The breaker would hide the failure after a few runs.
-            mode = "local-only" if place % 2 else "auto"
-            self.act(op.SetPolicy(Policy(mode=mode, breaker_threshold=99)))
+            # The breaker would hide the failure after a few runs; with nobody to fall back to, the step fails.
+            self.act(op.SetPolicy(ALONE[place % len(ALONE)]))
             self.act(op.Disturb(FAILURES[cause]))
             return (op.Disturb(), op.SetPolicy(Policy()))
         ways: dict[str, Callable[[], tuple[op.Plain, ...]]] = {
