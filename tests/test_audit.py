@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import pytest
 
 from journey import FRONTIER, SCENARIO, Hands, active, compete, discover, localized, tape
 from stepdown import operate, registry
-from stepdown.auditing import differences
+from stepdown.auditing import differences, evidence
 from stepdown.errors import NotFound
 from stepdown.history import schema
+from stepdown.history.audit import doubles
 from stepdown.promote import promote
 from stepdown.providers.trace import KEYS
 from stepdown.prune import prune
@@ -70,7 +72,16 @@ def lived(handed_down: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         discover(opened, seed=5, candidates=1)
         handed_over(opened)
         assert differences(opened) == []
+    settings = Settings(clock=hands.clock, durability="normal", reached=interrupt)
+    with suppress(KeyboardInterrupt), Workspace.open(base / "workspace", settings=settings) as opened:
+        discover(opened, seed=8, candidates=1)
     return base / "workspace"
+
+
+def interrupt(point: str) -> None:
+    """Be stopped as soon as a call is announced, and before anybody is asked."""
+    if point == "announced":
+        raise KeyboardInterrupt
 
 
 def handed_over(workspace: Workspace) -> None:
@@ -179,10 +190,10 @@ def leaves(value: Any, *path: str) -> Iterator[tuple[str, ...]]:
 def test_one_changed_value_of_a_verdicts_evidence_is_found(suspect: Workspace) -> None:
     ((seq, stored),) = values(suspect, "verdict", "evidence")
     paths = set(leaves(json.loads(stored)))
-    assert len(paths) == 18
+    assert len(paths) == 19
     # How much worse may still be as good was promised by a person; nothing else remembers it.
     for path in paths - {("trial", "margin")}:
-        for change in ("forge", "remove"):
+        for change in ("forge", "nudge", "remove"):
             evidence = json.loads(stored)
             *way, key = path
             place = evidence
@@ -190,6 +201,8 @@ def test_one_changed_value_of_a_verdicts_evidence_is_found(suspect: Workspace) -
                 place = place[step]
             if change == "remove":
                 del place[key]
+            elif change == "nudge":
+                place[key] = place[key] + 1e-6 if isinstance(place[key], float) else "nudged"
             else:
                 place[key] = [] if isinstance(place[key], list) else forged(place[key])
             put(suspect, "verdict", "evidence", seq, json.dumps(evidence))
@@ -211,6 +224,47 @@ def test_an_act_in_the_name_of_what_did_not_act_is_found(suspect: Workspace, by:
             assert differences(suspect) != [], f"{kinds[seq]} {seq} by {value}"
         finally:
             put(suspect, "act", "by", seq, value)
+
+
+@pytest.mark.parametrize("column", ["generations", "candidates"])
+def test_a_run_that_was_to_be_shorter_is_found(suspect: Workspace, column: str) -> None:
+    ((seq, value),) = values(suspect, "run", column)
+    for shorter in range(value):
+        put(suspect, "run", column, seq, shorter)
+        try:
+            assert differences(suspect) != [], f"{column} {value} became {shorter}"
+        finally:
+            put(suspect, "run", column, seq, value)
+
+
+INVENTED = {
+    "provider": "forged", "model": "forged", "digest": "forged", "text": "forged", "refusals": '["forged"]', "score": 1.0,
+    "input_tokens": 1, "output_tokens": 1, "cost": 1.0, "latency": 1.0, "recovered": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("column", INVENTED)
+def test_what_nobody_can_know_of_an_interrupted_call_is_found(suspect: Workspace, column: str) -> None:
+    with sqlite3.connect(suspect.root / "stepdown.db") as raw:
+        ((seq, value),) = raw.execute(
+            f"SELECT seq, \"{column}\" FROM attempt WHERE error_type = 'interrupted'"
+        ).fetchall()
+    raw.close()
+    put(suspect, "attempt", column, seq, INVENTED[column])
+    try:
+        assert differences(suspect) != []
+    finally:
+        put(suspect, "attempt", column, seq, value)
+
+
+@pytest.mark.parametrize("table", ["run", "announcement", "attempt", "step", "generation", "bundle", "evaluation"])
+def test_a_row_that_stands_twice_is_found(suspect: Workspace, table: str) -> None:
+    found = evidence(suspect)
+    kept = getattr(found, f"{table}s")
+
+    (difference,) = doubles(replace(found, **{f"{table}s": [*kept, kept[0]]}))
+
+    assert difference.sentence == f"history has this {table} 2 times"
 
 
 @pytest.mark.parametrize("table", ["attempt", "step", "match", "announcement", "generation", "holdout"])
@@ -287,7 +341,7 @@ def test_a_lost_trace_is_a_difference_for_every_call(suspect: Workspace) -> None
     finally:
         suspect.trace.write_text(kept, "utf-8")
     with sqlite3.connect(suspect.root / "stepdown.db") as raw:
-        calls = {call for (call,) in raw.execute("SELECT call FROM attempt")}
+        calls = {call for (call,) in raw.execute("SELECT call FROM attempt WHERE NOT recovered")}
     raw.close()
     assert calls <= {difference.where for difference in found}
 

@@ -190,6 +190,18 @@ def test_prune_keeps_the_active_its_way_back_and_what_a_kept_run_asked(local: Wo
     assert differences(local) == []
 
 
+def test_prune_keeps_where_a_rollback_really_leads_not_just_what_was_there_before(local: Workspace) -> None:
+    good = active(local)
+    disabled, broken, now = (forced(local, trained(local, seed)) for seed in (1, 2, 3))
+    registry.disable(local, disabled.id)
+    (local.bundle_directory(broken.id) / "config.json").unlink()
+
+    assert set(prune(local, keep=0).removed) == {disabled, broken}
+
+    assert active(local) == now
+    assert rollback(local, *SLOT) == good
+
+
 def test_prune_lets_go_of_what_only_old_runs_asked(local: Workspace) -> None:
     old = active(local)
     compete(local, seed=3)

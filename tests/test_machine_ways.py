@@ -1,16 +1,16 @@
 """How the machine behaves for those who use it: determinism, scripts, leaks, profiles, plugin."""
 
-import gc
 import os
 import subprocess
 import sys
-import threading
+import tempfile
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from holdings import held
 from stepdown_machine import operations as op
 from stepdown_machine.broken import VARIANTS, system
 from stepdown_machine.campaign import campaign
@@ -122,17 +122,13 @@ def test_an_operation_is_spelled_so_that_it_evaluates_to_itself(operation: op.Op
 
 def test_five_hundred_examples_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-    def held() -> tuple[int, int, int]:
-        gc.collect()
-        descriptors = Path("/proc/self/fd")
-        open_now = len([*descriptors.iterdir()]) if descriptors.exists() else 0
-        return open_now, threading.active_count(), len([*tmp_path.iterdir()])
-
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     campaign(ToyMachine, 1, examples=5, turns=3)
-    before = held()
+    before = held(tmp_path)
+
     assert campaign(ToyMachine, 2, examples=500, turns=3).reach.examples >= 500
-    assert held() == before
+
+    assert held(tmp_path) == before
 
 
 def test_every_broken_promise_at_a_point_is_found_and_the_headline_is_the_first() -> None:

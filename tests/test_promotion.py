@@ -129,6 +129,17 @@ def test_a_capital_cannot_be_expected_to_grow_while_the_claim_is_true() -> None:
         assert expected == pytest.approx(1.0)
 
 
+def test_the_capital_is_what_another_implementation_says() -> None:
+    # ville 0.1.0: BettingTest(-0.05, bounds=(-1, 1), alternative="greater", alpha=0.1, c=0.75).fit(found).log_e_values_[-1];
+    # its alpha is for both sides together.
+    ties, waves = [0.0] * 96, [math.sin(number) / 10 for number in range(96)]
+    swings = [0.9, -0.9] * 48
+
+    for found, log_capital in ((ties, 3.716593169346283), (waves, 3.62383895637591), (swings, -3.3167648241704573)):
+        shares = promotion._shares(found)
+        assert promotion._capital(shares, promotion._stakes(shares, 0.05), (1 - 0.05) / 2) == pytest.approx(log_capital)
+
+
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=120), st.floats(-0.45, 0.45))
 def test_bounds_and_verdicts_are_the_same_statement(found: list[float], limit: float) -> None:
     shown = bounds(found, 0.05)
@@ -515,12 +526,37 @@ def test_the_audit_sees_a_verdict_that_does_not_follow_from_its_evidence(candida
         "valid": replace(verdict, evidence={**verdict.evidence, "valid": 0.5}),
         "seeds": replace(verdict, evidence={**verdict.evidence, "seeds": 1}),
         "objections": replace(verdict, evidence={**verdict.evidence, "objections": ["inconclusive"]}),
+        "seeds that its trial": replace(
+            verdict, evidence={**verdict.evidence, "trial": {**verdict.evidence["trial"], "margin": 0.4}}
+        ),
+        "not the bundle's": replace(verdict, evidence={**verdict.evidence, "challenger": "evaluation-1"}),
+        "policy 1": replace(verdict, policy=1),
     }
     assert list(verdicts(found)) == []
     for name, row in forged.items():
         assert any(name in d.sentence for d in verdicts(replace(found, verdicts=[row]))), name
+    (orphan,) = verdicts(replace(found, verdicts=[]))
+    assert orphan.where == verdict.evidence["challenger"]
     assert list(activations(found)) == []
     assert [d.claim for d in activations(replace(found, verdicts=[]))] == ["I10"]
+
+
+def test_the_audit_sees_that_a_champion_was_none(local: Workspace) -> None:
+    weak, other = (localized(local, Plan.tiny(iterations=1, seed=seed)).bundle for seed in (1, 2))
+    verdict, later = promote(local, weak.id), promote(local, other.id)
+    found = evidence(local)
+    assert list(verdicts(found)) == []
+    name = verdict.evidence["champion"]
+    forgeries = [
+        ("not on the same seeds in that run", {"run": later.run}),
+        ("not on the same seeds in that run", {"terms": {}}),
+        ("no rival for its slot", {"bundle": weak.id}),
+    ]
+    for sentence, change in forgeries:
+        forged = [replace(row, **change) if row.id == name else row for row in found.evaluations]
+        assert any(sentence in d.sentence for d in verdicts(replace(found, evaluations=forged))), change
+    elsewhere = [replace(row, role="coach") if row.id == weak.id else row for row in found.bundles]
+    assert any("no rival" in d.sentence for d in verdicts(replace(found, bundles=elsewhere)))
 
 
 def test_a_strategy_that_is_worse_by_more_than_the_margin_is_rejected(workspace: Workspace, tmp_path: Path) -> None:

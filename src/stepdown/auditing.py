@@ -10,6 +10,7 @@ from stepdown.workspace import Workspace
 
 CHECKS = (
     gaps.missing,
+    gaps.surplus,
     audit.doubles,
     audit.witnesses,
     audit.weights,

@@ -54,6 +54,17 @@ def way_back(connection: Connection, scenario: str, role: str) -> list[rows.Bund
     return [bundle for bundle in found if bundle is not None]
 
 
+def leads_to(workspace: Workspace, connection: Connection, scenario: str, role: str) -> rows.Bundle | None:
+    """Return where a rollback would lead, as far as rows and files say; whether it answers, only a rollback tries."""
+    for bundle in way_back(connection, scenario, role):
+        try:
+            registry.check_usable(workspace, connection, bundle.id)
+        except Refused:
+            continue
+        return bundle
+    return None
+
+
 def _first_good(workspace: Workspace, earlier: list[rows.Bundle], slot: str) -> rows.Bundle:
     problems = []
     for bundle in earlier:

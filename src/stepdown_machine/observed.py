@@ -111,12 +111,17 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Shelved:
-    """A registered bundle, whether its directory is there, and whether all its bytes hash to what was registered."""
+    """A registered bundle, whether its directory is there, and whether all its bytes hash to what was registered.
+
+    Attributes:
+        standing: `candidate`, `active`, `disabled` or `retired`, as the system lists it; `None` when it lists nothing.
+    """
 
     bundle: str
     present: bool
     whole: bool
     weights: str | None
+    standing: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

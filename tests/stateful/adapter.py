@@ -15,14 +15,16 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from stateful import neighbours
 from stateful.children import REAL, Errand, process
-from stateful.falsifying import WAYS, falsify
-from stateful.observing import FOREVER, Observer, sha256
+from stateful.falsifying import WAYS, Forgery
+from stateful.observing import Observer, sha256
 from stateful.weather import Weather, settings
 from stepdown import operate, registry
 from stepdown.auditing import differences
 from stepdown.bundles.disk import listing, publish
 from stepdown.bundles.manifest import Manifest
+from stepdown.bundles.standing import fold
 from stepdown.errors import StepdownError
 from stepdown.gather import slot_bundle
 from stepdown.history import ledger, reader, rows
@@ -89,8 +91,8 @@ def room() -> Path:
     """Return a directory of this process for workspaces and finished trainings."""
     made = tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None, prefix="stepdown-machine-")
     ROOMS.append(made)
-    template = Path(made.name) / "template"
-    Workspace.open(template, settings=settings(Weather(), Path(made.name) / "cache")).close()
+    plans = (PLANS["tiny-a"], PLANS["tiny-b"])
+    neighbours.settle(Path(made.name) / "template", Path(made.name) / "cache", plans, SCENARIO)
     # What is loaded by now stays. Looked at by the collector it would cost a tenth of a second, every few seconds.
     gc.freeze()
     return Path(made.name)
@@ -110,8 +112,9 @@ class StepdownSystem:
         self._root = self._base / "workspace"
         shutil.copytree(room() / "template", self._root)
         self._open()
-        operate.set_policy(self._workspace, stored(Policy()))
+        operate.set_policy(self._workspace, spelled(Policy()))
         self._observer = Observer(self._root)
+        self._forgery: Forgery | None = None
 
     def _open(self) -> None:
         self._workspace = Workspace.open(self._root, settings=settings(self._weather, room() / "cache"))
@@ -130,6 +133,8 @@ class StepdownSystem:
 
     def perform(self, operation: op.Operation) -> Answer:
         """Do one operation."""
+        if not (isinstance(operation, op.Audit) and operation.falsified):
+            self._forget_the_forgery()
         match operation:
             case op.Crash(operation=inner, point=point):
                 self._workspace.close()
@@ -186,16 +191,20 @@ class StepdownSystem:
         return None
 
     def _falsified(self, what: str) -> Audited:
-        copy = self._base / "falsified"
-        shutil.copytree(self._root, copy, ignore=shutil.ignore_patterns("stepdown.db*"))
-        # Never open a live database as a file: closing it would give up the locks that SQLite holds in this process.
-        self._observer.copy_database(copy / "stepdown.db")
-        falsify(copy, what)
-        try:
-            with Workspace.open(copy, settings=settings(self._weather, room() / "cache")) as opened:
-                return Audited(tuple(map(str, differences(opened))))
-        finally:
-            shutil.rmtree(copy)
+        """Audit a copy in which a lie was told; lies told one after another share it."""
+        if self._forgery is None:
+            copy = self._base / "falsified"
+            shutil.copytree(self._root, copy, ignore=shutil.ignore_patterns("stepdown.db*"))
+            # Never open a live database as a file: closing it would give up the locks that SQLite holds in this process.
+            self._observer.copy_database(copy / "stepdown.db")
+            self._forgery = Forgery(copy, settings(self._weather, room() / "cache"), self._weather.version)
+        return Audited(self._forgery.audited(what))
+
+    def _forget_the_forgery(self) -> None:
+        if self._forgery is not None:
+            self._forgery.close()
+            self._forgery = None
+            shutil.rmtree(self._base / "falsified")
 
     def observe(self, *, thorough: bool = False) -> Observation:
         """Read rows, trace and files; the open process and the router are two more observers of the slot."""
@@ -203,10 +212,15 @@ class StepdownSystem:
             self._observer.forget()
         with self._workspace.reading() as connection:
             found = slot_bundle(connection, SCENARIO, "competitor")
-        return self._observer.observe([Holding("process", "competitor", found.id)] if found else [])
+            standing = fold(reader.acts(connection))
+        served = [Holding("process", "competitor", found.id)] if found else []
+        told = standing.active.get((SCENARIO, "competitor"))
+        listed = [Holding("fold", "competitor", told)] if told else []
+        return self._observer.observe([*served, *listed], lambda bundle: standing.status(bundle).value)
 
     def close(self) -> None:
         """Give everything back."""
+        self._forget_the_forgery()
         self._observer.close()
         self._workspace.close()
         shutil.rmtree(self._base)
@@ -251,7 +265,7 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
         case op.Promote() | op.Rollback() | op.Prune():
             return succession(workspace, operation)
         case op.SetPolicy(policy=policy):
-            operate.set_policy(workspace, stored(policy))
+            operate.set_policy(workspace, spelled(policy))
         case op.SetValidator(name=name, enabled=enabled):
             operate.switch_validator(workspace, SCENARIO, name, enabled=enabled)
         case op.Report(run=run):
@@ -332,10 +346,20 @@ def _steps(under_way: RunUnderWay) -> Iterator[rows.Step]:
         yield from under_way.steps()
 
 
-def stored(policy: Policy) -> dict[str, object]:
-    """Say the machine's policy in stepdown's words."""
-    age = FOREVER if policy.max_age is None else policy.max_age
-    return {**asdict(policy), "max_age": age}
+def spelled(policy: Policy) -> dict[str, str]:
+    """Say the machine's policy as a command line spells it."""
+    return {name: _spelled(value) for name, value in asdict(policy).items()}
+
+
+def _spelled(value: object) -> str:
+    match value:
+        case None:
+            return "inf"
+        case bool():
+            return "on" if value else "off"
+        case tuple():
+            return ",".join(value)
+    return str(value)
 
 
 def dataset(path: Path) -> Dataset:

@@ -1,33 +1,67 @@
-"""Lies in what is persisted: each alters one thing of a copy behind stepdown's back, and the audit must notice it."""
+"""Telling lies: a copy of the whole workspace in which one is told after the other, each taken back before the next."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
+from functools import partial
 from pathlib import Path
 
-WAYS = ("trace-weights", "trace-lost", "history-score", "history-reason")
+from stateful.conspiracies import conspiracies
+from stateful.lies import COLUMNS, Copy, Lie, kinds, one_value
+from stateful.removals import missing
+from stepdown.auditing import differences
+from stepdown.workspace import Settings, Workspace
+
+LIES: dict[str, Lie] = {
+    **{
+        f"{table}.{column} {kind}": partial(one_value, table, column, kind)
+        for table, columns in COLUMNS.items()
+        for column in columns.split()
+        for kind in kinds(table, column)
+    },
+    **conspiracies(),
+    **missing(),
+}
+
+WAYS = tuple(LIES)
 """What can be altered."""
 
 
-def falsify(root: Path, what: str) -> None:
-    """Alter one persisted thing of a copy, past its triggers."""
-    trace = root / "trace.jsonl"
-    lines = trace.read_text("utf-8").splitlines()
-    if what == "trace-lost":
-        trace.write_text("\n".join(lines[:-1]) + "\n", "utf-8")
-        return
-    if what == "trace-weights":
-        last = {**json.loads(lines[-1]), "stepdown.weights.digest": "0" * 64}
-        trace.write_text("\n".join([*lines[:-1], json.dumps(last)]) + "\n", "utf-8")
-        return
-    database = sqlite3.connect(root / "stepdown.db", isolation_level=None)
-    for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-        database.execute(f'DROP TRIGGER "{name}"')
-    altered = {
-        "history-score": "UPDATE step SET score = score + 0.25 WHERE seq = (SELECT max(seq) FROM step WHERE score > 0)",
-        "history-reason": "UPDATE step SET reason = 'nobody-knows' WHERE seq = (SELECT max(seq) FROM step)",
-    }[what]
-    if database.execute(altered).rowcount == 0:
-        database.execute("UPDATE step SET seed = seed + 1 WHERE seq = (SELECT max(seq) FROM step)")
-    database.close()
+class Forgery:
+    """A copy of a workspace, opened once and audited after each lie."""
+
+    def __init__(self, root: Path, settings: Settings, version: int) -> None:
+        self._trace, self._version = root / "trace.jsonl", version
+        self._lines = self._trace.read_text("utf-8").splitlines()
+        self._workspace = Workspace.open(root, settings=settings)
+        self._database = sqlite3.connect(root / "stepdown.db", isolation_level=None)
+        for (name,) in self._database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            self._free(name)
+        self._truth = sqlite3.connect(":memory:")
+        self._database.backup(self._truth)
+
+    def _free(self, table: str) -> None:
+        """Rid a table of its triggers and of every constraint."""
+        if not table.startswith("sqlite_"):
+            self._database.execute(f'CREATE TABLE freed AS SELECT * FROM "{table}"')
+            self._database.execute(f'DROP TABLE "{table}"')
+            self._database.execute(f'ALTER TABLE freed RENAME TO "{table}"')
+
+    def audited(self, way: str) -> tuple[str, ...]:
+        """Tell one lie, return what the audit says of it, and take it back."""
+        copy = Copy(self._database, [json.loads(line) for line in self._lines if line], self._version)
+        try:
+            if not LIES[way](copy):
+                # Nothing of the kind is in this history yet: a lie that always can be told.
+                self._database.execute("UPDATE step SET seed = seed + 1 WHERE seq = (SELECT max(seq) FROM step)")
+            self._trace.write_text("".join(json.dumps(line) + "\n" for line in copy.lines), "utf-8")
+            return tuple(map(str, differences(self._workspace)))
+        finally:
+            self._truth.backup(self._database)
+
+    def close(self) -> None:
+        """Give everything back but the directory."""
+        self._truth.close()
+        self._database.close()
+        self._workspace.close()

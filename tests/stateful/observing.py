@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,6 @@ from stateful.looking import Looks
 from stepdown_machine.observed import Attempt, Call, Generation, Holding, Observation, Shelved, Step
 from stepdown_machine.protocol import VALIDATORS
 from stepdown_machine.values import Policy
-
-FOREVER = 1e15
-"""Seconds that stand for "no limit" of age."""
 
 ACTS = {
     "bundle": "SELECT seq, 'register ' || id FROM bundle WHERE seq > ? ORDER BY seq",
@@ -29,7 +27,9 @@ ACTS = {
 STEPS = "SELECT step.*, run.purpose FROM step JOIN run ON run.id = step.run WHERE step.seq > ? ORDER BY step.seq"
 UNFINISHED = """SELECT seq, call FROM announcement
     WHERE seq > ? AND NOT EXISTS (SELECT * FROM attempt WHERE attempt.call = announcement.call) ORDER BY seq"""
-SHELF = "SELECT id FROM bundle WHERE id NOT IN (SELECT bundle FROM act WHERE kind = 'delete') ORDER BY seq"
+SHELF = """SELECT id FROM bundle
+    WHERE seq > ? AND id NOT IN (SELECT bundle FROM act WHERE kind = 'delete') ORDER BY seq"""
+TABLES = ("announcement", "step", "generation", "dataset")
 POLICY = (
     "mode",
     "min_score",
@@ -49,23 +49,27 @@ def sha256(data: bytes) -> str:
 
 
 class Observer:
-    """Reads a workspace, and remembers what it has read."""
+    """Reads a workspace, and remembers what it has read. What was there before it came is the neighbours'."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._database = sqlite3.connect(root / "stepdown.db", isolation_level=None)
         self._database.row_factory = sqlite3.Row
         self._act_keys: dict[tuple[str, int], None] = {}
+        newest = "SELECT coalesce(max(seq), 0) FROM {}"
+        self._born = {table: self.rows(newest.format(table))[0][0] for table in (*TABLES, *ACTS)}
+        self._began = (root / "trace.jsonl").stat().st_size
+        self._neighbours = self._entries()
         self.forget()
 
     def forget(self) -> None:
         """Read everything anew the next time; acts of several tables keep the order in which they were first seen."""
         self._steps: list[Step] = []
-        self._last_step = self._last_finished = 0
+        self._last_step, self._last_finished = self._born["step"], self._born["announcement"]
         self._calls: dict[str, Call] = {}
-        self._offset = 0
+        self._offset = self._began
         self._generations: list[Generation] = []
-        self._last_act = dict.fromkeys(ACTS, 0)
+        self._last_act = {table: self._born[table] for table in ACTS}
         self._acts: dict[tuple[str, int], str] = {}
         self._looks = Looks()
 
@@ -81,15 +85,16 @@ class Observer:
     def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
         return self._database.execute(query, values).fetchall()
 
-    def observe(self, holdings: Iterable[Holding]) -> Observation:
-        """Read what is new."""
+    def observe(self, holdings: Iterable[Holding], standing: Callable[[str], str]) -> Observation:
+        """Read what is new; who else sees a bundle in a slot, and where each stands, is said by the caller."""
         self._read_steps()
         self._read_trace()
         self._read_acts()
-        for row in self.rows("SELECT * FROM generation WHERE seq > ? ORDER BY seq", len(self._generations)):
+        known = self._born["generation"] + len(self._generations)
+        for row in self.rows("SELECT * FROM generation WHERE seq > ? ORDER BY seq", known):
             kept = (row["best"],) if row["decision"] == "advance" else ()
             self._generations.append(Generation(row["run"], row["number"], row["decision"], kept))
-        shelf = [row["id"] for row in self.rows(SHELF)]
+        shelf = [row["id"] for row in self.rows(SHELF, self._born["bundle"])]
         datasets = self.datasets()
         return Observation(
             steps=tuple(self._steps),
@@ -97,7 +102,7 @@ class Observer:
             announced=self._announced(),
             generations=tuple(self._generations),
             holdings=(*self._held(), *holdings),
-            shelf=tuple(map(self._shelved, shelf)),
+            shelf=tuple(replace(self._shelved(bundle), standing=standing(bundle)) for bundle in shelf),
             policy=self._policy(),
             validators=self._validators(),
             acts=tuple(self._acts[key] for key in self._act_keys if key in self._acts),
@@ -142,7 +147,7 @@ class Observer:
 
     def _held(self) -> list[Holding]:
         slots: dict[str, str] = {}
-        for row in self.rows("SELECT kind, role, bundle FROM act ORDER BY seq"):
+        for row in self.rows("SELECT kind, role, bundle FROM act WHERE seq > ? ORDER BY seq", self._born["act"]):
             if row["kind"] == "activate":
                 slots[row["role"]] = row["bundle"]
             elif row["kind"] in ("retire", "delete"):
@@ -158,7 +163,7 @@ class Observer:
     def _policy(self) -> Policy:
         found = self.rows("SELECT settings FROM policy ORDER BY seq DESC LIMIT 1")
         stored = json.loads(found[0]["settings"])
-        age = None if stored["max_age"] >= FOREVER else stored["max_age"]
+        age = None if stored["max_age"] == "inf" else stored["max_age"]
         # A set of roles, stored sorted; the machine names them in its own order.
         roles = {
             name: tuple(role for role in ("competitor", "coach") if role in stored[name])
@@ -168,19 +173,22 @@ class Observer:
 
     def _validators(self) -> frozenset[str]:
         on = set(VALIDATORS)
-        for row in self.rows("SELECT validator, enabled FROM harness ORDER BY seq"):
+        switches = "SELECT validator, enabled FROM harness WHERE seq > ? ORDER BY seq"
+        for row in self.rows(switches, self._born["harness"]):
             (on.add if row["enabled"] else on.discard)(row["validator"])
         return frozenset(on)
 
     def datasets(self) -> tuple[tuple[str, str], ...]:
         """Return each dataset and the digest of its record files as they are."""
-        names = [row["digest"] for row in self.rows("SELECT digest FROM dataset ORDER BY seq")]
+        query = "SELECT digest FROM dataset WHERE seq > ? ORDER BY seq"
+        names = [row["digest"] for row in self.rows(query, self._born["dataset"])]
         return tuple((name, self._looks.look(self._root / "datasets" / name, _records)) for name in names)
 
     def _leftovers(self, known: set[str]) -> tuple[str, ...]:
-        rooms = ("datasets", "bundles", "jobs")
-        found = (entry.name for room in rooms for entry in os.scandir(self._root / room))
-        return tuple(sorted(name for name in found if name not in known))
+        return tuple(sorted(self._entries() - self._neighbours - known))
+
+    def _entries(self) -> set[str]:
+        return {entry.name for room in ("datasets", "bundles", "jobs") for entry in os.scandir(self._root / room)}
 
 
 def _shelved(directory: Path) -> Shelved:

@@ -113,6 +113,9 @@ def _attempt(
         yield from _ended(attempt, end)
     elif not attempt.recovered or attempt.error_type != "interrupted":
         yield Difference("I4", where, "history has an outcome, the trace has no end of it")
+    else:
+        nothing = dict.fromkeys((*ANSWERED, "digest", "latency"))
+        yield from compare("I4", where, attempt, nothing, "a trace without an end of it")
 
 
 ANSWERED = ("provider", "model", "text", "input_tokens", "output_tokens")
@@ -123,10 +126,10 @@ def _ended(attempt: rows.Attempt, end: Line) -> Iterator[Difference]:
     yield from compare("I4", where, attempt, {name: getattr(end, name) for name in ANSWERED}, "the trace")
     yield from compare("I5", where, attempt, {"digest": end.digest}, "the trace")
     judged = attempt.error_type == "invalid-output" and end.error_type is None and not attempt.recovered
-    if attempt.error_type != end.error_type and not judged:
-        yield difference("I4", where, "error_type", attempt.error_type, end.error_type, "the trace")
-    if not judged and attempt.error != end.error:
-        yield difference("I4", where, "error", attempt.error, end.error, "the trace")
+    # What the harness said of a reply is history's alone; the provider had no error.
+    failed = (None, None) if judged else (attempt.error_type, attempt.error)
+    if failed != (end.error_type, end.error):
+        yield difference("I4", where, "error", failed, (end.error_type, end.error), "the trace")
     if end.duration is None or attempt.latency is None or attempt.latency < end.duration:
         yield Difference("I12", where, f"latency {attempt.latency} is shorter than the traced {end.duration}")
 
@@ -171,7 +174,16 @@ def weights(evidence: Evidence) -> Iterator[Difference]:
 
 def doubles(evidence: Evidence) -> Iterator[Difference]:
     """Nothing stands twice (I4): a database keeps its promises only while its unique indexes do."""
-    for kind, keys in (("attempt", [a.call for a in evidence.attempts]), ("step", [s.id for s in evidence.steps])):
+    named: dict[str, list[object]] = {
+        "run": [run.id for run in evidence.runs],
+        "announcement": [call.call for call in evidence.announcements],
+        "attempt": [attempt.call for attempt in evidence.attempts],
+        "step": [step.id for step in evidence.steps],
+        "generation": [(row.run, row.number) for row in evidence.generations],
+        "bundle": [bundle.id for bundle in evidence.bundles],
+        "evaluation": [row.id for row in evidence.evaluations],
+    }
+    for kind, keys in named.items():
         for key, count in Counter(keys).items():
             if count > 1:
-                yield Difference("I4", key, f"history has this {kind} {count} times")
+                yield Difference("I4", str(key), f"history has this {kind} {count} times")

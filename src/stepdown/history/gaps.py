@@ -71,3 +71,17 @@ def missing(evidence: Evidence) -> Iterator[Difference]:
             for step in (f"{run.id}/{number}/{position}" for position in range(run.candidates + 1)):
                 if step not in taken:
                     yield Difference("I4", step, "the run completed without this step")
+
+
+def surplus(evidence: Evidence) -> Iterator[Difference]:
+    """Yield what a run was not to have: a step (I4) or a decision (I10) beyond its generations and candidates."""
+    run_of = {run.id: run for run in evidence.runs}
+    for step in evidence.steps:
+        run = run_of[step.run]
+        if step.generation > run.generations or step.position > run.candidates:
+            yield Difference("I4", step.id, f"{run.id} is of {run.generations} times {run.candidates} candidates")
+    for row in evidence.generations:
+        if row.number > run_of[row.run].generations:
+            yield Difference(
+                "I10", f"{row.run}/{row.number}", f"{row.run} is of {run_of[row.run].generations} generations"
+            )

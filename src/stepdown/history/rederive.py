@@ -135,6 +135,8 @@ def _walked(
             "score": None,
         }
         yield from compare("I4", step.id, step, expected, "its recovery")
+        for attempt in attempts:
+            yield from compare("I4", attempt.call, attempt, UNJUDGED, "its recovery")
         return
     if shadowed(decision) is not any(attempt.shadow for attempt in attempts):
         yield Difference("I3", step.id, "the policy's shadow and the shadow attempts disagree")
@@ -150,6 +152,10 @@ def _walked(
             yield Difference("I4", attempt.call, "marked as recovered in a step that was not")
         if scored:
             yield from _judged(attempt, step, scenario)
+
+
+UNJUDGED = {"recovered": True, "refusals": [], "score": None, "cost": None}
+"""What recovery closes, it does not judge: nobody was served."""
 
 
 def _outcome(local: bool, facts: Facts, reason: str | None, counted: Sequence[rows.Attempt]) -> dict[str, Any]:

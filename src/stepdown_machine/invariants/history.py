@@ -93,6 +93,10 @@ def _state(scene: Scene, model: Model, claim: str, because: str) -> Iterator[Fin
     if not views and (due or scene.seen.holdings):
         held = sorted({(holding.role, holding.bundle) for holding in scene.seen.holdings})
         yield Finding(claim, f"slots {model.slots}", f"slots {held}", because)
+    for shelved in scene.seen.shelf:
+        known = model.bundles.get(shelved.bundle)
+        if known is not None and shelved.standing not in (None, model.standing(known)):
+            yield Finding(claim, f"{known.bundle} is {model.standing(known)}", f"it is {shelved.standing}", because)
 
 
 def _complete(scene: Scene, asked: op.Run, run: str) -> Iterator[Finding]:

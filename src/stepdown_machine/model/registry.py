@@ -108,6 +108,14 @@ class Model:
         """Return the role's bundle."""
         return self.bundles.get(self.slots.get(role, ""))
 
+    def standing(self, known: Known) -> str:
+        """Return a bundle's place in life; one that is switched off may still be its slot's."""
+        if known.retired:
+            return "retired"
+        if not known.enabled:
+            return "disabled"
+        return "active" if known.bundle in self.slots.values() else "candidate"
+
     def alter(self, bundle: str, **changes: object) -> None:
         """Change what is remembered of a bundle."""
         self.bundles[bundle] = replace(self.bundles[bundle], **changes)  # type: ignore[arg-type]

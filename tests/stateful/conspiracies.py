@@ -1,0 +1,176 @@
+"""More lies: what is written down twice, altered in both places at once, so that only deriving it again finds it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from stateful.lies import WHERE, Copy, Lie, altered, one_value
+
+
+def both_values(column: str, kind: str, copy: Copy) -> bool:
+    """Alter what a step and its announcements both say."""
+    query = f"SELECT id, \"{column}\" FROM step WHERE role = 'competitor' AND {WHERE['step']} ORDER BY seq DESC"
+    for step, value in copy.rows(query):
+        other = altered(value, kind, column)
+        if other not in (value, None):
+            _put_both(copy, step, column, other)
+            return True
+    return False
+
+
+def _put_both(copy: Copy, step: str, column: str, value: Any) -> None:
+    copy.database.execute(f'UPDATE step SET "{column}" = ? WHERE id = ?', (value, step))
+    copy.database.execute(f'UPDATE announcement SET "{column}" = ? WHERE step = ?', (value, step))
+
+
+def another_limit(copy: Copy) -> bool:
+    """Alter a value of a policy that steps were decided by."""
+    used = "number IN (SELECT policy FROM step WHERE run IN ({runs}))"
+    for seq, text in copy.rows(f"SELECT seq, settings FROM policy WHERE {used} ORDER BY seq DESC LIMIT 1"):
+        settings = json.loads(text)
+        copy.put("policy", seq, "settings", json.dumps({**settings, "min_score": 1.0 - settings["min_score"]}))
+        return True
+    return False
+
+
+BOTH = ("generation", "position", "seed", "knowledge", "policy", "validators", "prompt", "objections")
+
+FACTS: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(
+        ("min_score", "min_valid", "min_coverage", "canary", "draw", "coverage"), lambda found: found + 0.001
+    ),
+    **dict.fromkeys(("score", "valid"), lambda found: found + 0.001 if isinstance(found, float) else None),
+    **dict.fromkeys(
+        ("frontier_allowed", "shadow", "present", "enabled", "whole", "compatible"), lambda found: not found
+    ),
+    "mode": lambda found: "local-only" if found == "auto" else "auto",
+    "max_age": lambda found: 1e9 if isinstance(found, str) else found + 1,
+    "role": lambda found: found + "x",
+    "local_roles": lambda found: [*found, "x"],
+    "age": lambda _found: None,
+    "breaker": lambda found: "open" if found != "open" else "closed",
+}
+"""What the policy, the seed, the harness and the evaluation say, or what changes a decision about a bundle that is there."""
+
+
+def one_fact(name: str, kind: str, copy: Copy) -> bool:
+    """Alter one of the facts that a step was decided by, wherever they are written."""
+    fit = (
+        "json_extract(facts, '$.whole') AND json_extract(facts, '$.compatible') AND json_extract(facts, '$.evaluated')"
+    )
+    for step, text in copy.rows(f"SELECT id, facts FROM step WHERE {WHERE['step']} AND {fit} ORDER BY seq DESC"):
+        facts = json.loads(text)
+        other = FACTS[name](facts[name])
+        if kind == "less" and isinstance(other, float) and isinstance(facts[name], float):
+            other = 2 * facts[name] - other
+        if other != facts[name]:
+            _put_both(copy, step, "facts", json.dumps({**facts, name: other}))
+            return True
+    return False
+
+
+ANOTHER = '{"aggression":0.1,"defense":0.1,"path_bias":0.1}'
+
+
+def another_reply(reply: str, copy: Copy) -> bool:
+    """Let history and trace both say that something else was answered."""
+    query = f"SELECT seq, call, text FROM attempt WHERE {WHERE['attempt']} AND NOT recovered AND text IS NOT NULL"
+    for seq, call, text in copy.rows(f"{query} AND call IN (SELECT served_call FROM step WHERE role = 'competitor')"):
+        said = reply or text + "x"
+        copy.put("attempt", seq, "text", said)
+        copy.database.execute("UPDATE step SET reply = ? WHERE served_call = ?", (said, call))
+        copy.line(call, "end")["stepdown.output.text"] = said
+        return True
+    return False
+
+
+def other_weights(copy: Copy) -> bool:
+    """Let history and trace both name weights that no bundle has."""
+    for seq, call in copy.rows(
+        "SELECT seq, call FROM attempt WHERE bundle IS NOT NULL AND text IS NOT NULL ORDER BY seq DESC"
+    ):
+        copy.put("attempt", seq, "digest", "0" * 64)
+        copy.line(call, "end")["stepdown.weights.digest"] = "0" * 64
+        return True
+    return False
+
+
+def other_failure(target: str, copy: Copy) -> bool:
+    """Let history and trace both name another failure."""
+    failed = "error_type IN ('error', 'timeout', 'load-failed') AND NOT recovered AND NOT shadow AND target = :target"
+    for seq, call, word in copy.rows(f"SELECT seq, call, error_type FROM attempt WHERE {failed}", target=target):
+        other = "timeout" if word != "timeout" else "load-failed"
+        copy.put("attempt", seq, "error_type", other)
+        copy.line(call, "end")["error.type"] = other
+        return True
+    return False
+
+
+RECOVERED = (
+    ("step", "more", "requested outcome error"),
+    ("step", "gone", "reason served served_call reply strategy score"),
+    ("attempt", "more", "shadow refusals recovered"),
+    ("attempt", "gone", "provider model digest text score cost"),
+)
+"""What can be altered of a step that recovery closed."""
+
+EVIDENCE: tuple[tuple[str, Any], ...] = (
+    ("challenger", "evaluation-1"),
+    ("challenger", None),
+    ("champion", "evaluation-1"),
+    ("champion", None),
+    ("champion", "itself"),
+    ("trial.budget", 15),
+    ("trial.look", 7),
+    ("trial.error_rate", 0.1),
+    ("seeds", 1),
+    ("unanswered", 1),
+    ("to_frontier.lower", 0.0),
+    ("to_champion.upper", 0.0),
+    ("valid", 0.5),
+    ("min_valid", 0.5),
+    ("coverage", 0.5),
+    ("min_coverage", 0.5),
+    ("objections", ["coverage-weak"]),
+)
+"""What a verdict's evidence may not say instead. The margin was promised by a person, and nothing else remembers it."""
+
+
+def other_evidence(path: str, value: Any, copy: Copy) -> bool:
+    """Let a neighbour's verdict, which had a champion, rest on something else."""
+    rivals = "SELECT seq, evidence FROM verdict WHERE json_extract(evidence, '$.champion') IS NOT NULL ORDER BY seq"
+    for seq, text in copy.rows(rivals):
+        evidence = json.loads(text)
+        *way, key = path.split(".")
+        place = evidence
+        for step in way:
+            place = place[step]
+        place[key] = evidence["challenger"] if value == "itself" else value
+        copy.put("verdict", seq, "evidence", json.dumps(evidence))
+        return True
+    return False
+
+
+def conspiracies() -> dict[str, Lie]:
+    """Return by name the lies that are told in more than one place."""
+    return {
+        **{f"both.{column} {kind}": partial(both_values, column, kind) for column in BOTH for kind in ("more", "less")},
+        **{f"fact {name} {kind}": partial(one_fact, name, kind) for name in FACTS for kind in ("more", "less")},
+        **{
+            f"recovered {table}.{column} {kind}": partial(
+                one_value, table, column, kind, where=f"{WHERE[table]} AND recovered"
+            )
+            for table, kind, columns in RECOVERED
+            for column in columns.split()
+        },
+        **{f"evidence {path} {value}": partial(other_evidence, path, value) for path, value in EVIDENCE},
+        "both witnesses: an illegal reply": partial(another_reply, ""),
+        "both witnesses: another reply": partial(another_reply, ANOTHER),
+        "both witnesses: other weights": other_weights,
+        "both witnesses: another local failure": partial(other_failure, "local"),
+        "both witnesses: another frontier failure": partial(other_failure, "frontier"),
+        "another limit": another_limit,
+    }

@@ -1,0 +1,143 @@
+"""Lies about what is persisted, each told in a copy: one thing altered behind stepdown's back, which the audit must notice.
+
+Every column and every trace field that follows from something else is altered in three ways: a little more, a little less,
+and gone. What is written down twice is also altered in both places at once, so that only deriving it again finds it. Rows and
+lines are lost, doubled and put in another order; and acts are added that could not have been done.
+
+Nothing is said here of what no second source knows: instants, a latency made longer, who gave which reason, and the names
+of sessions, jobs and frontiers.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Boolean
+
+from stepdown.history import schema
+
+Lie = Callable[["Copy"], bool]
+"""Alters something, and tells whether it found what to alter."""
+
+
+@dataclass(slots=True)
+class Copy:
+    """A copy of both witnesses, without triggers.
+
+    Attributes:
+        database: Open for writing.
+        lines: The trace.
+        version: Of the machine's scenario now; the neighbours' is always 1. What another version gave is not played again.
+    """
+
+    database: sqlite3.Connection
+    lines: list[dict[str, Any]]
+    version: int
+
+    def rows(self, query: str, **values: Any) -> list[Any]:
+        """Return what a query finds; `{steps}` in it stands for the ids of steps that can be derived again."""
+        found = query.format(runs=RUNS, steps=f"SELECT id FROM step WHERE run IN ({RUNS})")
+        return self.database.execute(found, {"version": self.version, **values}).fetchall()
+
+    def put(self, table: str, seq: int, column: str, value: Any) -> None:
+        """Replace one value."""
+        self.database.execute(f'UPDATE "{table}" SET "{column}" = ? WHERE seq = ?', (value, seq))
+
+    def line(self, call: str, event: str) -> dict[str, Any]:
+        """Return a line of the trace."""
+        return next(line for line in self.lines if (line["stepdown.call"], line["event"]) == (call, event))
+
+
+RUNS = "SELECT id FROM run WHERE scenario_version = CASE scenario WHEN 'grid_ctf' THEN :version ELSE 1 END"
+EVALUATED = (
+    "SELECT evaluation.id FROM evaluation JOIN bundle ON bundle.id = evaluation.bundle "
+    "WHERE json_extract(terms, '$.scenario_version') = CASE scenario WHEN 'grid_ctf' THEN :version ELSE 1 END"
+)
+COMPLETED = "SELECT run FROM ending WHERE outcome = 'completed'"
+
+WHERE = {
+    "run": f"id IN ({{runs}}) AND purpose = 'work' AND id IN ({COMPLETED})",
+    "announcement": "run IN ({runs}) AND call IN (SELECT call FROM attempt)",
+    "step": "run IN ({runs})",
+    "attempt": "step IN ({steps})",
+    "match": "step IN ({steps})",
+    "generation": f"run IN ({COMPLETED})",
+    "bundle": "id IN (SELECT bundle FROM act) AND id IN (SELECT bundle FROM attempt WHERE text IS NOT NULL)",
+    "evaluation": f"id IN ({EVALUATED})",
+    "holdout": f"legal AND evaluation IN ({EVALUATED})",
+    "verdict": "run IN ({runs})",
+}
+"""Rows that a lie can be told about; of other tables, every row."""
+
+COLUMNS = {
+    "run": "id seed generations candidates",
+    "announcement": "call step run generation position role seed knowledge policy validators prompt facts objections target "
+    "shadow provider model bundle",
+    "step": "id run generation position role seed knowledge policy validators prompt facts objections requested reason "
+    "outcome error served served_call reply strategy score recovered",
+    "attempt": "call step target shadow requested_provider requested_model bundle provider model digest error_type error "
+    "text refusals score input_tokens output_tokens cost breaker recovered",
+    "match": "step seed score won parts",
+    "generation": "run number decision best score champion champion_score",
+    "knowledge": "scenario version playbook hints step",
+    "bundle": "id role weights",
+    "evaluation": "id bundle run terms terms_digest seeds mean lower valid",
+    "holdout": "evaluation seed score legal reply",
+    "act": "kind scenario role bundle",
+    "policy": "number settings",
+    "verdict": "bundle run terms_digest outcome evidence policy validators",
+}
+"""Columns that something else is compared with, or derived from."""
+
+NAMING = {"knowledge", "policy", "number"}
+"""Numbers that name something else; the next one may be there as well."""
+
+KINDS = ("more", "less", "gone")
+
+
+def kinds(table: str, column: str) -> tuple[str, ...]:
+    """Return in which ways a column can be altered."""
+    found = schema.metadata.tables[table].c[column]
+    if isinstance(found.type, Boolean):
+        return ("more",)
+    # A setting that is not there is at its default, as an older stepdown wrote it.
+    shorter = ("less",) if (table, column) != ("policy", "settings") else ()
+    return ("more", *shorter, *(("gone",) if found.nullable else ()))
+
+
+def altered(value: Any, kind: str, column: str = "") -> Any:
+    """Return a value a little more, a little less, or there where it was not and not where it was."""
+    if kind == "gone" or value is None:
+        return 1 if value is None and kind == "gone" else None
+    if column in FLAGS:
+        return 1 - value
+    if isinstance(value, int | float):
+        step = 100 if column in NAMING else 1
+        return value + (step if kind == "more" else -step)
+    if value[:1] in "[{":
+        return json.dumps(_resized(json.loads(value), kind))
+    return value + "x" if kind == "more" else value[:-1]
+
+
+FLAGS = {"shadow", "recovered", "won", "legal"}
+
+
+def _resized(value: Any, kind: str) -> Any:
+    if isinstance(value, list):
+        return [*value, "x"] if kind == "more" else value[:-1]
+    return {**value, "x": 1} if kind == "more" else dict(list(value.items())[:-1])
+
+
+def one_value(table: str, column: str, kind: str, copy: Copy, where: str = "") -> bool:
+    """Alter one value of the newest row where that makes it another."""
+    where = where or WHERE.get(table, "TRUE")
+    for seq, value in copy.rows(f'SELECT seq, "{column}" FROM "{table}" WHERE {where} ORDER BY seq DESC'):
+        other = altered(value, kind, column)
+        if other != value:
+            copy.put(table, seq, column, other)
+            return True
+    return False

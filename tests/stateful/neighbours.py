@@ -1,0 +1,88 @@
+"""What else lives in the database: two scenarios and two roles before and after the machine's own in the alphabet.
+
+The machine never speaks of them, and a query that forgets whose rows it wants finds theirs. An audit has from the first moment
+everything to look at: local and frontier, every failure, a shadow, a canary, an interruption, a verdict, a way back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from stateful.weather import NEIGHBOURS, Weather, settings
+from stepdown import operate, registry
+from stepdown.history import ledger, rows
+from stepdown.localize import localize
+from stepdown.promote import promote
+from stepdown.rollback import rollback
+from stepdown.routing.policy import Policy
+from stepdown.run import play, start
+from stepdown.training.export import export
+from stepdown.training.plan import Plan
+from stepdown.training.promotion import Trial
+from stepdown.training.records import Filters
+from stepdown.workspace import Workspace
+
+FIRST, LAST = NEIGHBOURS
+ROLES = ("analyst", "zealot")
+LENIENT = {"min_score": 0.0, "min_valid": 0.0, "min_coverage": 0.0, "breaker_threshold": 2, "breaker_cooldown": 0.0}
+
+
+class Interruption(BaseException):
+    """What a process gets that is told to stop."""
+
+
+def settle(root: Path, cache: Path, plans: Iterable[Plan], ours: str) -> None:
+    """Make a workspace in which the neighbours have lived."""
+    weather = Weather()
+    composed = settings(weather, cache)
+    with Workspace.open(root, settings=composed) as opened:
+        operate.set_policy(opened, LENIENT)
+        _live(opened, weather, list(plans))
+        for scenario, role in ((LAST, "competitor"), *((ours, role) for role in ROLES)):
+            _plant(opened, scenario, role)
+        play(start(opened, LAST, seed=5, generations=2, candidates=2))
+    with suppress(Interruption), Workspace.open(root, settings=replace(composed, reached=_interrupt)) as opened:
+        play(start(opened, FIRST, seed=6))
+    with Workspace.open(root, settings=composed) as opened:
+        for scenario in NEIGHBOURS:
+            for validator in opened.scenario(scenario).validators:
+                operate.switch_validator(opened, scenario, validator, enabled=False)
+        operate.set_policy(opened, Policy().as_json())
+
+
+def _interrupt(point: str) -> None:
+    if point == "answered":
+        raise Interruption
+
+
+def _live(workspace: Workspace, weather: Weather, plans: list[Plan]) -> None:
+    """Live a whole life in the first neighbour's scenario."""
+    play(start(workspace, FIRST, seed=1, generations=2, candidates=2))
+    made = export(workspace, Filters(FIRST, matches=True))
+    one, two = (localize(workspace, made.path, plan=plan).bundle.id for plan in plans)
+    registry.activate(workspace, one, forced=True)
+    for local, frontier in (("calm", "calm"), ("error", "calm"), ("garbage", "error"), ("timeout", "illegal")):
+        weather.local, weather.frontier = local, frontier
+        play(start(workspace, FIRST, seed=2, generations=1, candidates=2))
+    weather.local, weather.frontier = "calm", "calm"
+    for change in ({"shadow": True}, {"shadow": False, "canary": 0.5}, {"canary": 1.0}, {"mode": "local-only"}):
+        operate.set_policy(workspace, change)
+        play(start(workspace, FIRST, seed=3, generations=1, candidates=2))
+    operate.set_policy(workspace, {"mode": "auto"})
+    registry.activate(workspace, two, forced=True)
+    rollback(workspace, FIRST)
+    promote(workspace, two, trial=Trial(margin=0.5, budget=16, look=8))
+    registry.disable(workspace, two)
+    registry.enable(workspace, two)
+
+
+def _plant(workspace: Workspace, scenario: str, role: str) -> None:
+    """Register and activate a bundle whose directory is gone."""
+    at, name = workspace.now(), f"{scenario} {role}".encode().hex().ljust(64, "0")
+    with workspace.writing() as connection:
+        registered = rows.Bundle(name, scenario, role, "0" * 64, "0" * 64, "0" * 64, at, "", at)
+        activated = rows.Act("activate", scenario, role, name, True, "a neighbour", "", at)
+        ledger.append(connection, registered, activated)
