@@ -89,7 +89,9 @@ SHM = Path("/dev/shm")
 @cache
 def room() -> Path:
     """Return a directory of this process for workspaces and finished trainings."""
-    made = tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None, prefix="stepdown-machine-")
+    shm = SHM if SHM.is_dir() else None
+    # A process that gets ready there may be ended in the middle of it, by the end of this one.
+    made = tempfile.TemporaryDirectory(dir=shm, prefix="stepdown-machine-", ignore_cleanup_errors=True)
     ROOMS.append(made)
     plans = (PLANS["tiny-a"], PLANS["tiny-b"])
     neighbours.settle(Path(made.name) / "template", Path(made.name) / "cache", plans, SCENARIO)
