@@ -66,6 +66,7 @@ WHERE = {
     "attempt": "step IN ({steps})",
     "match": "step IN ({steps})",
     "generation": f"run IN ({COMPLETED})",
+    "knowledge": "version > 1",
     "bundle": "id IN (SELECT bundle FROM act) AND id IN (SELECT bundle FROM attempt WHERE text IS NOT NULL)",
     "evaluation": f"id IN ({EVALUATED})",
     "holdout": f"legal AND evaluation IN ({EVALUATED})",

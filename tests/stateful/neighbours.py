@@ -80,9 +80,9 @@ def _live(workspace: Workspace, weather: Weather, plans: list[Plan]) -> None:
 
 
 def _plant(workspace: Workspace, scenario: str, role: str) -> None:
-    """Register a bundle whose directory is gone, and activate it, but for the last role's."""
+    """Register and activate a bundle whose directory is gone."""
     at, name = workspace.now(), f"{scenario} {role}".encode().hex().ljust(64, "0")
     with workspace.writing() as connection:
         registered = rows.Bundle(name, scenario, role, "0" * 64, "0" * 64, "0" * 64, at, "", at)
         activated = rows.Act("activate", scenario, role, name, True, "a neighbour", "", at)
-        ledger.append(connection, registered, *([activated] if role != ROLES[-1] else []))
+        ledger.append(connection, registered, activated)

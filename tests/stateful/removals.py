@@ -110,12 +110,13 @@ def _add(copy: Copy, *act: object) -> None:
 
 
 def went_wrong(by: str, copy: Copy) -> bool:
-    """Activate what the slot does not hold, without a verdict: by nobody's force, or as a way back that leads nowhere."""
-    never = "id NOT IN (SELECT bundle FROM act) AND id NOT IN (SELECT bundle FROM verdict)"
-    for bundle, scenario, role, at in copy.rows(f"SELECT id, scenario, role, at FROM bundle WHERE {never} LIMIT 1"):
-        _add(copy, "activate", scenario, role, bundle, False, by, at)
-        return True
-    return False
+    """Activate what the slot never held, without a verdict: by nobody's force, or as a way back that leads nowhere."""
+    ((scenario, role, at),) = copy.rows("SELECT scenario, role, at FROM act WHERE role = 'analyst'")
+    columns = "seq, id, scenario, role, job, dataset, weights, trained_at, session, at"
+    values = "(SELECT max(seq) + 1 FROM bundle), 'new', ?, ?, '', '', '', ?, '', ?"
+    copy.database.execute(f"INSERT INTO bundle ({columns}) VALUES ({values})", (scenario, role, at, at))
+    _add(copy, "activate", scenario, role, "new", False, by, at)
+    return True
 
 
 # A call that took less time than history says is not known to be a lie.
