@@ -81,8 +81,9 @@ class Succession(runs.Runs):
             self.disk.acts.append(("evaluate", bundle, facts))
         verdict: Row = yield from self.compare(bundle, champion)
         verdict["outcome"] = self.outcome(verdict, margin)
+        # Whoever switched it off or deleted it meanwhile has decided already.
+        self.usable(bundle)
         if verdict["outcome"] == "promote":
-            self.usable(bundle)
             if self.pointer() != before and self.active("competitor") != bundle:
                 raise Refused("stale")
         self.disk.acts.append(("verdict", bundle, champion))
