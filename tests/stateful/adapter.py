@@ -246,9 +246,11 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
             made = export(workspace, Filters(SCENARIO, run, limit, kept_only, include_local))
             return dataset(made.path)
         case op.Train(dataset=name, plan=plan, fresh=fresh):
-            before = finished(workspace)
-            trained = localize(workspace, find_dataset(workspace, name), plan=PLANS[plan], fresh=fresh)
-            REAL["trainings"] += fresh or finished(workspace) > before
+            before, afresh = finished(workspace), fresh and (name, plan) not in AFRESH
+            trained = localize(workspace, find_dataset(workspace, name), plan=PLANS[plan], fresh=afresh)
+            REAL["trainings"] += afresh or finished(workspace) > before
+            if afresh:
+                AFRESH.add((name, plan))
             return bundle(workspace, trained.bundle.id)
         case op.Activate(bundle=name):
             registry.activate(workspace, name, forced=True)
@@ -313,6 +315,10 @@ def promoted(workspace: Workspace, verdict: rows.Verdict) -> Promoted:
         ahead=ahead,
         now=bundle(workspace, verdict.bundle),
     )
+
+
+AFRESH: set[tuple[str, str]] = set()
+"""Datasets and plans that were trained a second time and gave the same weights; a third time would only say so again."""
 
 
 def finished(workspace: Workspace) -> int:
