@@ -1,5 +1,6 @@
 """Consent: a role that the frontier may never see reaches no frontier, and opens no socket at all; nor local, the other way."""
 
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from journey import active, attempts, compete, discover, failing, steps
+from sealed import KERNEL
 from stepdown import operate
 from stepdown.auditing import differences
 from stepdown.errors import InvalidValue
@@ -15,15 +17,27 @@ from stepdown.workspace import Settings, Workspace
 
 BOTH = ["competitor", "coach"]
 
-WATCHED = """
-import socket, sys
+SEALED = """
+import sys
+from sealed import seal
+
+started = seal()  # Before anything else: a thread that runs already would not be bound.
+
+import ctypes, socket, subprocess
 from dataclasses import dataclass
 from stepdown.providers.protocol import Completion
 from stepdown.run import play, start
 from stepdown.workspace import Settings, Workspace
 
-opened = []
-sys.addaudithook(lambda event, args: opened.append(event) if event.startswith("socket.") else None)
+ASK = {
+    "nobody": lambda: None,
+    "host": lambda: socket.socket().connect_ex(("127.0.0.1", 9)),
+    "neighbour": lambda: socket.socket(socket.AF_UNIX),
+    "pair": socket.socketpair,
+    "from-below": lambda: ctypes.CDLL(None).socket(socket.AF_INET, socket.SOCK_STREAM, 0),
+    "by-another": lambda: subprocess.run([sys.executable, "-c", "import socket; socket.socket()"]),
+}
+
 
 @dataclass
 class Hosted:
@@ -31,31 +45,33 @@ class Hosted:
     model = "hosted-1"
 
     def complete(self, request):
-        with socket.socket() as line:
-            line.connect_ex(("127.0.0.1", 9))
+        ASK[sys.argv[2]]()
         return Completion('{"aggression":0.5,"defense":0.5,"path_bias":0.5}', self.name, self.model)
+
 
 settings = Settings(durability="normal", frontier=lambda word, scenario: Hosted())
 with Workspace.open(sys.argv[1], settings=settings) as workspace:
     play(start(workspace, "grid_ctf", seed=3, generations=2, candidates=2))
-print(len(opened), "socket" in sys.modules)
+print(*started)
 """
 
+by_kernel = pytest.mark.skipif(not KERNEL, reason="only Linux forbids what Python does not see")
 
-def sockets(workspace: Workspace) -> int:
-    """Play a run in a process that counts every socket it opens; return the count."""
+
+def sealed(workspace: Workspace, way: str = "host") -> subprocess.CompletedProcess[str]:
+    """Play a run in a process that may open no socket; its frontier would open one in some way."""
     operate.set_policy(workspace, {"max_age": 1e12})  # The child lives by the real clock.
     workspace.close()
-    command = [sys.executable, "-c", WATCHED, str(workspace.root)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    return int(done.stdout.split()[0])
+    command = [sys.executable, "-c", SEALED, str(workspace.root), way]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
 def test_no_socket_is_opened_for_roles_that_the_frontier_may_never_see(local: Workspace, settings: Settings) -> None:
     operate.set_policy(local, {"frontier_never": BOTH})
 
-    assert sockets(local) == 0
+    done = sealed(local)
 
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
     with Workspace.open(local.root, settings=settings) as reopened:
         competed, coached = steps(reopened, "run-2"), steps(reopened, "run-2", "coach")
         assert {step.served for step in competed} == {"local"}
@@ -66,8 +82,9 @@ def test_no_socket_is_opened_for_roles_that_the_frontier_may_never_see(local: Wo
 def test_no_socket_is_opened_even_when_local_cannot_serve(local: Workspace, settings: Settings) -> None:
     operate.set_policy(local, {"frontier_never": BOTH, "min_score": 1.0})
 
-    assert sockets(local) == 0
+    done = sealed(local)
 
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
     with Workspace.open(local.root, settings=settings) as reopened:
         competed = steps(reopened, "run-2")
         assert {(step.outcome, step.error) for step in competed} == {("failed", "frontier-forbidden")}
@@ -75,10 +92,25 @@ def test_no_socket_is_opened_even_when_local_cannot_serve(local: Workspace, sett
         assert all(attempts(reopened, step) == [] for step in competed)
 
 
-def test_the_watch_would_have_seen_a_socket(local: Workspace) -> None:
+@pytest.mark.parametrize(
+    "way", ["host", "neighbour", *(pytest.param(way, marks=by_kernel) for way in ("pair", "from-below"))]
+)
+def test_whoever_opens_a_socket_in_any_way_is_ended(local: Workspace, way: str) -> None:
     operate.set_policy(local, {"frontier_never": ["competitor"]})
 
-    assert sockets(local) > 0  # The coach's calls.
+    assert sealed(local, way).returncode == -signal.SIGSYS  # At the coach's first call.
+
+
+def test_a_process_that_was_started_to_open_one_does_not_stay_unseen(local: Workspace) -> None:
+    operate.set_policy(local, {"frontier_never": ["competitor"]})
+
+    assert "subprocess.Popen" in sealed(local, "by-another").stdout.split()
+
+
+def test_a_frontier_that_opens_none_may_be_asked_under_the_seal(local: Workspace) -> None:
+    done = sealed(local, "nobody")
+
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
 
 
 def test_a_failing_local_is_not_followed_by_a_forbidden_frontier(local: Workspace, settings: Settings) -> None:

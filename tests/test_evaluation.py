@@ -3,16 +3,20 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from journey import SCENARIO, Strange, active, compete, count, localized
+from journey import BEST, SCENARIO, Strange, active, compete, count, localized
 from stepdown.auditing import differences
+from stepdown.bundles.disk import look
 from stepdown.errors import InvalidValue
-from stepdown.history import reader, rows
+from stepdown.history import reader, rows, schema
 from stepdown.localize import evaluate
+from stepdown.providers.protocol import Request
 from stepdown.scenarios import prompt
+from stepdown.scenarios.generation import SEEDS
 from stepdown.scenarios.grid_ctf import GridCtf
 from stepdown.training.decoding import Decoding
 from stepdown.training.evaluation import summarize, terms
@@ -24,6 +28,55 @@ def reopened(workspace: Workspace, settings: Settings, **changes: Any) -> Worksp
     """Return the workspace with another scenario or other settings."""
     workspace.close()
     return Workspace.open(workspace.root, settings=replace(settings, **changes))
+
+
+def test_what_a_bundle_is_examined_on_is_seen_by_no_run() -> None:
+    held_out, compared = (set(seeds) for seeds in (GridCtf().holdout_seeds(), GridCtf().comparison_seeds()))
+
+    assert not held_out & compared
+    assert min(held_out | compared) >= SEEDS  # Every step's seed, and with it every exported prompt, lies below.
+    assert not (held_out | compared) & set(GridCtf().tournament_seeds())
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_a_held_out_reply_is_what_serving_would_have_said(
+    local: Workspace, settings: Settings, temperature: float
+) -> None:
+    with reopened(local, settings, decoding=Decoding(temperature=temperature)) as warmer:
+        bundle = active(warmer).id
+        evaluated = evaluate(warmer, bundle)
+        manifest = look(warmer.bundle_directory(bundle), bundle).manifest
+        assert manifest is not None
+        provider, scenario = warmer.local(bundle, manifest), warmer.scenario(SCENARIO)
+        with warmer.reading() as connection:
+            known = warmer.knowledge(connection, SCENARIO)
+            kept = reader.all_of(connection, rows.Holdout, schema.holdout.c.evaluation == evaluated.id)
+        for row in kept[::8]:
+            asked = Request("", "competitor", prompt.competitor(scenario, known, row.seed), {}, row.seed, 60.0)
+            assert provider.complete(asked).text == row.reply
+
+
+def test_an_illegal_reply_scores_nothing_and_counts_against_the_legal_share(
+    local: Workspace, settings: Settings
+) -> None:
+    batches: list[int] = []
+
+    def answer(prompts: Sequence[str], _seeds: Sequence[int]) -> list[str]:
+        batches.append(len(prompts))
+        return [BEST if number % 4 else "not even JSON" for number, _ in enumerate(prompts)]
+
+    with reopened(local, settings, local=lambda *_: SimpleNamespace(answer=answer)) as stubborn:
+        found = evaluate(stubborn, active(stubborn).id)
+        with stubborn.reading() as connection:
+            kept = reader.all_of(connection, rows.Holdout, schema.holdout.c.evaluation == found.id)
+
+    assert batches == [64]  # All at once.
+    assert [(row.legal, row.score == 0) for row in kept[:5]] == [(False, True), *[(True, False)] * 3, (False, True)]
+    assert found.valid == 0.75
+    assert found.mean == pytest.approx(sum(row.score for row in kept) / 64)
+    assert found.lower is not None
+    assert found.mean is not None
+    assert found.lower < found.mean
 
 
 @pytest.mark.parametrize(

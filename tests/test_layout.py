@@ -170,7 +170,7 @@ def test_only_the_ledger_inserts_and_nobody_updates_or_deletes() -> None:
 def test_only_the_reader_selects() -> None:
     selecting = {name for name in HOUSE_MODULES if any(call == "select" for call in calls(name))}
 
-    assert selecting == {"stepdown.history.reader"}
+    assert selecting == {"stepdown.history.reader", "stepdown.history.questions"}
 
 
 def test_every_point_where_a_crash_may_fall_is_named_and_every_named_one_is_passed() -> None:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journey import SCENARIO, Hands, active, compete, count, discover, localized
+from journey import SCENARIO, SMALL, Hands, active, compete, count, discover, localized
 from stepdown import operate, registry
 from stepdown.auditing import differences
 from stepdown.bundles.standing import fold
@@ -28,11 +28,15 @@ from stepdown.history import reader, rows
 from stepdown.promote import promote
 from stepdown.prune import prune
 from stepdown.rollback import rollback
+from stepdown.scenarios import prompt
 from stepdown.training.plan import Plan
 from stepdown.training.promotion import Trial
 from stepdown.workspace import Settings, Workspace
 
 SLOT = (SCENARIO, "competitor")
+
+GOOD = replace(SMALL, seed=3)
+"""Learns as well as the plan of the bundle that is active, and gives other weights."""
 
 
 def trained(workspace: Workspace, seed: int) -> rows.Bundle:
@@ -88,6 +92,19 @@ def test_rollback_passes_over_what_is_not_good_any_more(local: Workspace) -> Non
     assert active(local) == bad
 
     assert rollback(local, *SLOT) == good
+
+
+def test_rollback_passes_over_what_was_made_for_other_prompts(
+    local: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = active(local)
+    bad = forced(local, trained(local, 1))
+    monkeypatch.setattr(prompt, "FORMAT", prompt.FORMAT + 1)
+
+    with pytest.raises(Refused, match=f"{before.id[:12]}: it was made for another"):
+        rollback(local, *SLOT)
+
+    assert active(local) == bad
 
 
 def test_rollback_from_a_retired_bundle_fills_the_empty_slot(local: Workspace) -> None:
@@ -185,6 +202,18 @@ def test_prune_keeps_the_active_its_way_back_and_what_a_kept_run_asked(local: Wo
     assert (last.kind, last.bundle, last.by, last.why) == ("delete", unused.id, "prune", "ada: the disk is small")
     assert prune(local).removed == ()
     assert differences(local) == []
+
+
+def test_prune_keeps_where_a_rollback_really_leads_not_just_what_was_there_before(local: Workspace) -> None:
+    good = active(local)
+    disabled, broken, now = (forced(local, trained(local, seed)) for seed in (1, 2, 3))
+    registry.disable(local, disabled.id)
+    (local.bundle_directory(broken.id) / "config.json").unlink()
+
+    assert set(prune(local, keep=0).removed) == {disabled, broken}
+
+    assert active(local) == now
+    assert rollback(local, *SLOT) == good
 
 
 def test_prune_lets_go_of_what_only_old_runs_asked(local: Workspace) -> None:
@@ -446,9 +475,10 @@ def at_the_wall_clock(workspace: Workspace) -> Path:
     return workspace.root
 
 
-def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(local: Workspace) -> None:
+@pytest.mark.parametrize("same", [False, True], ids=["two-bundles", "one-bundle"])
+def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(local: Workspace, same: bool) -> None:
     good = active(local)
-    again = localized(local, Plan.tiny(iterations=120, learning_rate=1e-2, rehearsals=1, seed=3)).bundle
+    again = good if same else localized(local, GOOD).bundle
     forced(local, trained(local, 1))
     root = at_the_wall_clock(local)
 
@@ -508,7 +538,7 @@ def test_of_two_prunes_of_everything_one_removes_and_the_other_finds_nothing(loc
 
 def test_of_a_promotion_and_a_prune_of_one_bundle_one_wins_and_the_other_is_told(local: Workspace) -> None:
     held = active(local)
-    again = localized(local, Plan.tiny(iterations=120, learning_rate=1e-2, rehearsals=1, seed=3)).bundle
+    again = localized(local, GOOD).bundle
     root = at_the_wall_clock(local)
 
     said = contest(root, ("comparison-played", partial(promote_it, again.id)), ("ready", partial(prune_it, again.id)))
@@ -544,5 +574,37 @@ def test_a_rollback_whose_target_is_pruned_away_moves_nothing(local: Workspace, 
     with Workspace.open(local.root, settings=replace(settings, reached=pruned_meanwhile)) as reopened:
         with pytest.raises(Refused) as refusal:
             rollback(reopened, *SLOT)
-        assert refusal.value.kind in ("stale", "bundle-retired")
+        assert refusal.value.kind == "bundle-retired"
         assert active(reopened) == bad
+
+
+def test_a_slot_whose_bundle_retired_meanwhile_changed_hands(local: Workspace, settings: Settings) -> None:
+    again = localized(local, GOOD).bundle
+    held = active(local)
+    local.close()
+
+    def retired_meanwhile(point: str) -> None:
+        if point == "comparison-played":
+            with Workspace.open(local.root, settings=settings) as other:
+                registry.retire(other, held.id)
+
+    with Workspace.open(local.root, settings=replace(settings, reached=retired_meanwhile)) as reopened:
+        with pytest.raises(Refused, match="changed hands") as refusal:
+            promote_it(again.id, reopened)
+        assert refusal.value.kind == "stale"
+        assert count(reopened, rows.Verdict) == 0
+
+
+def test_the_end_of_a_bundle_that_serves_nobody_spoils_no_promotion(local: Workspace, settings: Settings) -> None:
+    again, unused = localized(local, GOOD).bundle, trained(local, 1)
+    local.close()
+
+    def pruned_meanwhile(point: str) -> None:
+        if point == "comparison-played":
+            with Workspace.open(local.root, settings=settings) as other:
+                prune(other, [unused.id])
+
+    with Workspace.open(local.root, settings=replace(settings, reached=pruned_meanwhile)) as reopened:
+        promote_it(again.id, reopened)
+        assert active(reopened) == again
+        assert differences(reopened) == []

@@ -1,16 +1,16 @@
 """How the machine behaves for those who use it: determinism, scripts, leaks, profiles, plugin."""
 
-import gc
 import os
 import subprocess
 import sys
-import threading
+import tempfile
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from holdings import held
 from stepdown_machine import operations as op
 from stepdown_machine.broken import VARIANTS, system
 from stepdown_machine.campaign import campaign
@@ -122,17 +122,13 @@ def test_an_operation_is_spelled_so_that_it_evaluates_to_itself(operation: op.Op
 
 def test_five_hundred_examples_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-    def held() -> tuple[int, int, int]:
-        gc.collect()
-        descriptors = Path("/proc/self/fd")
-        open_now = len([*descriptors.iterdir()]) if descriptors.exists() else 0
-        return open_now, threading.active_count(), len([*tmp_path.iterdir()])
-
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     campaign(ToyMachine, 1, examples=5, turns=3)
-    before = held()
+    before = held(tmp_path)
+
     assert campaign(ToyMachine, 2, examples=500, turns=3).reach.examples >= 500
-    assert held() == before
+
+    assert held(tmp_path) == before
 
 
 def test_every_broken_promise_at_a_point_is_found_and_the_headline_is_the_first() -> None:
@@ -188,28 +184,51 @@ def test_the_plugin_loads_without_hypothesis(tmp_path: Path) -> None:
     assert ran.stdout.splitlines() == ["[]", "['stepdown_machine', 'stepdown_machine.pytest_plugin']"], ran.stderr
 
 
-def test_pytest_options_choose_profile_and_scripts_and_demand_reach(tmp_path: Path) -> None:
-    (tmp_path / "test_it.py").write_text(
-        "from stepdown_machine.broken import system\n"
-        "from stepdown_machine.machine import HandoffMachine, case\n"
-        "class Mine(HandoffMachine):\n    def system(self):\n        return system('failure-disables')\n"
-        "TestMine = case(Mine)\n",
-        "utf-8",
-    )
-    options = [
-        *(() if INSTALLED else ("-p", "stepdown_machine.pytest_plugin")),
-        "--machine-profile=ci",
-        "--machine-scripts=written",
-        "--machine-reach",
-    ]
-    arguments = ["-q", "-p", "no:cacheprovider", *options, "test_it.py"]
+FAILING = """
+from stepdown_machine.broken import system
+from stepdown_machine.machine import HandoffMachine, case
 
-    ran = child(f"import pytest, sys; sys.exit(pytest.main({arguments!r}))", path=tmp_path)
+
+class Mine(HandoffMachine):
+    def system(self):
+        return system("failure-disables")
+
+
+TestMine = case(Mine)
+"""
+
+
+def pytest_of(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest on `test_it.py` in a process of its own."""
+    plugin = () if INSTALLED else ("-p", "stepdown_machine.pytest_plugin")
+    arguments = ["-q", "-p", "no:cacheprovider", *plugin, *options, "test_it.py"]
+    return child(f"import pytest, sys; sys.exit(pytest.main({arguments!r}))", path=path)
+
+
+def test_pytest_options_choose_profile_and_scripts_and_demand_reach(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(FAILING, "utf-8")
+
+    ran = pytest_of(tmp_path, "--machine-profile=ci", "--machine-scripts=written", "--machine-reach")
 
     assert ran.returncode == 1
     assert "I11: fallback changes no preference" in ran.stdout
     assert "reach of Mine" in ran.stdout
     assert [path.name for path in (tmp_path / "written").iterdir()] == ["Mine_I11.py"]
+
+
+def test_a_failure_saved_unshrunk_is_shrunk_when_it_is_replayed(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(FAILING, "utf-8")
+
+    found = pytest_of(tmp_path, "--machine-profile=ci")
+    (tmp_path / ".hypothesis").rename(tmp_path / "fetched")
+    replayed = pytest_of(tmp_path, "--machine-profile=replay", "--machine-database=fetched/examples")
+
+    assert found.returncode == replayed.returncode == 1
+    before, after = (ran.stdout.count("E           state.") for ran in (found, replayed))
+    assert after < before
+    assert after <= 8
+    again = pytest_of(tmp_path, "--machine-profile=dev")
+    assert again.stdout.count("E           state.") == after
 
 
 @pytest.mark.parametrize("name", ["correct", *list(VARIANTS)[:3]])

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import stdtrit
 
 from journey import (
     BEST,
@@ -35,6 +37,7 @@ from stepdown.gather import slot_bundle
 from stepdown.history import reader, rows
 from stepdown.history.changes import activations
 from stepdown.history.verdicts import verdicts
+from stepdown.localize import localize
 from stepdown.promote import promote
 from stepdown.providers import trace
 from stepdown.reporting import story
@@ -88,6 +91,24 @@ def test_a_false_verdict_is_as_rare_as_promised_both_ways(draw: Draw) -> None:
     assert said.count("reject") / 300 <= most
 
 
+@pytest.mark.parametrize("draw", [at_the_margin, rarely_illegal_at_the_margin, coin_at_the_margin])
+def test_the_simulation_convicts_a_bound_that_was_made_for_one_look(draw: Draw) -> None:
+    def students_t(found: list[float], limit: float) -> bool:
+        error = stdev(found) / math.sqrt(len(found))
+        return fmean(found) - float(stdtrit(len(found) - 1, 0.95)) * error > limit
+
+    false = 0
+    for seed in range(300):
+        dice, found = random.Random(seed), list[float]()
+        for _ in range(Trial().budget // LOOK):
+            found += [draw(dice) for _ in range(LOOK)]
+            if students_t(found, -0.05):
+                false += 1
+                break
+
+    assert false / 300 > 0.05 + 3 * math.sqrt(0.05 * 0.95 / 300)
+
+
 @pytest.mark.parametrize(
     ("mean", "answer"), [(0.0, "promote"), (0.02, "promote"), (-0.02, "promote"), (-0.1, "reject"), (-0.3, "reject")]
 )
@@ -106,6 +127,17 @@ def test_a_capital_cannot_be_expected_to_grow_while_the_claim_is_true() -> None:
             stakes = promotion._stakes(shares, 0.05)
             expected += chance * math.exp(promotion._capital(shares, stakes, mean))
         assert expected == pytest.approx(1.0)
+
+
+def test_the_capital_is_what_another_implementation_says() -> None:
+    # ville 0.1.0: BettingTest(-0.05, bounds=(-1, 1), alternative="greater", alpha=0.1, c=0.75).fit(found).log_e_values_[-1];
+    # its alpha is for both sides together.
+    ties, waves = [0.0] * 96, [math.sin(number) / 10 for number in range(96)]
+    swings = [0.9, -0.9] * 48
+
+    for found, log_capital in ((ties, 3.716593169346283), (waves, 3.62383895637591), (swings, -3.3167648241704573)):
+        shares = promotion._shares(found)
+        assert promotion._capital(shares, promotion._stakes(shares, 0.05), (1 - 0.05) / 2) == pytest.approx(log_capital)
 
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=120), st.floats(-0.45, 0.45))
@@ -148,6 +180,10 @@ def test_a_smaller_margin_or_error_rate_asks_for_more_evidence() -> None:
         {"budget": 1},
         {"budget": LOOK - 1},
         {"budget": 64.5},
+        {"look": 7},
+        {"look": True},
+        {"look": math.nan},
+        {"look": 64, "budget": 63},
     ],
 )
 def test_a_trial_that_shows_nothing_is_refused(values: dict[str, Any]) -> None:
@@ -342,6 +378,8 @@ def test_promotion_evaluates_what_no_longer_counts_so_that_the_promoted_serves(
     candidate.workspace.close()
     other = replace(settings, decoding=Decoding(max_tokens=80))
     with Workspace.open(candidate.workspace.root, settings=other) as reopened:
+        with unchanged(reopened), pytest.raises(NotFound, match="no frontier"):
+            promote(reopened, candidate.bundle.id, frontier="nobody")
         assert promote(reopened, candidate.bundle.id).outcome == "promote"
         assert steps(reopened, discover(reopened, seed=7).id)[0].served == "local"
 
@@ -393,6 +431,9 @@ def test_report_and_history_tell_the_verdict_with_its_evidence(candidate: Candid
     told = render(story(candidate.workspace, verdict.run))
     assert f"**promote** for bundle {candidate.bundle.id[:12]}" in told
     assert "margin 0.05" in told
+    assert "Policy 0 asked for 90% legal replies and coverage 0.95; it was 1." in told
+    assert "A comparison for a promotion" in told
+    assert "Local served" not in told
     assert [asked.bundle for asked in story(candidate.workspace, verdict.run).bundles] == [candidate.bundle]
     served = story(candidate.workspace, discover(candidate.workspace, seed=7).id)
     assert served.bundles[0].verdict == verdict
@@ -425,6 +466,9 @@ def test_what_cannot_be_promoted_is_refused_in_a_sentence_and_nothing_changes(ca
             promote(workspace, "f" * 64)
         with pytest.raises(NotFound, match="no frontier"):
             promote(workspace, bundle.id, frontier="nobody")
+    coach = localize(workspace, workspace.root / "datasets" / bundle.dataset, plan=WEAK, role="coach").bundle
+    with unchanged(workspace), pytest.raises(Refused, match="coach's lessons"):
+        promote(workspace, coach.id)
     registry.disable(workspace, bundle.id)
     with unchanged(workspace), pytest.raises(Refused, match="enable"):
         promote(workspace, bundle.id)
@@ -486,12 +530,37 @@ def test_the_audit_sees_a_verdict_that_does_not_follow_from_its_evidence(candida
         "valid": replace(verdict, evidence={**verdict.evidence, "valid": 0.5}),
         "seeds": replace(verdict, evidence={**verdict.evidence, "seeds": 1}),
         "objections": replace(verdict, evidence={**verdict.evidence, "objections": ["inconclusive"]}),
+        "seeds that its trial": replace(
+            verdict, evidence={**verdict.evidence, "trial": {**verdict.evidence["trial"], "margin": 0.4}}
+        ),
+        "not the bundle's": replace(verdict, evidence={**verdict.evidence, "challenger": "evaluation-1"}),
+        "policy 1": replace(verdict, policy=1),
     }
     assert list(verdicts(found)) == []
     for name, row in forged.items():
         assert any(name in d.sentence for d in verdicts(replace(found, verdicts=[row]))), name
+    (orphan,) = verdicts(replace(found, verdicts=[]))
+    assert orphan.where == verdict.evidence["challenger"]
     assert list(activations(found)) == []
     assert [d.claim for d in activations(replace(found, verdicts=[]))] == ["I10"]
+
+
+def test_the_audit_sees_that_a_champion_was_none(local: Workspace) -> None:
+    weak, other = (localized(local, Plan.tiny(iterations=1, seed=seed)).bundle for seed in (1, 2))
+    verdict, later = promote(local, weak.id), promote(local, other.id)
+    found = evidence(local)
+    assert list(verdicts(found)) == []
+    name = verdict.evidence["champion"]
+    forgeries = [
+        ("not on the same seeds in that run", {"run": later.run}),
+        ("not on the same seeds in that run", {"terms": {}}),
+        ("no rival for its slot", {"bundle": weak.id}),
+    ]
+    for sentence, change in forgeries:
+        forged = [replace(row, **change) if row.id == name else row for row in found.evaluations]
+        assert any(sentence in d.sentence for d in verdicts(replace(found, evaluations=forged))), change
+    elsewhere = [replace(row, role="coach") if row.id == weak.id else row for row in found.bundles]
+    assert any("no rival" in d.sentence for d in verdicts(replace(found, bundles=elsewhere)))
 
 
 def test_a_strategy_that_is_worse_by_more_than_the_margin_is_rejected(workspace: Workspace, tmp_path: Path) -> None:

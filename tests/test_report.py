@@ -62,6 +62,12 @@ def test_the_report_shows_where_the_weights_come_from(local: Workspace) -> None:
         assert digest[:12] in render(told)
 
 
+def test_the_report_says_who_let_a_bundle_serve_and_by_force(local: Workspace) -> None:
+    told = render(story(local, compete(local).run))
+
+    assert "UTC: activate by force by conftest: every test begins here" in told
+
+
 def test_a_report_on_a_bundle_that_is_gone_says_so(local: Workspace) -> None:
     step = compete(local)
     local.bundle_directory(active(local).id).rename(local.root / "aside")

@@ -76,6 +76,9 @@ def test_a_shadow_is_judged_and_neither_served_nor_priced_nor_counted(local: Wor
     assert told.served == {"frontier": 2}
     assert told.local_share == 0
     assert "not priced" in render(told)
+    line = next(line for line in render(told).splitlines() if line.startswith(f"| {step.id} "))
+    assert "| frontier | frontier ok | frontier | shadow-only |" in line
+    assert line.endswith(f"| ok, {shadow.score:.4f}".rstrip("0") + " |")
     assert differences(local) == []
 
 

@@ -1,14 +1,17 @@
 """Where bundles stand: the fold, the queries that routing asks, and the words of the rule, all three the same."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from journey import Hands
 from stepdown.bundles.standing import Status, fold
-from stepdown.gather import is_disabled, is_retired, slot_bundle
-from stepdown.history import engine, ledger, rows, schema
+from stepdown.gather import breaker_of, is_disabled, is_retired, slot_bundle
+from stepdown.history import engine, ledger, reader, rows, schema
+from stepdown.workspace import Workspace
 
 BUNDLES = ("one", "two", "three")
 SLOT = {"one": ("grid_ctf", "competitor"), "two": ("grid_ctf", "competitor"), "three": ("other", "competitor")}
@@ -96,3 +99,25 @@ def test_the_queries_of_routing_answer_as_the_fold_of_all_acts(drawn: list[tuple
             held = slot_bundle(connection, *slot)
             assert (held.id if held else None) == standing.active.get(slot)
     made.dispose()
+
+
+def test_whatever_routing_asks_of_a_bundle_is_found_by_an_index(local: Workspace) -> None:
+    asked: list[tuple[str, Any]] = []
+    listener = lambda _c, _cursor, statement, values, *_: asked.append((statement, values))  # noqa: E731
+    with local.reading() as connection:
+        event.listen(local.engine, "before_cursor_execute", listener)
+        held = slot_bundle(connection, "grid_ctf", "competitor")
+        assert held is not None
+        assert not is_disabled(connection, held.id)
+        breaker_of(connection, held.id)
+        reader.evaluation(connection, held.id, "0" * 64)
+        event.remove(local.engine, "before_cursor_execute", listener)
+        plans = [
+            line[-1]
+            for statement, values in asked
+            for line in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+        ]
+
+    # Neither a walk through a table nor a sort: the newest row is the first that the index gives.
+    assert len(plans) == len(asked) == 6
+    assert all(plan.startswith("SEARCH ") and " USING " in plan for plan in plans), plans

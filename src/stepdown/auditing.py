@@ -1,5 +1,6 @@
 """Read both witnesses, whole, and compare them. The comparing is pure: `history.audit` and `history.rederive`."""
 
+from collections.abc import Iterator
 from itertools import chain
 
 from stepdown.history import audit, changes, gaps, reader, rederive, rows, verdicts
@@ -30,9 +31,14 @@ CHECKS = (
 
 def differences(workspace: Workspace) -> list[Difference]:
     """Return every difference between what history says and what happened; none when all is true."""
-    found = evidence(workspace)
-    dangling = list(gaps.dangling(found))
-    return dangling or list(chain.from_iterable(check(found) for check in CHECKS))
+    return list(found(workspace))
+
+
+def found(workspace: Workspace) -> Iterator[Difference]:
+    """Yield the differences as they are found, for whoever only asks whether there is one."""
+    read = evidence(workspace)
+    dangling = list(gaps.dangling(read))
+    yield from dangling or chain.from_iterable(check(read) for check in CHECKS)
 
 
 def evidence(workspace: Workspace) -> Evidence:

@@ -17,8 +17,11 @@ from stepdown.gather import slot_bundle
 from stepdown.history import ledger, reader, rows
 from stepdown.localize import evaluate, record_evaluation
 from stepdown.registry import OPERATOR
+from stepdown.routing.policy import Policy
 from stepdown.run import fail, start
 from stepdown.scenarios.harness import coverage
+from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.referee import COACH
 from stepdown.step import examples
 from stepdown.training.evaluation import evaluation, terms
 from stepdown.training.promotion import Evidence, Outcome, Trial, bounds
@@ -60,7 +63,7 @@ def promote(
     registry.check_name(by)
     with workspace.reading() as connection:
         bundle = registry.find(connection, bundle_id)
-        pointer = reader.pointer(connection, bundle.scenario, bundle.role)
+        hands = registry.hands(connection, bundle.scenario, bundle.role)
     comparison = _begin(workspace, bundle, trial or Trial(), frontier)
     try:
         comparison.play(watch)
@@ -73,7 +76,7 @@ def promote(
         verdict = _judge(workspace, connection, comparison, bundle, by, why)
         ledger.append(connection, verdict)
         if verdict.outcome == Outcome.PROMOTE:
-            _activate(workspace, connection, bundle, pointer, registry.asked_for(by, why))
+            _activate(workspace, connection, bundle, hands, registry.asked_for(by, why))
     workspace.reached("act-recorded")
     return verdict
 
@@ -90,24 +93,35 @@ def _begin(workspace: Workspace, bundle: rows.Bundle, trial: Trial, frontier: st
         told = examples(connection, scenario, best.id) if best else ()
         knowledge = workspace.knowledge(connection, bundle.scenario)
         evaluated = reader.evaluation(connection, bundle.id, digest) is not None
-    if not policy.allows_frontier(bundle.role):
-        raise Refused(
-            f"The policy keeps the {bundle.role}'s prompts from the frontier, so nothing can be compared with it; "
-            "`bundles activate --force` does without.",
-            kind="frontier-forbidden",
-        )
-    if len(scenario.comparison_seeds()) < trial.look:
-        raise InvalidValue(f"{scenario.name} offers fewer than {trial.look} comparison seeds; give it more.")
+    _check_comparable(scenario, policy, bundle.role, trial)
+    word = frontier or (best.frontier if best else "search")
+    workspace.settings.frontier(word, scenario)  # A word that names none is refused before anything is recorded.
     if not evaluated:
         # Routing counts the evaluation on the other held-out seeds; a promoted bundle without one would not serve.
         evaluate(workspace, bundle.id)
     challenger = player(workspace, bundle.id)
-    assert challenger is not None, "it was just found whole"
+    if challenger is None:
+        raise Refused(f"The bundle {bundle.id[:12]} was removed at this very moment.", kind="bundle-absent")
     champion = player(workspace, active.id) if active is not None and active.id != bundle.id else None
-    word = frontier or (best.frontier if best else "search")
     seeds = min(trial.budget, len(scenario.comparison_seeds()))
     run = start(workspace, scenario.name, generations=1, candidates=seeds, frontier=word, purpose=rows.COMPARISON)
     return Comparison(run, bundle.role, trial, knowledge, told, challenger, champion)
+
+
+def _check_comparable(scenario: Scenario, policy: Policy, role: str, trial: Trial) -> None:
+    if not policy.allows_frontier(role):
+        raise Refused(
+            f"The policy keeps the {role}'s prompts from the frontier, so nothing can be compared with it; "
+            "`bundles activate --force` does without.",
+            kind="frontier-forbidden",
+        )
+    if role == COACH:
+        raise Refused(
+            "Nobody plays a coach's lessons on seeds, so nothing can be compared; `bundles activate --force` does without.",
+            kind="role-not-played",
+        )
+    if len(scenario.comparison_seeds()) < trial.look:
+        raise InvalidValue(f"{scenario.name} offers fewer than {trial.look} comparison seeds; give it more.")
 
 
 def _judge(
@@ -155,12 +169,13 @@ def _record(workspace: Workspace, connection: Connection, comparison: Comparison
     return record_evaluation(connection, row, who.replies)
 
 
-def _activate(workspace: Workspace, connection: Connection, bundle: rows.Bundle, pointer: int, why: str) -> None:
-    active = slot_bundle(connection, bundle.scenario, bundle.role)
-    if active is not None and active.id == bundle.id:
-        return
-    if reader.pointer(connection, bundle.scenario, bundle.role) != pointer:
+def _activate(
+    workspace: Workspace, connection: Connection, bundle: rows.Bundle, hands: tuple[int, str | None], why: str
+) -> None:
+    if registry.hands(connection, bundle.scenario, bundle.role) != hands:
         raise Refused(
             f"The slot of {bundle.id[:12]} changed hands while it was compared; promote it again.", kind="stale"
         )
-    registry.point(workspace, connection, bundle, by=PROMOTION, why=why)
+    active = slot_bundle(connection, bundle.scenario, bundle.role)
+    if active is None or active.id != bundle.id:
+        registry.point(workspace, connection, bundle, by=PROMOTION, why=why)

@@ -15,7 +15,7 @@ from stepdown.errors import InvalidValue, Refused
 from stepdown.gather import is_retired, slot_bundle
 from stepdown.history import ledger, reader, rows
 from stepdown.registry import OPERATOR
-from stepdown.rollback import way_back
+from stepdown.rollback import leads_to
 from stepdown.workspace import Workspace
 
 
@@ -58,7 +58,7 @@ def prune(
         raise InvalidValue(f"Prune can keep 0 or more of the newest runs, not {keep}.")
     registry.check_name(by)
     with workspace.writing() as connection:
-        kept = needed(connection, keep)
+        kept = needed(workspace, connection, keep)
         named = [registry.find(connection, name) for name in dict.fromkeys(bundle_ids)]
         for bundle in named:
             _check(connection, bundle, kept)
@@ -76,13 +76,14 @@ def prune(
     return Pruned(tuple(chosen), kept)
 
 
-def needed(connection: Connection, keep: int | None) -> dict[str, str]:
+def needed(workspace: Workspace, connection: Connection, keep: int | None) -> dict[str, str]:
     """Return the bundles that must stay, and what needs each: a run, a rollback or a slot."""
     found = _asked(connection, keep)
     for scenario, role in reader.slots(connection):
         slot = f"{scenario} {role}"
-        for bundle in way_back(connection, scenario, role)[:1]:
-            found[bundle.id] = f"it is where a rollback of {slot} leads"
+        target = leads_to(workspace, connection, scenario, role)
+        if target is not None:
+            found[target.id] = f"it is where a rollback of {slot} leads"
         active = slot_bundle(connection, scenario, role)
         if active is not None:
             found[active.id] = f"it is the active bundle of {slot}"

@@ -117,6 +117,15 @@ def find(connection: Connection, bundle_id: str) -> rows.Bundle:
     raise NotFound(f"{problem} {bundle_id!r}; `stepdown bundles list` shows them.", kind="unknown-bundle")
 
 
+def hands(connection: Connection, scenario: str, role: str) -> tuple[int, str | None]:
+    """Return what stays the same until a slot changes hands: its last activation, and the bundle it holds since, if still.
+
+    The end of any other bundle of the slot is none of its business.
+    """
+    held = slot_bundle(connection, scenario, role)
+    return reader.pointer(connection, scenario, role), held.id if held is not None else None
+
+
 def check_usable(workspace: Workspace, connection: Connection, bundle_id: str) -> None:
     """Refuse a bundle that is retired, switched off or not whole.
 

@@ -48,7 +48,8 @@ def provenance(workspace: Workspace, connection: Connection, bundle_id: str) -> 
     found = look(workspace.bundle_directory(bundle_id), bundle_id)
     promise = json.loads(found.manifest.data) if found.manifest else None
     evaluation = reader.newest_evaluation(connection, bundle_id)
-    return Provenance(bundle, evaluation, promise, reader.verdict(connection, bundle_id))
+    acts = [act for act in reader.acts(connection) if act.bundle == bundle_id]
+    return Provenance(bundle, evaluation, promise, reader.verdict(connection, bundle_id), acts)
 
 
 def runs(workspace: Workspace) -> list[tuple[rows.Run, rows.Ending | None]]:

@@ -292,7 +292,6 @@ def _matches(task: Task, strategy: Strategy | None) -> list[rows.Match]:
 def examples(connection: Connection, scenario: Scenario, run: str) -> tuple[Example, ...]:
     """Return a run's legal strategies so far and their scores, oldest first."""
     return tuple(
-        Example(step.generation, scenario.parse(step.strategy).values, step.strategy, step.score)
-        for step in reader.steps(connection, run)
-        if step.strategy is not None and step.score is not None
+        Example(generation, scenario.parse(text).values, text, score)
+        for generation, text, score in reader.strategies(connection, run)
     )

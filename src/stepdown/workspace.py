@@ -90,6 +90,7 @@ class Settings:
         decoding: How local replies are decoded, when evaluated and when served.
         durability: `full` or `normal`, see `history.engine.create`; None takes what the workspace was made with. The trace
             follows it.
+        engine: Makes the engine from URL, durability and busy time.
         reached: Called with each of `POINTS` as it is passed.
         cache: A directory of finished trainings by job, shared between workspaces; None keeps none.
         busy_milliseconds: How long a writer waits for another one.
@@ -101,6 +102,7 @@ class Settings:
     local: Callable[[Path, Manifest, Decoding, Clock], LocalProvider] = local_provider
     decoding: Decoding = Decoding()
     durability: engines.Durability | None = None
+    engine: Callable[[str, engines.Durability, int], Engine] = engines.create
     reached: Callable[[str], None] = nowhere
     cache: Path | None = None
     busy_milliseconds: int = engines.BUSY_MILLISECONDS
@@ -150,7 +152,7 @@ class Workspace:
             raise InvalidValue(f"{root} keeps its history in {kept}; leave out the URL, or choose another workspace.")
         settings = replace(settings, durability=settings.durability or stored.get("durability", "full"))
         database = stored.get("database") or f"sqlite:///{root / 'stepdown.db'}"
-        engine = engines.create(database, settings.durability or "full", settings.busy_milliseconds)
+        engine = settings.engine(database, settings.durability or "full", settings.busy_milliseconds)
         workspace = cls(root, engine, settings, Session(root / "sessions"), {})
         try:
             workspace._migrate()

@@ -108,7 +108,7 @@ def _told(model: Model, operation: op.Plain, answer: Answer, scene: Scene) -> li
             shown = dict(scene.seen.datasets)
             model.tampered = frozenset(name for name in model.tampered if shown.get(name) != model.datasets[name])
         return []
-    findings = list(answer_is_legal(answer, due)) or list(answer_is_due(operation, answer, model, scene.memory))
+    findings = list(answer_is_legal(answer, due)) or list(answer_is_due(operation, answer, model, scene))
     if not findings:
         apply(model, operation, answer, scene.memory)
     return findings

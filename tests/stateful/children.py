@@ -1,7 +1,7 @@
 """Real processes: one that acts at the same time as this one, or that is killed on its way.
 
-They come from a fork server that has everything loaded and has computed nothing (a process forked after mlx was used
-hangs), so one costs some tens of milliseconds and not seconds.
+They come from a fork server that has everything loaded and has not used mlx (a process forked after that hangs). What is
+slow in a new process is its first look at everything, so one always stands ready that has had it.
 """
 
 from __future__ import annotations
@@ -12,17 +12,29 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from stateful.weather import Weather, settings
 from stepdown_machine import operations as op
+from stepdown_machine.values import Policy
 
-LOADED = ("stateful.adapter", "stepdown.providers.search", "cmaes", "numpy", "scipy.special", "stepdown.local.decode")
+LOADED = (
+    "stateful.adapter",
+    "stepdown.providers.search",
+    "cmaes",
+    "numpy",
+    "scipy.special",
+    "stepdown.local.decode",
+    "stateful.served",
+)
 """What the server has imported. mlx among it is imported and never used there: only a use starts threads that a fork loses."""
 
 REAL: Counter[str] = Counter()
@@ -32,57 +44,102 @@ PATIENCE = 60.0
 """Seconds of real time after which a child is hung, and that is a failure."""
 
 
-@cache
-def _server() -> Any:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", *LOADED])
-    # The server is not told our sys.path before Python 3.13, and would pass over what it cannot import, silently.
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
-    try:
-        forkserver.ensure_running()
-    finally:
-        os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
-    return context
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a process is sent to do, once.
+
+    Attributes:
+        root: Of the workspace that it opens.
+        weather: Around it.
+        cache: Finished trainings.
+        operation: What it does there.
+        kill_at: The point at which it is killed; None for one that waits for a word, acts, and answers.
+    """
+
+    root: Path
+    weather: Weather
+    cache: Path
+    operation: op.Plain
+    kill_at: str | None = None
 
 
 @contextmanager
-def process(
-    root: Path, weather: Weather, cache_directory: Path, operation: op.Plain, kill_at: str | None = None
-) -> Iterator[Connection]:
-    """Start a process that opens the workspace and does one operation; yield the pipe it listens at.
+def process(room: Path, errand: Errand) -> Iterator[Connection]:
+    """Send a process on an errand, and yield the pipe it listens at: its word, if it waits for one, has to come there.
 
-    With `kill_at` it begins at once, and is killed at that point. Without, it waits for a word, does the operation and
-    answers. At the end it must have ended well, or have been killed as it was told.
+    At the end it must have ended well, or have been killed as it was told.
     """
-    here, there = _server().Pipe()
-    child = _server().Process(target=_work, args=(there, root, weather, cache_directory, operation, kill_at))
-    child.start()
-    there.close()
+    _call(room)
+    child, pipe = CALLED.pop(0).result(PATIENCE)
     try:
-        yield here
+        pipe.send(errand)
+        if errand.kill_at is None:
+            assert pipe.recv() == "open"
+        yield pipe
         child.join(PATIENCE)
-        wanted = {0, -signal.SIGKILL} if kill_at else {0}
+        wanted = {0, -signal.SIGKILL} if errand.kill_at else {0}
         if child.exitcode not in wanted:
-            raise AssertionError(f"the process doing {operation} ended with {child.exitcode}, not {wanted}")
+            raise AssertionError(f"the process doing {errand.operation} ended with {child.exitcode}, not {wanted}")
         REAL["kills"] += child.exitcode == -signal.SIGKILL
     finally:
-        here.close()
+        pipe.close()
         if child.is_alive():
             child.kill()
         child.join()
         child.close()
+        _call(room)
 
 
-def _work(
-    pipe: Connection, root: Path, weather: Weather, cache_directory: Path, operation: op.Plain, kill_at: str | None
-) -> None:
+CALLER = ThreadPoolExecutor(1, "caller")
+CALLED: list[Future[tuple[BaseProcess, Connection]]] = []
+"""Processes that get ready for the next errands while nobody waits for them: kills come in rows."""
+
+
+def _call(room: Path) -> None:
+    while len(CALLED) < 2:
+        CALLED.append(CALLER.submit(_another, room))
+
+
+def _another(room: Path) -> tuple[BaseProcess, Connection]:
+    """Start a process that gets ready, and return it with the pipe it listens at."""
+    server = _server(room)
+    here, there = server.Pipe()
+    # A daemon: the last one is never sent anywhere, and must not keep this process from ending.
+    child = server.Process(target=_stand_ready, args=(there, room), daemon=True)
+    child.start()
+    there.close()
+    return child, here
+
+
+@cache
+def _server(room: Path) -> Any:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["__main__", *LOADED])
+    # The server is not told our sys.path before Python 3.13, and would pass over what it cannot import, silently.
+    told = {"PYTHONPATH": os.pathsep.join(sys.path), "STEPDOWN_MACHINE_ROOM": str(room)}
+    before = dict(os.environ)
+    os.environ.update(told)
+    try:
+        forkserver.ensure_running()
+    finally:
+        for name in told:
+            os.environ.pop(name) if name not in before else os.environ.update({name: before[name]})
+    return context
+
+
+def _stand_ready(pipe: Connection, room: Path) -> None:
+    """Look at everything once, then wait for the errand and run it."""
     from stateful.adapter import answered
+    from stateful.rehearsal import rehearse
     from stepdown.workspace import Workspace
 
-    with Workspace.open(root, settings=settings(weather, cache_directory, kill_at)) as workspace:
-        if kill_at is None:
+    rehearse(room, lambda workspace: answered(workspace, op.SetPolicy(Policy(min_score=0.5))))
+    errand: Errand = pipe.recv()
+    told = settings(errand.weather, errand.cache, errand.kill_at)
+    with Workspace.open(errand.root, settings=told) as workspace:
+        if errand.kill_at is None:
+            pipe.send("open")
             pipe.recv()
-        answer = answered(workspace, operation)
-    if kill_at is None:
+        answer = answered(workspace, errand.operation)
+    if errand.kill_at is None:
         pipe.send(answer)

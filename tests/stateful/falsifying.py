@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from stateful.conspiracies import conspiracies
 from stateful.lies import COLUMNS, Copy, Lie, kinds, one_value
 from stateful.removals import missing
-from stepdown.auditing import differences
+from stepdown.auditing import found
 from stepdown.workspace import Settings, Workspace
 
 LIES: dict[str, Lie] = {
@@ -49,14 +50,14 @@ class Forgery:
             self._database.execute(f'ALTER TABLE freed RENAME TO "{table}"')
 
     def audited(self, way: str) -> tuple[str, ...]:
-        """Tell one lie, return what the audit says of it, and take it back."""
+        """Tell one lie, return the first thing that the audit says of it, and take it back."""
         copy = Copy(self._database, [json.loads(line) for line in self._lines if line], self._version)
         try:
             if not LIES[way](copy):
                 # Nothing of the kind is in this history yet: a lie that always can be told.
                 self._database.execute("UPDATE step SET seed = seed + 1 WHERE seq = (SELECT max(seq) FROM step)")
             self._trace.write_text("".join(json.dumps(line) + "\n" for line in copy.lines), "utf-8")
-            return tuple(map(str, differences(self._workspace)))
+            return tuple(map(str, islice(found(self._workspace), 1)))
         finally:
             self._truth.backup(self._database)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -11,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from stateful.looking import Looks
 from stepdown_machine.observed import Attempt, Call, Generation, Holding, Observation, Shelved, Step
 from stepdown_machine.protocol import VALIDATORS
 from stepdown_machine.values import Policy
@@ -22,6 +24,12 @@ ACTS = {
     "policy": "SELECT seq, 'policy ' || settings FROM policy WHERE seq > ? ORDER BY seq",
     "harness": "SELECT seq, validator || ' ' || enabled FROM harness WHERE seq > ? ORDER BY seq",
 }
+STEPS = "SELECT step.*, run.purpose FROM step JOIN run ON run.id = step.run WHERE step.seq > ? ORDER BY step.seq"
+UNFINISHED = """SELECT seq, call FROM announcement
+    WHERE seq > ? AND NOT EXISTS (SELECT * FROM attempt WHERE attempt.call = announcement.call) ORDER BY seq"""
+SHELF = """SELECT id FROM bundle
+    WHERE seq > ? AND id NOT IN (SELECT bundle FROM act WHERE kind = 'delete') ORDER BY seq"""
+TABLES = ("announcement", "step", "generation", "dataset")
 POLICY = (
     "mode",
     "min_score",
@@ -47,23 +55,23 @@ class Observer:
         self._root = root
         self._database = sqlite3.connect(root / "stepdown.db", isolation_level=None)
         self._database.row_factory = sqlite3.Row
-        self._act_keys: list[tuple[str, int]] = []
+        self._act_keys: dict[tuple[str, int], None] = {}
         newest = "SELECT coalesce(max(seq), 0) FROM {}"
-        self._born = {
-            table: self.rows(newest.format(table))[0][0] for table in ("step", "generation", "dataset", *ACTS)
-        }
+        self._born = {table: self.rows(newest.format(table))[0][0] for table in (*TABLES, *ACTS)}
         self._began = (root / "trace.jsonl").stat().st_size
+        self._neighbours = self._entries()
         self.forget()
 
     def forget(self) -> None:
         """Read everything anew the next time; acts of several tables keep the order in which they were first seen."""
         self._steps: list[Step] = []
-        self._last_step = self._born["step"]
+        self._last_step, self._last_finished = self._born["step"], self._born["announcement"]
         self._calls: dict[str, Call] = {}
         self._offset = self._began
         self._generations: list[Generation] = []
         self._last_act = {table: self._born[table] for table in ACTS}
         self._acts: dict[tuple[str, int], str] = {}
+        self._looks = Looks()
 
     def close(self) -> None:
         self._database.close()
@@ -86,28 +94,27 @@ class Observer:
         for row in self.rows("SELECT * FROM generation WHERE seq > ? ORDER BY seq", known):
             kept = (row["best"],) if row["decision"] == "advance" else ()
             self._generations.append(Generation(row["run"], row["number"], row["decision"], kept))
+        shelf = [row["id"] for row in self.rows(SHELF, self._born["bundle"])]
+        datasets = self.datasets()
         return Observation(
             steps=tuple(self._steps),
             calls=tuple(self._calls.values()),
             announced=self._announced(),
             generations=tuple(self._generations),
             holdings=(*self._held(), *holdings),
-            shelf=tuple(
-                replace(self._shelved(row["id"]), standing=standing(row["id"])) for row in self._on_the_shelf()
-            ),
+            shelf=tuple(replace(self._shelved(bundle), standing=standing(bundle)) for bundle in shelf),
             policy=self._policy(),
             validators=self._validators(),
             acts=tuple(self._acts[key] for key in self._act_keys if key in self._acts),
-            datasets=self.datasets(),
-            leftovers=self._leftovers(),
+            datasets=datasets,
+            leftovers=self._leftovers({*shelf, *dict(datasets)}),
         )
 
     def _read_steps(self) -> None:
-        for row in self.rows("SELECT * FROM step WHERE seq > ? ORDER BY seq", self._last_step):
+        for row in self.rows(STEPS, self._last_step):
             attempts = self.rows("SELECT * FROM attempt WHERE step = ? ORDER BY seq", row["id"])
             matches = self.rows("SELECT seed, score FROM match WHERE step = ? ORDER BY seq", row["id"])
-            purpose = self.rows("SELECT purpose FROM run WHERE id = ?", row["run"])[0]["purpose"]
-            self._steps.append(_step(row, purpose, attempts, [tuple(match) for match in matches]))
+            self._steps.append(_step(row, attempts, [tuple(match) for match in matches]))
             self._last_step = row["seq"]
 
     def _read_trace(self) -> None:
@@ -129,12 +136,14 @@ class Observer:
             for seq, words in self.rows(query, self._last_act[table]):
                 self._last_act[table] = seq
                 self._acts[table, seq] = words
-                if (table, seq) not in self._act_keys:
-                    self._act_keys.append((table, seq))
+                self._act_keys.setdefault((table, seq))
 
     def _announced(self) -> tuple[str, ...]:
-        query = "SELECT call FROM announcement WHERE call NOT IN (SELECT call FROM attempt) ORDER BY seq"
-        return tuple(row["call"] for row in self.rows(query))
+        ((newest,),) = self.rows("SELECT max(seq) FROM announcement")
+        found = self.rows(UNFINISHED, self._last_finished)
+        # What was finished stays finished: the next look begins at the first that is not.
+        self._last_finished = found[0]["seq"] - 1 if found else newest or 0
+        return tuple(row["call"] for row in found)
 
     def _held(self) -> list[Holding]:
         slots: dict[str, str] = {}
@@ -145,23 +154,11 @@ class Observer:
                 slots = {role: bundle for role, bundle in slots.items() if bundle != row["bundle"]}
         return [Holding("acts", role, bundle) for role, bundle in slots.items()]
 
-    def _on_the_shelf(self) -> list[sqlite3.Row]:
-        query = "SELECT id FROM bundle WHERE id NOT IN (SELECT bundle FROM act WHERE kind = 'delete') AND seq > ?"
-        return self.rows(f"{query} ORDER BY seq", self._born["bundle"])
-
     def _shelved(self, bundle: str) -> Shelved:
         directory = self._root / "bundles" / bundle
         if not directory.is_dir():
             return Shelved(bundle, present=False, whole=False, weights=None)
-        files = {path.name: path for path in directory.iterdir()}
-        plain = all(path.is_file() and not path.is_symlink() for path in files.values())
-        found = {name: sha256(path.read_bytes()) for name, path in files.items()} if plain else {}
-        weights = found.get("model.safetensors")
-        if found.pop("manifest.json", None) != bundle:
-            return Shelved(bundle, present=True, whole=False, weights=weights)
-        promised = json.loads((directory / "manifest.json").read_bytes())["files"]
-        whole = found == {name: digest for name, (digest, _) in promised.items()}
-        return Shelved(bundle, present=True, whole=whole, weights=weights)
+        return self._looks.look(directory, _shelved)
 
     def _policy(self) -> Policy:
         found = self.rows("SELECT settings FROM policy ORDER BY seq DESC LIMIT 1")
@@ -185,27 +182,38 @@ class Observer:
         """Return each dataset and the digest of its record files as they are."""
         query = "SELECT digest FROM dataset WHERE seq > ? ORDER BY seq"
         names = [row["digest"] for row in self.rows(query, self._born["dataset"])]
-        return tuple((name, sha256(self.text(name).encode())) for name in names)
+        return tuple((name, self._looks.look(self._root / "datasets" / name, _records)) for name in names)
 
-    def text(self, dataset: str) -> str:
-        """Return a dataset's record files, one after the other."""
-        directory = self._root / "datasets" / dataset
-        paths = [directory / name for name in ("train.jsonl", "valid.jsonl")]
-        return "".join(path.read_text("utf-8") for path in paths if path.exists())
+    def _leftovers(self, known: set[str]) -> tuple[str, ...]:
+        return tuple(sorted(self._entries() - self._neighbours - known))
 
-    def _leftovers(self) -> tuple[str, ...]:
-        known = {row["digest"] for row in self.rows("SELECT digest FROM dataset")}
-        known |= {row["id"] for row in self._on_the_shelf()}
-        known |= {row["id"] for row in self.rows("SELECT id FROM bundle WHERE seq <= ?", self._born["bundle"])}
-        rooms = (self._root / "datasets", self._root / "bundles", self._root / "jobs")
-        return tuple(sorted(path.name for room in rooms for path in room.iterdir() if path.name not in known))
+    def _entries(self) -> set[str]:
+        return {entry.name for room in ("datasets", "bundles", "jobs") for entry in os.scandir(self._root / room)}
+
+
+def _shelved(directory: Path) -> Shelved:
+    files = {path.name: path for path in directory.iterdir()}
+    plain = all(path.is_file() and not path.is_symlink() for path in files.values())
+    found = {name: sha256(path.read_bytes()) for name, path in files.items()} if plain else {}
+    weights = found.get("model.safetensors")
+    if found.pop("manifest.json", None) != directory.name:
+        return Shelved(directory.name, present=True, whole=False, weights=weights)
+    promised = json.loads((directory / "manifest.json").read_bytes())["files"]
+    whole = found == {name: digest for name, (digest, _) in promised.items()}
+    return Shelved(directory.name, present=True, whole=whole, weights=weights)
+
+
+def _records(directory: Path) -> str:
+    """Return the digest of a dataset's record files, one after the other."""
+    paths = [directory / name for name in ("train.jsonl", "valid.jsonl")]
+    return sha256(b"".join(path.read_bytes() for path in paths if path.exists()))
 
 
 def _seconds(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def _step(row: sqlite3.Row, purpose: str, attempts: list[sqlite3.Row], matches: list[tuple[int, float]]) -> Step:
+def _step(row: sqlite3.Row, attempts: list[sqlite3.Row], matches: list[tuple[int, float]]) -> Step:
     return Step(
         step=row["id"],
         run=row["run"],
@@ -224,7 +232,7 @@ def _step(row: sqlite3.Row, purpose: str, attempts: list[sqlite3.Row], matches: 
         score=row["score"],
         recovered=bool(row["recovered"]),
         seed=row["seed"],
-        purpose=purpose,
+        purpose=row["purpose"],
     )
 
 

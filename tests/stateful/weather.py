@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from stepdown.bundles.manifest import Manifest
 from stepdown.clock import Clock
 from stepdown.errors import LoadFailed, LocalError, ProviderError
+from stepdown.history import engine as engines
 from stepdown.providers.protocol import Completion, LocalProvider, Provider, Request
 from stepdown.providers.search import Search
 from stepdown.scenarios.grid_ctf import GridCtf
@@ -150,10 +151,14 @@ def settings(weather: Weather, cache_directory: Path, kill_at: str | None = None
         local=lambda directory, manifest, decoding, _clock: local(weather, directory, manifest, decoding),
         decoding=Decoding(max_tokens=64),
         durability="normal",
+        engine=_engine,
         reached=reached,
         cache=cache_directory,
     )
 
+
+_engine = cache(engines.create)
+"""One engine for each database, whoever opens it anew: what it has compiled stays compiled. It was left without connections."""
 
 NEIGHBOURS = ("duel", "skirmish")
 """Scenarios that share the database with ours; weather is local, and theirs is always fair."""

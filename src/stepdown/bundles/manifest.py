@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from typing import Any, Self
 
@@ -55,7 +55,9 @@ class Manifest:
     @property
     def data(self) -> bytes:
         """The manifest's bytes on disk. What came later and says nothing is left out: an older manifest keeps its bytes."""
-        values = {**asdict(self), "trained_at": self.trained_at.isoformat()}
+        # Not asdict: it would copy the maps deeply, and a manifest is read at every routed step.
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["trained_at"] = self.trained_at.isoformat()
         if not self.edition:
             del values["edition"]
         return canonical(values)

@@ -9,7 +9,7 @@ from stepdown.cli.options import DEFAULT, By, Directory, Json, Why, workspace
 from stepdown.cli.output import emit, table
 
 if TYPE_CHECKING:
-    from stepdown.history.rows import Act, Bundle
+    from stepdown.history.rows import Bundle
 
 app = typer.Typer(help="Trained models: list, look at, and decide which one is its slot's.", no_args_is_help=True)
 
@@ -42,7 +42,7 @@ def list_(directory: Directory = DEFAULT, as_json: Json = False) -> None:
 @app.command()
 def show(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> None:
     """Show what a bundle promises, what its evaluation said, and what was done with it."""
-    from stepdown.reports.chronicle import said
+    from stepdown.reports.chronicle import acted, said
     from stepdown.shelf import entry
 
     with workspace(directory) as opened:
@@ -57,13 +57,9 @@ def show(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> N
         ("trained (UTC)", found.bundle.trained_at),
         *(found.promise or {}).items(),
         *((f"verdict at {row.at:%Y-%m-%d %H:%M:%S}", f"{row.outcome}: {said(row)}") for row in found.verdicts),
-        *((f"act at {act.at:%Y-%m-%d %H:%M:%S}", _acted(act)) for act in found.acts),
+        *((f"act at {act.at:%Y-%m-%d %H:%M:%S}", acted(act)) for act in found.acts),
     ]
     emit(found, as_json=as_json, people=lambda: table("bundle", ("", ""), body))
-
-
-def _acted(act: "Act") -> str:
-    return f"{act.kind}{' by force' if act.forced else ''} by {act.by} {act.why}".rstrip()
 
 
 @app.command()

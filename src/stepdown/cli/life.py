@@ -27,6 +27,7 @@ def promote(
     margin: Annotated[float, typer.Option(help="How much worse than the frontier is still as good, 0..0.5.")] = 0.05,
     error_rate: Annotated[float, typer.Option(help="Chance of a false verdict, each way.")] = 0.05,
     budget: Annotated[int, typer.Option(help="Most seeds that are compared.")] = 256,
+    look: Annotated[int, typer.Option(help="Seeds between two looks at the difference.")] = 32,
     frontier: Annotated[str | None, typer.Option(help="search, or recorded:PATH; by default the best run's.")] = None,
     why: Why = "",
     by: By = "operator",
@@ -37,7 +38,7 @@ def promote(
     from stepdown.reports.chronicle import said
     from stepdown.training.promotion import Trial
 
-    trial = Trial(margin, error_rate, budget)
+    trial = Trial(margin, error_rate, budget, look)
     with workspace(directory) as opened, progress("promote") as show:
         watch = lambda done, most: show(done, most, "seeds")  # noqa: E731
         verdict = judge(opened, bundle, trial=trial, frontier=frontier, by=by, why=why, watch=watch)
@@ -68,7 +69,7 @@ def history(directory: Directory = DEFAULT, as_json: Json = False) -> None:
 
 
 def bundles_history(directory: Directory = DEFAULT, slot: Slot = "", as_json: Json = False) -> None:
-    """Show what was decided about bundles, oldest first."""
+    """Show who decided what about bundles, when and why, oldest first; `stepdown history` adds policy and harness."""
     _show_history(directory, slot, as_json=as_json)
 
 

@@ -5,7 +5,7 @@ together.
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Connection, Table, insert
@@ -34,18 +34,22 @@ TABLES: dict[type, Table] = {
 
 
 INSERTS = {kind: insert(table) for kind, table in TABLES.items()}
+COLUMNS = {kind: tuple(field.name for field in fields(kind)) for kind in TABLES}
 
 
 def append(connection: Connection, *values: Any) -> None:
     """Append rows, each to the table of its type, in the order given."""
     for value in values:
-        # Not asdict: it would copy the JSON columns deeply, and nothing here can change them.
-        row = {field.name: getattr(value, field.name) for field in fields(value)}
-        connection.execute(INSERTS[type(value)], row)
+        connection.execute(INSERTS[type(value)], _row(value))
 
 
 def append_all(connection: Connection, values: Iterable[Any]) -> None:
     """Append many rows of one type in one statement."""
     found = list(values)
     if found:
-        connection.execute(INSERTS[type(found[0])], [asdict(value) for value in found])
+        connection.execute(INSERTS[type(found[0])], [_row(value) for value in found])
+
+
+def _row(value: Any) -> dict[str, Any]:
+    # Not asdict: it would copy the JSON columns deeply, and nothing here can change them.
+    return {name: getattr(value, name) for name in COLUMNS[type(value)]}

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import fields
 from datetime import datetime
-from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
-from stepdown.history import rows, schema
+from stepdown.history import questions, rows, schema
 from stepdown.history.ledger import TABLES
 
 Row = TypeVar("Row")
@@ -17,42 +16,22 @@ CHUNK = 256
 """Rows that a stream keeps in memory."""
 
 
-# Built once: naming twenty columns takes longer than reading a row.
-PLAIN: dict[type[Any], Select[Any]] = {
-    kind: select(*(table.c[field.name] for field in fields(kind))) for kind, table in TABLES.items()
-}
-OLDEST_FIRST = {kind: query.order_by(TABLES[kind].c.seq) for kind, query in PLAIN.items()}
-NEWEST = {TABLES[kind]: query.order_by(TABLES[kind].c.seq.desc()).limit(1) for kind, query in PLAIN.items()}
-
-
-def all_of(connection: Connection, kind: type[Row], *where: ColumnElement[bool]) -> list[Row]:
-    """Return the rows of a kind that meet every condition, oldest first."""
-    return [kind(*row) for row in connection.execute(OLDEST_FIRST[kind].where(*where))]
-
-
-def stream(connection: Connection, kind: type[Row], *where: ColumnElement[bool]) -> Iterator[Row]:
-    """Yield the rows of a kind that meet every condition, oldest first, in constant memory."""
-    result = connection.execute(OLDEST_FIRST[kind].where(*where), execution_options={"yield_per": CHUNK})
-    return (kind(*row) for row in result)
+def all_of(connection: Connection, kind: type[Row], /, *where: ColumnElement[bool], **values: Any) -> list[Row]:
+    """Return the rows of a kind that meet every condition and whose columns have these values, oldest first."""
+    query = questions.oldest_first(TABLES[kind], tuple(values))
+    return [kind(*row) for row in connection.execute(query.where(*where) if where else query, values)]
 
 
 def newest(connection: Connection, kind: type[Row], /, **values: Any) -> Row | None:
     """Return the last row of a kind whose columns have these values, or None; a tuple means any of them."""
     several = tuple(name for name, value in values.items() if isinstance(value, tuple))
-    # Building a question takes three times as long as asking it.
-    found = connection.execute(_newest_by(TABLES[kind], tuple(values), several), values).first()
+    found = connection.execute(questions.newest(TABLES[kind], tuple(values), several), values).first()
     return kind(*found) if found is not None else None
-
-
-@cache
-def _newest_by(table: Table, names: tuple[str, ...], several: tuple[str, ...]) -> Select[Any]:
-    each = [table.c[name] == bindparam(name) for name in names if name not in several]
-    return NEWEST[table].where(*each, *(table.c[name].in_(bindparam(name, expanding=True)) for name in several))
 
 
 def count(connection: Connection, kind: type[Any]) -> int:
     """Return how many rows of a kind there are."""
-    return connection.execute(select(func.count()).select_from(TABLES[kind])).scalar_one()
+    return connection.execute(questions.COUNTS[TABLES[kind]]).scalar_one()
 
 
 def run(connection: Connection, run_id: str) -> rows.Run | None:
@@ -62,7 +41,15 @@ def run(connection: Connection, run_id: str) -> rows.Run | None:
 
 def steps(connection: Connection, run_id: str) -> list[rows.Step]:
     """Return a run's steps, oldest first."""
-    return all_of(connection, rows.Step, schema.step.c.run == run_id)
+    return all_of(connection, rows.Step, run=run_id)
+
+
+def strategies(connection: Connection, run_id: str) -> list[tuple[int, str, float]]:
+    """Return generation, text and score of every strategy that a run accepted and scored, oldest first."""
+    return [
+        (generation, text, score)
+        for generation, text, score in connection.execute(questions.STRATEGIES, {"run": run_id})
+    ]
 
 
 def attempts(connection: Connection, run_id: str) -> list[rows.Attempt]:
@@ -84,19 +71,18 @@ def lessons_of(connection: Connection, run_id: str) -> list[rows.Lesson]:
 
 def newest_evaluation(connection: Connection, bundle_id: str) -> rows.Evaluation | None:
     """Return a bundle's newest evaluation of its own, under whatever terms, or None; a comparison's is on other seeds."""
-    table = schema.evaluation.c
-    found = connection.execute(NEWEST[schema.evaluation].where(table.bundle == bundle_id, table.run.is_(None))).first()
+    found = connection.execute(questions.OWN_EVALUATION, {"bundle": bundle_id}).first()
     return rows.Evaluation(*found) if found is not None else None
 
 
 def compared(connection: Connection, run_id: str) -> list[str]:
     """Return the bundles that were evaluated in a comparison, the challenger first."""
-    return [found.bundle for found in all_of(connection, rows.Evaluation, schema.evaluation.c.run == run_id)]
+    return [found.bundle for found in all_of(connection, rows.Evaluation, run=run_id)]
 
 
 def verdicts(connection: Connection, bundle_id: str) -> list[rows.Verdict]:
     """Return every promotion verdict on a bundle, oldest first."""
-    return all_of(connection, rows.Verdict, schema.verdict.c.bundle == bundle_id)
+    return all_of(connection, rows.Verdict, bundle=bundle_id)
 
 
 def verdict(connection: Connection, bundle_id: str) -> rows.Verdict | None:
@@ -129,7 +115,7 @@ def frontier_costs(connection: Connection, scenario: str, frontier: str) -> dict
 
 def attempt(connection: Connection, call: str) -> rows.Attempt:
     """Return the attempt of a call that history refers to."""
-    (found,) = all_of(connection, rows.Attempt, schema.attempt.c.call == call)
+    (found,) = all_of(connection, rows.Attempt, call=call)
     return found
 
 
@@ -141,27 +127,19 @@ def frontier_reply(connection: Connection, step_id: str) -> str | None:
 
 def matches(connection: Connection, step_id: str) -> list[rows.Match]:
     """Return a step's matches, in the order played."""
-    return all_of(connection, rows.Match, schema.match.c.step == step_id)
+    return all_of(connection, rows.Match, step=step_id)
 
 
 def exportable(
     connection: Connection, scenario: str, run_id: str | None
 ) -> Iterator[tuple[rows.Step, rows.Generation | None]]:
     """Yield a scenario's steps, each with its generation's gate decision, oldest first, in constant memory."""
-    step, made, runs = schema.step, schema.generation, schema.run
-    mine = [step.c[field.name] for field in fields(rows.Step)]
-    its = [made.c[field.name] for field in fields(rows.Generation)]
-    query = (
-        select(*mine, *its)
-        .join(runs, runs.c.id == step.c.run)
-        .outerjoin(made, and_(made.c.run == step.c.run, made.c.number == step.c.generation))
-        # A comparison's prompts are held-out ones: whoever learned them could not be examined any more.
-        .where(runs.c.scenario == scenario, runs.c.purpose == rows.WORK, *([step.c.run == run_id] if run_id else []))
-        .order_by(step.c.seq)
-    )
-    for row in connection.execute(query, execution_options={"yield_per": CHUNK}):
-        decided = row[len(mine) :]
-        yield rows.Step(*row[: len(mine)]), rows.Generation(*decided) if decided[0] is not None else None
+    width = len(fields(rows.Step))
+    query = questions.exportable(of_one_run=bool(run_id))
+    values = {"scenario": scenario, **({"run": run_id} if run_id else {})}
+    for row in connection.execute(query, values, execution_options={"yield_per": CHUNK}):
+        decided = row[width:]
+        yield rows.Step(*row[:width]), rows.Generation(*decided) if decided[0] is not None else None
 
 
 def dataset(connection: Connection, digest: str) -> rows.Dataset | None:
@@ -171,22 +149,17 @@ def dataset(connection: Connection, digest: str) -> rows.Dataset | None:
 
 def generations(connection: Connection, run_id: str) -> list[rows.Generation]:
     """Return a run's gate decisions, oldest first."""
-    return all_of(connection, rows.Generation, schema.generation.c.run == run_id)
+    return all_of(connection, rows.Generation, run=run_id)
 
 
 def unfinished(connection: Connection) -> list[rows.Announcement]:
     """Return the calls that were announced and not finished, by living and dead processes, oldest first."""
-    finished = select(schema.attempt.c.call).where(schema.attempt.c.call == schema.announcement.c.call)
-    # Only a run that has not ended can have one: the search stays as small as what is under way.
-    ended = select(schema.ending.c.run)
-    under_way = select(schema.run.c.id).where(schema.run.c.id.not_in(ended))
-    return all_of(connection, rows.Announcement, schema.announcement.c.run.in_(under_way), ~finished.exists())
+    return [rows.Announcement(*row) for row in connection.execute(questions.UNFINISHED)]
 
 
 def unended(connection: Connection) -> list[rows.Run]:
     """Return the runs that have not ended, oldest first."""
-    ended = select(schema.ending.c.run).where(schema.ending.c.run == schema.run.c.id)
-    return all_of(connection, rows.Run, ~ended.exists())
+    return [rows.Run(*row) for row in connection.execute(questions.UNENDED)]
 
 
 def newest_knowledge(connection: Connection, scenario: str) -> rows.Lesson | None:
@@ -215,7 +188,7 @@ def policy(connection: Connection) -> rows.PolicyChange | None:
 
 def disabled_validators(connection: Connection, scenario: str) -> set[str]:
     """Return the validators that are switched off now."""
-    switches = all_of(connection, rows.HarnessSwitch, schema.harness.c.scenario == scenario)
+    switches = all_of(connection, rows.HarnessSwitch, scenario=scenario)
     last = {switch.validator: switch.enabled for switch in switches}
     return {validator for validator, enabled in last.items() if not enabled}
 
@@ -232,16 +205,12 @@ def bundles(connection: Connection, *, beginning: str = "") -> list[rows.Bundle]
 
 def known_content(connection: Connection, names: list[str]) -> set[str]:
     """Return those digests that a dataset, or a bundle that was not deleted, is registered under."""
-    table = schema.act.c
-    gone = select(table.bundle).where(table.kind == "delete")
-    bundles = select(schema.bundle.c.id).where(schema.bundle.c.id.in_(names), schema.bundle.c.id.not_in(gone))
-    datasets = select(schema.dataset.c.digest).where(schema.dataset.c.digest.in_(names))
-    return set(connection.execute(bundles.union(datasets)).scalars())
+    return set(connection.execute(questions.KNOWN_CONTENT, {"names": names}).scalars())
 
 
 def bundles_of_job(connection: Connection, job: str) -> list[rows.Bundle]:
     """Return the registrations of equal jobs, oldest first."""
-    return all_of(connection, rows.Bundle, schema.bundle.c.job == job)
+    return all_of(connection, rows.Bundle, job=job)
 
 
 def acts(connection: Connection, *, until: datetime | None = None) -> list[rows.Act]:
@@ -250,10 +219,10 @@ def acts(connection: Connection, *, until: datetime | None = None) -> list[rows.
 
 
 def pointer(connection: Connection, scenario: str, role: str) -> int:
-    """Return a number that grows with every act that may have moved a slot's pointer; 0 before the first."""
+    """Return a number that grows with every activation in a slot; 0 before the first."""
     table = schema.act.c
-    moves = table.kind.in_(("activate", "retire", "delete"))
-    query = select(func.max(table.seq)).where(table.scenario == scenario, table.role == role, moves)
+    mine = (table.scenario == scenario, table.role == role, table.kind == "activate")
+    query = select(func.max(table.seq)).where(*mine)
     return connection.execute(query).scalar() or 0
 
 
@@ -289,10 +258,5 @@ def evaluation(connection: Connection, bundle_id: str, terms_digest: str) -> row
 
 def last_local_attempt(connection: Connection, bundle_id: str) -> rows.Attempt | None:
     """Return the last local attempt that carries a bundle's breaker."""
-    found = connection.execute(LAST_BREAKER, {"bundle": bundle_id}).first()
+    found = connection.execute(questions.LAST_BREAKER, {"bundle": bundle_id}).first()
     return rows.Attempt(*found) if found is not None else None
-
-
-LAST_BREAKER = NEWEST[schema.attempt].where(
-    schema.attempt.c.bundle == bindparam("bundle"), schema.attempt.c.breaker.is_not(None)
-)

@@ -43,13 +43,15 @@ def steps(evidence: Evidence) -> Iterator[Difference]:
                 "I4", step.id, step, {name: getattr(call, name) for name in ANNOUNCED}, "its announcement"
             )
         yield from _asked(step, run, scenario, known)
-        yield from _decided(step, run, policies.get(step.policy), measured)
+        facts = Facts.from_json(step.facts)
+        yield from _decided(step, facts, run, policies.get(step.policy), measured)
         # What another version of the scenario gave cannot be played again by this one.
         same = scenario.version == run.scenario_version
-        yield from _walked(step, attempted[step.id], scenario, scored=same)
+        yield from _walked(step, facts, attempted[step.id], scenario, scored=same)
         if same:
             yield from _matched(step, matched[step.id], scenario)
-            yield from _covered(step, scenario)
+            measured_now = {"coverage": harness.coverage(scenario, step.validators)}
+            yield from compare("I1", step.id, facts, measured_now, "the harness of that step")
 
 
 ANNOUNCED = (
@@ -82,10 +84,13 @@ def _asked(
 
 
 def _decided(
-    step: rows.Step, run: rows.Run, policy: Policy | None, measured: set[tuple[str, float | None, float | None]]
+    step: rows.Step,
+    facts: Facts,
+    run: rows.Run,
+    policy: Policy | None,
+    measured: set[tuple[str, float | None, float | None]],
 ) -> Iterator[Difference]:
     """The objections follow from the facts, and the facts from what history says elsewhere."""
-    facts = Facts.from_json(step.facts)
     objections = list(decide(facts).objections)
     if step.objections != objections:
         yield difference("I1", step.id, "objections", step.objections, objections, "deciding again")
@@ -102,19 +107,13 @@ def _decided(
         yield Difference("I1", step.id, f"no evaluation of its bundle says {facts.score} and {facts.valid}")
 
 
-def _covered(step: rows.Step, scenario: Scenario) -> Iterator[Difference]:
-    measured = {"coverage": harness.coverage(scenario, step.validators)}
-    yield from compare("I1", step.id, Facts.from_json(step.facts), measured, "the harness of that step")
-
-
 LIMITS = ("mode", "max_age", "min_score", "min_valid", "min_coverage", "shadow", "canary")
 
 
 def _walked(
-    step: rows.Step, attempts: Sequence[rows.Attempt], scenario: Scenario, *, scored: bool
+    step: rows.Step, facts: Facts, attempts: Sequence[rows.Attempt], scenario: Scenario, *, scored: bool
 ) -> Iterator[Difference]:
     """Who was asked, who served and why follow from the decision and from the attempts."""
-    facts = Facts.from_json(step.facts)
     decision = decide(facts)
     counted = [attempt for attempt in attempts if not attempt.shadow]
     targets = [target.value for target in walk(decision, frontier_allowed=facts.frontier_allowed)]

@@ -72,6 +72,11 @@ def said(verdict: rows.Verdict) -> str:
     return f"{line}; {', '.join(shown['objections'])}" if shown["objections"] else line
 
 
+def acted(act: rows.Act) -> str:
+    """Return an act in a line: what, by force or not, by whom, and why."""
+    return f"{act.kind}{' by force' if act.forced else ''} by {act.by}{': ' if act.why else ''}{act.why}"
+
+
 def _policies(changes: Sequence[rows.PolicyChange]) -> Iterator[Event]:
     before: Mapping[str, Any] = Policy().as_json()
     for change in changes:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from stepdown.history import rows
-from stepdown.reports.chronicle import said
+from stepdown.reports.chronicle import acted, said
 from stepdown.reports.story import SHADOW, Provenance, Spend, Story
 
 
@@ -39,7 +39,10 @@ def _head(story: Story) -> Iterator[str]:
     yield f"# {run.id}: {run.scenario}"
     yield ""
     yield f"Started {run.at:%Y-%m-%d %H:%M:%S} UTC, {outcome}. Seed {run.seed}, frontier {_cell(run.frontier)}, "
-    yield f"{run.generations} generations of {run.candidates} candidates."
+    if run.purpose == rows.COMPARISON:
+        yield f"A comparison for a promotion, on at most {run.candidates} held-out seeds."
+    else:
+        yield f"{run.generations} generations of {run.candidates} candidates."
     if ending and ending.error:
         yield f"It failed: {_cell(ending.error)}"
     yield ""
@@ -56,7 +59,9 @@ def _verdict(story: Story) -> Iterator[str]:
     if champion is not None:
         yield f"To the champion {champion['mean']:+.4f}, from {champion['lower']:+.4f} to {champion['upper']:+.4f}."
     rate = f"{shown['trial']['error_rate']:.0%}"
-    yield f"A false verdict comes with a chance of at most {rate} each way; coverage was {_cell(shown['coverage'])}."
+    yield f"A false verdict comes with a chance of at most {rate} each way."
+    covered, wanted = _cell(shown["coverage"]), _cell(shown["min_coverage"])
+    yield f"Policy {verdict.policy} asked for {shown['min_valid']:.0%} legal replies and coverage {wanted}; it was {covered}."
     yield ""
 
 
@@ -83,21 +88,26 @@ def _served(story: Story) -> Iterator[str]:
 def _steps(story: Story) -> Iterator[str]:
     yield "## Steps"
     yield ""
-    head = ("step", "role", "requested", "attempted", "served", "reason", "error", "score")
+    head = ("step", "role", "requested", "attempted", "served", "reason", "error", "score", "shadow")
     attempted: dict[str, list[str]] = {}
+    shadows: dict[str, str] = {}
     for attempt in story.attempts:
-        attempted.setdefault(attempt.step, []).append(_attempted(attempt))
+        if attempt.shadow:
+            scored = f", {_cell(attempt.score)}" if attempt.score is not None else ""
+            shadows[attempt.step] = f"{_outcome(attempt)}{scored}"
+        else:
+            attempted.setdefault(attempt.step, []).append(f"{attempt.target} {_outcome(attempt)}")
+    asked = {step: ", ".join(each) for step, each in attempted.items()}
     body = (
-        (s.id, s.role, s.requested, ", ".join(attempted.get(s.id, [])), s.served, s.reason, s.error, s.score)
+        (s.id, s.role, s.requested, asked.get(s.id), s.served, s.reason, s.error, s.score, shadows.get(s.id))
         for s in story.steps
     )
     yield from table(head, body)
 
 
-def _attempted(attempt: rows.Attempt) -> str:
-    side = "shadow" if attempt.shadow else attempt.target
+def _outcome(attempt: rows.Attempt) -> str:
     outcome = "ok" if attempt.accepted else attempt.error_type
-    return f"{side} {outcome}{' (recovered)' if attempt.recovered else ''}"
+    return f"{outcome}{' (recovered)' if attempt.recovered else ''}"
 
 
 def _spends(story: Story) -> Iterator[str]:
@@ -149,6 +159,8 @@ def _bundle(provenance: Provenance) -> Iterator[str]:
         )
     if provenance.verdict is not None:
         yield f"    - verdict: {provenance.verdict.outcome}, {said(provenance.verdict)}"
+    for act in provenance.acts:
+        yield f"    - {act.at:%Y-%m-%d %H:%M:%S} UTC: {_cell(acted(act))}"
     if promise is None:
         yield "    - its directory is gone or not whole: nothing more can be said of it"
     else:

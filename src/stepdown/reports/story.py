@@ -50,12 +50,14 @@ class Provenance:
         evaluation: Its newest evaluation, if any.
         promise: Its manifest, when the directory is still whole.
         verdict: Its newest promotion verdict, if any.
+        acts: What was done with it, oldest first.
     """
 
     bundle: rows.Bundle
     evaluation: rows.Evaluation | None
     promise: Mapping[str, Any] | None
     verdict: rows.Verdict | None
+    acts: Sequence[rows.Act]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,8 @@ class Story:
         served: Steps by side that served; failed and interrupted ones under those words.
         reasons: Steps by reason why local did not serve.
         best: Best score of a served strategy; None without one.
-        local_share: Share of the local-eligible role's served steps that local served; None without one.
+        local_share: Share of the local-eligible role's served steps that local served; None without one, and in a comparison,
+            where local was not to serve.
         spends: By provider.
         savings: By role that local served; None where no frontier step of that role has a known cost.
         verdict: What the run was played for, if it is a promotion's comparison.
@@ -149,7 +152,7 @@ def tell(
         served=dict(sorted(served.items())),
         reasons=dict(sorted(reasons.items())),
         best=max((step.score for step in steps if step.score is not None), default=None),
-        local_share=_local_share(steps),
+        local_share=_local_share(steps) if run.purpose == rows.WORK else None,
         spends=spends(attempts),
         savings=savings(steps, attempts, baselines),
         verdict=verdict,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from stepdown.routing.breaker import State
@@ -65,7 +65,7 @@ class Facts:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON values; NaN and infinities become words, since JSON has no such numbers."""
-        return {name: _plain(value) for name, value in asdict(self).items()}
+        return {name: _plain(getattr(self, name)) for name in NAMES}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
@@ -77,6 +77,7 @@ class Facts:
         return cls(**values)
 
 
+NAMES = tuple(field.name for field in fields(Facts))
 NUMBERS = frozenset(
     ("age", "max_age", "score", "min_score", "valid", "min_valid", "coverage", "min_coverage", "canary", "draw")
 )

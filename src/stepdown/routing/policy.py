@@ -89,10 +89,7 @@ class Policy:
         Raises:
             InvalidValue: A name is not a policy value, or a value is out of its range.
         """
-        known = {field.name for field in fields(self)}
-        if unknown := sorted(changes.keys() - known):
-            raise InvalidValue(f"{unknown[0]!r} is not a policy value; choose one of {', '.join(sorted(known))}.")
-        return replace(self, **{name: _typed(name, value) for name, value in changes.items()})
+        return replace(self, **_read(changes))
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values that `from_json` reads back."""
@@ -103,7 +100,16 @@ class Policy:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """Read what `as_json` wrote."""
-        return cls().replacing(stored)
+        return cls(**_read(stored))
+
+
+NAMES = frozenset(field.name for field in fields(Policy))
+
+
+def _read(values: Mapping[str, Any]) -> dict[str, Any]:
+    if unknown := sorted(values.keys() - NAMES):
+        raise InvalidValue(f"{unknown[0]!r} is not a policy value; choose one of {', '.join(sorted(NAMES))}.")
+    return {name: _typed(name, value) for name, value in values.items()}
 
 
 def _check(name: str, value: float, low: float, high: float, *, whole: bool = False) -> None:

@@ -8,7 +8,7 @@ import json
 import math
 import random
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, ClassVar
 
@@ -17,6 +17,8 @@ from stepdown.scenarios.protocol import IllegalStrategy, Match, Probe, Strategy,
 BUDGET = 1.4
 WINNING_SCORE = 0.55
 KEYS = ("aggression", "defense", "path_bias")
+SEEDS, AT_HAND = 1024, 16
+"""How many seeds a process remembers the draws of, and how many replies, which may be long, what was read in them."""
 
 
 class GridCtf:
@@ -47,24 +49,12 @@ class GridCtf:
 
     def observation(self, seed: int) -> Mapping[str, float]:
         """Draw what the player sees, from a generator of its own."""
-        draw = random.Random(seed)
-        enemy = round(draw.uniform(0.25, 0.75), 3)
-        return {"enemy_spawn_bias": enemy, "resource_density": round(draw.uniform(0.1, 0.9), 3)}
+        enemy, density = _observed(seed)
+        return {"enemy_spawn_bias": enemy, "resource_density": density}
 
     def parse(self, reply: str) -> Strategy:
         """Read a strategy strictly: exactly three real numbers in [0, 1] within the budget, each key once."""
-        try:
-            values = json.loads(reply, object_pairs_hook=_each_key_once)
-        except (ValueError, RecursionError) as error:
-            raise IllegalStrategy(f"not a JSON object: {error}") from None
-        if not isinstance(values, dict) or values.keys() != set(KEYS):
-            raise IllegalStrategy(f"not an object of exactly {', '.join(KEYS)}")
-        for key, value in values.items():
-            if type(value) not in (int, float) or not 0 <= value <= 1:
-                raise IllegalStrategy(f"{key} is not a number from 0 to 1")
-        if values["aggression"] + values["defense"] > BUDGET:
-            raise IllegalStrategy(f"aggression + defense exceeds {BUDGET}")
-        return strategy(values)
+        return _parsed(reply)
 
     def repair(self, values: Mapping[str, float]) -> Mapping[str, float]:
         """Clip to the unit box at two decimals, then take what exceeds the budget from both sides alike."""
@@ -77,14 +67,7 @@ class GridCtf:
 
     def play(self, strategy: Strategy, seed: int) -> Match:
         """Play one match."""
-        aggression, defense, path_bias = (strategy.values[key] for key in KEYS)
-        luck = random.Random(seed).uniform(-0.07, 0.07)
-        capture = _clip(0.55 * aggression + 0.45 * path_bias + luck)
-        survival = _clip(1 - 0.4 * aggression + 0.4 * defense)
-        efficiency = _clip(1 - 0.3 * aggression + 0.1 * defense)
-        score = round(_clip(0.6 * capture + 0.25 * survival + 0.15 * efficiency), 4)
-        parts = {"capture": round(capture, 4), "survival": round(survival, 4), "efficiency": round(efficiency, 4)}
-        return Match(seed, score, score >= WINNING_SCORE, parts)
+        return _played(*(strategy.values[key] for key in KEYS), seed)
 
     def probes(self) -> Sequence[Probe]:
         """Read the shipped probes."""
@@ -107,6 +90,45 @@ def strategy(values: Mapping[str, float]) -> Strategy:
     """Return a strategy in canonical form: sorted keys, no spaces, floats as Python's shortest repr, no minus zero."""
     floats = {key: float(values[key]) + 0.0 for key in sorted(values)}
     return Strategy(floats, json.dumps(floats, separators=(",", ":")))
+
+
+# A reply is judged, scored and played one after the other, and by an audit twice more; the last few are enough.
+@lru_cache(AT_HAND)
+def _parsed(reply: str) -> Strategy:
+    try:
+        values = json.loads(reply, object_pairs_hook=_each_key_once)
+    except (ValueError, RecursionError) as error:
+        raise IllegalStrategy(f"not a JSON object: {error}") from None
+    if not isinstance(values, dict) or values.keys() != set(KEYS):
+        raise IllegalStrategy(f"not an object of exactly {', '.join(KEYS)}")
+    for key, value in values.items():
+        if type(value) not in (int, float) or not 0 <= value <= 1:
+            raise IllegalStrategy(f"{key} is not a number from 0 to 1")
+    if values["aggression"] + values["defense"] > BUDGET:
+        raise IllegalStrategy(f"aggression + defense exceeds {BUDGET}")
+    return strategy(values)
+
+
+@lru_cache(AT_HAND)
+def _played(aggression: float, defense: float, path_bias: float, seed: int) -> Match:
+    capture = _clip(0.55 * aggression + 0.45 * path_bias + _luck(seed))
+    survival = _clip(1 - 0.4 * aggression + 0.4 * defense)
+    efficiency = _clip(1 - 0.3 * aggression + 0.1 * defense)
+    score = round(_clip(0.6 * capture + 0.25 * survival + 0.15 * efficiency), 4)
+    parts = {"capture": round(capture, 4), "survival": round(survival, 4), "efficiency": round(efficiency, 4)}
+    return Match(seed, score, score >= WINNING_SCORE, parts)
+
+
+# Seeds come back: every candidate meets the same few, and an audit plays all of history again.
+@lru_cache(SEEDS)
+def _observed(seed: int) -> tuple[float, float]:
+    draw = random.Random(seed)
+    return round(draw.uniform(0.25, 0.75), 3), round(draw.uniform(0.1, 0.9), 3)
+
+
+@lru_cache(SEEDS)
+def _luck(seed: int) -> float:
+    return random.Random(seed).uniform(-0.07, 0.07)
 
 
 def _clip(value: float) -> float:
@@ -138,6 +160,7 @@ def _fixture(name: str) -> Any:
 # The validators are written apart from `parse` on purpose: coverage compares the two, so they must not share code.
 
 
+@lru_cache(AT_HAND)
 def _read(reply: str) -> Any:
     try:
         return json.loads(reply)

@@ -1,0 +1,72 @@
+"""What the reader asks. Building a question takes longer than asking it, so these are built once; the rest it builds itself."""
+
+from dataclasses import fields
+from functools import cache
+from typing import Any
+
+from sqlalchemy import BindParameter, Select, Table, and_, bindparam, func, select
+
+from stepdown.history import rows, schema
+from stepdown.history.ledger import TABLES
+
+PLAIN = {table: select(*(table.c[field.name] for field in fields(kind))) for kind, table in TABLES.items()}
+OLDEST_FIRST = {table: query.order_by(table.c.seq) for table, query in PLAIN.items()}
+NEWEST = {table: query.order_by(table.c.seq.desc()).limit(1) for table, query in PLAIN.items()}
+COUNTS = {table: select(func.count()).select_from(table) for table in PLAIN}
+
+
+@cache
+def oldest_first(table: Table, names: tuple[str, ...]) -> Select[Any]:
+    """Ask for the rows whose columns have values of these names."""
+    return OLDEST_FIRST[table].where(*(table.c[name] == bindparam(name) for name in names))
+
+
+@cache
+def newest(table: Table, names: tuple[str, ...], several: tuple[str, ...]) -> Select[Any]:
+    """Ask for the last row whose columns have values of these names, or one of several values."""
+    each = [table.c[name] == bindparam(name) for name in names if name not in several]
+    return NEWEST[table].where(*each, *(table.c[name].in_(bindparam(name, expanding=True)) for name in several))
+
+
+@cache
+def exportable(*, of_one_run: bool) -> Select[Any]:
+    """Ask for steps beside their generation's gate decision."""
+    step, made, runs = schema.step, schema.generation, schema.run
+    both = ((rows.Step, step), (rows.Generation, made))
+    return (
+        select(*(table.c[field.name] for kind, table in both for field in fields(kind)))
+        .join(runs, runs.c.id == step.c.run)
+        .outerjoin(made, and_(made.c.run == step.c.run, made.c.number == step.c.generation))
+        # A comparison's prompts are held-out ones: whoever learned them could not be examined any more.
+        .where(runs.c.scenario == bindparam("scenario"), runs.c.purpose == rows.WORK)
+        .where(*([step.c.run == bindparam("run")] if of_one_run else []))
+        .order_by(step.c.seq)
+    )
+
+
+_STEP = schema.step.c
+STRATEGIES = (
+    select(_STEP.generation, _STEP.strategy, _STEP.score)
+    .where(_STEP.run == bindparam("run"), _STEP.strategy.is_not(None), _STEP.score.is_not(None))
+    .order_by(_STEP.seq)
+)
+
+_UNDER_WAY = schema.run.c.id.not_in(select(schema.ending.c.run))
+_FINISHED = select(schema.attempt.c.call).where(schema.attempt.c.call == schema.announcement.c.call).exists()
+UNENDED = OLDEST_FIRST[schema.run].where(_UNDER_WAY)
+# Only a run that has not ended can have one: the search stays as small as what is under way.
+UNFINISHED = OLDEST_FIRST[schema.announcement].where(
+    schema.announcement.c.run.in_(select(schema.run.c.id).where(_UNDER_WAY)), ~_FINISHED
+)
+
+_NAMES: BindParameter[list[str]] = bindparam("names", expanding=True)
+_GONE = select(schema.act.c.bundle).where(schema.act.c.kind == "delete")
+_BUNDLES = select(schema.bundle.c.id).where(schema.bundle.c.id.in_(_NAMES), schema.bundle.c.id.not_in(_GONE))
+KNOWN_CONTENT = _BUNDLES.union(select(schema.dataset.c.digest).where(schema.dataset.c.digest.in_(_NAMES)))
+
+OWN_EVALUATION = NEWEST[schema.evaluation].where(
+    schema.evaluation.c.bundle == bindparam("bundle"), schema.evaluation.c.run.is_(None)
+)
+LAST_BREAKER = NEWEST[schema.attempt].where(
+    schema.attempt.c.bundle == bindparam("bundle"), schema.attempt.c.breaker.is_not(None)
+)

@@ -1,0 +1,61 @@
+"""Half of the campaign that decides, in a process of its own: an example keeps one core busy, and there are two."""
+
+from __future__ import annotations
+
+import multiprocessing
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from multiprocessing.connection import Connection
+
+from stateful.children import REAL
+from stepdown_machine.campaign import campaign
+from stepdown_machine.reach import Reach
+from stepdown_machine.rules.stage import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """What came of it.
+
+    Attributes:
+        failure: What broke, with the program; empty after a green half.
+        reach: What was seen.
+        real: What really happened, see `children.REAL`.
+    """
+
+    failure: str
+    reach: Reach
+    real: Counter[str]
+
+
+@contextmanager
+def second_half(machine: type[Stage], examples: int) -> Iterator[Connection]:
+    """Run a machine with other examples while the first half runs here; yield where a `Half` will come from."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_run, args=(there, machine, examples))
+    process.start()
+    there.close()
+    try:
+        yield here
+    finally:
+        # Nobody waits for it where the first half failed or was not asked for.
+        process.terminate()
+        process.join()
+        here.close()
+
+
+def _run(there: Connection, machine: type[Stage], examples: int) -> None:
+    verdict = campaign(machine, zlib.crc32(f"{machine.__name__}, the second half".encode()), examples=examples)
+    there.send(Half(verdict.output if verdict.claims else "", verdict.reach, REAL))
+
+
+def together(one: Reach, other: Reach) -> None:
+    """Add what the other half has seen."""
+    for field in fields(Reach):
+        mine, its = getattr(one, field.name), getattr(other, field.name)
+        if isinstance(mine, Counter | int | float):
+            setattr(one, field.name, mine + its)

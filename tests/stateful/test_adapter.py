@@ -1,0 +1,34 @@
+"""The adapter itself: it kills everywhere, and gives everything back."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from holdings import held
+from stateful.adapter import POINTS, StepdownSystem, room
+from stepdown import workspace
+from stepdown_machine.campaign import campaign
+from stepdown_machine.machine import HandoffMachine
+from stepdown_machine.protocol import HandoffSystem
+
+
+def test_the_machine_kills_at_every_point_that_stepdown_names() -> None:
+    assert {point for points in POINTS.values() for point in points} == set(workspace.POINTS)
+
+
+class Leaking(HandoffMachine):
+    """The whole machine on stepdown, counted by itself."""
+
+    def system(self) -> HandoffSystem:
+        return StepdownSystem()
+
+
+def test_examples_leave_nothing_behind(tmp_path: Path) -> None:
+    rooms = (room(), Path(tempfile.gettempdir()), Path(room()) / "template" / "sessions")
+    campaign(Leaking, 1, examples=8, turns=8)
+    before = held(*rooms)
+
+    assert campaign(Leaking, 2, examples=30, turns=4).claims == ()
+
+    assert held(*rooms) == before
