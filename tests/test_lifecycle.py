@@ -28,6 +28,7 @@ from stepdown.history import reader, rows
 from stepdown.promote import promote
 from stepdown.prune import prune
 from stepdown.rollback import rollback
+from stepdown.scenarios import prompt
 from stepdown.training.plan import Plan
 from stepdown.training.promotion import Trial
 from stepdown.workspace import Settings, Workspace
@@ -91,6 +92,19 @@ def test_rollback_passes_over_what_is_not_good_any_more(local: Workspace) -> Non
     assert active(local) == bad
 
     assert rollback(local, *SLOT) == good
+
+
+def test_rollback_passes_over_what_was_made_for_other_prompts(
+    local: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = active(local)
+    bad = forced(local, trained(local, 1))
+    monkeypatch.setattr(prompt, "FORMAT", prompt.FORMAT + 1)
+
+    with pytest.raises(Refused, match=f"{before.id[:12]}: it was made for another"):
+        rollback(local, *SLOT)
+
+    assert active(local) == bad
 
 
 def test_rollback_from_a_retired_bundle_fills_the_empty_slot(local: Workspace) -> None:

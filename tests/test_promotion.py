@@ -180,6 +180,10 @@ def test_a_smaller_margin_or_error_rate_asks_for_more_evidence() -> None:
         {"budget": 1},
         {"budget": LOOK - 1},
         {"budget": 64.5},
+        {"look": 7},
+        {"look": True},
+        {"look": math.nan},
+        {"look": 64, "budget": 63},
     ],
 )
 def test_a_trial_that_shows_nothing_is_refused(values: dict[str, Any]) -> None:

@@ -65,7 +65,7 @@ def gather(workspace: Workspace, connection: Connection, scenario: Scenario, rol
         present=found.condition is not Condition.ABSENT,
         enabled=bundle is not None and not is_disabled(connection, bundle.id),
         whole=found.condition in (Condition.WHOLE, Condition.NEWER),
-        compatible=found.manifest is not None and _compatible(found.manifest, scenario, role),
+        compatible=found.manifest is not None and compatible(found.manifest, scenario, role),
         age=(now - bundle.trained_at).total_seconds() if bundle else None,
         max_age=policy.max_age,
         evaluated=evaluation is not None,
@@ -109,7 +109,8 @@ def breaker_of(connection: Connection, bundle: str) -> Breaker:
     return Breaker.from_json(last.breaker) if last is not None and last.breaker is not None else Breaker()
 
 
-def _compatible(manifest: Manifest, scenario: Scenario, role: str) -> bool:
+def compatible(manifest: Manifest, scenario: Scenario, role: str) -> bool:
+    """Tell whether a bundle was made for this scenario and role, and for prompts as they are rendered now."""
     made_for = (manifest.scenario, manifest.role, manifest.prompt_format)
     return made_for == (scenario.name, role, prompt.FORMAT)
 

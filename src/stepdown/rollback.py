@@ -7,7 +7,7 @@ from stepdown.bundles.disk import look
 from stepdown.bundles.standing import ROLLBACK
 from stepdown.bundles.trail import behind
 from stepdown.errors import LocalError, Refused
-from stepdown.gather import slot_bundle
+from stepdown.gather import compatible, slot_bundle
 from stepdown.history import reader, rows
 from stepdown.registry import OPERATOR
 from stepdown.scenarios import prompt
@@ -56,13 +56,8 @@ def way_back(connection: Connection, scenario: str, role: str) -> list[rows.Bund
 
 def leads_to(workspace: Workspace, connection: Connection, scenario: str, role: str) -> rows.Bundle | None:
     """Return where a rollback would lead, as far as rows and files say; whether it answers, only a rollback tries."""
-    for bundle in way_back(connection, scenario, role):
-        try:
-            registry.check_usable(workspace, connection, bundle.id)
-        except Refused:
-            continue
-        return bundle
-    return None
+    earlier = way_back(connection, scenario, role)
+    return next((bundle for bundle in earlier if _unfit(workspace, connection, bundle) is None), None)
 
 
 def _first_good(workspace: Workspace, earlier: list[rows.Bundle], slot: str) -> rows.Bundle:
@@ -80,17 +75,14 @@ def _first_good(workspace: Workspace, earlier: list[rows.Bundle], slot: str) -> 
 
 
 def _problem(workspace: Workspace, bundle: rows.Bundle) -> str | None:
-    """Return why a bundle could not serve; None when it is usable and answers a prompt as in serving."""
+    """Return why a bundle could not serve; None when it is fit and answers a prompt as in serving."""
     with workspace.reading() as connection:
-        try:
-            registry.check_usable(workspace, connection, bundle.id)
-        except Refused as refusal:
-            return str(refusal)
+        unfit = _unfit(workspace, connection, bundle)
         known = workspace.knowledge(connection, bundle.scenario)
     directory, settings = workspace.bundle_directory(bundle.id), workspace.settings
     manifest = look(directory, bundle.id).manifest
-    if manifest is None:
-        return "it changed while it was looked at"
+    if unfit is not None or manifest is None:
+        return unfit or "it changed while it was looked at"
     scenario = workspace.scenario(bundle.scenario)
     seed = scenario.tournament_seeds()[0]
     try:
@@ -99,3 +91,14 @@ def _problem(workspace: Workspace, bundle: rows.Bundle) -> str | None:
     except LocalError as error:
         return str(error)
     return None
+
+
+def _unfit(workspace: Workspace, connection: Connection, bundle: rows.Bundle) -> str | None:
+    """Return what rows and files say against a bundle: switched off, not whole, or made for something else."""
+    try:
+        registry.check_usable(workspace, connection, bundle.id)
+    except Refused as refusal:
+        return str(refusal)
+    manifest = look(workspace.bundle_directory(bundle.id), bundle.id).manifest
+    fits = manifest is not None and compatible(manifest, workspace.scenario(bundle.scenario), bundle.role)
+    return None if fits else "it was made for another scenario, role or prompt format"

@@ -83,10 +83,10 @@ def test_a_bundle_expires_at_the_same_instant_in_every_zone(zone: str) -> None:
     try:
         trial.act(op.SetPolicy(Policy(max_age=3600.0)))
         trial.act(op.Advance(3600.0))
-        at_the_limit = _reason(trial)
+        at_the_limit = _objection(trial)
         trial.act(op.Advance(1.0))
 
-        assert (at_the_limit, _reason(trial)) == (None, "bundle-stale")
+        assert (at_the_limit, _objection(trial)) == (None, "bundle-stale")
     finally:
         trial.close()
 
@@ -101,10 +101,10 @@ def test_a_daylight_change_makes_no_hour_longer_or_shorter() -> None:
         trial.act(op.Activate("bundle-2"))
         trial.act(op.SetPolicy(Policy(max_age=3600.0)))
         trial.act(op.Advance(3600.0))
-        across = _reason(trial)
+        across = _objection(trial)
         trial.act(op.Advance(1.0))
 
-        assert (across, _reason(trial)) == (None, "bundle-stale")
+        assert (across, _objection(trial)) == (None, "bundle-stale")
     finally:
         trial.close()
 
@@ -138,3 +138,10 @@ def _reason(trial: Trial) -> str | None:
     answer: Answer = trial.act(op.Run(0))
     assert answer is not None
     return next(step.reason for step in reversed(trial.seen.steps) if step.role == "competitor")
+
+
+def _objection(trial: Trial) -> str | None:
+    """Run one step, judged by the oracle, and return what spoke first against asking local; how local does is no matter."""
+    trial.act(op.Run(0))
+    step = next(step for step in reversed(trial.seen.steps) if step.role == "competitor")
+    return next(iter(step.objections), None)

@@ -1,8 +1,8 @@
 """Compare history with the trace, and history with what it follows from. Pure: rows and lines in, differences out.
 
 Nothing here is derived from what it checks: calls are compared with lines that the provider side wrote, decisions are
-decided again from their facts, scores are played again. What no second source knows cannot be checked: instants, and a
-latency that was made longer.
+decided again from their facts, scores are played again. What no second source knows cannot be checked: instants, a latency
+that was made longer, and what a person said: a name, a reason, a margin.
 """
 
 from collections import Counter, defaultdict

@@ -67,10 +67,10 @@ def shelved(files: Files | None, bundle: str) -> Shelved:
 
 
 def bundle_of(bundle: str, disk: Disk) -> Bundle:
-    """Read what a bundle promises from its manifest, and from its newest evaluation."""
-    facts = json.loads(disk.bundles[bundle]["manifest"])
+    """Read what a bundle promises as it was registered, and from its newest evaluation."""
+    facts: dict[str, Any] = {}
     for act in disk.acts:
-        facts |= act[2] if act[:2] == ("evaluate", bundle) else {}
+        facts |= act[2] if act[:2] in (("register", bundle), ("evaluate", bundle)) else {}
     marks = tuple((seed, mark) for seed, mark in facts["evaluation"])
     weights, when, version = facts["files"]["weights"], facts["trained_at"], facts["version"]
     return Bundle(bundle, weights, when, facts["score"], facts["valid"], marks, version)

@@ -81,10 +81,10 @@ class Succession(runs.Runs):
             self.disk.acts.append(("evaluate", bundle, facts))
         verdict: Row = yield from self.compare(bundle, champion)
         verdict["outcome"] = self.outcome(verdict, margin)
-        if verdict["outcome"] == "promote":
-            self.usable(bundle)
-            if self.pointer() != before and self.active("competitor") != bundle:
-                raise Refused("stale")
+        # Whoever switched it off or deleted it meanwhile has decided already.
+        self.usable(bundle)
+        if verdict["outcome"] == "promote" and self.pointer() != before and self.active("competitor") != bundle:
+            raise Refused("stale")
         self.disk.acts.append(("verdict", bundle, champion))
         if verdict["outcome"] == "promote":
             self.point(bundle, "promotion")
@@ -160,7 +160,8 @@ class Succession(runs.Runs):
     def prune(self, bundle: str | None, keep: int | None) -> Points:
         """Delete what no slot, no rollback and no kept run needs."""
         yield "begun"
-        needed = {self.active("competitor"), *self.behind()[:1], *(self.asked() if keep is None else ())}
+        good = [name for name in self.behind() if self.enabled(name) and self.fit(name)]
+        needed = {self.active("competitor"), *good[:1], *(self.asked() if keep is None else ())}
         needed = {name for name in needed if name is not None and not self.retired(name)}
         registered = dict.fromkeys(act[1] for act in self.disk.acts if act[0] == "register")
         if bundle is not None:

@@ -12,7 +12,7 @@ from stepdown_machine.model import Model, grid_ctf, outcome, surest
 from stepdown_machine.model.registry import WHOLE
 from stepdown_machine.observed import Step
 from stepdown_machine.protocol import Answer
-from stepdown_machine.scene import Judged, Memory, Scene
+from stepdown_machine.scene import Judged, Scene
 from stepdown_machine.values import Pointed, Promoted, Pruned
 
 SLACK = 1e-9
@@ -82,30 +82,36 @@ def _unchanged(said: Promoted, scene: Scene) -> Iterator[Finding]:
         )
 
 
-def answer_is_due(operation: op.Plain, answer: Answer, model: Model, memory: Memory) -> Iterator[Finding]:
+def answer_is_due(operation: op.Plain, answer: Answer, model: Model, scene: Scene) -> Iterator[Finding]:
     """I14: the verdict, the way back and what nobody needs are what this world makes them."""
     match operation, answer:
         case op.Promote(), Promoted():
             yield from _judged(operation, answer, model)
+            if scene.orderly:
+                yield from _matched(operation, answer, model)
         case op.Rollback(), Pointed(bundle=bundle) if bundle != model.target():
             yield Finding("I14", f"back to {model.target()}", f"{bundle}", f"the way back is {list(model.behind())}")
         case op.Prune(bundle=None, keep=keep), Pruned(bundles=gone):
             most = model.unneeded(keep)
             least = most - (model.unsure if keep is None else frozenset())
             # A killed training may have registered a bundle that nobody was told of.
-            if not least <= set(gone) <= most | memory.strays:
+            if not least <= set(gone) <= most | scene.memory.strays:
                 needed = f"needed are {sorted(model.needed(keep))}"
                 yield Finding("I14", f"{sorted(least)} are deleted", f"{sorted(gone)}", needed)
         case op.Prune(bundle=str(named)), Pruned(bundles=gone) if gone != (named,):
             yield Finding("I14", f"{named} is deleted", f"{sorted(gone)}", "that one was named")
 
 
-def _judged(asked: op.Promote, said: Promoted, model: Model) -> Iterator[Finding]:
+def _matched(asked: op.Promote, said: Promoted, model: Model) -> Iterator[Finding]:
+    """Check whom it was compared with; between rivals that is whoever held the slot when the comparison began."""
     held = model.serving("competitor")
     rival = held is not None and held.bundle != asked.bundle and held.files == WHOLE and held.belongs
     champion = held.bundle if held is not None and rival else None
     if said.champion != champion:
         yield Finding("I14", f"compared with {champion}", f"{said.champion}", "that is whole and holds the slot")
+
+
+def _judged(asked: op.Promote, said: Promoted, model: Model) -> Iterator[Finding]:
     shown = {"lower": said.lower, "upper": said.upper, "ahead": said.ahead, "valid": said.valid}
     due = outcome(model.limits, asked.margin, coverage=model.coverage(), **shown)
     if said.outcome != due:

@@ -146,7 +146,7 @@ class Model:
 
     def needed(self, keep: int | None) -> frozenset[str]:
         """Return the bundles that must stay; a run that is kept needs what it asked."""
-        held = {*self.slots.values(), *self.behind()[:1], *(self.asked if keep is None else ())}
+        held = {*self.slots.values(), *filter(None, (self.target(),)), *(self.asked if keep is None else ())}
         return frozenset(each for each in held if not self.bundles[each].retired)
 
     def unneeded(self, keep: int | None) -> frozenset[str]:

@@ -1,0 +1,160 @@
+"""Every rule of the machine with each of its values, in one fixed order: what chance would come to, in half a minute.
+
+For those who want a verdict soon, like a mutation tester. The rules are the machine's, and so is the oracle; only the choice is
+made here, and what finds most comes first. `python -m stateful.tour` takes it; without a failure it ends with a campaign.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from itertools import product
+
+from stateful.test_handoff import StepdownLearning, StepdownMachine, StepdownRegistry
+from stepdown_machine import operations as op
+from stepdown_machine.campaign import campaign
+from stepdown_machine.findings import Disagreement
+from stepdown_machine.model import REASONS
+from stepdown_machine.protocol import DAMAGES, PLANTS
+from stepdown_machine.rules.chaos import _acts, _at_once, _victims
+from stepdown_machine.rules.inspection import FALSIFIED
+from stepdown_machine.rules.policy import POSITIONS, SETTINGS
+from stepdown_machine.rules.succession import THEN, WHO
+
+Stop = Callable[[StepdownMachine], None]
+"""A part of the tour, on a system of its own that serves locally."""
+
+LIMITS = ("min_score", "min_valid", "min_coverage", "max_age")
+
+
+def reasons(machine: StepdownMachine) -> None:
+    """Every reason, and the way back from it; then every report, and an audit."""
+    for place, cause in enumerate(REASONS):
+        machine.provoke(cause=cause, place=place)
+    for run in machine.trial.names.of("run"):
+        machine.inspect(run=run, how="report", place=0)
+    for how in ("reopen", "audit"):
+        machine.inspect(run="run-1", how=how, place=0)
+
+
+def lies(machine: StepdownMachine) -> None:
+    """Every lie, and no lie."""
+    machine.run(seed=0, generations=2, candidates=2)
+    machine.inspect(run="run-1", how="audit", place=0)
+    for place in range(1 + len(machine.trial.description.falsifiable) // FALSIFIED):
+        machine.inspect(run="run-1", how="falsify", place=place)
+
+
+def settings(machine: StepdownMachine) -> None:
+    """Every setting and every position of every limit."""
+    for setting in SETTINGS:
+        machine.configure(setting=setting, runs=1)
+        machine.mend(runs=1)
+    for limit, position in product(LIMITS, POSITIONS):
+        machine.move_limit(limit=limit, position=position, runs=1)
+    machine.inspect(run="run-1", how="audit", place=0)
+
+
+def exports(machine: StepdownMachine) -> None:
+    """Every filter, after runs that filters tell apart; every way to train."""
+    for seed, (local, frontier) in enumerate((("calm", "calm"), ("error", "calm"), ("calm", "illegal"))):
+        machine.disturb(local=local, frontier=frontier, runs=0)
+        machine.run(seed=seed, generations=2, candidates=2)
+    machine.mend(runs=0)
+    for run, limit, kept in product((None, *machine.trial.names.of("run"), "run-99"), (None, "at", "above"), (False, True)):
+        machine.export(run=run, scenario=None, limit=limit, kept_only=kept, include_local=limit == "at", again=kept)
+    for how in ("use", "only", "again", "fresh", "tampered"):
+        machine.train(dataset=machine.trial.names.of("dataset")[0], plan="tiny-a", how=how)
+    machine.inspect(run="run-1", how="audit", place=0)
+
+
+def succession(machine: StepdownMachine) -> None:
+    """Promotions, ways back, and what is cleared away."""
+    for place, then in enumerate(THEN):
+        machine.promote(bundle="bundle-1", who=WHO[place % 4], margin=("wide", "at", "above", "none")[place % 4], then=then)
+        machine.mend(runs=1)
+    machine.promote(bundle="bundle-1", who="another", margin="wide", then="roll back")
+    machine.inspect(run="run-1", how="audit", place=0)
+
+
+def damages(machine: StepdownMachine) -> None:
+    """Every damage, by the operator and by accident."""
+    for how in (*DAMAGES, *PLANTS, "restore"):
+        machine.damage(bundle="bundle-1", how=how, runs=1)
+        machine.mend(runs=0)
+    for to in ("disable", "disable", "enable", "enable", "activate", "retire", "delete", "activate"):
+        machine.switch(bundle="bundle-1", to=to, runs=1)
+    for moment in ("a second", "expiry", "window", "a day", "back a minute"):
+        machine.wait(until=moment, runs=1)
+    machine.inspect(run="run-1", how="audit", place=0)
+
+
+def kills(machine: StepdownMachine) -> None:
+    """Every point at which a process can be killed, with nothing wrong and with local failing."""
+    for local in ("calm", "error"):
+        machine.disturb(local=local, frontier="calm", runs=0)
+        killed = set()
+        for place in range(8):
+            for victim in _victims(machine, place):
+                for point in machine.trial.description.points[type(victim).__name__]:
+                    if (type(victim), point) not in killed:
+                        killed.add((type(victim), point))
+                        machine.crash(what=op.Crash(victim, point))
+                        machine.mend(runs=0)
+    machine.inspect(run="run-1", how="audit", place=0)
+
+
+def races(machine: StepdownMachine) -> None:
+    """Every pair of acts at once."""
+    for place, (first, second) in enumerate(product(range(8), range(8))):
+        acts = _acts(machine, place % 4)
+        machine.race(what=_at_once(acts[first], acts[second], apart=place % 2 == 0))
+    machine.inspect(run="run-1", how="audit", place=0)
+
+
+TOUR: tuple[Stop, ...] = (reasons, lies, settings, exports, succession, damages, kills, races)
+
+
+def take() -> Iterator[str]:
+    """Yield the name of each stop before it is made.
+
+    Raises:
+        Exception: What the machine found.
+    """
+    for stop in TOUR:
+        yield stop.__name__
+        machine = StepdownMachine()
+        try:
+            machine.begin(start="serving")
+            stop(machine)
+        finally:
+            machine.teardown()
+
+
+def main() -> int:
+    """Take the tour and run the campaigns; 1 when something was found."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--examples", type=int, default=8, help="of each campaign; 0 for the tour alone")
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    stop = ""
+    try:
+        for stop in take():
+            pass
+    except Disagreement as found:
+        print(f"{stop}: {found.findings[0].claim}")
+        return 1
+    except Exception as error:
+        print(f"{stop}: {type(error).__name__}: {error}".splitlines()[0])
+        return 1
+    for machine in (StepdownMachine, StepdownLearning, StepdownRegistry) if asked.examples else ():
+        found = campaign(machine, asked.seed, examples=asked.examples)
+        if found.claims:
+            print(f"{machine.__name__}: {found.claims[0]}")
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
