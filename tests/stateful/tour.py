@@ -62,7 +62,9 @@ def exports(machine: StepdownMachine) -> None:
         machine.disturb(local=local, frontier=frontier, runs=0)
         machine.run(seed=seed, generations=2, candidates=2)
     machine.mend(runs=0)
-    for run, limit, kept in product((None, *machine.trial.names.of("run"), "run-99"), (None, "at", "above"), (False, True)):
+    for run, limit, kept in product(
+        (None, *machine.trial.names.of("run"), "run-99"), (None, "at", "above"), (False, True)
+    ):
         machine.export(run=run, scenario=None, limit=limit, kept_only=kept, include_local=limit == "at", again=kept)
     for how in ("use", "only", "again", "fresh", "tampered"):
         machine.train(dataset=machine.trial.names.of("dataset")[0], plan="tiny-a", how=how)
@@ -72,7 +74,9 @@ def exports(machine: StepdownMachine) -> None:
 def succession(machine: StepdownMachine) -> None:
     """Promotions, ways back, and what is cleared away."""
     for place, then in enumerate(THEN):
-        machine.promote(bundle="bundle-1", who=WHO[place % 4], margin=("wide", "at", "above", "none")[place % 4], then=then)
+        machine.promote(
+            bundle="bundle-1", who=WHO[place % 4], margin=("wide", "at", "above", "none")[place % 4], then=then
+        )
         machine.mend(runs=1)
     machine.promote(bundle="bundle-1", who="another", margin="wide", then="roll back")
     machine.inspect(run="run-1", how="audit", place=0)
