@@ -16,7 +16,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from stateful import neighbours
-from stateful.children import REAL, Errand, process
+from stateful.children import REAL, Errand, process, settle
 from stateful.falsifying import WAYS, Forgery
 from stateful.observing import Observer, sha256
 from stateful.weather import Weather, settings
@@ -95,6 +95,7 @@ def room() -> Path:
     ROOMS.append(made)
     plans = (PLANS["tiny-a"], PLANS["tiny-b"])
     neighbours.settle(Path(made.name) / "template", Path(made.name) / "cache", plans, SCENARIO)
+    (Path(made.name) / "rehearsals").mkdir()
     # What is loaded by now stays. Looked at by the collector it would cost a tenth of a second, every few seconds.
     gc.freeze()
     return Path(made.name)
@@ -223,6 +224,7 @@ class StepdownSystem:
     def close(self) -> None:
         """Give everything back."""
         self._forget_the_forgery()
+        settle()
         self._observer.close()
         self._workspace.close()
         shutil.rmtree(self._base)

@@ -12,7 +12,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -99,6 +99,11 @@ CALLED: list[Future[tuple[BaseProcess, Connection]]] = []
 def _call(room: Path) -> None:
     while len(CALLED) < 2:
         CALLED.append(CALLER.submit(_another, room))
+
+
+def settle() -> None:
+    """Wait until those that were called have come, so that what this process holds is always the same between examples."""
+    wait(CALLED, PATIENCE)
 
 
 def _another(room: Path) -> tuple[BaseProcess, Connection]:
