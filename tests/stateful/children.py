@@ -1,7 +1,7 @@
 """Real processes: one that acts at the same time as this one, or that is killed on its way.
 
 They come from a fork server that has everything loaded and has not used mlx (a process forked after that hangs). What is
-slow in a new process is its first look at everything, so one always stands ready that has had it.
+slow in a new process is its first look at everything, so two always stand ready that have had it; each is used once.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ def process(room: Path, errand: Errand) -> Iterator[Connection]:
     try:
         pipe.send(errand)
         if errand.kill_at is None:
+            assert pipe.poll(PATIENCE), f"the process that should do {errand.operation} did not open the workspace"
             assert pipe.recv() == "open"
         yield pipe
         child.join(PATIENCE)
