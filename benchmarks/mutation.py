@@ -1,124 +1,180 @@
 """How much of our own code the machine protects: mutants of stepdown, with the machine as the only killer.
 
-    pip install cosmic-ray && python benchmarks/mutation.py --sample 60
+    pip install cosmic-ray && python benchmarks/mutation.py --sample 80 --results mutation.jsonl
 
-makes mutants (cosmic-ray's operators) of `routing/`, `bundles/`, `history/`, `training/records.py` and `step.py` in a copy
-of the tree, draws a sample of them, and runs one campaign of the machine against each; no other test. It prints the share
-killed with its 95 % interval (Clopper-Pearson), and every survivor as a diff to be explained. `--sample 0` takes them all,
-which is a matter of hours.
+draws a sample of the mutants of `routing/`, `bundles/`, `history/`, `training/records.py` and `step.py` (see `mutants.py`) and
+lets the machine loose on each, in a copy of the tree: the tour of all its rules first (`tests/stateful/tour.py`), then a
+campaign of each of its kinds; no other test. It prints the share killed with its 95 % interval (Clopper-Pearson), what killed
+how many, and every survivor as a diff. `mutation.md` explains the survivors one by one.
+
+A run that was interrupted goes on from its results. `--sample 0` takes every mutant, which is a matter of hours.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from queue import SimpleQueue
+
+from mutants import Mutant, acts, edits
 
 ROOT = Path(__file__).resolve().parents[1]
-MUTATED = ("routing", "bundles", "history", "training/records.py", "step.py")
-SPARED = ("migrations", "append_only.py", "engine.py")
-"""Not ours to kill here: applied once before any example begins, or about a database that refuses."""
-TYPES = "BitOr"
-"""`X | None` in an annotation: a mutant of it is no mutant of what happens."""
+SURVIVED = "survived"
+
+
+@dataclass(frozen=True, slots=True)
+class Hunt:
+    """Copies of the tree, and how the machine is let loose in one.
+
+    Attributes:
+        copies: Those that are free.
+        words: Arguments of the tour.
+        patience: Seconds after which a mutant hangs, and is killed.
+    """
+
+    copies: SimpleQueue[Path]
+    words: tuple[str, ...]
+    patience: float
+
+    def kill(self, mutant: Mutant) -> str:
+        """Return what found a mutant: a stop of the tour and a claim, `import`, `timeout`, or `survived`."""
+        copy = self.copies.get()
+        place = copy / mutant.path
+        sound = place.read_text("utf-8")
+        try:
+            place.write_text(mutant.source(copy), "utf-8")
+            return self.look(copy)
+        finally:
+            place.write_text(sound, "utf-8")
+            self.copies.put(copy)
+
+    def look(self, copy: Path) -> str:
+        """Let the machine loose in a copy."""
+        room = copy / "room"
+        room.mkdir()
+        paths = os.pathsep.join((str(copy / "src"), str(copy / "tests")))
+        environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(room)}
+        run = [sys.executable, "-m", "stateful.tour", *self.words]
+        child = subprocess.Popen(
+            run,
+            cwd=room,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            _, failed = child.communicate(timeout=self.patience)
+        except subprocess.TimeoutExpired:
+            return "timeout"
+        finally:
+            # Those that stand ready for a kill or a race would outlive a machine that broke.
+            _end(child.pid)
+            child.communicate()
+            shutil.rmtree(room, ignore_errors=True)
+        if child.returncode == 0:
+            return SURVIVED
+        said = failed.strip().splitlines()[-1]
+        return said if said.startswith("found by ") else f"import: {said}"
+
+
+def _end(group: int) -> None:
+    try:
+        os.killpg(group, 9)
+    except ProcessLookupError:
+        return
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sample", type=int, default=60, help="mutants to try; 0 tries all")
+    parser.add_argument("--sample", type=int, default=80, help="mutants to try; 0 tries all")
     parser.add_argument("--seed", type=int, default=0, help="of the sample and of the campaigns")
-    parser.add_argument("--examples", type=int, default=16, help="examples of a campaign")
+    parser.add_argument("--examples", type=int, default=8, help="examples of each campaign after the tour")
     parser.add_argument(
-        "--timeout", type=float, default=180.0, help="seconds after which a mutant hangs, and is killed"
+        "--timeout", type=float, default=600.0, help="seconds after which a mutant hangs, and is killed"
     )
-    parser.add_argument("--campaign", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--jobs", type=int, default=1, help="mutants at a time")
+    parser.add_argument("--results", type=Path, help="file to go on from, and to write to")
+    parser.add_argument("--only", default="", help="mutants whose name contains this, all of them")
     asked = parser.parse_args()
-    if asked.campaign:
-        sys.exit(_campaign(asked.examples, asked.seed))
-    with tempfile.TemporaryDirectory() as copy:
-        _mutate(asked, Path(copy))
+    with tempfile.TemporaryDirectory(dir=_memory()) as room:
+        _hunt(asked, Path(room))
 
 
-def _campaign(examples: int, seed: int) -> int:
-    """Run the machine once; 1 when it found something."""
-    from stateful.test_handoff import StepdownMachine
-    from stepdown_machine.campaign import campaign
-
-    found = campaign(StepdownMachine, seed, examples=examples)
-    print(found.message)
-    return 1 if found.claims else 0
+def _memory() -> str | None:
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
-def _mutate(asked: argparse.Namespace, copy: Path) -> None:
+def _hunt(asked: argparse.Namespace, room: Path) -> None:
+    copies = [_copied(room / f"copy-{number}") for number in range(asked.jobs)]
+    free: SimpleQueue[Path] = SimpleQueue()
+    for copy in copies:
+        free.put(copy)
+    hunt = Hunt(free, ("--examples", str(asked.examples), "--seed", str(asked.seed)), asked.timeout)
+    os.chdir(copies[0])
+    chosen = _sample(asked, edits(copies[0], room / "session.sqlite"))
+    known = _known(asked.results)
+    if not known and (found := hunt.look(copies[0])) != SURVIVED:
+        raise SystemExit(f"The machine fails on sound code, and would kill everything: {found}.")
+    with ThreadPoolExecutor(asked.jobs) as pool:
+        left = [mutant for mutant in chosen if mutant.name not in known]
+        for number, (mutant, found) in enumerate(zip(left, pool.map(hunt.kill, left), strict=True), start=1):
+            print(f"{number}/{len(left)} {mutant.name}: {found}", flush=True)
+            known[mutant.name] = found
+            _remember(asked.results, mutant, found)
+    _tell(chosen, known, copies[0])
+
+
+def _copied(copy: Path) -> Path:
     for folder in ("src", "tests", "fixtures"):
         shutil.copytree(ROOT / folder, copy / folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-    os.chdir(copy)
-    os.environ["PYTHONPATH"] = os.pathsep.join((str(copy / "src"), str(copy / "tests")))
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-    words = ["--campaign", "--examples", str(asked.examples), "--seed", str(asked.seed)]
-    command = [sys.executable, str(Path(__file__).resolve()), *words]
-    print(
-        "unmutated:",
-        "green" if subprocess.run(command, capture_output=True, check=False).returncode == 0 else "RED: no use",
-    )
-    work = _sample(asked.sample, asked.seed)
-    survivors = []
-    for number, mutation in enumerate(work, start=1):
-        killed, diff = _try(mutation, " ".join(command), asked.timeout)
-        survivors += [] if killed else [diff]
-        where = f"{mutation.module_path.relative_to('src/stepdown')}:{mutation.start_pos[0]} {mutation.operator_name}"
-        print(f"{number}/{len(work)} {'killed' if killed else 'SURVIVED'} {where}", flush=True)
-    _tell(len(work), survivors)
+    return copy
 
 
-def _sample(size: int, seed: int) -> list:
-    from cosmic_ray.commands import init
-    from cosmic_ray.work_db import WorkDB, use_db
-
-    found = [path for part in MUTATED for path in _modules(Path("src/stepdown") / part)]
-    with use_db("session.sqlite", WorkDB.Mode.create) as database:
-        init(found, database, {})
-        mutations = [item.mutations[0] for item in database.work_items]
-    mutations = sorted(
-        (mutation for mutation in mutations if TYPES not in mutation.operator_name),
-        key=lambda mutation: (
-            str(mutation.module_path),
-            mutation.start_pos,
-            mutation.operator_name,
-            mutation.occurrence,
-        ),
-    )
-    print(f"{len(mutations)} mutants of {len(found)} modules")
-    return random.Random(seed).sample(mutations, min(size, len(mutations))) if size else mutations
+def _sample(asked: argparse.Namespace, found: list[Mutant]) -> list[Mutant]:
+    """Draw from the edits as many as change what happens; all of those asked for by name."""
+    if not asked.only:
+        random.Random(asked.seed).shuffle(found)
+    acting = (mutant for mutant in found if asked.only in mutant.name and acts(mutant, Path()))
+    return list(islice(acting, (not asked.only and asked.sample) or None))
 
 
-def _modules(path: Path) -> list[Path]:
-    found = sorted(path.rglob("*.py")) if path.is_dir() else [path]
-    return [each for each in found if not any(word in each.parts or each.name == word for word in SPARED)]
+def _known(results: Path | None) -> dict[str, str]:
+    if results is None or not results.exists():
+        return {}
+    return dict(json.loads(line) for line in results.read_text("utf-8").splitlines())
 
 
-def _try(mutation, command: str, timeout: float) -> tuple[bool, str]:
-    from cosmic_ray.mutating import mutate_and_test
-    from cosmic_ray.work_item import TestOutcome
-
-    result = mutate_and_test([mutation], command, timeout)
-    return result.test_outcome is not TestOutcome.SURVIVED, result.diff or ""
+def _remember(results: Path | None, mutant: Mutant, found: str) -> None:
+    if results is not None:
+        with results.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([mutant.name, found]) + "\n")
 
 
-def _tell(tried: int, survivors: list[str]) -> None:
+def _tell(chosen: list[Mutant], found: dict[str, str], tree: Path) -> None:
     from scipy.stats import binomtest
 
-    killed = tried - len(survivors)
-    interval = binomtest(killed, tried).proportion_ci(0.95, "exact")
-    print(
-        f"\nkilled {killed} of {tried}: {killed / tried:.1%} (95 % interval {interval.low:.1%} to {interval.high:.1%})"
-    )
-    for diff in survivors:
-        print("\n" + diff)
+    survivors = [mutant for mutant in chosen if found[mutant.name] == SURVIVED]
+    killed = len(chosen) - len(survivors)
+    interval = binomtest(killed, len(chosen)).proportion_ci(0.95, "exact")
+    share = f"{killed / len(chosen):.1%} (95 % interval {interval.low:.1%} to {interval.high:.1%})"
+    print(f"\nkilled {killed} of {len(chosen)}: {share}")
+    for by, count in Counter(found[mutant.name].split(":")[0] for mutant in chosen).most_common():
+        print(f"  {count:4}  {by}")
+    for mutant in survivors:
+        print(f"\n{mutant.name}\n{mutant.diff(tree)}")
 
 
 if __name__ == "__main__":

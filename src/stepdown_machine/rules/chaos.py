@@ -14,7 +14,7 @@ PLACES = st.integers(0, 7)
 VICTIMS = (op.Run, op.Activate, op.Disable, op.SetPolicy, op.SetValidator, op.Delete, op.Rollback, op.Promote)
 
 
-def _acts(stage: Stage, place: int) -> tuple[op.Plain, ...]:
+def raceable(stage: Stage, place: int) -> tuple[op.Plain, ...]:
     """Return what can be raced, and killed, on things that exist where they do; removals are rare, as they last."""
     held = stage.trial.model.slots.get("competitor")
     bundle = stage.trial.names.name("bundle", held) if held else some(stage, "bundle", place)
@@ -41,9 +41,9 @@ def _comparable(stage: Stage, bundle: str) -> bool:
     return known is not None and known.belongs and known.version == stage.trial.model.version
 
 
-def _victims(stage: Stage, place: int) -> tuple[op.Plain, ...]:
+def killable(stage: Stage, place: int) -> tuple[op.Plain, ...]:
     """Return what can be killed: whatever leaves more than one durable write."""
-    acts = _acts(stage, place)
+    acts = raceable(stage, place)
     removal = op.Retire if place % 2 else op.Delete
     removals = (removal(some(stage, "bundle", place)),) if place in (5, 6) else ()
     spared = () if stage.trial.model.unsure else (op.Prune(),)
@@ -67,7 +67,7 @@ def kills(draw: st.DrawFn) -> op.Crash:
     """Draw an operation to kill and the point to kill it at."""
     stage, place, which = draw(st.runner()), draw(PLACES), draw(st.integers(0, 79))
     points = stage.trial.description.points
-    made = [op.Crash(each, point) for each in _victims(stage, place) for point in points[type(each).__name__]]
+    made = [op.Crash(each, point) for each in killable(stage, place) for point in points[type(each).__name__]]
     moments = list({_moment(each): each for each in made}.values())
     if not moments:
         return op.Crash(op.Run(place % 4), "never")
@@ -89,16 +89,16 @@ def _moment(crash: op.Crash) -> tuple[str, str]:
 def races(draw: st.DrawFn) -> op.Rival | op.Interleave:
     """Draw two operations that happen at once."""
     stage, place, which = draw(st.runner()), draw(PLACES), draw(st.integers(0, 255))
-    pairs = [(one, two) for one in _acts(stage, place) for two in _acts(stage, place // 2)]
+    pairs = [(one, two) for one in raceable(stage, place) for two in raceable(stage, place // 2)]
     if which < len(pairs):
-        return _at_once(*pairs[which], apart=place % 2 == 0)
+        return at_once(*pairs[which], apart=place % 2 == 0)
     raced = Counter(_meeting(each.first, each.second) for each in stage.trial.operations if isinstance(each, op.Rival))
     least = min(raced[_meeting(*pair)] for pair in pairs)
     left = [pair for pair in pairs if raced[_meeting(*pair)] == least]
-    return _at_once(*left[which % len(left)], apart=place % 2 == 0)
+    return at_once(*left[which % len(left)], apart=place % 2 == 0)
 
 
-def _at_once(one: op.Plain, two: op.Plain, *, apart: bool) -> op.Rival | op.Interleave:
+def at_once(one: op.Plain, two: op.Plain, *, apart: bool) -> op.Rival | op.Interleave:
     """Let two processes race, or two runs of one process take turns."""
     if isinstance(one, op.Run) and isinstance(two, op.Run) and not apart:
         return op.Interleave(op.Run(one.seed, 1, 2), op.Run(two.seed, 1, 2))

@@ -1,0 +1,155 @@
+"""The mutants of our own code: every edit that cosmic-ray makes of it, without those that change nothing that happens.
+
+An edit is none when both sources are equal once they are rid of what has no part in what the code does:
+
+- annotations, and the bodies of protocols: nothing reads them (a field's default stays);
+- `frozen` and `slots` of a dataclass: they refuse what nobody does, and a layout test sees that they are there;
+- `@cache`: the same answer, sooner;
+- `is` or `==` before a constant or a member of an enumeration: the same objects, and the same words;
+- in `schema` and `columns`: widths and constraints. The migration makes the tables, and a test compares it with them;
+- how many letters of an id a sentence shows.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cosmic_ray.commands import init
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator
+from cosmic_ray.work_db import WorkDB, use_db
+
+MUTATED = ("routing", "bundles", "history", "training/records.py", "step.py")
+SPARED = ("migrations", "append_only.py", "engine.py")
+"""Done once, before any example begins, or about a database that refuses: ordinary tests have them."""
+CONSTRAINTS = frozenset(("nullable", "unique", "primary_key", "autoincrement", "sqlite_autoincrement", "cache_ok"))
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One edit.
+
+    Attributes:
+        path: Of the module, in the tree.
+        operator: cosmic-ray's name for the kind of edit.
+        occurrence: Which of the places it fits.
+        line: Where it is.
+    """
+
+    path: str
+    operator: str
+    occurrence: int
+    line: int
+
+    @property
+    def name(self) -> str:
+        """Place and kind, in a line."""
+        module = self.path.removeprefix("src/stepdown/")
+        return f"{module}:{self.line} {self.operator.removeprefix('core/')} {self.occurrence}"
+
+    def source(self, tree: Path) -> str:
+        """Return the mutated module."""
+        mutated = mutate_code((tree / self.path).read_text("utf-8"), get_operator(self.operator)(), self.occurrence)
+        assert mutated is not None, "the place was found a moment ago"
+        return str(mutated)
+
+    def diff(self, tree: Path) -> str:
+        """Return what it changes, with one line before and after."""
+        before = (tree / self.path).read_text("utf-8").splitlines()
+        lines = difflib.unified_diff(before, self.source(tree).splitlines(), self.path, "mutated", n=1, lineterm="")
+        return "\n".join(lines)
+
+
+def edits(tree: Path, session: Path) -> list[Mutant]:
+    """Return all edits, in the order of their places.
+
+    Args:
+        tree: A copy of the tree, which is the present directory: names are relative to it.
+        session: A file that cosmic-ray may write.
+    """
+    modules = [path.relative_to(tree) for part in MUTATED for path in _modules(tree / "src" / "stepdown" / part)]
+    with use_db(str(session), WorkDB.Mode.create) as database:
+        init(modules, database, {})
+        found = [item.mutations[0] for item in database.work_items]
+    made = (Mutant(str(one.module_path), one.operator_name, one.occurrence, one.start_pos[0]) for one in found)
+    return sorted(made, key=lambda each: (each.path, each.line, each.name))
+
+
+def _modules(path: Path) -> list[Path]:
+    found = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    return [each for each in found if not any(word in each.parts for word in SPARED)]
+
+
+def acts(mutant: Mutant, tree: Path) -> bool:
+    """Tell whether a mutant changes what the code does."""
+    name = Path(mutant.path).name
+    try:
+        return _bare(mutant.source(tree), name) != _bare((tree / mutant.path).read_text("utf-8"), name)
+    except SyntaxError:
+        return False
+
+
+@functools.cache
+def _bare(source: str, name: str) -> str:
+    return ast.dump(_Bare(constraints=name in ("schema.py", "columns.py")).visit(ast.parse(source)))
+
+
+class _Bare(ast.NodeTransformer):
+    """Takes away what has no part in what the code does."""
+
+    def __init__(self, *, constraints: bool) -> None:
+        self.constraints = constraints
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
+        self.generic_visit(node)
+        return ast.AnnAssign(node.target, ast.Constant(None), node.value, node.simple)
+
+    def visit_arg(self, node: ast.arg) -> Any:
+        return ast.arg(node.arg)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
+        self.generic_visit(node)
+        node.returns = None
+        node.decorator_list = [each for each in node.decorator_list if ast.unparse(each) != "cache"]
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> Any:
+        if any(ast.unparse(base) == "Protocol" for base in node.bases):
+            return ast.Pass()
+        return self.generic_visit(node)
+
+    def visit_Compare(self, node: ast.Compare) -> Any:
+        self.generic_visit(node)
+        plain = {ast.Is: ast.Eq(), ast.IsNot: ast.NotEq()}
+        node.ops = [
+            plain.get(type(each), each) if _single(other) else each
+            for each, other in zip(node.ops, node.comparators, strict=True)
+        ]
+        return node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> Any:
+        self.generic_visit(node)
+        for each in ast.walk(node):
+            if isinstance(each, ast.Subscript) and isinstance(each.slice, ast.Slice):
+                each.slice = ast.Constant(0)
+        return node
+
+    def visit_Call(self, node: ast.Call) -> Any:
+        self.generic_visit(node)
+        called = ast.unparse(node.func)
+        if called == "dataclass":
+            node.keywords = [each for each in node.keywords if each.arg not in ("frozen", "slots")]
+        if self.constraints:
+            node.keywords = [each for each in node.keywords if each.arg not in CONSTRAINTS]
+            node.args = [] if called == "String" else node.args
+        return node
+
+
+def _single(node: ast.expr) -> bool:
+    """Tell whether an expression is a constant or a member of an enumeration, of which there is one each."""
+    return isinstance(node, ast.Constant) or (isinstance(node, ast.Attribute) and node.attr.isupper())
