@@ -119,7 +119,7 @@ class Rollback:
 
 @dataclass(frozen=True, slots=True)
 class Prune:
-    """Delete bundles that nobody needs: not the slot's, not the one before it on the way back, not one a kept run asked.
+    """Delete bundles that nobody needs: not the slot's, not where a rollback leads, not what a kept run asked or compared.
 
     A retired bundle is needed by nobody. Answers `Pruned`. Refusals, with `bundle`: `unknown-bundle`, `bundle-retired` (it
     was deleted before), `bundle-needed`.
