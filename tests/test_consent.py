@@ -1,5 +1,6 @@
 """Consent: a role that the frontier may never see reaches no frontier, and opens no socket at all; nor local, the other way."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -63,7 +64,9 @@ def sealed(workspace: Workspace, way: str = "host") -> subprocess.CompletedProce
     operate.set_policy(workspace, {"max_age": 1e12})  # The child lives by the real clock.
     workspace.close()
     command = [sys.executable, "-c", SEALED, str(workspace.root), way]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    # The child finds what this process finds.
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
 
 def test_no_socket_is_opened_for_roles_that_the_frontier_may_never_see(local: Workspace, settings: Settings) -> None:

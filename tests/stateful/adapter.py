@@ -16,7 +16,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from stateful import neighbours
-from stateful.children import REAL, Errand, process
+from stateful.children import REAL, Errand, process, settle
 from stateful.damages import clear, damage
 from stateful.falsifying import WAYS, Forgery
 from stateful.observing import Observer, sha256
@@ -63,9 +63,9 @@ from stepdown_machine.values import (
 SCENARIO = "grid_ctf"
 SMALL = {"width": 32, "heads": 2, "ffn": 48, "batch": 4, "rehearsals": 1}
 PLANS = {
-    # With few words of its own the first net spells, and is legal on every held-out seed; the second now and then is not.
-    "tiny-a": Plan.tiny(**SMALL, vocab=300, iterations=50, seed=1),
-    "tiny-b": Plan.tiny(**SMALL, iterations=60, seed=2),
+    # With few words of its own a net spells: this one is legal under every lesson of the coach, the other now and then is not.
+    "tiny-a": Plan.tiny(**SMALL, vocab=300, iterations=50, seed=2),
+    "tiny-b": Plan.tiny(**SMALL, iterations=60, seed=1),
     "weak": Plan.tiny(**SMALL, iterations=12, seed=3),
 }
 ACT = ("act-appended", "act-recorded")
@@ -90,10 +90,13 @@ SHM = Path("/dev/shm")
 @cache
 def room() -> Path:
     """Return a directory of this process for workspaces and finished trainings."""
-    made = tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None, prefix="stepdown-machine-")
+    shm = SHM if SHM.is_dir() else None
+    # A process that gets ready there may be ended in the middle of it, by the end of this one.
+    made = tempfile.TemporaryDirectory(dir=shm, prefix="stepdown-machine-", ignore_cleanup_errors=True)
     ROOMS.append(made)
     plans = (PLANS["tiny-a"], PLANS["tiny-b"])
     neighbours.settle(Path(made.name) / "template", Path(made.name) / "cache", plans, SCENARIO)
+    (Path(made.name) / "rehearsals").mkdir()
     # What is loaded by now stays. Looked at by the collector it would cost a tenth of a second, every few seconds.
     gc.freeze()
     return Path(made.name)
@@ -224,6 +227,7 @@ class StepdownSystem:
     def close(self) -> None:
         """Give everything back."""
         self._forget_the_forgery()
+        settle()
         self._observer.close()
         self._workspace.close()
         shutil.rmtree(self._base)

@@ -1,7 +1,7 @@
 """Real processes: one that acts at the same time as this one, or that is killed on its way.
 
 They come from a fork server that has everything loaded and has not used mlx (a process forked after that hangs). What is
-slow in a new process is its first look at everything, so one always stands ready that has had it.
+slow in a new process is its first look at everything, so two always stand ready that have had it; each is used once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -74,6 +74,7 @@ def process(room: Path, errand: Errand) -> Iterator[Connection]:
     try:
         pipe.send(errand)
         if errand.kill_at is None:
+            assert pipe.poll(PATIENCE), f"the process that should do {errand.operation} did not open the workspace"
             assert pipe.recv() == "open"
         yield pipe
         child.join(PATIENCE)
@@ -98,6 +99,11 @@ CALLED: list[Future[tuple[BaseProcess, Connection]]] = []
 def _call(room: Path) -> None:
     while len(CALLED) < 2:
         CALLED.append(CALLER.submit(_another, room))
+
+
+def settle() -> None:
+    """Wait until those that were called have come, so that what this process holds is always the same between examples."""
+    wait(CALLED, PATIENCE)
 
 
 def _another(room: Path) -> tuple[BaseProcess, Connection]:

@@ -64,6 +64,8 @@ WHERE = {
     "announcement": "run IN ({runs}) AND call IN (SELECT call FROM attempt)",
     "step": "run IN ({runs})",
     "attempt": "step IN ({steps})",
+    # What is told of a call whose end nobody knows is a sentence for people.
+    "attempt.error": "step IN ({steps}) AND error_type IS NOT 'interrupted'",
     "match": "step IN ({steps})",
     "generation": f"run IN ({COMPLETED})",
     "knowledge": "version > 1",
@@ -72,7 +74,7 @@ WHERE = {
     "holdout": f"legal AND evaluation IN ({EVALUATED})",
     "verdict": "run IN ({runs})",
 }
-"""Rows that a lie can be told about; of other tables, every row."""
+"""Rows that a lie can be told about, by table or by column; of other tables, every row."""
 
 COLUMNS = {
     "run": "id seed generations candidates",
@@ -135,7 +137,7 @@ def _resized(value: Any, kind: str) -> Any:
 
 def one_value(table: str, column: str, kind: str, copy: Copy, where: str = "") -> bool:
     """Alter one value of the newest row where that makes it another."""
-    where = where or WHERE.get(table, "TRUE")
+    where = where or WHERE.get(f"{table}.{column}") or WHERE.get(table, "TRUE")
     for seq, value in copy.rows(f'SELECT seq, "{column}" FROM "{table}" WHERE {where} ORDER BY seq DESC'):
         other = altered(value, kind, column)
         if other != value:

@@ -24,7 +24,7 @@ def rehearse(room: Path, act: Callable[[Workspace], object]) -> None:
     An engine keeps the statements that it has compiled. The one of the stage is led elsewhere while this lasts, and is
     left without connections.
     """
-    elsewhere = Path(tempfile.mkdtemp(dir=room)) / "workspace"
+    elsewhere = Path(tempfile.mkdtemp(dir=room / "rehearsals")) / "workspace"
     shutil.copytree(room / "template", elsewhere)
     told = settings(Weather(), room / "cache")
     engine = told.engine(f"sqlite:///{room / STAGE / 'stepdown.db'}", "normal", told.busy_milliseconds)

@@ -98,11 +98,11 @@ class Steering(Governing):
             self.act(op.Activate(bundle))
         self.act(op.Run(place % 4))
         # Each way to damage a bundle was one run already.
-        self.act(op.Run(place % 3, 1, 2) if cause == "bundle-integrity" else op.Run(place % 3, 2, 4))
+        self.act(op.Run(place % 3, 1, 2) if cause == "bundle-integrity" else op.Run(place % 3, 2, 5))
         self.act(op.Report(self.trial.names.of("run")[-1]))
         for operation in undo:
             self.act(operation)
-        self.act(op.Run(place % 4, 1, 2))
+        self.act(op.Run(place % 4, 1, 3))
 
     @turn(runs=st.integers(0, 1))
     def mend(self, runs: int) -> None:
