@@ -18,6 +18,7 @@ class Attempt:
         weights: Digest of the weights that answered; `None` for frontier and for a load that failed.
         shadow: Its reply was judged and never served.
         cost: US dollars; `None` where nobody knows the price, and for a shadow, which is not priced.
+        seconds: How long it took by the system's clock, which stands still; `None` where nobody measured.
     """
 
     call: str
@@ -28,6 +29,7 @@ class Attempt:
     output_tokens: int
     shadow: bool = False
     cost: float | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from stateful import neighbours
 from stateful.children import REAL, Errand, process, settle
+from stateful.damages import clear, damage
 from stateful.falsifying import WAYS, Forgery
 from stateful.observing import Observer, sha256
 from stateful.weather import Weather, settings
@@ -118,6 +119,7 @@ class StepdownSystem:
         operate.set_policy(self._workspace, spelled(Policy()))
         self._observer = Observer(self._root)
         self._forgery: Forgery | None = None
+        self._damages = count()
 
     def _open(self) -> None:
         self._workspace = Workspace.open(self._root, settings=settings(self._weather, room() / "cache"))
@@ -179,10 +181,11 @@ class StepdownSystem:
                 directory = self._root / "bundles" / bundle
                 # A copy may be left from before an equal training made it whole again.
                 shutil.copytree(directory, self._base / bundle, dirs_exist_ok=True)
-                damage(directory, how)
+                turn = next(self._damages)
+                damage(directory, how, turn, aside=self._base / f"aside-{turn}")
             case op.Restore(bundle=bundle):
                 directory = self._root / "bundles" / bundle
-                shutil.rmtree(directory, ignore_errors=True)
+                clear(directory)
                 (self._base / bundle).rename(directory)
             case op.Plant(kind=kind):
                 return plant(self._workspace, self._base, kind)
@@ -403,28 +406,6 @@ def report(workspace: Workspace, run: str) -> RunReport:
     served = tuple(sorted((who, count) for who, count in told.served.items() if who in ("local", "frontier")))
     tokens = [sum(getattr(spend, name) for spend in told.spends) for name in ("input_tokens", "output_tokens")]
     return RunReport(run, len(told.steps), served, tuple(sorted(told.reasons.items())), told.best, *tokens)
-
-
-def damage(directory: Path, how: str) -> None:
-    """Alter a bundle's files."""
-    weights, config = directory / "model.safetensors", directory / "config.json"
-    data = weights.read_bytes()
-    match how:
-        case "delete-directory":
-            shutil.rmtree(directory)
-        case "delete":
-            config.unlink()
-        case "truncate":
-            weights.write_bytes(data[:-1])
-        case "flip":
-            weights.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-        case "swap":
-            weights.write_bytes(bytes(reversed(data)))
-        case "add":
-            (directory / "extra.json").write_text("{}")
-        case "symlink":
-            config.rename(directory.parent.parent / "aside.json")
-            config.symlink_to(directory.parent.parent / "aside.json")
 
 
 def plant(workspace: Workspace, base: Path, kind: str) -> Bundle:

@@ -158,6 +158,8 @@ class Observer:
         directory = self._root / "bundles" / bundle
         if not directory.is_dir():
             return Shelved(bundle, present=False, whole=False, weights=None)
+        if directory.is_symlink():
+            return Shelved(bundle, present=True, whole=False, weights=None)
         return self._looks.look(directory, _shelved)
 
     def _policy(self) -> Policy:
@@ -250,6 +252,7 @@ def _attempt(row: sqlite3.Row) -> Attempt:
         output_tokens=row["output_tokens"] or 0,
         shadow=bool(row["shadow"]),
         cost=row["cost"],
+        seconds=row["latency"],
     )
 
 

@@ -99,7 +99,7 @@ def _files(directory: Path, prefix: str = "") -> Iterator[tuple[str, int]]:
 
 def _read_file(path: Path, *, limit: int) -> bytes:
     """Read a regular file of at most `limit` bytes, never through a link."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError(f"{path.name} is not a regular file")
@@ -169,7 +169,7 @@ def remove(directory: Path) -> None:
 
 def sync(path: Path) -> None:
     """Wait until the disk has a file's or a directory's contents."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -9,7 +9,7 @@ probe fails. half-open → closed: enough probes in a row succeed. The policy of
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
 
@@ -57,9 +57,8 @@ class Breaker:
         # Closed; one whose cooldown ended with no probe asked for is closed with a clear memory.
         if not failed:
             return type(self)(failures=() if self.opened_at else self.failures)
-        horizon = at - timedelta(seconds=min(policy.breaker_window, MAX_WINDOW))
-        recent = () if self.opened_at else tuple(when for when in self.failures if when >= horizon)
-        failures = (*recent, at)
+        known = () if self.opened_at else self.failures
+        failures = (*(when for when in known if (at - when).total_seconds() <= policy.breaker_window), at)
         if len(failures) >= policy.breaker_threshold:
             return type(self)(opened_at=at)
         return type(self)(failures=failures)
@@ -84,7 +83,3 @@ class Breaker:
         opened = stored["opened_at"]
         failures = tuple(datetime.fromisoformat(when) for when in stored["failures"])
         return cls(datetime.fromisoformat(opened) if opened else None, failures, stored["successes"])
-
-
-MAX_WINDOW = 100 * 365 * 86400.0
-"""Seconds; a longer window is the same as for ever, and a timedelta can hold no infinity."""

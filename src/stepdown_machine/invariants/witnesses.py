@@ -96,6 +96,11 @@ def totals_add_up(scene: Scene, _model: Model, judged: tuple[Judged, ...]) -> It
     for one in judged:
         if one.step.at != one.now:
             yield Finding("I12", f"at {one.now}", f"{one.step.step} at {one.step.at}", "that is what the clock showed")
+        for attempt in one.step.attempts:
+            if attempt.seconds:
+                yield Finding(
+                    "I12", "no time passed", f"{attempt.call} took {attempt.seconds} s", "the clock stood still"
+                )
     for _, answer in scene.told():
         if isinstance(answer, RunReport):
             attempts = [each for step in scene.seen.steps if step.run == answer.run for each in step.attempts]
