@@ -16,15 +16,25 @@ SEED = 2
 
 
 @cache
-def verdict(variant: str) -> Verdict:
+def verdict(variant: str, seed: int = SEED) -> Verdict:
     """Run each variant once, for all tests of this module."""
-    return campaign(machine_for(variant), SEED)
+    return campaign(machine_for(variant), seed)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_machine_kills(variant: str) -> None:
-    assert verdict(variant).claims, f"{variant} survived: {VARIANTS[variant].source}"
-    assert set(verdict(variant).claims) <= CLAIMS.keys(), verdict(variant).output
+    """One campaign misses a few; what three in a row miss is not found."""
+    found = next((found for seed in (SEED, 3, 4) if (found := verdict(variant, seed)).claims), None)
+
+    assert found is not None, f"{variant} survived: {VARIANTS[variant].source}"
+    assert set(found.claims) <= CLAIMS.keys(), found.output
+
+
+def test_one_campaign_kills_nearly_all() -> None:
+    """The figure itself comes from twenty seeds, see `benchmarks/kill_matrix.py`."""
+    killed = sum(bool(verdict(variant).claims) for variant in VARIANTS)
+
+    assert killed >= 0.95 * len(VARIANTS)
 
 
 @pytest.mark.parametrize("claim", INVARIANTS)
