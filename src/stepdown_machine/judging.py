@@ -100,7 +100,8 @@ def _told(model: Model, operation: op.Plain, answer: Answer, scene: Scene) -> li
     due = verdict(model, operation, scene.before, scene.description, scene.memory)
     if isinstance(scene.operation, op.Rival) and isinstance(operation, op.Promote | op.Rollback):
         # A verdict that moves nothing does not mind what became of its bundle while the seeds were played.
-        idle = isinstance(answer, Promoted) and answer.outcome != "promote"
+        held = isinstance(operation, op.Promote) and model.slots.get("competitor") == operation.bundle
+        idle = isinstance(answer, Promoted) and (held or answer.outcome != "promote")
         due = replace(due, accept=due.accept or idle, kinds=due.kinds | {"stale"})
     if isinstance(scene.operation, op.Crash):
         if due.accept:
