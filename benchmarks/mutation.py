@@ -5,7 +5,7 @@
 draws a sample of the mutants of `routing/`, `bundles/`, `history/`, `training/records.py` and `step.py` (see `mutants.py`) and
 lets the machine loose on each, in a copy of the tree: the tour of all its rules first (`tests/stateful/tour.py`), then a
 campaign of each of its kinds; no other test. It prints the share killed with its 95 % interval (Clopper-Pearson), what killed
-how many, and every survivor as a diff.
+how many, and every survivor as a diff; `mutation.md` explains those of one sample one by one.
 
 A run that was interrupted goes on from its results. `--sample 0` takes every mutant, which is a matter of hours.
 """

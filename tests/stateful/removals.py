@@ -119,6 +119,17 @@ def went_wrong(by: str, copy: Copy) -> bool:
     return True
 
 
+def force_denied(copy: Copy) -> bool:
+    """Deny that an operator forced an activation, if possible one of a bundle that a verdict did not promote."""
+    promoted = "SELECT bundle FROM verdict WHERE outcome = 'promote'"
+    judged = "bundle IN (SELECT bundle FROM verdict)"
+    query = f"SELECT seq FROM act WHERE forced AND bundle NOT IN ({promoted}) ORDER BY {judged} DESC, seq LIMIT 1"
+    for (seq,) in copy.rows(query):
+        copy.put("act", seq, "forced", 0)
+        return True
+    return False
+
+
 # A call that took less time than history says is not known to be a lie.
 STARTS = ("event", "call", "target", "role", "bundle", "requested_provider", "requested_model")
 ENDS = (
@@ -200,5 +211,6 @@ def missing() -> dict[str, Lie]:
                 ("end", "doubled"),
             )
         },
+        "force denied": force_denied,
         "trace lost": trace_gone,
     }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from holdings import held
 from stateful.adapter import POINTS, StepdownSystem, room
 from stepdown import workspace
@@ -24,11 +26,14 @@ class Leaking(HandoffMachine):
         return StepdownSystem()
 
 
-def test_examples_leave_nothing_behind(tmp_path: Path) -> None:
-    rooms = (room(), Path(tempfile.gettempdir()), Path(room()) / "template" / "sessions")
+def test_examples_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes for the next kill stand ready between examples, a few more or less; what leaks once an example is thirty."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    rooms = (room(), tmp_path, room() / "template" / "sessions")
     campaign(Leaking, 1, examples=8, turns=8)
     before = held(*rooms)
 
     assert campaign(Leaking, 2, examples=30, turns=4).claims == ()
 
-    assert held(*rooms) == before
+    now = held(*rooms)
+    assert {name: now[name] - before[name] for name in now if now[name] - before[name] > 5} == {}
