@@ -28,7 +28,7 @@ class Reach:
         causes: Pairs of outcome and cause.
         rules: Turns by rule name; `pairs` counts a rule directly after another within an example.
         offered: Names of all rules, so that one that never ran is seen.
-        reasons: All that the system can state.
+        reasons: All that the system can state; `sought` are those that the machine has a way to, and owes.
         operations: Performed operations by name; kills count by the operation that was killed.
         aborted: Examples that gave up: no rule, or a rejected draw.
         cut: Examples that Hypothesis cut short to keep them small.
@@ -41,6 +41,7 @@ class Reach:
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
     offered: frozenset[str] = frozenset()
     reasons: tuple[str, ...] = REASONS
+    sought: tuple[str, ...] = ()
     operations: Counter[str] = field(default_factory=Counter)
     kills: Counter[str] = field(default_factory=Counter)
     examples: int = 0
@@ -71,14 +72,14 @@ class Reach:
         return len(self.pairs) / max(1, len(self.offered) ** 2)
 
     def unmet(self) -> Iterator[str]:
-        """Name every obligation that the campaign did not meet."""
+        """Name every obligation that the campaign did not meet. A machine without a way to a reason owes no share."""
         for rule in sorted(self.offered - self.rules.keys()):
             yield f"rule {rule} never ran"
-        for reason in self.reasons:
+        for reason in self.sought:
             if self.share(reason) < LEAST_SHARE:
                 yield f"{reason} is {self.share(reason):.1%} of routed steps, at least {LEAST_SHARE:.0%} wanted"
         low, high = LOCAL_SHARE
-        if not low <= self.share("local") <= high:
+        if self.sought and not low <= self.share("local") <= high:
             yield f"local served {self.share('local'):.1%} of routed steps, {low:.0%} to {high:.0%} wanted"
         if self.paired < LEAST_PAIRS:
             yield f"{self.paired:.1%} of ordered rule pairs seen, at least {LEAST_PAIRS:.0%} wanted"

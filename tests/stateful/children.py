@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import forkserver
+from multiprocessing import forkserver, spawn
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -120,9 +120,13 @@ def _another(room: Path) -> tuple[BaseProcess, Connection]:
 @cache
 def _server(room: Path) -> Any:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", *LOADED])
+    context.set_forkserver_preload(list(LOADED))
     # The server is not told our sys.path before Python 3.13, and would pass over what it cannot import, silently.
-    told = {"PYTHONPATH": os.pathsep.join(sys.path), "STEPDOWN_MACHINE_ROOM": str(room)}
+    told = {
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "STEPDOWN_MACHINE_ROOM": str(room),
+        "STEPDOWN_MACHINE_MAIN": _main(),
+    }
     before = dict(os.environ)
     os.environ.update(told)
     try:
@@ -131,6 +135,12 @@ def _server(room: Path) -> Any:
         for name in told:
             os.environ.pop(name) if name not in before else os.environ.update({name: before[name]})
     return context
+
+
+def _main() -> str:
+    """Say what a child would take for its main module: a path or a name."""
+    told = spawn.get_preparation_data("")
+    return str(told.get("init_main_from_path") or told.get("init_main_from_name") or "")
 
 
 def _stand_ready(pipe: Connection, room: Path) -> None:

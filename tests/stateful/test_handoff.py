@@ -20,7 +20,7 @@ from stepdown_machine.protocol import HandoffSystem
 from stepdown_machine.reach import LEAST_SHARE, MOST_ABORTED, reach
 from stepdown_machine.settings import deterministic
 
-EXAMPLES = {"dev": 8, "ci": 48}
+EXAMPLES = {"dev": 8, "ci": 56}
 """A real system is slower than the toy: a campaign has fewer examples of the same length, and is still bounded.
 
 In `ci` the whole machine has as many again in a process beside this one.
@@ -68,8 +68,8 @@ def beside() -> Iterator[Connection | None]:
 
 
 TestStepdown = pytest.mark.usefixtures("beside")(bounded(case(StepdownMachine)))
-TestStepdownLearning = bounded(case(StepdownLearning), share=4)
-TestStepdownRegistry = bounded(case(StepdownRegistry), share=4)
+TestStepdownLearning = bounded(case(StepdownLearning), share=3)
+TestStepdownRegistry = bounded(case(StepdownRegistry), share=5)
 
 
 @pytest.mark.skipif(not deterministic(), reason="only the campaign that decides must have seen everything")
@@ -86,9 +86,9 @@ def test_the_campaign_saw_what_it_must(beside: Connection) -> None:
 
     assert other.failure == ""
     assert seen.offered <= seen.rules.keys(), seen.summary()
-    assert all(seen.share(reason) >= LEAST_SHARE / 2 for reason in seen.reasons), seen.summary()
+    assert all(seen.share(reason) >= 2 / 3 * LEAST_SHARE for reason in seen.reasons), seen.summary()
     assert 0.2 <= seen.share("local") <= 0.55, seen.summary()
-    assert seen.paired >= 0.75, seen.summary()
+    assert seen.paired >= 0.85, seen.summary()
     assert seen.aborted <= MOST_ABORTED * seen.examples, seen.summary()
     assert real["trainings"] >= 20
     assert real["kills"] >= 20

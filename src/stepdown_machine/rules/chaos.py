@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
-from stepdown_machine.rules.stage import Stage, some, turn, untrained
+from stepdown_machine.rules.stage import Encounter, Stage, some, turn, untrained
 from stepdown_machine.values import Policy
 
 PLACES = st.integers(0, 7)
@@ -66,9 +66,7 @@ def killable(stage: Stage, place: int) -> tuple[op.Plain, ...]:
 def kills(draw: st.DrawFn) -> op.Crash:
     """Draw an operation to kill and the point to kill it at."""
     stage, place, which = draw(st.runner()), draw(PLACES), draw(st.integers(0, 79))
-    points = stage.trial.description.points
-    made = [op.Crash(each, point) for each in killable(stage, place) for point in points[type(each).__name__]]
-    moments = list({_moment(each): each for each in made}.values())
+    moments = list({_moment(each): each for each in _crashes(stage, place)}.values())
     if not moments:
         return op.Crash(op.Run(place % 4), "never")
     if which < 16:
@@ -79,6 +77,11 @@ def kills(draw: st.DrawFn) -> op.Crash:
     least = min(killed[_moment(each)] for each in moments)
     left = [each for each in moments if killed[_moment(each)] == least]
     return left[which % len(left)]
+
+
+def _crashes(stage: Stage, place: int) -> list[op.Crash]:
+    points = stage.trial.description.points
+    return [op.Crash(each, point) for each in killable(stage, place) for point in points[type(each).__name__]]
 
 
 def _moment(crash: op.Crash) -> tuple[str, str]:
@@ -123,3 +126,20 @@ class Chaos(Stage):
         """Let two processes, or two runs of one process, act at the same time."""
         if self.can(type(what)):
             self.act(what)
+
+    def encounters(self) -> dict[str, Encounter]:
+        """Add a kill at one moment in three, and one act in three at the same time as another."""
+        return {**super().encounters(), "be killed": self._killed, "be raced": self._raced}
+
+    def _killed(self, place: int) -> None:
+        met: set[tuple[str, str]] = set()
+        while left := [crash for crash in _crashes(self, place) if _moment(crash) not in met]:
+            if len(met) % 3 == place % 3:
+                self.tell((left[0],))
+            met.add(_moment(left[0]))
+
+    def _raced(self, place: int) -> None:
+        for first in range(place % 3, len(raceable(self, place)), 3):
+            known = raceable(self, place)
+            one, two = known[first % len(known)], known[(first + place + 1) % len(known)]
+            self.tell((at_once(one, two, apart=one != two),))

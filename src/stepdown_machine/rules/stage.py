@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from hypothesis import seed
 from hypothesis import strategies as st
@@ -25,6 +25,8 @@ from stepdown_machine.script import script, write
 from stepdown_machine.trial import Trial
 
 Rule = TypeVar("Rule", bound=Callable[..., None])
+Encounter: TypeAlias = Callable[[int], None]
+"""A story that a machine can tell; the number, 0 to 14, varies its details."""
 
 
 def turn(**strategies: Any) -> Callable[[Rule], Any]:
@@ -52,6 +54,19 @@ def with_script(stage: Stage, method: Callable[..., None], drawn: dict[str, Any]
         raise
 
 
+@st.composite
+def tours(draw: st.DrawFn) -> tuple[tuple[str, int], ...]:
+    """Draw nothing, or one time in four nearly every encounter: all equally often, where chance would starve some.
+
+    One number decides about each and what it is like, so that a shrunk program meets only those that it needs.
+    """
+    stage = draw(st.runner())
+    if draw(st.integers(0, 3)) < 3:
+        return ()
+    drawn = [(word, draw(st.integers(0, 15))) for word in stage.encounters()]
+    return tuple((word, place - 1) for word, place in drawn if place)
+
+
 class Stage(RuleBasedStateMachine):
     """A trial that rules share. Subclasses say which system, by overriding `system`."""
 
@@ -63,12 +78,22 @@ class Stage(RuleBasedStateMachine):
         """Return a fresh adapter. This is the one hook to override."""
         raise NotImplementedError(f"{type(self).__name__} does not say which system it tests; override system()")
 
-    @initialize(start=st.sampled_from(("empty", "discovered", "trained", *["serving"] * 13)))
-    def begin(self, start: str) -> None:
-        """Open a fresh system, mostly one that already serves locally."""
-        self._began, self._last, self._over = time.perf_counter(), "", False
+    def encounters(self) -> dict[str, Encounter]:
+        """Name what an example may meet before its first turn; each concern adds its own."""
+        return {}
+
+    @initialize(start=st.sampled_from(("empty", "discovered", "trained", *["serving"] * 13)), met=tours())
+    def begin(self, start: str, met: tuple[tuple[str, int], ...] = ()) -> None:
+        """Open a fresh system, mostly one that already serves locally, and sometimes one that has met nearly everything."""
+        self._began, self._last = time.perf_counter(), ""
         self.trial = Trial(self.system())
         with_script(self, Stage._prepare, {"start": start})
+        with_script(self, Stage._meet, {"met": met})
+
+    def _meet(self, met: tuple[tuple[str, int], ...]) -> None:
+        known = self.encounters()
+        for word, place in met:
+            known[word](place)
 
     def _prepare(self, start: str) -> None:
         wanted = ("empty", "discovered", "trained", "serving").index(start)
@@ -97,6 +122,12 @@ class Stage(RuleBasedStateMachine):
         runs = min(runs, 0 if told == [must[0]] else 1) if must else runs
         for number in range(runs):
             self.act(op.Run(number))
+
+    def tell(self, story: Iterable[op.Operation]) -> None:
+        """Perform one operation after the other, as far as the system can."""
+        for operation in story:
+            if self.can(type(operation)):
+                self.act(operation)
 
     def can(self, *operations: type) -> bool:
         """Tell whether the system performs these operations."""
@@ -133,6 +164,7 @@ class Stage(RuleBasedStateMachine):
         seen = reach(type(self).__name__)
         seen.offered = frozenset(turns(type(self)))
         seen.reasons = self.trial.description.reasons
+        seen.sought = tuple(reason for reason in seen.reasons if reason in self.encounters())
         seen.examples += 1
         if isinstance(sys.exc_info()[1], StopTest | UnsatisfiedAssumption):
             # Early on, Hypothesis tries short examples on purpose and cuts those that want to be longer.

@@ -8,16 +8,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize
 
 from stepdown_machine import operations as op
 from stepdown_machine.model import REASONS, Breaker, Known
 from stepdown_machine.names import UNKNOWN
 from stepdown_machine.rules.policy import Governing, unchanged
-from stepdown_machine.rules.stage import turn, with_script
+from stepdown_machine.rules.stage import Encounter, turn
 from stepdown_machine.values import Policy
 
 FAILURES = {
@@ -49,17 +49,6 @@ def causes(draw: st.DrawFn) -> str:
     return left[place % len(left)]
 
 
-@st.composite
-def tours(draw: st.DrawFn) -> tuple[str, ...]:
-    """Draw nothing, or one time in four nearly every reason: all of them equally often, where chance would starve some.
-
-    One number decides about each, so that a shrunk program meets only those that it needs.
-    """
-    if draw(st.integers(0, 3)) < 3:
-        return ()
-    return tuple(reason for reason in REASONS if draw(st.integers(0, 15)))
-
-
 class Steering(Governing):
     """The way to each reason."""
 
@@ -72,18 +61,13 @@ class Steering(Governing):
         """Make local fit, take one thing away, run, give it back, run: the reason, and the way back from it."""
         self._lead_to(cause, place)
 
-    @initialize(start=st.sampled_from(("empty", "discovered", "trained", *["serving"] * 13)), met=tours())
-    def begin(self, start: str, met: tuple[str, ...] = ()) -> None:
-        """Open a fresh system, mostly one that already serves locally, and sometimes one that has met every reason."""
-        super().begin(start=start)
-        with_script(self, Steering._meet, {"reasons": met})
-
-    def _meet(self, reasons: tuple[str, ...]) -> None:
-        for place, reason in enumerate(reasons):
-            if reason in self.trial.description.reasons:
-                self._lead_to(reason, place)
+    def encounters(self) -> dict[str, Encounter]:
+        """Add the way to each reason."""
+        return {**super().encounters(), **{reason: partial(self._lead_to, reason) for reason in REASONS}}
 
     def _lead_to(self, cause: str, place: int) -> None:
+        if cause not in self.trial.description.reasons:
+            return
         self.provoked[cause] += 1
         bundle = self._fit(weak=cause == "validity-below-threshold")
         if bundle is None:
@@ -276,5 +260,4 @@ class Steering(Governing):
             op.SetPolicy(Policy(breaker_threshold=1, breaker_cooldown=0)), op.Disturb("error"), op.Run(1), op.Disturb(),
             op.Run(2), op.Advance(10),
         )  # fmt: skip
-        for operation in story:
-            self.act(operation)
+        self.tell(story)

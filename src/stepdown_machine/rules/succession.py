@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
 from stepdown_machine.names import UNKNOWN
-from stepdown_machine.rules.stage import Stage, pick, planted, turn, untrained
+from stepdown_machine.rules.stage import Encounter, Stage, pick, planted, turn, untrained
 from stepdown_machine.values import Bundle, Policy, Promoted
 
 MARGINS = {"wide": 0.5, "narrow": 0.125, "none": 0.0}
@@ -38,15 +39,23 @@ class Succession(Stage):
             said = self.act(op.Promote(bundle, self._margin(margin)))
             if isinstance(said, Promoted) and said.pairs:
                 self.shown = min(0.5, max(0.0, -said.upper if said.outcome == "reject" else -said.lower))
-        stories = {
+        self.tell(self._stories()[then]() if then in self._stories() else self._then(then, bundle))
+        self.follow(1)
+
+    def encounters(self) -> dict[str, Encounter]:
+        """Add the stories that may follow a promotion, each on its own."""
+        told = {word: partial(self._meeting, story) for word, story in self._stories().items()}
+        return {**super().encounters(), **told}
+
+    def _meeting(self, story: Callable[[], Iterator[op.Plain]], _place: int) -> None:
+        self.tell(story())
+
+    def _stories(self) -> dict[str, Callable[[], Iterator[op.Plain]]]:
+        return {
             "go all the way back": self._all_the_way_back,
             "clear away": self._clearing,
             "ask every limit": self._every_limit,
         }
-        for operation in stories[then]() if then in stories else self._then(then, bundle):
-            if self.can(type(operation)):
-                self.act(operation)
-        self.follow(1)
 
     def _then(self, then: str, bundle: str) -> Iterator[op.Plain]:
         if then == "roll back":
@@ -94,8 +103,11 @@ class Succession(Stage):
         """Prune what is active, what is next on the way back, what a run asked, and what was retired."""
         if pair := self._two():
             one, two = pair
+            yield from (op.SetPolicy(Policy()), op.Disturb())
             yield from (op.Activate(one), op.Run(0), op.Activate(two), op.Run(0))
             yield from (op.Prune(keep=0), op.Prune(one), op.Prune(two), op.Rollback(), op.Prune())
+            # Switched off it is no way back any more: only the run that asked it still needs it.
+            yield from (op.Activate(two), op.Disable(one), op.Prune(one), op.Prune(), op.Prune(keep=0), op.Rollback())
             yield from (op.Retire(two), op.Prune(), op.Prune(two))
 
     def _every_limit(self) -> Iterator[op.Plain]:

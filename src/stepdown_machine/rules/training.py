@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
-from stepdown_machine.rules.stage import Stage, pick, turn
+from stepdown_machine.rules.stage import Encounter, Stage, pick, turn, untrained
 from stepdown_machine.values import Bundle
 
 
@@ -34,3 +36,19 @@ class Training(Stage):
             self.follow(1)
         if how in ("again", "fresh"):
             self.act(op.Train(dataset, plan, fresh=how == "fresh"))
+
+    def encounters(self) -> dict[str, Encounter]:
+        """Add what becomes of a job whose bundle is gone."""
+        return {**super().encounters(), "train again": self._train_again}
+
+    def _train_again(self, _place: int) -> None:
+        """Train a job, and again whenever its bundle is retired, deleted or lost, in that very second."""
+        if not self.trial.names.of("dataset"):
+            return
+        job = untrained(self, 0)
+        for gone in (op.Retire, op.Delete, None, partial(op.Damage, how="delete-directory")):
+            made = self.act(job)
+            if isinstance(made, Bundle):
+                name = self.trial.names.name("bundle", made.bundle)
+                self.tell((op.Activate(name), op.Run(0)))
+                self.tell([gone(name)] if gone is not None else ())
