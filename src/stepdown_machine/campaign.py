@@ -25,7 +25,7 @@ class Verdict:
             nothing after a green run.
         message: The failure's own words.
         output: What Hypothesis printed: the program.
-        turns: Rules in the failing program, with the one that begins it.
+        turns: Rules in the shortest failing program, with the one that begins it.
         trial: The last failing trial; its operations are the script.
         reach: What was seen.
     """
@@ -85,5 +85,5 @@ def _failed(failure: BaseException, machine: type[Stage], output: str) -> Verdic
         claims = tuple(sorted({finding.claim for finding in failure.findings}))
     else:
         claims = (type(failure).__name__,)
-    turns = sum(line.startswith("state.") and "teardown" not in line for line in program.splitlines())
-    return Verdict(claims, str(failure), f"{output}{failure}\n{program}", turns, machine.last, reach(machine.__name__))
+    said = f"{output}{failure}\n{program}"
+    return Verdict(claims, str(failure), said, len(machine.shortest), machine.last, reach(machine.__name__))

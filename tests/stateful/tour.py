@@ -39,8 +39,12 @@ def reasons(machine: StepdownMachine) -> None:
 
 
 def lies(machine: StepdownMachine) -> None:
-    """Every lie, and no lie."""
+    """Every lie, and no lie, after a verdict that promoted, and one that held back and was overruled."""
     machine.run(seed=0, generations=2, candidates=2)
+    machine.promote(bundle="bundle-1", who="another", margin="wide", then="go on")
+    machine.promote(bundle="bundle-1", who="another", margin="none", then="go on")
+    machine.train(dataset="dataset-1", plan="tiny-a", how="use")
+    machine.switch(bundle="bundle-2", to="activate", runs=1)
     machine.inspect(run="run-1", how="audit", place=0)
     for place in range(1 + len(machine.trial.description.falsifiable) // FALSIFIED):
         machine.inspect(run="run-1", how="falsify", place=place)

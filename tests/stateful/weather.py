@@ -7,8 +7,11 @@ stands between the trace and the provider, where the world is.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -17,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from stepdown.bundles.manifest import Manifest
 from stepdown.clock import Clock
-from stepdown.errors import LoadFailed, LocalError, ProviderError
+from stepdown.errors import LocalError, ProviderError
 from stepdown.history import engine as engines
 from stepdown.providers.protocol import Completion, LocalProvider, Provider, Request
 from stepdown.providers.search import Search
@@ -107,7 +110,8 @@ def local(weather: Weather, directory: Path, manifest: Manifest, decoding: Decod
         def complete(self, request: Request) -> Completion:
             match weather.local:
                 case "load-failed":
-                    raise LoadFailed("The bundle could not be loaded, as it was told.")
+                    with changed(directory, manifest, request.seed) as place:
+                        return BundleProvider(place, manifest, decoding, weather.clock()).complete(request)
                 case "error":
                     self.load()
                     raise LocalError("Local failed, as it was told to.")
@@ -127,6 +131,22 @@ def local(weather: Weather, directory: Path, manifest: Manifest, decoding: Decod
             return DECODED[key]
 
     return Bundle(directory, manifest, decoding, weather.clock())
+
+
+@contextmanager
+def changed(directory: Path, manifest: Manifest, turn: int | None) -> Iterator[Path]:
+    """Yield where one file of a bundle is another by now: it was whole when routing looked, and will be at the next look.
+
+    The file can still be read for what it should be: only its digest tells.
+    """
+    with tempfile.TemporaryDirectory() as room:
+        place = Path(room) / "bundle"
+        shutil.copytree(directory, place)
+        files = sorted(manifest.files)
+        file = place / files[(turn or 0) % len(files)]
+        data = file.read_bytes()
+        file.write_bytes(data[:-1] + (b"\t" if file.suffix == ".json" else bytes([data[-1] ^ 1])))
+        yield place
 
 
 DECODED: dict[tuple[str, tuple[str, ...]], list[Generation]] = {}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
+from stepdown_machine.contract import eligible
 from stepdown_machine.rules.stage import Stage, pick, turn
 
 SEEDS = st.integers(0, 3)
@@ -38,15 +40,18 @@ class Discovery(Stage):
         include_local: bool,
         again: bool,
     ) -> None:
-        """Export with filters, and a second later again: the limit lies at, or right beside, a score in history."""
-        wanted = op.Export(run, scenario, self._score(limit), kept_only, include_local)
+        """Export with filters, and a second later again: the limit lies at, or right beside, a score that it is asked for."""
+        wanted = op.Export(run, scenario, None, kept_only, include_local)
+        wanted = replace(wanted, min_score=self._score(limit, wanted))
         self.act(wanted)
         if again:
             self.act(op.Advance(1.0))
             self.act(wanted)
 
-    def _score(self, limit: str | None) -> float | None:
-        scores = sorted(step.score for step in self.trial.seen.steps if step.score is not None)
+    def _score(self, limit: str | None, wanted: op.Export) -> float | None:
+        """Place a limit by the middle one of the scores that would be exported without it."""
+        rows = eligible(self.trial.seen, wanted, self.trial.description)
+        scores = sorted(step.score for step in rows if step.score is not None)
         if limit is None or not scores:
             return None
         middle = scores[len(scores) // 2]

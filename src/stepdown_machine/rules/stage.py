@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from hypothesis import seed
 from hypothesis import strategies as st
-from hypothesis.control import current_build_context
+from hypothesis.control import current_build_context, currently_in_test_context
 from hypothesis.errors import StopTest, UnsatisfiedAssumption
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
@@ -20,8 +20,9 @@ from stepdown_machine.findings import Disagreement
 from stepdown_machine.model import objections
 from stepdown_machine.names import UNKNOWN
 from stepdown_machine.protocol import Answer, HandoffSystem
-from stepdown_machine.reach import reach
+from stepdown_machine.reach import REACHED, reach
 from stepdown_machine.script import script, write
+from stepdown_machine.shorten import Program, shorten, spelled
 from stepdown_machine.trial import Trial
 
 Rule = TypeVar("Rule", bound=Callable[..., None])
@@ -35,7 +36,7 @@ def turn(**strategies: Any) -> Callable[[Rule], Any]:
     def decorate(method: Rule) -> Any:
         @wraps(method)
         def taken(self: Stage, **drawn: Any) -> None:
-            self.take_turn(method.__name__)
+            self.take_turn(method.__name__, drawn)
             with_script(self, method, drawn)
 
         made: Any = rule(**strategies)(taken)  # type: ignore[no-untyped-call]
@@ -73,6 +74,10 @@ class Stage(RuleBasedStateMachine):
     trial: Trial
     last: ClassVar[Trial | None] = None
     """The last trial that failed, for those who run a machine by hand; it never influences what is drawn."""
+    shortest: ClassVar[Program] = ()
+    """Its program: the turns that it took."""
+    replayed: ClassVar[bool] = False
+    """Whether a program that failed is tried again, only to see whether it still does."""
 
     def system(self) -> HandoffSystem:
         """Return a fresh adapter. This is the one hook to override."""
@@ -86,6 +91,7 @@ class Stage(RuleBasedStateMachine):
     def begin(self, start: str, met: tuple[tuple[str, int], ...] = ()) -> None:
         """Open a fresh system, mostly one that already serves locally, and sometimes one that has met nearly everything."""
         self._began, self._last = time.perf_counter(), ""
+        self.program: Program = (("begin", {"start": start, "met": met}),)
         self.trial = Trial(self.system())
         with_script(self, Stage._prepare, {"start": start})
         with_script(self, Stage._meet, {"met": met})
@@ -133,8 +139,9 @@ class Stage(RuleBasedStateMachine):
         """Tell whether the system performs these operations."""
         return all(each in self.trial.description.operations for each in operations)
 
-    def take_turn(self, name: str) -> None:
-        """Count a rule and the one before it."""
+    def take_turn(self, name: str, drawn: dict[str, Any]) -> None:
+        """Remember a turn; count its rule and the one before it."""
+        self.program = (*self.program, (name, drawn))
         seen = reach(type(self).__name__)
         seen.rules[name] += 1
         if self._last:
@@ -142,11 +149,24 @@ class Stage(RuleBasedStateMachine):
         self._last = name
 
     def write_script(self, failure: Exception) -> None:
-        """Write what was done up to a failure; the path goes into the failure's notes."""
-        claim = failure.findings[0].claim if isinstance(failure, Disagreement) else type(failure).__name__
-        type(self).last = self.trial
+        """Write what was done up to a failure; the path goes into the failure's notes.
+
+        At the very end, when Hypothesis shows the smallest example it found, turns that it could not delete are left out.
+        """
+        if self.replayed:
+            return
+        trial, claim = self.trial, _claim(failure)
+        shown: Exception | None = failure
+        type(self).shortest = self.program
+        if currently_in_test_context() and current_build_context().is_final:
+            shorter = shorten(self.program, lambda program: _claim(replay(type(self), program)[1]) == claim)
+            if shorter != self.program:
+                trial, shown = replay(type(self), shorter)
+                type(self).shortest = shorter
+                failure.add_note("  shorter     " + "\n              ".join(spelled(shorter)))
+        type(self).last = trial
         title = f"{type(self).__name__} fails with {claim}."
-        text = script(self.trial.description.origin, self.trial.operations, str(failure), title)
+        text = script(self.trial.description.origin, trial.operations, str(shown), title)
         failure.add_note(f"  script      {write(type(self).__name__, claim, text)}")
 
     def teardown(self) -> None:
@@ -172,6 +192,29 @@ class Stage(RuleBasedStateMachine):
             seen.cut += overrun
             seen.aborted += not overrun
         seen.seconds += time.perf_counter() - self._began
+
+
+def _claim(failure: Exception | None) -> str:
+    if isinstance(failure, Disagreement):
+        return failure.findings[0].claim
+    return type(failure).__name__ if failure is not None else ""
+
+
+def replay(machine: type[Stage], program: Program) -> tuple[Trial, Exception | None]:
+    """Play a program on a fresh system, without Hypothesis; return the trial and what it failed with, if it did."""
+    again = type(f"{machine.__name__}Again", (machine,), {"replayed": True})
+    stage: Stage = again()
+    failed = None
+    try:
+        for name, drawn in program:
+            getattr(stage, name)(**drawn)
+        stage.trial.look_again()
+    except Exception as failure:
+        failed = failure
+    finally:
+        stage.trial.close()
+        REACHED.pop(again.__name__, None)
+    return stage.trial, failed
 
 
 def turns(machine: type) -> list[str]:

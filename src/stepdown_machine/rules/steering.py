@@ -245,6 +245,10 @@ class Steering(Governing):
 
     def _tour_the_breaker(self) -> None:
         """Lead the breaker through every edge of its three states, each limit at, just below and just above."""
+        many, few, fewer = (
+            Policy(breaker_threshold=most, breaker_window=100, breaker_cooldown=30, breaker_probes=probes)
+            for most, probes in ((9, 3), (2, 3), (2, 1))
+        )
         story: tuple[op.Plain, ...] = (
             op.SetPolicy(Policy(breaker_threshold=2, breaker_window=10, breaker_cooldown=30, breaker_probes=2)),
             # Two failures that are one second too far apart, then one that is just near enough.
@@ -256,6 +260,10 @@ class Steering(Governing):
             op.Run(0), op.Disturb("timeout"), op.Run(1), op.Disturb(), op.Advance(1), op.Run(2), op.Advance(29),
             # Two good probes close it and clear its memory.
             op.Run(0), op.Run(1), op.Disturb("error"), op.Run(2), op.Disturb(), op.Run(0),
+            # Limits that are lowered below what was counted already.
+            op.SetPolicy(many), op.Disturb("error"), op.Run(0), op.Run(1), op.Run(2), op.SetPolicy(few), op.Run(3),
+            op.Disturb(), op.Advance(30), op.Run(0), op.Run(1), op.SetPolicy(fewer), op.Run(2), op.Disturb("error"),
+            op.Run(0), op.Disturb(), op.Run(1), op.Advance(101),
             # No cooldown is no cooldown.
             op.SetPolicy(Policy(breaker_threshold=1, breaker_cooldown=0)), op.Disturb("error"), op.Run(1), op.Disturb(),
             op.Run(2), op.Advance(10),
