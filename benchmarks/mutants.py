@@ -5,6 +5,7 @@ An edit is none when both sources are equal once they are rid of what has no par
 - annotations, and the bodies of protocols: nothing reads them (a field's default stays);
 - `frozen` and `slots` of a dataclass: they refuse what nobody does, and a layout test sees that they are there;
 - `@cache`: the same answer, sooner;
+- whether a parameter may be given by position or by name;
 - `is` or `==` before a constant or a member of an enumeration: the same objects, and the same words;
 - in `schema` and `columns`: widths and constraints. The migration makes the tables, and a test compares it with them;
 - how many letters of an id a sentence shows.
@@ -111,6 +112,11 @@ class _Bare(ast.NodeTransformer):
 
     def visit_arg(self, node: ast.arg) -> Any:
         return ast.arg(node.arg)
+
+    def visit_arguments(self, node: ast.arguments) -> Any:
+        self.generic_visit(node)
+        together = [*node.posonlyargs, *node.args, *node.kwonlyargs]
+        return ast.arguments([], together, node.vararg, [], node.kw_defaults, node.kwarg, node.defaults)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
         self.generic_visit(node)

@@ -18,9 +18,10 @@ from stepdown_machine.findings import Disagreement
 from stepdown_machine.kill_matrix import machine_for
 from stepdown_machine.machine import HandoffMachine, LearningMachine, RegistryMachine, RoutingMachine, case
 from stepdown_machine.protocol import HandoffSystem
-from stepdown_machine.rules.stage import Stage
+from stepdown_machine.rules.stage import Stage, replay
 from stepdown_machine.script import script, spelled
 from stepdown_machine.settings import NAMES, profile
+from stepdown_machine.shorten import Program
 from stepdown_machine.trial import Trial
 from stepdown_machine.values import Policy
 
@@ -236,3 +237,20 @@ def test_a_system_describes_where_a_script_finds_it(name: str) -> None:
     origin = system(name).describe().origin
 
     assert (origin.module, origin.name, origin.arguments) == ("stepdown_machine.broken", "system", (name,))
+
+
+def test_a_rival_may_have_seen_a_probe_that_closed_the_breaker_before_its_step_was_told() -> None:
+    """The oracle once called this a broken promise: the correct toy refuses local while another step's probe is under way."""
+    at_once = op.Rival(op.Run(0), op.Run(0))
+    program: Program = (
+        ("begin", {"start": "empty"}),
+        ("provoke", {"cause": "local-cooldown", "place": 0}),
+        ("disturb", {"local": "load-failed", "frontier": "calm", "runs": 1}),
+        ("mend", {"runs": 0}),
+        ("race", {"what": at_once}),
+    )
+
+    trial, failed = replay(machine_for("correct"), program)
+
+    assert failed is None
+    assert {one.step.reason for one in trial.judged if one.step.role == "competitor"} == {None, "local-cooldown"}

@@ -6,7 +6,7 @@ look like follows from it and from the model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeAlias
@@ -81,14 +81,16 @@ def _orders(told: tuple[tuple[op.Plain, Answer], ...], steps: int) -> Iterator[t
 def judge(model: Model, story: Story, scene: Scene) -> tuple[tuple[Judged, ...], list[Finding]]:
     """Tell a story to a model, which changes; return the scene's steps as judged on the way, and illegal answers."""
     trace = {call.call: call for call in scene.calls}
-    steps = iter(scene.steps)
+    steps, at_first = iter(scene.steps), dict(model.breakers)
     judged: list[Judged] = []
     findings: list[Finding] = []
     for chapter in story.chapters:
         if isinstance(chapter, tuple):
             findings += _told(model, *chapter, scene)
             continue
-        judged += [_step(model, step, trace, scene, recovered=story.recovered) for step in islice(steps, chapter)]
+        for step in islice(steps, chapter):
+            due = _settled(_loosened(_due(model, step), model, step, scene, at_first), step)
+            judged.append(_step(model, step, due, trace, scene, recovered=story.recovered))
     return tuple(judged), findings
 
 
@@ -117,8 +119,9 @@ def _told(model: Model, operation: op.Plain, answer: Answer, scene: Scene) -> li
     return findings
 
 
-def _step(model: Model, step: Step, trace: dict[str, Call], scene: Scene, *, recovered: bool) -> Judged:
-    due = _settled(_loosened(_due(model, step), model, step, scene), step)
+def _step(
+    model: Model, step: Step, due: Objections, trace: dict[str, Call], scene: Scene, *, recovered: bool
+) -> Judged:
     if due.allow(step.objections):
         model.drawn(step.seed, held="canary-held" in step.objections)
     calls = tuple(trace.get(attempt.call) for attempt in step.attempts)
@@ -144,13 +147,16 @@ def _due(model: Model, step: Step) -> Objections:
     return objections(model, step.role, step.seed)
 
 
-def _loosened(due: Objections, model: Model, step: Step, scene: Scene) -> Objections:
-    """Between racing runs a breaker may be seen before or after the other's attempt, or with its probe under way."""
+def _loosened(due: Objections, model: Model, step: Step, scene: Scene, at_first: Mapping[str, Breaker]) -> Objections:
+    """Between racing runs a breaker may be seen before or after the other's attempt, or with its probe under way.
+
+    The probe may have closed it by the time that its step is told: what it was at first counts too.
+    """
     known = model.serving(step.role)
     stepping = [part for part in scene.parts if isinstance(part, op.Run | op.Promote)]
     if known is None or not isinstance(scene.operation, op.Rival) or len(stepping) < 2:
         return due
-    if model.breakers.get(known.bundle, Breaker()) == Breaker():
+    if {each.get(known.bundle, Breaker()) for each in (model.breakers, at_first)} == {Breaker()}:
         return due
     must = tuple(reason for reason in due.must if reason != "local-cooldown")
     return Objections(must, due.may | {"local-cooldown"})

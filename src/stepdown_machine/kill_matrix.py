@@ -7,6 +7,7 @@ python -m stepdown_machine.kill_matrix --seeds 1 --shrink
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -20,6 +21,7 @@ from stepdown_machine.broken import VARIANTS, system
 from stepdown_machine.campaign import Verdict, campaign
 from stepdown_machine.machine import HandoffMachine
 from stepdown_machine.protocol import HandoffSystem
+from stepdown_machine.script import script
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class Trialled:
     seed: int
     verdict: Verdict
     seconds: float
+    reproduced: bool | None = None
+    """Whether its script fails alike, in a process of its own; `None` where nobody looked."""
 
     @property
     def killed(self) -> bool:
@@ -57,7 +61,16 @@ def trials(
         for variant in variants:
             began = time.perf_counter()
             verdict = run(machine_for(variant), seed)
-            yield Trialled(variant, seed, verdict, time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            yield Trialled(variant, seed, verdict, seconds, reproduced(verdict) if shrink and verdict.trial else None)
+
+
+def reproduced(verdict: Verdict) -> bool:
+    """Run the script of a failure, and tell whether it shows one of the same broken promises."""
+    assert verdict.trial is not None
+    text = script(verdict.trial.description.origin, verdict.trial.operations, "", "A script of the kill matrix.")
+    ran = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+    return ran.returncode == 1 and any(f"{claim}: " in ran.stderr for claim in verdict.claims)
 
 
 def lower_bound(killed: int, tried: int, z: float = 1.6449) -> float:
@@ -85,7 +98,7 @@ def main(argv: list[str] | None = None) -> int:
     for one in trials(wanted, seeds, shrink=asked.shrink, profile=asked.profile):
         done.append(one)
         claims = " ".join(one.verdict.claims) or "ALIVE"
-        length = f"{one.verdict.turns:3} turns" if asked.shrink else ""
+        length = f"{one.verdict.turns:3} turns{'' if one.reproduced else ', script PASSES'}" if asked.shrink else ""
         say(f"seed {one.seed:2}  {one.seconds:6.2f} s  {one.variant:28} {claims:16} {length}")
     say(summary(done, shrunk=asked.shrink))
     return 0 if lower_bound(sum(one.killed for one in done), len(done)) >= 0.97 else 1
@@ -111,6 +124,8 @@ def summary(done: list[Trialled], *, shrunk: bool) -> str:
     if shrunk and killed:
         lengths = [one.verdict.turns for one in done if one.killed]
         lines.append(f"shrunk programs: median {median(lengths):g} turns, longest {max(lengths)}")
+        alike = sum(one.reproduced is True for one in done)
+        lines.append(f"scripts that fail alike: {alike} of {killed}")
     return "\n".join(lines)
 
 

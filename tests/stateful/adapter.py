@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from functools import cache
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -250,7 +251,12 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
             if scenario not in (None, SCENARIO):
                 # stepdown knows no scenario but those installed, and says so; the machine's word is that none has rows.
                 return report(workspace, run) and Refusal("no-records") if run else Refusal("no-records")
-            made = export(workspace, Filters(SCENARIO, run, limit, kept_only, include_local))
+            asked = {"run": run, "min_score": limit, "kept_only": kept_only, "include_local": include_local}
+            # What is not asked for is not said: what then happens is for stepdown to know.
+            told: dict[str, Any] = {
+                name: value for name, value in asked.items() if value is not None and value is not False
+            }
+            made = export(workspace, Filters(SCENARIO, **told))
             return dataset(made.path)
         case op.Train(dataset=name, plan=plan, fresh=fresh):
             before, afresh = finished(workspace), fresh and (name, plan) not in AFRESH

@@ -45,12 +45,14 @@ class Weather:
         version: Of the scenario.
         local: Word of `Disturb`.
         frontier: Word of `Disturb`.
+        turn: How often a bundle changed before it was loaded.
     """
 
     now: float = START
     version: int = 1
     local: str = "calm"
     frontier: str = "calm"
+    turn: int = 0
 
     def clock(self) -> Clock:
         """Return a clock that stands still until it is moved."""
@@ -110,7 +112,8 @@ def local(weather: Weather, directory: Path, manifest: Manifest, decoding: Decod
         def complete(self, request: Request) -> Completion:
             match weather.local:
                 case "load-failed":
-                    with changed(directory, manifest, request.seed) as place:
+                    weather.turn += 1
+                    with changed(directory, manifest, weather.turn) as place:
                         return BundleProvider(place, manifest, decoding, weather.clock()).complete(request)
                 case "error":
                     self.load()
@@ -134,18 +137,26 @@ def local(weather: Weather, directory: Path, manifest: Manifest, decoding: Decod
 
 
 @contextmanager
-def changed(directory: Path, manifest: Manifest, turn: int | None) -> Iterator[Path]:
+def changed(directory: Path, manifest: Manifest, turn: int) -> Iterator[Path]:
     """Yield where one file of a bundle is another by now: it was whole when routing looked, and will be at the next look.
 
-    The file can still be read for what it should be: only its digest tells.
+    Turn about, the file can be read for what it should be and only its digest tells; it is one byte longer; or it is a link
+    to the very same bytes.
     """
     with tempfile.TemporaryDirectory() as room:
         place = Path(room) / "bundle"
         shutil.copytree(directory, place)
         files = sorted(manifest.files)
-        file = place / files[(turn or 0) % len(files)]
+        file = place / files[turn // 3 % len(files)]
         data = file.read_bytes()
-        file.write_bytes(data[:-1] + (b"\t" if file.suffix == ".json" else bytes([data[-1] ^ 1])))
+        match turn % 3:
+            case 0:
+                file.write_bytes(data[:-1] + (b"\t" if file.suffix == ".json" else bytes([data[-1] ^ 1])))
+            case 1:
+                file.write_bytes(data + b"\n")
+            case _:
+                file.rename(Path(room) / "aside")
+                file.symlink_to(Path(room) / "aside")
         yield place
 
 
