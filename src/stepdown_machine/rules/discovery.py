@@ -40,7 +40,7 @@ class Discovery(Stage):
         include_local: bool,
         again: bool,
     ) -> None:
-        """Export with filters, and a second later again: the limit lies at, or right beside, a score that it is asked for."""
+        """Export what passes filters, and a second later again: the limit lies at or right beside a score of theirs."""
         wanted = op.Export(run, scenario, None, kept_only, include_local)
         wanted = replace(wanted, min_score=self._score(limit, wanted))
         self.act(wanted)

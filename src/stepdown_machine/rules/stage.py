@@ -155,14 +155,13 @@ class Stage(RuleBasedStateMachine):
         """
         if self.replayed:
             return
-        trial, claim = self.trial, _claim(failure)
-        shown: Exception | None = failure
+        trial, shown, claim = self.trial, failure, _claim(failure)
         type(self).shortest = self.program
         if currently_in_test_context() and current_build_context().is_final:
             shorter = shorten(self.program, lambda program: _claim(replay(type(self), program)[1]) == claim)
-            if shorter != self.program:
-                trial, shown = replay(type(self), shorter)
-                type(self).shortest = shorter
+            again, found = replay(type(self), shorter)
+            if shorter != self.program and again is not None and found is not None:
+                trial, shown, type(self).shortest = again, found, shorter
                 failure.add_note("  shorter     " + "\n              ".join(spelled(shorter)))
         type(self).last = trial
         title = f"{type(self).__name__} fails with {claim}."
@@ -200,21 +199,25 @@ def _claim(failure: Exception | None) -> str:
     return type(failure).__name__ if failure is not None else ""
 
 
-def replay(machine: type[Stage], program: Program) -> tuple[Trial, Exception | None]:
-    """Play a program on a fresh system, without Hypothesis; return the trial and what it failed with, if it did."""
+def replay(machine: type[Stage], program: Program) -> tuple[Trial | None, Exception | None]:
+    """Play a program on a fresh system, without Hypothesis; return the trial and what it failed with, if it did.
+
+    There is no trial where no system could be made.
+    """
     again = type(f"{machine.__name__}Again", (machine,), {"replayed": True})
     stage: Stage = again()
-    failed = None
+    failed: Exception | None = None
     try:
         for name, drawn in program:
             getattr(stage, name)(**drawn)
         stage.trial.look_again()
     except Exception as failure:
         failed = failure
-    finally:
-        stage.trial.close()
-        REACHED.pop(again.__name__, None)
-    return stage.trial, failed
+    trial = getattr(stage, "trial", None)
+    if trial is not None:
+        trial.close()
+    REACHED.pop(again.__name__, None)
+    return trial, failed
 
 
 def turns(machine: type) -> list[str]:
