@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -162,13 +163,23 @@ def test_ctrl_c_in_a_run_leaves_a_tidy_workspace(tmp_path: Path) -> None:
     shell = Shell(tmp_path / "workspace")
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     arguments = shell.command("run", "--generations", "10000", "--frontier", f"recorded:{FRONTIER}")
-    child = subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+    child = subprocess.Popen(
+        arguments,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+        # Whoever runs these tests in the background ignores Ctrl-C, and so would the child.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
     trace = shell.root / "trace.jsonl"
-    while not (trace.exists() and trace.stat().st_size > 10_000):
-        with pytest.raises(subprocess.TimeoutExpired):
-            child.wait(timeout=0.05)
-    child.send_signal(signal.SIGINT)
-    child.communicate(timeout=30)
+    try:
+        while not (trace.exists() and trace.stat().st_size > 10_000):
+            with pytest.raises(subprocess.TimeoutExpired):
+                child.wait(timeout=0.05)
+        child.send_signal(signal.SIGINT)
+        child.communicate(timeout=30)
+    finally:
+        child.kill()
 
     assert child.returncode == 130
     assert shell.rows("SELECT outcome FROM ending") == [("interrupted",)]
