@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -163,14 +162,10 @@ def test_ctrl_c_in_a_run_leaves_a_tidy_workspace(tmp_path: Path) -> None:
     shell = Shell(tmp_path / "workspace")
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     arguments = shell.command("run", "--generations", "10000", "--frontier", f"recorded:{FRONTIER}")
-    child = subprocess.Popen(
-        arguments,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=environment,
-        # Whoever runs these tests in the background ignores Ctrl-C, and so would the child.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-    )
+    # Whoever runs these tests in the background ignores Ctrl-C, and so would the child.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    child = subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+    signal.signal(signal.SIGINT, before)
     trace = shell.root / "trace.jsonl"
     try:
         while not (trace.exists() and trace.stat().st_size > 10_000):
