@@ -47,7 +47,7 @@ LOST = {
     "attempt": "NOT recovered",
     "match": "TRUE",
     "generation": f"run IN ({COMPLETED})",
-    "knowledge": "version = 1 AND scenario IN (SELECT scenario FROM step JOIN run ON run.id = step.run WHERE step.knowledge = 1)",
+    "knowledge": "version = 1 AND scenario IN (SELECT scenario FROM run JOIN step ON step.run = run.id WHERE knowledge = 1)",
     "bundle": "id IN (SELECT bundle FROM act)",
     "evaluation": "TRUE",
     "holdout": "TRUE",

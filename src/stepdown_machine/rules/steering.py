@@ -28,6 +28,14 @@ FAILURES = {
 }
 
 
+COMMON = frozenset(
+    {
+        "frontier-forced", "bundle-absent", "quality-below-threshold", "local-error", "local-invalid-output", "shadow-only",
+        "canary-held",
+    }
+)  # fmt: skip
+"""Reasons that other rules come to as well: fewer steps of a tour are left to them, so that none is seen too seldom."""
+
 ALONE = (
     Policy(breaker_threshold=99),
     Policy(breaker_threshold=99, mode="local-only"),
@@ -82,7 +90,8 @@ class Steering(Governing):
             self.act(op.Activate(bundle))
         self.act(op.Run(place % 4))
         # Each way to damage a bundle was one run already.
-        self.act(op.Run(place % 3, 1, 2) if cause == "bundle-integrity" else op.Run(place % 3, 2, 5))
+        many = op.Run(place % 3, 2, 5 if cause in COMMON else 7)
+        self.act(op.Run(place % 3, 1, 2) if cause == "bundle-integrity" else many)
         self.act(op.Report(self.trial.names.of("run")[-1]))
         for operation in undo:
             self.act(operation)
