@@ -202,8 +202,11 @@ class Steering(Governing):
             "validity-below-threshold": ("min_valid", known.valid),
         }
         if cause not in limits:
-            ineligible = Policy(local_never=("competitor",)) if place % 2 else Policy(local_roles=("coach",))
-            policy = Policy(mode="frontier-only") if cause == "frontier-forced" else ineligible
+            ways = [Policy(local_never=("competitor",)), Policy(local_roles=("coach",))]
+            if cause == "role-not-eligible":
+                self.act(op.SetPolicy(ways[place % 2 - 1]))
+                self.act(op.Run(place % 4, 1, 4))
+            policy = Policy(mode="frontier-only") if cause == "frontier-forced" else ways[place % 2]
             return self._done(op.SetPolicy(policy), op.SetPolicy(Policy()))
         limit, value = limits[cause]
         at: Any = {limit: value}
@@ -264,7 +267,7 @@ class Steering(Governing):
             op.Disturb("error", "error"), op.Run(0), op.Disturb("error"), op.Advance(11), op.Run(1), op.Advance(10),
             op.Run(2), op.Disturb(),
             # Open: until the last second, and also when the clock is set back.
-            op.Run(0, 1, 2), op.Advance(29), op.Run(1, 1, 3), op.Advance(-60), op.Run(2, 1, 3), op.Advance(61),
+            op.Run(0, 1, 3), op.Advance(29), op.Run(1, 1, 4), op.Advance(-60), op.Run(2, 1, 4), op.Advance(61),
             # Half-open: a good probe, then a bad one, which opens it anew from its own time.
             op.Run(0), op.Disturb("timeout"), op.Run(1), op.Disturb(), op.Advance(1), op.Run(2), op.Advance(29),
             # Two good probes close it and clear its memory.
