@@ -93,6 +93,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("variants", nargs="*", help="only these variants")
     asked = parser.parse_args(argv)
     wanted = asked.variants or list(VARIANTS)
+    if unknown := set(wanted) - {"correct", *VARIANTS}:
+        parser.error(
+            f"there is no variant {', '.join(sorted(unknown))}; stepdown_machine.broken.VARIANTS names them all"
+        )
     done: list[Trialled] = []
     seeds = range(asked.first, asked.first + asked.seeds)
     for one in trials(wanted, seeds, shrink=asked.shrink, profile=asked.profile):
