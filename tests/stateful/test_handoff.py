@@ -68,7 +68,7 @@ def beside() -> Iterator[Connection | None]:
 
 
 TestStepdown = pytest.mark.usefixtures("beside")(bounded(case(StepdownMachine)))
-TestStepdownLearning = bounded(case(StepdownLearning), share=3)
+TestStepdownLearning = bounded(case(StepdownLearning), share=2)
 TestStepdownRegistry = bounded(case(StepdownRegistry), share=5)
 
 
