@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from stepdown_machine import operations as op
 from stepdown_machine.broken import VARIANTS, system
 from stepdown_machine.campaign import campaign
 from stepdown_machine.findings import Disagreement
-from stepdown_machine.kill_matrix import machine_for
+from stepdown_machine.kill_matrix import machine_for, main, reproduced, trials
 from stepdown_machine.machine import HandoffMachine, LearningMachine, RegistryMachine, RoutingMachine, case
 from stepdown_machine.protocol import HandoffSystem
 from stepdown_machine.rules.stage import Stage, replay
@@ -255,3 +256,18 @@ def test_a_rival_may_have_seen_a_probe_that_closed_the_breaker_before_its_step_w
     assert failed is None
     assert trial is not None
     assert {one.step.reason for one in trial.routed[-2:]} == {None, "local-cooldown"}
+
+
+def test_the_kill_matrix_runs_the_script_of_what_it_shrank() -> None:
+    (one,) = trials(["disabled-serves"], [0], shrink=True)
+
+    assert one.killed
+    assert one.reproduced
+    assert not reproduced(replace(one.verdict, claims=("I12",)))
+
+
+def test_the_kill_matrix_refuses_a_variant_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["nonsense"])
+
+    assert "there is no variant nonsense" in capsys.readouterr().err

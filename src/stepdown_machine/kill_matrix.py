@@ -102,7 +102,9 @@ def main(argv: list[str] | None = None) -> int:
     for one in trials(wanted, seeds, shrink=asked.shrink, profile=asked.profile):
         done.append(one)
         claims = " ".join(one.verdict.claims) or "ALIVE"
-        length = f"{one.verdict.turns:3} turns{'' if one.reproduced else ', script PASSES'}" if asked.shrink else ""
+        length = (
+            f"{one.verdict.turns:3} turns{', script PASSES' if one.reproduced is False else ''}" if asked.shrink else ""
+        )
         say(f"seed {one.seed:2}  {one.seconds:6.2f} s  {one.variant:28} {claims:16} {length}")
     say(summary(done, shrunk=asked.shrink))
     return 0 if lower_bound(sum(one.killed for one in done), len(done)) >= 0.97 else 1
