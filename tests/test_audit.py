@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from stepdown.errors import NotFound
 from stepdown.history import schema
 from stepdown.history.audit import doubles
 from stepdown.promote import promote
+from stepdown.providers import trace
 from stepdown.providers.trace import KEYS
 from stepdown.prune import prune
 from stepdown.rollback import rollback
@@ -278,6 +280,38 @@ def test_one_missing_row_is_found(suspect: Workspace, table: str) -> None:
             raw.execute(f"INSERT INTO {table} SELECT * FROM kept")
     raw.close()
     assert differences(suspect) == []
+
+
+def test_a_run_that_goes_on_between_reading_one_witness_and_the_other_is_no_difference(
+    lived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(lived, tmp_path / "workspace")
+    asked, go_on = Event(), Event()
+
+    def hold(point: str) -> None:
+        if point == "answered":
+            asked.set()
+            assert go_on.wait(60)
+
+    def live() -> None:
+        told = Settings(clock=Hands().clock, durability="normal", reached=hold)
+        with Workspace.open(tmp_path / "workspace", settings=told) as opened:
+            discover(opened, seed=9)
+
+    def after_all_that(path: Path) -> Iterator[trace.Line]:
+        go_on.set()
+        living.join()
+        return lines(path)
+
+    lines, living = trace.lines, Thread(target=live)
+    with Workspace.open(tmp_path / "workspace", settings=Settings(clock=Hands().clock, durability="normal")) as opened:
+        living.start()
+        assert asked.wait(60)
+        monkeypatch.setattr(trace, "lines", after_all_that)
+        # One call is over since, its process ended, and others were announced: the rows that were read know nothing of that.
+        assert differences(opened) == []
+        monkeypatch.undo()
+        assert differences(opened) == []
 
 
 TRACED = [field for field in KEYS if field != "at"]

@@ -1,6 +1,6 @@
 """Read both witnesses, whole, and compare them. The comparing is pure: `history.audit` and `history.rederive`."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 
 from stepdown.history import audit, changes, gaps, reader, rederive, rows, verdicts
@@ -42,16 +42,16 @@ def found(workspace: Workspace) -> Iterator[Difference]:
 
 
 def evidence(workspace: Workspace) -> Evidence:
-    """Read both witnesses. Calls that a living process has under way are left out of both."""
+    """Read both witnesses, as of one moment: what living processes had under way then, or began since, is in neither."""
     with workspace.reading() as connection:
-        living = {call.call for call in reader.unfinished(connection) if _alive(workspace, call.session)}
-        # The trace after the rows would show calls announced since; before them it cannot.
-        lines = [line for line in trace.lines(workspace.trace) if line.call not in living]
+        under_way = reader.unfinished(connection)
         announced = reader.all_of(connection, rows.Announcement)
+        lines = list(trace.lines(workspace.trace))
+        left_out = _moving(workspace, under_way, {line.call for line in lines} - {call.call for call in announced})
         return Evidence(
             runs=reader.all_of(connection, rows.Run),
             endings=reader.all_of(connection, rows.Ending),
-            announcements=[call for call in announced if call.call not in living],
+            announcements=[call for call in announced if call.call not in left_out],
             attempts=reader.all_of(connection, rows.Attempt),
             steps=reader.all_of(connection, rows.Step),
             matches=reader.all_of(connection, rows.Match),
@@ -64,10 +64,24 @@ def evidence(workspace: Workspace) -> Evidence:
             holdouts=reader.all_of(connection, rows.Holdout),
             acts=reader.all_of(connection, rows.Act),
             verdicts=reader.all_of(connection, rows.Verdict),
-            trace=lines,
+            trace=[line for line in lines if line.call not in left_out],
             scenarios=workspace.scenario,
         )
 
 
-def _alive(workspace: Workspace, session: str) -> bool:
-    return alive(workspace.root / "sessions", session)
+def _moving(workspace: Workspace, under_way: Sequence[rows.Announcement], unknown: Collection[str]) -> set[str]:
+    """Return the calls that were no longer, or not yet, in both witnesses when these were read one after the other.
+
+    Args:
+        workspace: Whose trace was read after its history.
+        under_way: Announced and not finished when history was read.
+        unknown: In the trace, and not announced when history was read.
+    """
+    alive_now = {call.call for call in under_way if alive(workspace.root / "sessions", call.session)}
+    others = {call.call for call in under_way} - alive_now
+    if not others and not unknown:
+        return alive_now
+    # Another transaction, which sees what was written since.
+    with workspace.reading() as connection:
+        finished = reader.with_calls(connection, rows.Attempt, others)
+        return alive_now | finished | reader.with_calls(connection, rows.Announcement, unknown)

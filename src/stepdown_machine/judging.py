@@ -20,7 +20,7 @@ from stepdown_machine.model import Breaker, Model, Objections, after, grid_ctf, 
 from stepdown_machine.observed import Attempt, Call, Step
 from stepdown_machine.protocol import Answer
 from stepdown_machine.scene import Judged, Scene, Walk
-from stepdown_machine.values import Bundle, Promoted
+from stepdown_machine.values import Bundle, Promoted, Ran
 
 Chapter: TypeAlias = int | tuple[op.Plain, Answer]
 """So many steps, or an operation with its answer."""
@@ -82,6 +82,7 @@ def judge(model: Model, story: Story, scene: Scene) -> tuple[tuple[Judged, ...],
     """Tell a story to a model, which changes; return the scene's steps as judged on the way, and illegal answers."""
     trace = {call.call: call for call in scene.calls}
     steps, at_first = iter(scene.steps), dict(model.breakers)
+    probe = _held_probe(model, scene)
     judged: list[Judged] = []
     findings: list[Finding] = []
     for chapter in story.chapters:
@@ -89,7 +90,12 @@ def judge(model: Model, story: Story, scene: Scene) -> tuple[tuple[Judged, ...],
             findings += _told(model, *chapter, scene)
             continue
         for step in islice(steps, chapter):
-            due = _settled(_loosened(_due(model, step), model, step, scene, at_first), step)
+            due = _due(model, step)
+            if probe is None:
+                due = _loosened(due, model, step, scene, at_first)
+            elif step.run != probe and step.role == "competitor":
+                due = due.also("local-cooldown")
+            due = _settled(due, step)
             judged.append(_step(model, step, due, trace, scene, recovered=story.recovered))
     return tuple(judged), findings
 
@@ -145,6 +151,18 @@ def _due(model: Model, step: Step) -> Objections:
     if step.purpose == "comparison":
         model = replace(model, limits=replace(model.limits, mode="frontier-only"))
     return objections(model, step.role, step.seed)
+
+
+def _held_probe(model: Model, scene: Scene) -> str | None:
+    """Return the run whose probe was held under way while the other process did everything: one probe is enough."""
+    match scene.operation, scene.answer:
+        case op.Rival(second=op.Run(), held="announced"), (_, Ran(run=run)):
+            known = model.serving("competitor")
+            state = model.breakers.get(known.bundle, Breaker()) if known else Breaker()
+            first = next((step for step in scene.steps if step.run == run), None)
+            asked = [attempt.provider for attempt in first.attempts if not attempt.shadow] if first else []
+            return run if state.half_open(model.limits, model.now) and asked[:1] == ["local"] else None
+    return None
 
 
 def _loosened(due: Objections, model: Model, step: Step, scene: Scene, at_first: Mapping[str, Breaker]) -> Objections:

@@ -28,7 +28,7 @@ class Names:
             case op.Crash():
                 return replace(operation, operation=self._plain(operation.operation))
             case op.Rival(first=first, second=second):
-                return op.Rival(self._plain(first), self._plain(second))
+                return replace(operation, first=self._plain(first), second=self._plain(second))
             case op.Interleave():
                 return operation
             case plain:

@@ -252,10 +252,16 @@ class Crash:
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """Two processes do one operation each at once. Answers a pair, in the order given."""
+    """Two processes do one operation each at once. Answers a pair, in the order given.
+
+    Attributes:
+        held: One of `Description.holds`: the second is held there until the first has ended. A point that it does not
+            reach holds nobody. `None` leaves the order to chance.
+    """
 
     first: Plain
     second: Plain
+    held: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

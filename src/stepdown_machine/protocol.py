@@ -70,6 +70,8 @@ class Description:
         probes: The coverage probe set.
         plans: Names of small training plans. They differ in the weights they give.
         points: For each operation class name, the points at which `Crash` can kill it.
+        holds: Likewise the points at which `Rival` can hold it: there it keeps nobody waiting. At `announced` a run has
+            said durably whom its first step asks, and did not ask yet.
         falsifiable: What `Audit(falsified=...)` can alter.
         min_records: Records that training needs; fewer are refused with `dataset-too-small`.
         policies: Names of the policy values the system knows; the others keep their defaults.
@@ -83,6 +85,7 @@ class Description:
     probes: tuple[Probe, ...] = ()
     plans: tuple[str, ...] = ("tiny-a", "tiny-b")
     points: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    holds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     damages: tuple[str, ...] = DAMAGES
     plants: tuple[str, ...] = PLANTS
     falsifiable: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from stateful import neighbours
-from stateful.children import REAL, Errand, process, settle
+from stateful.children import HELD, REAL, Errand, process, said, settle
 from stateful.damages import clear, damage
 from stateful.falsifying import WAYS, Forgery
 from stateful.observing import Observer, sha256
@@ -71,7 +71,15 @@ PLANS = {
 }
 ACT = ("act-appended", "act-recorded")
 POINTS = {
-    "Run": ("announced", "answered", "step-appended", "step-finished", "generation-decided", "knowledge-learned"),
+    "Run": (
+        "announced",
+        "asked",
+        "answered",
+        "step-appended",
+        "step-finished",
+        "generation-decided",
+        "knowledge-learned",
+    ),
     "Export": ("dataset-written", "dataset-renamed", "dataset-recorded"),
     "Train": ("weights-written", "bundle-renamed", "bundle-registered"),
     "Activate": ACT,
@@ -79,12 +87,18 @@ POINTS = {
     "Disable": ACT,
     "Retire": ACT,
     "Delete": (*ACT, "directory-removed"),
-    "Promote": ("announced", "answered", "step-finished", "comparison-played", *ACT),
+    "Promote": ("announced", "asked", "answered", "step-finished", "comparison-played", *ACT),
     "Rollback": ("rollback-checked", *ACT),
     "Prune": ("act-recorded", "directory-removed"),
     "SetPolicy": ("policy-recorded",),
     "SetValidator": ("policy-recorded",),
 }
+HOLDS = {
+    "Run": ("announced", "asked", "answered", "step-finished"),
+    "Promote": ("announced", "asked", "comparison-played"),
+    "Rollback": ("rollback-checked",),
+}
+"""Where a process holds no lock of the database."""
 SHM = Path("/dev/shm")
 
 
@@ -134,6 +148,7 @@ class StepdownSystem:
             probes=probes,
             plans=tuple(PLANS),
             points=POINTS,
+            holds=HOLDS,
             falsifiable=WAYS,
         )
 
@@ -148,12 +163,8 @@ class StepdownSystem:
                     pass
                 self._open()
                 return None
-            case op.Rival(first=first, second=second):
-                with process(room(), Errand(self._root, self._weather, room() / "cache", second)) as pipe:
-                    pipe.send("go")
-                    mine = answered(self._workspace, first)
-                    theirs = pipe.recv()
-                return mine, theirs
+            case op.Rival():
+                return self._raced(operation)
             case op.Interleave(first=first, second=second):
                 return interleaved(self._workspace, first, second)
             case op.Damage() | op.Restore() | op.Plant() | op.Tamper() | op.Audit(falsified=str()):
@@ -162,6 +173,20 @@ class StepdownSystem:
                 return self._around(operation)
             case plain:
                 return answered(self._workspace, plain)
+
+    def _raced(self, race: op.Rival) -> tuple[One, One]:
+        """Act while another process acts, or is held in the middle of it."""
+        errand = Errand(self._root, self._weather, room() / "cache", race.second, hold_at=race.held)
+        with process(room(), errand) as pipe:
+            pipe.send("go")
+            if race.held is None:
+                return answered(self._workspace, race.first), said(pipe)
+            theirs = said(pipe)
+            mine = answered(self._workspace, race.first)
+            if theirs == HELD:
+                pipe.send("go on")
+                theirs = said(pipe)
+            return mine, theirs
 
     def _around(self, operation: op.Plain) -> None:
         match operation:

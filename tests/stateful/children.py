@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,6 +42,8 @@ REAL: Counter[str] = Counter()
 
 PATIENCE = 60.0
 """Seconds of real time after which a child is hung, and that is a failure."""
+HELD = "held"
+"""What a process says at the point where it waits for another one to act."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Errand:
         cache: Finished trainings.
         operation: What it does there.
         kill_at: The point at which it is killed; None for one that waits for a word, acts, and answers.
+        hold_at: The point at which it says so and waits for another word, once.
     """
 
     root: Path
@@ -61,6 +64,7 @@ class Errand:
     cache: Path
     operation: op.Plain
     kill_at: str | None = None
+    hold_at: str | None = None
 
 
 @contextmanager
@@ -74,8 +78,7 @@ def process(room: Path, errand: Errand) -> Iterator[Connection]:
     try:
         pipe.send(errand)
         if errand.kill_at is None:
-            assert pipe.poll(PATIENCE), f"the process that should do {errand.operation} did not open the workspace"
-            assert pipe.recv() == "open"
+            assert said(pipe) == "open"
         yield pipe
         child.join(PATIENCE)
         wanted = {0, -signal.SIGKILL} if errand.kill_at else {0}
@@ -89,6 +92,12 @@ def process(room: Path, errand: Errand) -> Iterator[Connection]:
         child.join()
         child.close()
         _call(room)
+
+
+def said(pipe: Connection) -> Any:
+    """Return the next word of a process; one that says nothing for too long is a failure."""
+    assert pipe.poll(PATIENCE), "a process that should act at the same time is hung"
+    return pipe.recv()
 
 
 CALLER = ThreadPoolExecutor(1, "caller")
@@ -151,7 +160,7 @@ def _stand_ready(pipe: Connection, room: Path) -> None:
 
     rehearse(room, lambda workspace: answered(workspace, op.SetPolicy(Policy(min_score=0.5))))
     errand: Errand = pipe.recv()
-    told = settings(errand.weather, errand.cache, errand.kill_at)
+    told = settings(errand.weather, errand.cache, _stop(errand, pipe))
     with Workspace.open(errand.root, settings=told) as workspace:
         if errand.kill_at is None:
             pipe.send("open")
@@ -159,3 +168,18 @@ def _stand_ready(pipe: Connection, room: Path) -> None:
         answer = answered(workspace, errand.operation)
     if errand.kill_at is None:
         pipe.send(answer)
+
+
+def _stop(errand: Errand, pipe: Connection) -> Callable[[str], None]:
+    """Return what kills or holds this process at its point."""
+    ahead = [errand.hold_at]
+
+    def reached(point: str) -> None:
+        if point == errand.kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if point in ahead:
+            ahead.clear()
+            pipe.send(HELD)
+            pipe.recv()
+
+    return reached

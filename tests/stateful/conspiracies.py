@@ -7,7 +7,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from stateful.lies import WHERE, Copy, Lie, altered, one_value
+from stateful.lies import EVALUATED, WHERE, Copy, Lie, altered, one_value
+from stateful.removals import new_bundle
+from stateful.weather import SmallGrid, Weather
+from stepdown.training.evaluation import held_out, summarize
 
 
 def both_values(column: str, kind: str, copy: Copy) -> bool:
@@ -154,6 +157,49 @@ def other_evidence(path: str, value: Any, copy: Copy) -> bool:
     return False
 
 
+CHAMPIONS = ("earlier run", "later run", "lower role", "higher role")
+
+
+def other_champion(which: str, copy: Copy) -> bool:
+    """Let the evaluation that a verdict names as its champion's be a part of another run, or of another slot."""
+    rivals = (
+        "SELECT verdict.run, evaluation.id, scenario, role, bundle.at FROM verdict "
+        "JOIN evaluation ON evaluation.id = json_extract(evidence, '$.champion') "
+        "JOIN bundle ON bundle.id = evaluation.bundle ORDER BY verdict.seq"
+    )
+    for run, champion, scenario, role, at in copy.rows(rivals):
+        if which.endswith("run"):
+            order = "id < :run ORDER BY id" if which == "earlier run" else "id > :run ORDER BY id DESC"
+            others = copy.rows(f"SELECT id FROM run WHERE {order} LIMIT 1", run=run)
+        else:
+            others = [(new_bundle(copy, scenario, "a" if which == "lower role" else role + "x", at),)]
+        column = "run" if which.endswith("run") else "bundle"
+        for (other,) in others:
+            copy.database.execute(f"UPDATE evaluation SET {column} = ? WHERE id = ?", (other, champion))
+            return True
+    return False
+
+
+def easier_seed(copy: Copy) -> bool:
+    """Let an evaluation rest on a seed that its terms do not say, and be the sum of just that."""
+    grid = SmallGrid(Weather())
+    for evaluation, seeds in copy.rows(f"SELECT id, terms FROM evaluation WHERE id IN ({EVALUATED}) ORDER BY seq DESC"):
+        other = 1 + max(json.loads(seeds)["seeds"])
+        query = "SELECT seq, reply, score, legal FROM holdout WHERE evaluation = :id ORDER BY seq"
+        found = copy.rows(query, id=evaluation)
+        seq, reply, *_ = found[-1]
+        played = held_out(grid, other, reply)
+        copy.put("holdout", seq, "seed", other)
+        copy.put("holdout", seq, "score", played.score)
+        scores = [*(row[2] for row in found[:-1]), played.score]
+        summary = summarize(scores, [bool(row[3]) for row in found])
+        copy.database.execute(
+            "UPDATE evaluation SET mean = ?, lower = ? WHERE id = ?", (summary.mean, summary.lower, evaluation)
+        )
+        return True
+    return False
+
+
 def conspiracies() -> dict[str, Lie]:
     """Return by name the lies that are told in more than one place."""
     return {
@@ -173,4 +219,6 @@ def conspiracies() -> dict[str, Lie]:
         "both witnesses: another local failure": partial(other_failure, "local"),
         "both witnesses: another frontier failure": partial(other_failure, "frontier"),
         "another limit": another_limit,
+        **{f"champion of another slot or run: {which}": partial(other_champion, which) for which in CHAMPIONS},
+        "easier seed": easier_seed,
     }

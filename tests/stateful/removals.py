@@ -112,11 +112,28 @@ def _add(copy: Copy, *act: object) -> None:
 def went_wrong(by: str, copy: Copy) -> bool:
     """Activate what the slot never held, without a verdict: by nobody's force, or as a way back that leads nowhere."""
     ((scenario, role, at),) = copy.rows("SELECT scenario, role, at FROM act WHERE role = 'analyst'")
+    _add(copy, "activate", scenario, role, new_bundle(copy, scenario, role, at), False, by, at)
+    return True
+
+
+def new_bundle(copy: Copy, scenario: str, role: str, at: str) -> str:
+    """Register a bundle that nothing is known of, and return its id."""
     columns = "seq, id, scenario, role, job, dataset, weights, trained_at, session, at"
     values = "(SELECT max(seq) + 1 FROM bundle), 'new', ?, ?, '', '', '', ?, '', ?"
     copy.database.execute(f"INSERT INTO bundle ({columns}) VALUES ({values})", (scenario, role, at, at))
-    _add(copy, "activate", scenario, role, "new", False, by, at)
-    return True
+    return "new"
+
+
+def promoted_by_prune(copy: Copy) -> bool:
+    """Let prune, which only deletes, activate what a verdict promoted and somebody's force took away."""
+    query = (
+        "SELECT scenario, role, id, at FROM bundle WHERE id IN (SELECT bundle FROM verdict WHERE outcome = 'promote')"
+    )
+    for scenario, role, bundle, at in copy.rows(f"{query} ORDER BY seq LIMIT 1"):
+        _add(copy, "activate", scenario, role, new_bundle(copy, scenario, role, at), True, "someone", at)
+        _add(copy, "activate", scenario, role, bundle, False, "prune", at)
+        return True
+    return False
 
 
 def force_denied(copy: Copy) -> bool:
@@ -211,6 +228,7 @@ def missing() -> dict[str, Lie]:
                 ("end", "doubled"),
             )
         },
+        "activate by prune": promoted_by_prune,
         "force denied": force_denied,
         "trace lost": trace_gone,
     }

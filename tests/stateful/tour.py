@@ -51,6 +51,15 @@ def lies(machine: StepdownMachine) -> None:
         machine.inspect(run="run-1", how="falsify", place=place)
 
 
+def stories(machine: StepdownMachine) -> None:
+    """Every story that belongs to no stop of its own, told twice."""
+    for word, story in machine.encounters().items():
+        if word not in (*REASONS, "be killed", "be raced"):
+            story(1)
+            story(2)
+    machine.inspect(run="run-1", how="audit", place=0)
+
+
 def settings(machine: StepdownMachine) -> None:
     """Every setting and every position of every limit."""
     for setting in SETTINGS:
@@ -116,15 +125,15 @@ def kills(machine: StepdownMachine) -> None:
 
 
 def races(machine: StepdownMachine) -> None:
-    """Every act at the same time as two others."""
-    for first in range(8):
-        for second in (first, (first + 3) % 8):
-            known = raceable(machine, first % 4)
-            machine.race(what=at_once(known[first], known[second], apart=first != second))
+    """Every act at the same time as two others, freely and held."""
+    for first, place in product(range(12), range(8)):
+        known = raceable(machine, first % 4)
+        pair = known[first % len(known)], known[(first + place) % len(known)]
+        machine.race(what=at_once(machine, *pair, apart=place > 0, place=place))
     machine.inspect(run="run-1", how="audit", place=0)
 
 
-TOUR: tuple[Stop, ...] = (reasons, lies, settings, exports, succession, damages, kills, races)
+TOUR: tuple[Stop, ...] = (reasons, lies, stories, settings, exports, succession, damages, kills, races)
 
 
 def verdict(examples: int, start: int) -> str | None:

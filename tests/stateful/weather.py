@@ -6,9 +6,7 @@ stands between the trace and the provider, where the world is.
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -87,11 +85,12 @@ class SmallGrid(GridCtf):
 class Frontier:
     """The embedded frontier, in this weather."""
 
-    def __init__(self, weather: Weather, scenario: SmallGrid) -> None:
-        self._weather, self._search = weather, Search(scenario)
+    def __init__(self, weather: Weather, scenario: SmallGrid, reached: Callable[[str], None]) -> None:
+        self._weather, self._search, self._reached = weather, Search(scenario), reached
         self.name, self.model = self._search.name, self._search.model
 
     def complete(self, request: Request) -> Completion:
+        self._reached("asked")
         match self._weather.frontier:
             case "error":
                 raise ProviderError("The frontier failed, as it was told to.", error_type="error")
@@ -102,7 +101,9 @@ class Frontier:
         return self._search.complete(request)
 
 
-def local(weather: Weather, directory: Path, manifest: Manifest, decoding: Decoding) -> LocalProvider:
+def local(
+    weather: Weather, reached: Callable[[str], None], directory: Path, manifest: Manifest, decoding: Decoding
+) -> LocalProvider:
     """Return a bundle's provider, in this weather."""
     from stepdown.local.provider import BundleProvider
 
@@ -110,6 +111,7 @@ def local(weather: Weather, directory: Path, manifest: Manifest, decoding: Decod
         """The real one: its weights are loaded from their bytes; equal questions to equal weights are decoded once."""
 
         def complete(self, request: Request) -> Completion:
+            reached("asked")
             match weather.local:
                 case "load-failed":
                     weather.turn += 1
@@ -164,22 +166,18 @@ DECODED: dict[tuple[str, tuple[str, ...]], list[Generation]] = {}
 """Greedy decoding is a function of weights and prompts; the digest is of the bytes that were really loaded."""
 
 
-def settings(weather: Weather, cache_directory: Path, kill_at: str | None = None) -> Settings:
-    """Compose a workspace in this weather; with `kill_at`, the process kills itself at that point."""
+def settings(weather: Weather, cache_directory: Path, reached: Callable[[str], None] = lambda _point: None) -> Settings:
+    """Compose a workspace in this weather, and who is told of the points that it reaches."""
     scenario = SmallGrid(weather)
 
     def frontier(_word: str, _scenario: object) -> Provider:
-        return Frontier(weather, scenario)
-
-    def reached(point: str) -> None:
-        if point == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
+        return Frontier(weather, scenario, reached)
 
     return Settings(
         clock=weather.clock(),
         scenario=_only(scenario),
         frontier=frontier,
-        local=lambda directory, manifest, decoding, _clock: local(weather, directory, manifest, decoding),
+        local=lambda directory, manifest, decoding, _clock: local(weather, reached, directory, manifest, decoding),
         decoding=Decoding(max_tokens=64),
         durability="normal",
         engine=_engine,

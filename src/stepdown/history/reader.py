@@ -1,6 +1,6 @@
 """The one reader. Each function asks one question of a connection and returns frozen values, in a stated order."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, TypeVar
@@ -155,6 +155,14 @@ def generations(connection: Connection, run_id: str) -> list[rows.Generation]:
 def unfinished(connection: Connection) -> list[rows.Announcement]:
     """Return the calls that were announced and not finished, by living and dead processes, oldest first."""
     return [rows.Announcement(*row) for row in connection.execute(questions.UNFINISHED)]
+
+
+def with_calls(
+    connection: Connection, kind: type[rows.Announcement] | type[rows.Attempt], calls: Collection[str]
+) -> set[str]:
+    """Return those calls that history has announced, or that it has an attempt of."""
+    table = TABLES[kind]
+    return set(connection.execute(select(table.c.call).where(table.c.call.in_(calls))).scalars())
 
 
 def unended(connection: Connection) -> list[rows.Run]:

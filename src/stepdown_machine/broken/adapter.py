@@ -78,6 +78,7 @@ class ToySystem:
             probes=probes,
             plans=("tiny-a", "tiny-b", "weak", "diverged"),
             points=POINTS,
+            holds=POINTS,
             falsifiable=("trace-weights", "trace-lost", "history-score", "history-reason"),
         )
 
@@ -87,20 +88,23 @@ class ToySystem:
             case op.Crash(operation=inner, point=point):
                 self._crash(self._begin(self._toy, inner), point)
                 return None
-            case op.Rival(first=first, second=second):
-                rival = self._module.Toy(self._disk)
-                return alternate(self._begin(self._toy, first), self._begin(rival, second), {""})
+            case op.Rival():
+                return self._raced(operation)
             case op.Interleave(first=first, second=second):
                 return alternate(self._begin(self._toy, first), self._begin(self._toy, second), {"stored"})
             case plain:
                 return finish(self._begin(self._toy, plain))
 
+    def _raced(self, race: op.Rival) -> tuple[One, One]:
+        rival = self._begin(self._module.Toy(self._disk), race.second)
+        if race.held is None:
+            return alternate(self._begin(self._toy, race.first), rival, {""})
+        reached, early = until(rival, race.held)
+        mine = finish(self._begin(self._toy, race.first))
+        return mine, finish(rival) if reached else early
+
     def _crash(self, begun: Generator[str, None, One], point: str) -> None:
-        try:
-            while next(begun) != point:
-                pass
-        except StopIteration:
-            pass
+        until(begun, point)
         self._toy = self._module.Toy(self._disk)
 
     def _begin(self, process: Any, operation: op.Plain) -> Generator[str, None, One]:
@@ -230,6 +234,16 @@ def finish(begun: Generator[str, None, One]) -> One:
             next(begun)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
+
+
+def until(begun: Generator[str, None, One], point: str) -> tuple[bool, One]:
+    """Run an operation up to a point; tell whether it got there, and its answer if it ended before."""
+    try:
+        while next(begun) != point:
+            pass
+    except StopIteration as end:
+        return False, end.value
+    return True, None
 
 
 def alternate(first: Generator[str, None, One], second: Generator[str, None, One], turns: set[str]) -> tuple[One, One]:

@@ -150,7 +150,8 @@ class Toy(succession.Succession):
         """Compare the two witnesses, replay every score, derive every reason again."""
         attempts = {attempt["call"]: attempt for row in self.disk.steps for attempt in row["attempts"]}
         traced = {entry["call"]: entry for entry in self.disk.trace}
-        lost = attempts.keys() ^ traced.keys()
+        # What a rival has under way is in the trace, and will be in history.
+        lost = (attempts.keys() ^ traced.keys()) - self.disk.announced.keys()
         wrong = [call for call in attempts.keys() & traced.keys() if differs(attempts[call], traced[call])]
         for row in self.disk.steps:
             replayed = all(harness.score(row["text"], seed) == score for seed, score in row["matches"])

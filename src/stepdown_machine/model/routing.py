@@ -41,6 +41,10 @@ class Objections:
     must: tuple[str, ...]
     may: frozenset[str] = frozenset()
 
+    def also(self, reason: str) -> "Objections":
+        """Return these with one more that must be."""
+        return Objections(_ordered({*self.must, reason}), self.may)
+
     def allow(self, said: tuple[str, ...]) -> bool:
         """Tell whether a list of objections is legal: all that must be, none that may not, in order."""
         ordered = all(reason in REASONS for reason in said) and list(said) == sorted(set(said), key=REASONS.index)

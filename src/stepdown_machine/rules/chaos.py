@@ -30,6 +30,7 @@ def raceable(stage: Stage, place: int) -> tuple[op.Plain, ...]:
         op.Delete(bundle) if place == 5 else op.SetValidator("budget", enabled=place % 2 == 0),
         op.Rollback(),
         op.Prune(),
+        op.Audit(),
         *([op.Promote(other, 0.5)] if _comparable(stage, other) else ()),
     )
     return tuple(each for each in acts if stage.can(type(each)))
@@ -94,18 +95,19 @@ def races(draw: st.DrawFn) -> op.Rival | op.Interleave:
     stage, place, which = draw(st.runner()), draw(PLACES), draw(st.integers(0, 255))
     pairs = [(one, two) for one in raceable(stage, place) for two in raceable(stage, place // 2)]
     if which < len(pairs):
-        return at_once(*pairs[which], apart=place % 2 == 0)
+        return at_once(stage, *pairs[which], apart=place % 2 == 0, place=place)
     raced = Counter(_meeting(each.first, each.second) for each in stage.trial.operations if isinstance(each, op.Rival))
     least = min(raced[_meeting(*pair)] for pair in pairs)
     left = [pair for pair in pairs if raced[_meeting(*pair)] == least]
-    return at_once(*left[which % len(left)], apart=place % 2 == 0)
+    return at_once(stage, *left[which % len(left)], apart=place % 2 == 0, place=place)
 
 
-def at_once(one: op.Plain, two: op.Plain, *, apart: bool) -> op.Rival | op.Interleave:
-    """Let two processes race, or two runs of one process take turns."""
+def at_once(stage: Stage, one: op.Plain, two: op.Plain, *, apart: bool, place: int) -> op.Rival | op.Interleave:
+    """Let two runs of one process take turns, or two processes race: freely, or with the second held at one of its points."""
     if isinstance(one, op.Run) and isinstance(two, op.Run) and not apart:
         return op.Interleave(op.Run(one.seed, 1, 2), op.Run(two.seed, 1, 2))
-    return op.Rival(one, two)
+    held = (None, *stage.trial.description.holds.get(type(two).__name__, ()))
+    return op.Rival(one, two, held[place % len(held)])
 
 
 def _meeting(one: op.Plain, two: op.Plain) -> tuple[str, str]:
@@ -139,7 +141,10 @@ class Chaos(Stage):
             met.add(_moment(left[0]))
 
     def _raced(self, place: int) -> None:
+        # Both witnesses are read while somebody is on the way from one to the other.
+        holds = self.trial.description.holds.get("Run", ())
+        self.tell(op.Rival(op.Audit(), op.Run(place % 4), held) for held in holds)
         for first in range(place % 3, len(raceable(self, place)), 3):
             known = raceable(self, place)
             one, two = known[first % len(known)], known[(first + place + 1) % len(known)]
-            self.tell((at_once(one, two, apart=one != two),))
+            self.tell((at_once(self, one, two, apart=one != two, place=first + place),))

@@ -261,7 +261,10 @@ class Steering(Governing):
             Policy(breaker_threshold=most, breaker_window=100, breaker_cooldown=30, breaker_probes=probes)
             for most, probes in ((9, 3), (2, 3), (2, 1))
         )
-        story: tuple[op.Plain, ...] = (
+        held = "announced" if "announced" in self.trial.description.holds.get("Run", ()) else None
+        # While one asks, another may not ask as well.
+        probe = op.Rival(op.Run(3), op.Run(0), held) if held and self.can(op.Rival) else op.Run(0)
+        story: tuple[op.Operation, ...] = (
             op.SetPolicy(Policy(breaker_threshold=2, breaker_window=10, breaker_cooldown=30, breaker_probes=2)),
             # Two failures that are one second too far apart, then one that is just near enough.
             op.Disturb("error", "error"), op.Run(0), op.Disturb("error"), op.Advance(11), op.Run(1), op.Advance(10),
@@ -269,7 +272,7 @@ class Steering(Governing):
             # Open: until the last second, and also when the clock is set back.
             op.Run(0, 1, 3), op.Advance(29), op.Run(1, 1, 4), op.Advance(-60), op.Run(2, 1, 4), op.Advance(61),
             # Half-open: a good probe, then a bad one, which opens it anew from its own time.
-            op.Run(0), op.Disturb("timeout"), op.Run(1), op.Disturb(), op.Advance(1), op.Run(2), op.Advance(29),
+            probe, op.Disturb("timeout"), op.Run(1), op.Disturb(), op.Advance(1), op.Run(2), op.Advance(29),
             # Two good probes close it and clear its memory.
             op.Run(0), op.Run(1), op.Disturb("error"), op.Run(2), op.Disturb(), op.Run(0),
             # Limits that are lowered below what was counted already.
