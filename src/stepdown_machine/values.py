@@ -183,6 +183,9 @@ class RunReport:
         served: Count of steps by provider; failed and interrupted steps are in neither.
         reasons: Count of steps by stated reason; steps that local served have none.
         best: Best score of the run's served steps; `None` when none was scored.
+        saved: US dollars by each role that local served, in the alphabet's order: what as many steps served by the run's
+            frontier cost on the mean of the whole history, less what local's cost; `None` for a role whose frontier never
+            served at a known price. A step has one if all its attempts have. `None` where a system tells no money.
     """
 
     run: str
@@ -192,6 +195,7 @@ class RunReport:
     best: float | None
     input_tokens: int
     output_tokens: int
+    saved: tuple[tuple[str, float | None], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -436,7 +436,8 @@ def report(workspace: Workspace, run: str) -> RunReport:
     told = story(workspace, run)
     served = tuple(sorted((who, count) for who, count in told.served.items() if who in ("local", "frontier")))
     tokens = [sum(getattr(spend, name) for spend in told.spends) for name in ("input_tokens", "output_tokens")]
-    return RunReport(run, len(told.steps), served, tuple(sorted(told.reasons.items())), told.best, *tokens)
+    saved = tuple((role, found.saved if found else None) for role, found in told.savings.items())
+    return RunReport(run, len(told.steps), served, tuple(sorted(told.reasons.items())), told.best, *tokens, saved)
 
 
 def plant(workspace: Workspace, base: Path, kind: str) -> Bundle:

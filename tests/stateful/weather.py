@@ -83,11 +83,12 @@ class SmallGrid(GridCtf):
 
 
 class Frontier:
-    """The embedded frontier, in this weather."""
+    """The embedded frontier, in this weather, at a price: that of the tape that ships with stepdown."""
+
+    name, model = "recorded", "tape-2026-11"
 
     def __init__(self, weather: Weather, scenario: SmallGrid, reached: Callable[[str], None]) -> None:
         self._weather, self._search, self._reached = weather, Search(scenario), reached
-        self.name, self.model = self._search.name, self._search.model
 
     def complete(self, request: Request) -> Completion:
         self._reached("asked")
@@ -97,8 +98,14 @@ class Frontier:
             case "timeout":
                 raise ProviderError("The frontier was late, as it was told to be.", error_type="timeout")
             case "illegal" if request.role != "coach":
-                return Completion(ILLEGAL, self.name, self.model)
-        return self._search.complete(request)
+                return self._charged(request, ILLEGAL)
+        return self._charged(request, self._search.complete(request).text)
+
+    def _charged(self, request: Request, text: str) -> Completion:
+        """Count a token for each word and each character, as nobody does: what matters is that calls differ in price."""
+        return Completion(
+            text, self.name, self.model, input_tokens=len(request.prompt.split()), output_tokens=len(text)
+        )
 
 
 def local(

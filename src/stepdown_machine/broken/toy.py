@@ -6,6 +6,7 @@ It is the machine's own test. Every broken variant is one edit of this file, `su
 from __future__ import annotations
 
 import json
+from statistics import fmean
 from typing import Any
 
 from stepdown_machine.broken import harness, runs, succession
@@ -136,6 +137,7 @@ class Toy(succession.Succession):
         steps = [row for row in self.disk.steps if row["run"] == run]
         attempts = [attempt for row in steps for attempt in row["attempts"]]
         scores = [row["score"] for row in steps if row["score"] is not None]
+        roles = sorted({row["role"] for row in steps if row["served"] == "local"})
         return {
             "run": run,
             "steps": len(steps),
@@ -144,7 +146,15 @@ class Toy(succession.Succession):
             "best": max(scores, default=None),
             "input_tokens": sum(attempt["input_tokens"] for attempt in attempts),
             "output_tokens": sum(attempt["output_tokens"] for attempt in attempts),
+            "saved": tuple((role, self.saved(run, role)) for role in roles),
         }
+
+    def saved(self, run: str, role: str) -> float | None:
+        """Tell what local saved in a run, against what the frontier really cost."""
+        mine = [row for row in self.disk.steps if row["role"] == role]
+        local = [spent(row) for row in mine if row["run"] == run and row["served"] == "local"]
+        frontier = [spent(row) for row in mine if row["served"] == "frontier"]
+        return len(local) * fmean(frontier) - sum(local) if frontier else None
 
     def audit(self) -> tuple[str, ...]:
         """Compare the two witnesses, replay every score, derive every reason again."""
@@ -164,6 +174,11 @@ def count(words: Any) -> tuple[tuple[str, int], ...]:
     """Count words, leaving out None."""
     found = [word for word in words if word is not None]
     return tuple(sorted((word, found.count(word)) for word in set(found)))
+
+
+def spent(row: Row) -> float:
+    """Return what a served step cost."""
+    return float(sum(attempt["cost"] for attempt in row["attempts"] if not attempt["shadow"]))
 
 
 def differs(attempt: Row, entry: Row) -> bool:

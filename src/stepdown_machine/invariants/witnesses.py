@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from math import isclose
+from statistics import fmean
 
 from stepdown_machine.findings import Finding
 from stepdown_machine.model import Model
@@ -89,7 +91,7 @@ def trace_names_the_weights_that_answered(
 
 
 def totals_add_up(scene: Scene, _model: Model, judged: tuple[Judged, ...]) -> Iterator[Finding]:
-    """I12: tokens of a report are the sums over its attempts, and a step is dated with the moment it happened.
+    """I12: tokens and money of a report follow from attempts, and a step is dated with the moment it happened.
 
     Blind to tokens that an attempt itself has wrong (I4).
     """
@@ -108,3 +110,35 @@ def totals_add_up(scene: Scene, _model: Model, judged: tuple[Judged, ...]) -> It
             said = (answer.input_tokens, answer.output_tokens)
             if said != sums:
                 yield Finding("I12", f"tokens {sums}", f"tokens {said}", f"the sum over {len(attempts)} attempts")
+            due = savings(scene.seen.steps, answer.run)
+            if answer.saved is not None and not _same_money(answer.saved, due):
+                yield Finding("I12", f"saved {due}", f"saved {answer.saved}", "that is what the attempts cost")
+
+
+def savings(steps: tuple[Step, ...], run: str) -> tuple[tuple[str, float | None], ...]:
+    """Return what local saved in a run, by role, as `RunReport.saved` says it."""
+    found: list[tuple[str, float | None]] = []
+    for role in sorted({step.role for step in steps if (step.run, step.served) == (run, "local")}):
+        local = [_price(step) for step in steps if (step.run, step.role, step.served) == (run, role, "local")]
+        frontier = [_price(step) for step in steps if (step.role, step.served) == (role, "frontier")]
+        spent = [price for price in local if price is not None]
+        known = [price for price in frontier if price is not None]
+        sure = known and len(spent) == len(local)
+        found.append((role, len(local) * fmean(known) - sum(spent) if sure else None))
+    return tuple(found)
+
+
+def _price(step: Step) -> float | None:
+    costs = [attempt.cost for attempt in step.attempts if not attempt.shadow]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None
+
+
+def _same_money(said: tuple[tuple[str, float | None], ...], due: tuple[tuple[str, float | None], ...]) -> bool:
+    """Compare, but for the order in which floats were added."""
+    one, two = dict(said), dict(due)
+    return one.keys() == two.keys() and all(_same(one[role], two[role]) for role in one)
+
+
+def _same(one: float | None, two: float | None) -> bool:
+    return one is two if one is None or two is None else isclose(one, two, abs_tol=1e-12)
