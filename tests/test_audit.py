@@ -269,7 +269,7 @@ def test_a_row_that_stands_twice_is_found(suspect: Workspace, table: str) -> Non
     assert difference.sentence == f"history has this {table} 2 times"
 
 
-@pytest.mark.parametrize("table", ["attempt", "step", "match", "announcement", "generation", "holdout"])
+@pytest.mark.parametrize("table", ["attempt", "step", "match", "announcement", "generation", "knowledge", "holdout"])
 def test_one_missing_row_is_found(suspect: Workspace, table: str) -> None:
     with sqlite3.connect(suspect.root / "stepdown.db", isolation_level=None) as raw:
         raw.execute(f"CREATE TEMP TABLE kept AS SELECT * FROM {table} WHERE seq = (SELECT max(seq) FROM {table})")

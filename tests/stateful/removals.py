@@ -40,6 +40,10 @@ def call_lost(which: str, copy: Copy) -> bool:
     return False
 
 
+UNREPEATED = (
+    "NOT EXISTS (SELECT 1 FROM knowledge AS other WHERE other.seq <> knowledge.seq AND other.playbook = knowledge.playbook "
+    "AND other.hints = knowledge.hints)"
+)
 LOST = {
     "run": "id IN (SELECT run FROM step)",
     "announcement": "call IN (SELECT call FROM attempt)",
@@ -47,7 +51,7 @@ LOST = {
     "attempt": "NOT recovered",
     "match": "TRUE",
     "generation": f"run IN ({COMPLETED})",
-    "knowledge": "version = 1 AND scenario IN (SELECT scenario FROM run JOIN step ON step.run = run.id WHERE knowledge = 1)",
+    "knowledge": f"step IN (SELECT id FROM step WHERE role = 'coach' AND run IN ({COMPLETED})) AND {UNREPEATED}",
     "bundle": "id IN (SELECT bundle FROM act)",
     "evaluation": "TRUE",
     "holdout": "TRUE",
