@@ -1,6 +1,6 @@
 """Read both witnesses, whole, and compare them. The comparing is pure: `history.audit` and `history.rederive`."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
 
 from stepdown.history import audit, changes, gaps, reader, rederive, rows, verdicts
@@ -46,13 +46,18 @@ def evidence(workspace: Workspace) -> Evidence:
     with workspace.reading() as connection:
         under_way = reader.unfinished(connection)
         announced = reader.all_of(connection, rows.Announcement)
+        attempts = reader.all_of(connection, rows.Attempt)
         lines = list(trace.lines(workspace.trace))
-        left_out = _moving(workspace, under_way, {line.call for line in lines} - {call.call for call in announced})
+        moving = {call.call for call in under_way if alive(workspace.root / "sessions", call.session)}
+        # Another transaction sees what was written since, by processes that may have ended meanwhile.
+        with workspace.reading() as later:
+            moving |= reader.calls_after(later, rows.Announcement, len(announced))
+            moving |= {call.call for call in under_way} & reader.calls_after(later, rows.Attempt, len(attempts))
         return Evidence(
             runs=reader.all_of(connection, rows.Run),
             endings=reader.all_of(connection, rows.Ending),
-            announcements=[call for call in announced if call.call not in left_out],
-            attempts=reader.all_of(connection, rows.Attempt),
+            announcements=[call for call in announced if call.call not in moving],
+            attempts=attempts,
             steps=reader.all_of(connection, rows.Step),
             matches=reader.all_of(connection, rows.Match),
             generations=reader.all_of(connection, rows.Generation),
@@ -64,24 +69,6 @@ def evidence(workspace: Workspace) -> Evidence:
             holdouts=reader.all_of(connection, rows.Holdout),
             acts=reader.all_of(connection, rows.Act),
             verdicts=reader.all_of(connection, rows.Verdict),
-            trace=[line for line in lines if line.call not in left_out],
+            trace=[line for line in lines if line.call not in moving],
             scenarios=workspace.scenario,
         )
-
-
-def _moving(workspace: Workspace, under_way: Sequence[rows.Announcement], unknown: Collection[str]) -> set[str]:
-    """Return the calls that were no longer, or not yet, in both witnesses when these were read one after the other.
-
-    Args:
-        workspace: Whose trace was read after its history.
-        under_way: Announced and not finished when history was read.
-        unknown: In the trace, and not announced when history was read.
-    """
-    alive_now = {call.call for call in under_way if alive(workspace.root / "sessions", call.session)}
-    others = {call.call for call in under_way} - alive_now
-    if not others and not unknown:
-        return alive_now
-    # Another transaction, which sees what was written since.
-    with workspace.reading() as connection:
-        finished = reader.with_calls(connection, rows.Attempt, others)
-        return alive_now | finished | reader.with_calls(connection, rows.Announcement, unknown)

@@ -1,6 +1,6 @@
 """The one reader. Each function asks one question of a connection and returns frozen values, in a stated order."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, TypeVar
@@ -157,12 +157,10 @@ def unfinished(connection: Connection) -> list[rows.Announcement]:
     return [rows.Announcement(*row) for row in connection.execute(questions.UNFINISHED)]
 
 
-def with_calls(
-    connection: Connection, kind: type[rows.Announcement] | type[rows.Attempt], calls: Collection[str]
-) -> set[str]:
-    """Return those calls that history has announced, or that it has an attempt of."""
+def calls_after(connection: Connection, kind: type[rows.Announcement] | type[rows.Attempt], known: int) -> set[str]:
+    """Return the calls of those rows of a kind that came after so many."""
     table = TABLES[kind]
-    return set(connection.execute(select(table.c.call).where(table.c.call.in_(calls))).scalars())
+    return set(connection.execute(select(table.c.call).order_by(table.c.seq).offset(known)).scalars())
 
 
 def unended(connection: Connection) -> list[rows.Run]:
