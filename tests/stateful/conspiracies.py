@@ -120,11 +120,14 @@ RECOVERED = (
 )
 """What can be altered of a step that recovery closed."""
 
+GONE = "gone"
 EVIDENCE: tuple[tuple[str, Any], ...] = (
     ("challenger", "evaluation-1"),
     ("challenger", None),
+    ("challenger", GONE),
     ("champion", "evaluation-1"),
     ("champion", None),
+    ("champion", GONE),
     ("champion", "itself"),
     ("trial.budget", 15),
     ("trial.look", 7),
@@ -152,6 +155,8 @@ def other_evidence(path: str, value: Any, copy: Copy) -> bool:
         for step in way:
             place = place[step]
         place[key] = evidence["challenger"] if value == "itself" else value
+        if value == GONE:
+            del place[key]
         copy.put("verdict", seq, "evidence", json.dumps(evidence))
         return True
     return False
