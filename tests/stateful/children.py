@@ -154,7 +154,7 @@ def _main() -> str:
 
 def _stand_ready(pipe: Connection, room: Path) -> None:
     """Look at everything once, then wait for the errand and run it."""
-    from stateful.adapter import answered
+    from stateful.doing import answered
     from stateful.rehearsal import rehearse
     from stepdown.workspace import Workspace
 

@@ -11,7 +11,8 @@ import sys
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
-from stateful.adapter import answered, plant
+from stateful.doing import answered
+from stateful.planting import plant
 from stateful.rehearsal import rehearse
 from stepdown.workspace import Workspace
 from stepdown_machine import operations as op

@@ -30,6 +30,9 @@ from stepdown_machine.protocol import START
 if TYPE_CHECKING:
     from stepdown.local.decode import Generation, Loaded
 
+SCENARIO = GridCtf.name
+ASKED = "asked"
+"""The point within a call: its trace has begun, and has not ended."""
 ILLEGAL = '{"aggression":1.0,"defense":1.0,"path_bias":0.5}'
 GARBAGE = "I would push hard on the left flank."
 
@@ -91,7 +94,7 @@ class Frontier:
         self._weather, self._search, self._reached = weather, Search(scenario), reached
 
     def complete(self, request: Request) -> Completion:
-        self._reached("asked")
+        self._reached(ASKED)
         match self._weather.frontier:
             case "error":
                 raise ProviderError("The frontier failed, as it was told to.", error_type="error")
@@ -118,7 +121,7 @@ def local(
         """The real one: its weights are loaded from their bytes; equal questions to equal weights are decoded once."""
 
         def complete(self, request: Request) -> Completion:
-            reached("asked")
+            reached(ASKED)
             match weather.local:
                 case "load-failed":
                     weather.turn += 1

@@ -1,0 +1,156 @@
+"""One operation of the machine through stepdown's own functions, in whichever process is asked to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from stateful.children import REAL
+from stateful.saying import bundle, dataset, promoted, report
+from stateful.weather import SCENARIO
+from stepdown import operate, registry
+from stepdown.auditing import differences
+from stepdown.errors import StepdownError
+from stepdown.history import rows
+from stepdown.localize import find_dataset, localize
+from stepdown.promote import promote
+from stepdown.prune import prune
+from stepdown.rollback import rollback
+from stepdown.run import RunUnderWay, play, start
+from stepdown.training.export import export
+from stepdown.training.plan import Plan
+from stepdown.training.promotion import Trial
+from stepdown.training.records import Filters
+from stepdown.workspace import Workspace
+from stepdown_machine import operations as op
+from stepdown_machine.protocol import One
+from stepdown_machine.values import (
+    Audited,
+    Pointed,
+    Policy,
+    Pruned,
+    Ran,
+    Refusal,
+)
+
+SMALL = {"width": 32, "heads": 2, "ffn": 48, "batch": 4, "rehearsals": 1}
+
+
+PLANS = {
+    # With few words of its own a net spells: this one is legal under every lesson of the coach, the other now and then is not.
+    "tiny-a": Plan.tiny(**SMALL, vocab=300, iterations=50, seed=2),
+    "tiny-b": Plan.tiny(**SMALL, iterations=60, seed=1),
+    "weak": Plan.tiny(**SMALL, iterations=12, seed=3),
+}
+
+
+def answered(workspace: Workspace, operation: op.Plain) -> One:
+    """Do one operation, and say a refusal as a value."""
+    try:
+        return work(workspace, operation)
+    except StepdownError as error:
+        return Refusal(error.kind, str(error))
+
+
+def work(workspace: Workspace, operation: op.Plain) -> One:
+    """Do one operation through stepdown's own functions."""
+    match operation:
+        case op.Run():
+            return Ran(play(begun(workspace, operation)).id)
+        case op.Export(run=run, scenario=scenario, min_score=limit, kept_only=kept_only, include_local=include_local):
+            if scenario not in (None, SCENARIO):
+                # stepdown knows no scenario but those installed, and says so; the machine's word is that none has rows.
+                return report(workspace, run) and Refusal("no-records") if run else Refusal("no-records")
+            asked = {"run": run, "min_score": limit, "kept_only": kept_only, "include_local": include_local}
+            # What is not asked for is not said: what then happens is for stepdown to know.
+            told: dict[str, Any] = {
+                name: value for name, value in asked.items() if value is not None and value is not False
+            }
+            made = export(workspace, Filters(SCENARIO, **told))
+            return dataset(made.path)
+        case op.Train(dataset=name, plan=plan, fresh=fresh):
+            before, afresh = finished(workspace), fresh and (name, plan) not in AFRESH
+            trained = localize(workspace, find_dataset(workspace, name), plan=PLANS[plan], fresh=afresh)
+            REAL["trainings"] += afresh or finished(workspace) > before
+            if afresh:
+                AFRESH.add((name, plan))
+            return bundle(workspace, trained.bundle.id)
+        case op.Activate(bundle=name):
+            registry.activate(workspace, name, forced=True)
+        case op.Disable(bundle=name):
+            registry.disable(workspace, name)
+        case op.Enable(bundle=name):
+            registry.enable(workspace, name)
+        case op.Retire(bundle=name):
+            registry.retire(workspace, name)
+        case op.Delete(bundle=name):
+            registry.delete(workspace, name)
+        case op.Promote() | op.Rollback() | op.Prune():
+            return succession(workspace, operation)
+        case op.SetPolicy(policy=policy):
+            operate.set_policy(workspace, spelled(policy))
+        case op.SetValidator(name=name, enabled=enabled):
+            operate.switch_validator(workspace, SCENARIO, name, enabled=enabled)
+        case op.Report(run=run):
+            return report(workspace, run)
+        case op.Audit():
+            return Audited(tuple(map(str, differences(workspace))))
+    return None
+
+
+def succession(workspace: Workspace, operation: op.Promote | op.Rollback | op.Prune) -> One:
+    """Let a bundle follow another by evidence or back again, or clear away what nobody needs."""
+    match operation:
+        case op.Promote(bundle=name, margin=margin):
+            return promoted(workspace, promote(workspace, name, trial=Trial(margin, budget=16, look=8)))
+        case op.Rollback():
+            return Pointed(rollback(workspace, SCENARIO).id)
+        case op.Prune(bundle=named, keep=keep):
+            gone = prune(workspace, [named] if named else [], keep=keep).removed
+            return Pruned(tuple(each.id for each in gone))
+
+
+AFRESH: set[tuple[str, str]] = set()
+"""Datasets and plans that were trained a second time and gave the same weights; a third time would only say so again."""
+
+
+def finished(workspace: Workspace) -> int:
+    """Count the trainings that need not be done again; in a child process too, which has no room of its own."""
+    return len(list((workspace.settings.cache or workspace.root).glob("*")))
+
+
+def begun(workspace: Workspace, asked: op.Run) -> RunUnderWay:
+    return start(workspace, SCENARIO, seed=asked.seed, generations=asked.generations, candidates=asked.candidates)
+
+
+def interleaved(workspace: Workspace, first: op.Run, second: op.Run) -> tuple[One, One]:
+    """Let two runs take turns, a step at a time."""
+    under_way = [begun(workspace, asked) for asked in (first, second)]
+    turns = [_steps(run) for run in under_way]
+    while turns:
+        turns = [turn for turn in turns if next(turn, None) is not None]
+    for run in under_way:
+        run.end()
+    return Ran(under_way[0].run.id), Ran(under_way[1].run.id)
+
+
+def _steps(under_way: RunUnderWay) -> Iterator[rows.Step]:
+    for _ in range(under_way.run.generations):
+        yield from under_way.steps()
+
+
+def spelled(policy: Policy) -> dict[str, str]:
+    """Say the machine's policy as a command line spells it."""
+    return {name: _spelled(value) for name, value in asdict(policy).items()}
+
+
+def _spelled(value: object) -> str:
+    match value:
+        case None:
+            return "inf"
+        case bool():
+            return "on" if value else "off"
+        case tuple():
+            return ",".join(value)
+    return str(value)

@@ -1,0 +1,110 @@
+"""What stepdown did, in the machine's words: datasets, bundles, verdicts and reports as its own readers tell them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection
+from pathlib import Path
+
+from stateful.observing import sha256
+from stateful.weather import SCENARIO
+from stepdown.history import ledger, reader, rows
+from stepdown.reporting import story
+from stepdown.training.evaluation import held_out, terms
+from stepdown.workspace import Workspace
+from stepdown_machine.values import (
+    Bundle,
+    Dataset,
+    Pair,
+    Promoted,
+    Record,
+    RunReport,
+)
+
+
+def promoted(workspace: Workspace, verdict: rows.Verdict) -> Promoted:
+    """Say a verdict and what it rests on: the bundle's own replies, and the frontier's steps."""
+    shown = verdict.evidence
+    with workspace.reading() as connection:
+        taken = reader.steps(connection, verdict.run)
+        said = {step.seed: reader.frontier_reply(connection, step.id) for step in taken}
+        mine = ledger.TABLES[rows.Holdout].c.evaluation == shown["challenger"]
+        replies = reader.all_of(connection, rows.Holdout, mine)
+        rival = reader.newest(connection, rows.Evaluation, id=shown["champion"]) if shown["champion"] else None
+    scenario = workspace.scenario(SCENARIO)
+    pairs = tuple(
+        Pair(each.seed, each.reply, each.score, held_out(scenario, each.seed, its).score)
+        for each in replies
+        if (its := said[each.seed]) is not None
+    )
+    bounds = shown["to_frontier"] or dict.fromkeys(("mean", "lower", "upper"), math.nan)
+    ahead = (shown["to_champion"] or {}).get("upper", math.nan)
+    return Promoted(
+        run=verdict.run,
+        outcome=verdict.outcome,
+        pairs=pairs,
+        unanswered=shown["unanswered"],
+        **bounds,
+        valid=shown["valid"],
+        champion=rival.bundle if rival else None,
+        ahead=ahead,
+        now=bundle(workspace, verdict.bundle),
+    )
+
+
+def dataset(path: Path) -> Dataset:
+    """Read an export's files."""
+    files = {split: path / f"{split}.jsonl" for split in ("train", "valid")}
+    texts = {split: file.read_text("utf-8") for split, file in files.items() if file.exists()}
+    found = tuple(
+        Record(row["step"], split, row["prompt"], row["completion"], row["score"], row["served"]["target"])
+        for split, text in texts.items()
+        for row in map(json.loads, text.splitlines())
+    )
+    split = {side: {record.completion for record in found if record.split == side} for side in files}
+    assert split["valid"] == validating(split["train"] | split["valid"]), (
+        f"{path.name} is split otherwise than by content"
+    )
+    text = "".join(texts.values())
+    return Dataset(path.name, sha256(text.encode()), found, text)
+
+
+def validating(strategies: Collection[str]) -> set[str]:
+    """Say a second time which strategies validate: the lowest hash, one in ten of the others, never the highest."""
+    hashed = {sha256(strategy.encode()): strategy for strategy in strategies}
+    chosen = {key for key in hashed if key == min(hashed) or int(key[:8], 16) % 10 == 0} - {max(hashed)}
+    return {hashed[key] for key in chosen}
+
+
+def bundle(workspace: Workspace, name: str) -> Bundle:
+    """Say a bundle's row and its newest evaluation."""
+    with workspace.reading() as connection:
+        row = reader.bundle(connection, name)
+        # A comparison is an evaluation too, on other seeds.
+        _, counted = terms(workspace.scenario(SCENARIO), workspace.settings.decoding)
+        evaluation = reader.evaluation(connection, name, counted)
+        assert row is not None
+        assert evaluation is not None
+        held_out = reader.all_of(connection, rows.Holdout, ledger.TABLES[rows.Holdout].c.evaluation == evaluation.id)
+    marks = tuple((each.seed, each.score if each.legal else None) for each in held_out)
+    score = evaluation.lower if evaluation.lower is not None else float("nan")
+    trained_at = row.trained_at.timestamp()
+    return Bundle(
+        name, row.weights, trained_at, score, evaluation.valid or 0.0, marks, evaluation.terms["scenario_version"]
+    )
+
+
+def report(workspace: Workspace, run: str) -> RunReport:
+    """Say what stepdown's report says."""
+    told = story(workspace, run)
+    with workspace.reading() as connection:
+        for shown in told.bundles:
+            own = [row for row in reader.all_of(connection, rows.Evaluation, bundle=shown.bundle.id) if row.run is None]
+            assert [shown.evaluation] == own[-1:], (
+                f"{run}: {shown.bundle.id} is shown with another evaluation than its own"
+            )
+    served = tuple(sorted((who, count) for who, count in told.served.items() if who in ("local", "frontier")))
+    tokens = [sum(getattr(spend, name) for spend in told.spends) for name in ("input_tokens", "output_tokens")]
+    saved = tuple((role, found.saved if found else None) for role, found in told.savings.items())
+    return RunReport(run, len(told.steps), served, tuple(sorted(told.reasons.items())), told.best, *tokens, saved)
