@@ -116,7 +116,9 @@ class _Bare(ast.NodeTransformer):
     def visit_arguments(self, node: ast.arguments) -> Any:
         self.generic_visit(node)
         together = [*node.posonlyargs, *node.args, *node.kwonlyargs]
-        return ast.arguments([], together, node.vararg, [], node.kw_defaults, node.kwarg, node.defaults)
+        named = zip(node.kwonlyargs, node.kw_defaults, strict=True)
+        given = [None if self.constraints and each.arg in CONSTRAINTS else default for each, default in named]
+        return ast.arguments([], together, node.vararg, [], given, node.kwarg, node.defaults)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
         self.generic_visit(node)

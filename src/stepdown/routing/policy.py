@@ -115,9 +115,9 @@ def _read(values: Mapping[str, Any]) -> dict[str, Any]:
 def _check(name: str, value: float, low: float, high: float, *, whole: bool = False) -> None:
     """Refuse a value outside [low, high]; NaN is outside of everything."""
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float) or not low <= value <= high:
-        limit = f"between {low:g} and {high:g}" if high < math.inf else f"at least {low:g}"
         kind = "whole number" if whole else "number"
-        raise InvalidValue(f"{name} must be a {kind} {limit}, not {value!r}.", kind="policy-out-of-range")
+        sentence = f"{name} must be a {kind} between {low:g} and {high:g}, not {value!r}."
+        raise InvalidValue(sentence, kind="policy-out-of-range")
 
 
 def _typed(name: str, value: Any) -> Any:
