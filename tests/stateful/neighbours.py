@@ -43,6 +43,7 @@ def settle(root: Path, cache: Path, plans: Iterable[Plan], ours: str) -> None:
         play(start(opened, LAST, seed=4, generations=1, candidates=1))
         operate.set_policy(opened, LENIENT)
         _live(opened, weather, list(plans))
+        _others(opened, weather, ours)
         for scenario, role in ((LAST, "competitor"), *((ours, role) for role in ROLES)):
             _plant(opened, scenario, role)
         play(start(opened, LAST, seed=5, generations=2, candidates=2))
@@ -81,6 +82,18 @@ def _live(workspace: Workspace, weather: Weather, plans: list[Plan]) -> None:
     promote(workspace, two, trial=Trial(margin=0.5, budget=16, look=8))
     registry.disable(workspace, two)
     registry.enable(workspace, two)
+
+
+def _others(workspace: Workspace, weather: Weather, scenario: str) -> None:
+    """Let frontiers of other names be paid in the machine's own scenario, for replies that teach nobody anything."""
+    operate.set_policy(workspace, {"frontier_never": "coach"})
+    operate.switch_validator(workspace, scenario, "budget", enabled=False)
+    weather.frontier = "illegal"
+    for word in ("another", "zeal"):
+        play(start(workspace, scenario, seed=7, generations=1, candidates=1, frontier=word))
+    weather.frontier = "calm"
+    operate.switch_validator(workspace, scenario, "budget", enabled=True)
+    operate.set_policy(workspace, {"frontier_never": ""})
 
 
 def _plant(workspace: Workspace, scenario: str, role: str) -> None:

@@ -104,6 +104,8 @@ def report(workspace: Workspace, run: str) -> RunReport:
             assert [shown.evaluation] == own[-1:], (
                 f"{run}: {shown.bundle.id} is shown with another evaluation than its own"
             )
+        taught = [row for row in reader.all_of(connection, rows.Lesson) if row.step.startswith(f"{run}/")]
+    assert list(told.lessons) == taught, f"{run} is told with lessons that are not its own"
     served = tuple(sorted((who, count) for who, count in told.served.items() if who in ("local", "frontier")))
     tokens = [sum(getattr(spend, name) for spend in told.spends) for name in ("input_tokens", "output_tokens")]
     saved = tuple((role, found.saved if found else None) for role, found in told.savings.items())
