@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from stateful.weather import NEIGHBOURS, Weather, settings
+from stateful.weather import NEIGHBOURS, PATIENCE, Weather, settings
 from stepdown import operate, registry
 from stepdown.history import ledger, rows
 from stepdown.localize import localize
@@ -27,6 +27,13 @@ from stepdown.workspace import Workspace
 
 FIRST, LAST = NEIGHBOURS
 ROLES = ("analyst", "zealot")
+UNSET = {
+    "mode": "auto", "local_roles": ["competitor"], "local_never": [], "frontier_never": [], "min_score": 0.75,
+    "min_valid": 0.9, "min_coverage": 0.95, "max_age": 2_592_000.0,
+    "local_timeout": PATIENCE["local"], "frontier_timeout": PATIENCE["frontier"], "breaker_threshold": 3,
+    "breaker_window": 300.0, "breaker_cooldown": 60.0, "breaker_probes": 1, "shadow": False, "canary": 1.0,
+}  # fmt: skip
+"""Who serves in a fresh workspace is decided by these; whoever changes one changes what happens everywhere."""
 LENIENT = {"min_score": 0.0, "min_valid": 0.0, "min_coverage": 0.0, "breaker_threshold": 2, "breaker_cooldown": 0.0}
 
 
@@ -41,6 +48,10 @@ def settle(root: Path, cache: Path, plans: Iterable[Plan], ours: str) -> None:
     with Workspace.open(root, settings=composed) as opened:
         # Under the policy that nobody set.
         play(start(opened, LAST, seed=4, generations=1, candidates=1))
+        with opened.reading() as connection:
+            assert opened.policy(connection) == (0, Policy.from_json(UNSET)), (
+                "the policy that nobody set is another one"
+            )
         operate.set_policy(opened, LENIENT)
         _live(opened, weather, list(plans))
         _others(opened, weather, ours)
