@@ -1,13 +1,15 @@
 """Audit: silent about a true history, and never silent about one field of it that was changed."""
 
 import json
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -282,35 +284,48 @@ def test_one_missing_row_is_found(suspect: Workspace, table: str) -> None:
     assert differences(suspect) == []
 
 
-def test_a_run_that_goes_on_between_reading_one_witness_and_the_other_is_no_difference(
-    lived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+LIVING = """
+import sys
+from pathlib import Path
+from journey import Hands, discover
+from stepdown.workspace import Settings, Workspace
+
+def reached(point):
+    if point == "answered":
+        print(point, flush=True)
+        sys.stdin.readline()
+
+with Workspace.open(Path(sys.argv[1]), settings=Settings(clock=Hands().clock, durability="normal", reached=reached)) as opened:
+    discover(opened, seed=9)
+"""
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_run_that_goes_on_or_dies_between_reading_one_witness_and_the_other_is_no_difference(
+    lived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, killed: bool
 ) -> None:
-    shutil.copytree(lived, tmp_path / "workspace")
-    asked, go_on = Event(), Event()
+    root, lines = tmp_path / "workspace", trace.lines
+    shutil.copytree(lived, root)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", LIVING, str(root)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as living:
+        assert living.stdout is not None
+        assert living.stdout.readline() == b"answered\n"
 
-    def hold(point: str) -> None:
-        if point == "answered":
-            asked.set()
-            assert go_on.wait(60)
+        def after_all_that(path: Path) -> Iterator[trace.Line]:
+            if killed:
+                living.kill()
+            living.communicate(b"\n" * 100)
+            return lines(path)
 
-    def live() -> None:
-        told = Settings(clock=Hands().clock, durability="normal", reached=hold)
-        with Workspace.open(tmp_path / "workspace", settings=told) as opened:
-            discover(opened, seed=9)
-
-    def after_all_that(path: Path) -> Iterator[trace.Line]:
-        go_on.set()
-        living.join()
-        return lines(path)
-
-    lines, living = trace.lines, Thread(target=live)
-    with Workspace.open(tmp_path / "workspace", settings=Settings(clock=Hands().clock, durability="normal")) as opened:
-        living.start()
-        assert asked.wait(60)
-        monkeypatch.setattr(trace, "lines", after_all_that)
-        # One call is over since, its process ended, and others were announced: the rows that were read know nothing of that.
-        assert differences(opened) == []
-        monkeypatch.undo()
+        with Workspace.open(root, settings=Settings(clock=Hands().clock, durability="normal")) as opened:
+            monkeypatch.setattr(trace, "lines", after_all_that)
+            # A call is over since or will never be, and others may be announced: the rows that were read know nothing of it.
+            assert differences(opened) == []
+            monkeypatch.undo()
+    assert (living.returncode == 0) is not killed
+    with Workspace.open(root, settings=Settings(clock=Hands().clock, durability="normal")) as opened:
         assert differences(opened) == []
 
 

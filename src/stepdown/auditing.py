@@ -11,6 +11,7 @@ from stepdown.workspace import Workspace
 
 CHECKS = (
     gaps.missing,
+    gaps.unlearned,
     gaps.surplus,
     audit.doubles,
     audit.witnesses,
@@ -45,10 +46,10 @@ def evidence(workspace: Workspace) -> Evidence:
     """Read both witnesses, as of one moment: what living processes had under way then, or began since, is in neither."""
     with workspace.reading() as connection:
         under_way = reader.unfinished(connection)
+        moving = {call.call for call in under_way if alive(workspace.root / "sessions", call.session)}
         announced = reader.all_of(connection, rows.Announcement)
         attempts = reader.all_of(connection, rows.Attempt)
         lines = list(trace.lines(workspace.trace))
-        moving = {call.call for call in under_way if alive(workspace.root / "sessions", call.session)}
         # Another transaction sees what was written since, by processes that may have ended meanwhile.
         with workspace.reading() as later:
             moving |= reader.calls_after(later, rows.Announcement, len(announced))

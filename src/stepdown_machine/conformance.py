@@ -70,6 +70,18 @@ def test_the_whole_way_from_discovery_to_local_keeps_every_promise() -> None:
     trial.close()
 
 
+def test_a_rival_is_held_where_the_system_says_it_can_be() -> None:
+    """Whoever is held at its announcement has decided before the other acts: held or not, nothing else tells the two apart."""
+    guide = Guide()
+    guide.begin(start="serving")
+
+    if guide.can(op.Rival, op.Disable) and "announced" in guide.trial.description.holds.get("Run", ()):
+        guide.act(op.Rival(op.Disable("bundle-1"), op.Run(1), "announced"))
+        held = next(step for step in guide.trial.seen.steps[::-1] if step.role == "competitor")
+        assert held.requested == "local"
+    guide.teardown()
+
+
 @pytest.mark.parametrize("reason", [*REASONS, "local"])
 def test_every_reason_and_local_can_be_reached(reason: str) -> None:
     """What cannot be reached is not tested."""

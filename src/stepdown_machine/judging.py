@@ -154,7 +154,7 @@ def _due(model: Model, step: Step) -> Objections:
 
 
 def _held_probe(model: Model, scene: Scene) -> str | None:
-    """Return the run whose probe was held under way while the other process did everything: one probe is enough."""
+    """Return the run whose probe was held under way while the other process acted: then nobody else may ask."""
     match scene.operation, scene.answer:
         case op.Rival(second=op.Run(), held="announced"), (_, Ran(run=run)):
             known = model.serving("competitor")

@@ -25,7 +25,8 @@ class Policy:
         breaker_threshold: Failures within the window that open the breaker, at least 1.
         breaker_window: Seconds, at least 0.
         breaker_cooldown: Seconds, at least 0; 0 is really 0.
-        breaker_probes: Successes in a row that close a half-open breaker; 0 closes it when the cooldown is over.
+        breaker_probes: Successes in a row that close a half-open breaker, one probe at a time; 0 closes it when the cooldown is
+            over.
         shadow: A fit local answers beside the frontier, is judged, and never serves.
         canary: Share of steps that a fit local may serve, 0..1, chosen by the step's seed: the same in every replay.
     """
@@ -183,9 +184,10 @@ class RunReport:
         served: Count of steps by provider; failed and interrupted steps are in neither.
         reasons: Count of steps by stated reason; steps that local served have none.
         best: Best score of the run's served steps; `None` when none was scored.
-        saved: US dollars by each role that local served, in the alphabet's order: what as many steps served by the run's
-            frontier cost on the mean of the whole history, less what local's cost; `None` for a role whose frontier never
-            served at a known price. A step has one if all its attempts have. `None` where a system tells no money.
+        saved: US dollars by each role that local served, in the alphabet's order: what as many steps that the frontier served
+            cost on the mean of the whole history, less what local's cost. A step has a price if all its attempts but the
+            shadow have; steps of the frontier without one are left out, and `None` says that it has no other or that local
+            has such a step. `None` for all of it where a system tells no money, or asks several frontiers.
     """
 
     run: str

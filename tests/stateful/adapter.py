@@ -54,11 +54,11 @@ POINTS = {
     "SetValidator": ("policy-recorded",),
 }
 HOLDS = {
-    "Run": ("announced", ASKED, "answered", "step-finished"),
+    "Run": ("announced", ASKED, "answered", "step-finished", "generation-decided", "knowledge-learned"),
     "Promote": ("announced", ASKED, "comparison-played"),
     "Rollback": ("rollback-checked",),
 }
-"""Where a process holds no lock of the database."""
+"""Where a process can wait in the middle of its act: it holds no lock of the database."""
 SHM = Path("/dev/shm")
 
 
@@ -140,12 +140,12 @@ class StepdownSystem:
         with process(room(), errand) as pipe:
             pipe.send("go")
             if race.held is None:
-                return answered(self._workspace, race.first), said(pipe)
-            theirs = said(pipe)
+                return answered(self._workspace, race.first), said(pipe, errand)
+            theirs = said(pipe, errand)
             mine = answered(self._workspace, race.first)
             if theirs == HELD:
                 pipe.send("go on")
-                theirs = said(pipe)
+                theirs = said(pipe, errand)
             return mine, theirs
 
     def _around(self, operation: op.Plain) -> None:

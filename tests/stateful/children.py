@@ -78,7 +78,7 @@ def process(room: Path, errand: Errand) -> Iterator[Connection]:
     try:
         pipe.send(errand)
         if errand.kill_at is None:
-            assert said(pipe) == "open"
+            assert said(pipe, errand) == "open"
         yield pipe
         child.join(PATIENCE)
         wanted = {0, -signal.SIGKILL} if errand.kill_at else {0}
@@ -94,9 +94,9 @@ def process(room: Path, errand: Errand) -> Iterator[Connection]:
         _call(room)
 
 
-def said(pipe: Connection) -> Any:
+def said(pipe: Connection, errand: Errand) -> Any:
     """Return the next word of a process; one that says nothing for too long is a failure."""
-    assert pipe.poll(PATIENCE), "a process that should act at the same time is hung"
+    assert pipe.poll(PATIENCE), f"the process doing {errand.operation} is hung"
     return pipe.recv()
 
 

@@ -162,7 +162,7 @@ def other_evidence(path: str, value: Any, copy: Copy) -> bool:
     return False
 
 
-CHAMPIONS = ("earlier run", "later run", "lower role", "higher role")
+CHAMPIONS = ("lower run", "higher run", "lower role", "higher role")
 
 
 def other_champion(which: str, copy: Copy) -> bool:
@@ -174,7 +174,7 @@ def other_champion(which: str, copy: Copy) -> bool:
     )
     for run, champion, scenario, role, at in copy.rows(rivals):
         if which.endswith("run"):
-            order = "id < :run ORDER BY id" if which == "earlier run" else "id > :run ORDER BY id DESC"
+            order = "id < :run ORDER BY id" if which == "lower run" else "id > :run ORDER BY id DESC"
             others = copy.rows(f"SELECT id FROM run WHERE {order} LIMIT 1", run=run)
         else:
             others = [(new_bundle(copy, scenario, "a" if which == "lower role" else role + "x", at),)]

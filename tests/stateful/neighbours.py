@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from stateful.weather import NEIGHBOURS, PATIENCE, Weather, settings
+from stateful.weather import ALLOWED, NEIGHBOURS, Weather, settings
 from stepdown import operate, registry
 from stepdown.history import ledger, rows
 from stepdown.localize import localize
@@ -30,7 +30,7 @@ ROLES = ("analyst", "zealot")
 UNSET = {
     "mode": "auto", "local_roles": ["competitor"], "local_never": [], "frontier_never": [], "min_score": 0.75,
     "min_valid": 0.9, "min_coverage": 0.95, "max_age": 2_592_000.0,
-    "local_timeout": PATIENCE["local"], "frontier_timeout": PATIENCE["frontier"], "breaker_threshold": 3,
+    "local_timeout": ALLOWED["local"], "frontier_timeout": ALLOWED["frontier"], "breaker_threshold": 3,
     "breaker_window": 300.0, "breaker_cooldown": 60.0, "breaker_probes": 1, "shadow": False, "canary": 1.0,
 }  # fmt: skip
 """Who serves in a fresh workspace is decided by these; whoever changes one changes what happens everywhere."""

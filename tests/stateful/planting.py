@@ -15,9 +15,7 @@ from stepdown.bundles.manifest import Manifest
 from stepdown.history import ledger, reader, rows
 from stepdown.training.evaluation import summarize, terms
 from stepdown.workspace import Workspace
-from stepdown_machine.values import (
-    Bundle,
-)
+from stepdown_machine.values import Bundle
 
 
 def plant(workspace: Workspace, base: Path, kind: str) -> Bundle:

@@ -17,7 +17,7 @@ from stepdown_machine.protocol import HandoffSystem
 
 
 def test_the_machine_kills_at_every_point_that_stepdown_names() -> None:
-    # Within the call it is the provider that can be killed, between the two lines of its trace.
+    # And within the provider's call, between the two lines of its trace.
     assert {point for points in POINTS.values() for point in points} == {*workspace.POINTS, ASKED}
     assert all(set(points) <= set(POINTS[name]) for name, points in HOLDS.items())
 

@@ -1,4 +1,4 @@
-"""Every rule of the machine with each of its values, in one fixed order: what chance would come to, in half a minute.
+"""Every rule of the machine with each of its values, in one fixed order: what chance would come to, in less than a minute.
 
 For those who want a verdict soon, like a mutation tester. The rules are the machine's, and so is the oracle; only the choice is
 made here, and what finds most comes first. `python -m stateful.tour` takes it; without a failure it ends with a campaign.
@@ -125,11 +125,11 @@ def kills(machine: StepdownMachine) -> None:
 
 
 def races(machine: StepdownMachine) -> None:
-    """Every act at the same time as two others, freely and held."""
+    """Every act at the same time as eight others, freely and held."""
     for first, place in product(range(12), range(8)):
         known = raceable(machine, first % 4)
         pair = known[first % len(known)], known[(first + place) % len(known)]
-        machine.race(what=at_once(machine, *pair, apart=place > 0, place=place))
+        machine.race(what=at_once(machine, *pair, apart=place > 0, hold=first + place))
     machine.inspect(run="run-1", how="audit", place=0)
 
 

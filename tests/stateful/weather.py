@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from stepdown.local.decode import Generation, Loaded
 
 SCENARIO = GridCtf.name
-PATIENCE = {"local": 10.0, "frontier": 60.0}
+ALLOWED = {"local": 10.0, "frontier": 60.0}
 """Seconds that a provider may take under a policy in which nobody said anything else."""
 ASKED = "asked"
 """The point within a call: its trace has begun, and has not ended."""
@@ -97,7 +97,7 @@ class Frontier:
 
     def complete(self, request: Request) -> Completion:
         self._reached(ASKED)
-        assert request.time_limit == PATIENCE["frontier"], "nobody gave the frontier another limit"
+        assert request.time_limit == ALLOWED["frontier"], "nobody gave the frontier another limit"
         match self._weather.frontier:
             case "error":
                 raise ProviderError("The frontier failed, as it was told to.", error_type="error")
@@ -125,7 +125,7 @@ def local(
 
         def complete(self, request: Request) -> Completion:
             reached(ASKED)
-            assert request.time_limit == PATIENCE["local"], "nobody gave local another limit"
+            assert request.time_limit == ALLOWED["local"], "nobody gave local another limit"
             match weather.local:
                 case "load-failed":
                     weather.turn += 1

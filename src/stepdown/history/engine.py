@@ -62,8 +62,12 @@ def _prepare_sqlite(engine: Engine, durability: Durability, busy_milliseconds: i
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """Open a transaction that sees one state of the database throughout."""
-    with _plainly(engine), engine.connect() as connection, connection.begin():
-        yield connection
+    with _plainly(engine), engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            # Otherwise every statement would see a state of its own.
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        with connection.begin():
+            yield connection
 
 
 @contextmanager

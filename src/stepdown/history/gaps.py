@@ -7,6 +7,8 @@ from stepdown.history import rows
 from stepdown.history.audit import Difference, Evidence
 from stepdown.routing.facts import Facts
 from stepdown.routing.policy import Policy
+from stepdown.scenarios import referee
+from stepdown.scenarios.prompt import Knowledge
 
 
 def dangling(evidence: Evidence) -> Iterator[Difference]:
@@ -71,6 +73,20 @@ def missing(evidence: Evidence) -> Iterator[Difference]:
             for step in (f"{run.id}/{number}/{position}" for position in range(run.candidates + 1)):
                 if step not in taken:
                     yield Difference("I4", step, "the run completed without this step")
+
+
+def unlearned(evidence: Evidence) -> Iterator[Difference]:
+    """Yield the lessons that a completed run was taught and that history, then or before, does not know (I10)."""
+    completed = {ending.run for ending in evidence.endings if ending.outcome == "completed"}
+    scenario_of = {run.id: run.scenario for run in evidence.runs if run.id in completed}
+    known = {(row.scenario, row.playbook, row.hints) for row in evidence.lessons}
+    for step in evidence.steps:
+        coached = step.role == referee.COACH and step.reply is not None and step.run in scenario_of
+        lesson = referee.lesson(step.reply or "") if coached else None
+        if lesson is None or lesson == (Knowledge().playbook, Knowledge().hints):
+            continue
+        if (scenario_of[step.run], *lesson) not in known:
+            yield Difference("I10", step.id, "its run completed without keeping the lesson that it taught")
 
 
 def surplus(evidence: Evidence) -> Iterator[Difference]:

@@ -158,7 +158,7 @@ def unfinished(connection: Connection) -> list[rows.Announcement]:
 
 
 def calls_after(connection: Connection, kind: type[rows.Announcement] | type[rows.Attempt], known: int) -> set[str]:
-    """Return the calls of those rows of a kind that came after so many."""
+    """Return the calls of a kind's rows after the first `known`."""
     table = TABLES[kind]
     return set(connection.execute(select(table.c.call).order_by(table.c.seq).offset(known)).scalars())
 

@@ -42,7 +42,8 @@ class Policy:
         breaker_threshold: Local failures within the window that open the breaker, at least 1.
         breaker_window: Seconds a local failure is remembered.
         breaker_cooldown: Seconds an open breaker keeps local from being asked; 0 is really 0.
-        breaker_probes: Consecutive successes that close a half-open breaker; 0 closes it when the cooldown is over.
+        breaker_probes: Consecutive successes that close a half-open breaker, one probe at a time; 0 closes it when the
+            cooldown is over.
         shadow: Let local answer beside the frontier, judged and never served.
         canary: Share of steps that a fit bundle may serve, 0..1, chosen by hash.
     """
@@ -66,11 +67,11 @@ class Policy:
 
     def __post_init__(self) -> None:
         for name in SHARES:
-            _check(name, getattr(self, name), 0.0, 1.0)
+            _check(name, getattr(self, name), 0, 1)
         for name in SECONDS:
-            _check(name, getattr(self, name), 0.0, math.inf)
+            _check(name, getattr(self, name), 0, math.inf)
         for name in LIMITS:
-            _check(name, getattr(self, name), 0.001, 86400.0)
+            _check(name, getattr(self, name), 0.001, 86_400)
         _check("breaker_threshold", self.breaker_threshold, 1, 1_000_000, whole=True)
         _check("breaker_probes", self.breaker_probes, 0, 1_000_000, whole=True)
 
@@ -115,9 +116,9 @@ def _read(values: Mapping[str, Any]) -> dict[str, Any]:
 def _check(name: str, value: float, low: float, high: float, *, whole: bool = False) -> None:
     """Refuse a value outside [low, high]; NaN is outside of everything."""
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float) or not low <= value <= high:
+        limit = f"between {low} and {high}" if high < math.inf else f"at least {low}"
         kind = "whole number" if whole else "number"
-        sentence = f"{name} must be a {kind} between {low:g} and {high:g}, not {value!r}."
-        raise InvalidValue(sentence, kind="policy-out-of-range")
+        raise InvalidValue(f"{name} must be a {kind} {limit}, not {value!r}.", kind="policy-out-of-range")
 
 
 def _typed(name: str, value: Any) -> Any:

@@ -206,7 +206,7 @@ class Runs:
         """Announce a call, make it, judge its reply."""
         call = f"{row['step']}/{len(row['attempts'])}"
         local = bundle if provider == "local" else None
-        weights = self.disk.bundles[local]["weights"] if local else None
+        weights = self.disk.bundles.get(local, {}).get("weights") if local else None
         asked = {"call": call, "provider": provider, "shadow": shadow}
         self.disk.announced[call] = {**asked, "bundle": local, "row": row | {"attempts": []}}
         yield "announced"
@@ -228,7 +228,8 @@ class Runs:
         }  # fmt: skip
         self.disk.trace.append(entry)
         yield "asked"
-        weather = self.disk.weather[provider]
+        # A rival may have taken the directory away since the decision.
+        weather = self.disk.weather[provider] if weights or provider != "local" else "load-failed"
         entry["input_tokens"] = len(prompt)
         if weather in ("load-failed", "error", "timeout"):
             entry |= {"ended": True, "error": weather}

@@ -3,7 +3,8 @@
 Closed: a failure is remembered, and one older than the window is then forgotten for good; when those remembered reach
 the threshold, it opens at the time of this failure and forgets them. A success changes nothing. Open: nobody asks until
 the cooldown is over. Half-open: a failed probe opens it anew from its own time; enough successful probes in a row close
-it with a clear memory. With no probes asked for, the end of the cooldown itself does that.
+it with a clear memory. With no probes asked for, the end of the cooldown itself does that. While one probe is
+under way, nobody else may ask.
 
 An attempt is judged by the policy of its own moment, a decision by the policy of the decision. A clock set back makes
 no cooldown shorter: until opened + cooldown is reached, it is open. Only rivals can finish an attempt while it is open:

@@ -92,22 +92,22 @@ def _moment(crash: op.Crash) -> tuple[str, str]:
 @st.composite
 def races(draw: st.DrawFn) -> op.Rival | op.Interleave:
     """Draw two operations that happen at once."""
-    stage, place, which = draw(st.runner()), draw(PLACES), draw(st.integers(0, 255))
+    stage, place, which, hold = draw(st.runner()), draw(PLACES), draw(st.integers(0, 255)), draw(st.integers(0, 11))
     pairs = [(one, two) for one in raceable(stage, place) for two in raceable(stage, place // 2)]
     if which < len(pairs):
-        return at_once(stage, *pairs[which], apart=place % 2 == 0, place=place)
+        return at_once(stage, *pairs[which], apart=place % 2 == 0, hold=hold)
     raced = Counter(_meeting(each.first, each.second) for each in stage.trial.operations if isinstance(each, op.Rival))
     least = min(raced[_meeting(*pair)] for pair in pairs)
     left = [pair for pair in pairs if raced[_meeting(*pair)] == least]
-    return at_once(stage, *left[which % len(left)], apart=place % 2 == 0, place=place)
+    return at_once(stage, *left[which % len(left)], apart=place % 2 == 0, hold=hold)
 
 
-def at_once(stage: Stage, one: op.Plain, two: op.Plain, *, apart: bool, place: int) -> op.Rival | op.Interleave:
+def at_once(stage: Stage, one: op.Plain, two: op.Plain, *, apart: bool, hold: int) -> op.Rival | op.Interleave:
     """Let two runs of one process take turns, or two processes race: freely, or with the second held at one of its points."""
     if isinstance(one, op.Run) and isinstance(two, op.Run) and not apart:
         return op.Interleave(op.Run(one.seed, 1, 2), op.Run(two.seed, 1, 2))
     held = (None, *stage.trial.description.holds.get(type(two).__name__, ()))
-    return op.Rival(one, two, held[place % len(held)])
+    return op.Rival(one, two, held[hold % len(held)])
 
 
 def _meeting(one: op.Plain, two: op.Plain) -> tuple[str, str]:
@@ -141,10 +141,13 @@ class Chaos(Stage):
             met.add(_moment(left[0]))
 
     def _raced(self, place: int) -> None:
-        # Both witnesses are read while somebody is on the way from one to the other.
         holds = self.trial.description.holds.get("Run", ())
-        self.tell(op.Rival(op.Audit(), op.Run(place % 4), held) for held in holds)
+        for held in holds if self.can(op.Audit, op.Run) else ():
+            # Both witnesses are read while somebody is on the way from one to the other.
+            self.tell((op.Rival(op.Audit(), op.Run(place % 4), held),))
+        if self.can(op.Run):
+            self.tell((at_once(self, op.Run(place % 4), op.Run(place % 3, 1, 2), apart=True, hold=place),))
         for first in range(place % 3, len(raceable(self, place)), 3):
             known = raceable(self, place)
             one, two = known[first % len(known)], known[(first + place + 1) % len(known)]
-            self.tell((at_once(self, one, two, apart=one != two, place=first + place),))
+            self.tell((at_once(self, one, two, apart=one != two, hold=first + place // 3),))
