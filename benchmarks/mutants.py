@@ -115,10 +115,12 @@ class _Bare(ast.NodeTransformer):
 
     def visit_arguments(self, node: ast.arguments) -> Any:
         self.generic_visit(node)
-        together = [*node.posonlyargs, *node.args, *node.kwonlyargs]
-        named = zip(node.kwonlyargs, node.kw_defaults, strict=True)
+        by_place = [*node.posonlyargs, *node.args]
+        together = [*by_place, *node.kwonlyargs]
+        defaults = [*[None] * (len(by_place) - len(node.defaults)), *node.defaults, *node.kw_defaults]
+        named = zip(together, defaults, strict=True)
         given = [None if self.constraints and each.arg in CONSTRAINTS else default for each, default in named]
-        return ast.arguments([], together, node.vararg, [], given, node.kwarg, node.defaults)
+        return ast.arguments([], together, node.vararg, [], given, node.kwarg, [])
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
         self.generic_visit(node)

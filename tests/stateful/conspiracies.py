@@ -226,4 +226,7 @@ def conspiracies() -> dict[str, Lie]:
         "another limit": another_limit,
         **{f"champion of another slot or run: {which}": partial(other_champion, which) for which in CHAMPIONS},
         "easier seed": easier_seed,
+        "smaller budget": partial(
+            one_value, "run", "candidates", "less", where="id IN ({runs}) AND purpose = 'comparison'"
+        ),
     }

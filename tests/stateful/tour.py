@@ -93,6 +93,7 @@ def succession(machine: StepdownMachine) -> None:
         )
         machine.mend(runs=1)
     machine.promote(bundle="bundle-1", who="another", margin="wide", then="roll back")
+    machine.export(run=None, scenario=None, limit=None, kept_only=False, include_local=True, again=False)
     machine.inspect(run="run-1", how="audit", place=0)
 
 
