@@ -150,7 +150,7 @@ def _spelled(value: object) -> str:
         case None:
             return "inf"
         case bool():
-            return "on" if value else "off"
+            return "true" if value else "false"
         case tuple():
             return ",".join(value)
     return str(value)

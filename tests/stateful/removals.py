@@ -120,6 +120,18 @@ def went_wrong(by: str, copy: Copy) -> bool:
     return True
 
 
+def decision_added(copy: Copy) -> bool:
+    """Let a completed run have decided on one generation more than it was of."""
+    columns = [row[1] for row in copy.rows("PRAGMA table_info(generation)") if row[1] not in ("seq", "number")]
+    rest = ", ".join(f'"{name}"' for name in columns)
+    newest = f"SELECT max(seq) FROM generation WHERE run IN ({COMPLETED}) AND decision = 'retry'"
+    added = (
+        f"INSERT INTO generation (seq, number, {rest}) SELECT (SELECT max(seq) + 1 FROM generation), number + 1, {rest} "
+        f"FROM generation WHERE seq = ({newest})"
+    )
+    return copy.database.execute(added).rowcount > 0
+
+
 def new_bundle(copy: Copy, scenario: str, role: str, at: str) -> str:
     """Register a bundle that nothing is known of, and return its id."""
     columns = "seq, id, scenario, role, job, dataset, weights, trained_at, session, at"
@@ -233,6 +245,7 @@ def missing() -> dict[str, Lie]:
             )
         },
         "activate by prune": promoted_by_prune,
+        "decision added": decision_added,
         "force denied": force_denied,
         "trace lost": trace_gone,
     }

@@ -226,10 +226,7 @@ def acts(connection: Connection, *, until: datetime | None = None) -> list[rows.
 
 def pointer(connection: Connection, scenario: str, role: str) -> int:
     """Return a number that grows with every activation in a slot; 0 before the first."""
-    table = schema.act.c
-    mine = (table.scenario == scenario, table.role == role, table.kind == "activate")
-    query = select(func.max(table.seq)).where(*mine)
-    return connection.execute(query).scalar() or 0
+    return len(all_of(connection, rows.Act, scenario=scenario, role=role, kind="activate"))
 
 
 def slots(connection: Connection) -> list[tuple[str, str]]:
