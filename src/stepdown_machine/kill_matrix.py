@@ -12,7 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import sqrt
 from statistics import median
@@ -62,7 +62,9 @@ def trials(
             began = time.perf_counter()
             verdict = run(machine_for(variant), seed)
             seconds = time.perf_counter() - began
-            yield Trialled(variant, seed, verdict, seconds, reproduced(verdict) if shrink and verdict.trial else None)
+            alike = reproduced(verdict) if shrink and verdict.trial else None
+            # All that a failing trial has seen would be kept for every variant and seed, and looked at by the collector.
+            yield Trialled(variant, seed, replace(verdict, trial=None), seconds, alike)
 
 
 def reproduced(verdict: Verdict) -> bool:
