@@ -20,7 +20,7 @@ from stepdown_machine.protocol import HandoffSystem
 from stepdown_machine.reach import LEAST_SHARE, MOST_ABORTED, reach
 from stepdown_machine.settings import deterministic
 
-EXAMPLES = {"dev": 8, "ci": 56}
+EXAMPLES = {"dev": 8, "ci": 52}
 """A real system is slower than the toy: a campaign has fewer examples of the same length, and is still bounded.
 
 In `ci` the whole machine has as many again in a process beside this one.

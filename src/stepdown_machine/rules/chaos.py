@@ -130,21 +130,21 @@ class Chaos(Stage):
             self.act(what)
 
     def encounters(self) -> dict[str, Encounter]:
-        """Add a kill at one moment in three, and one act in three at the same time as another."""
+        """Add a kill at one moment in four, and one act in three at the same time as another."""
         return {**super().encounters(), "be killed": self._killed, "be raced": self._raced}
 
     def _killed(self, place: int) -> None:
         met: set[tuple[str, str]] = set()
         while left := [crash for crash in _crashes(self, place) if _moment(crash) not in met]:
-            if len(met) % 3 == place % 3:
+            if len(met) % 4 == place % 4:
                 self.tell((left[0],))
             met.add(_moment(left[0]))
 
     def _raced(self, place: int) -> None:
         holds = self.trial.description.holds.get("Run", ())
-        for held in holds if self.can(op.Audit, op.Run) else ():
+        if holds and self.can(op.Audit, op.Run):
             # Both witnesses are read while somebody is on the way from one to the other.
-            self.tell((op.Rival(op.Audit(), op.Run(place % 4), held),))
+            self.tell((op.Rival(op.Audit(), op.Run(place % 4), holds[place % len(holds)]),))
         if self.can(op.Run):
             self.tell((at_once(self, op.Run(place % 4), op.Run(place % 3, 1, 2), apart=True, hold=place),))
         for first in range(place % 3, len(raceable(self, place)), 3):

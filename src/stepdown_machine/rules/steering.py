@@ -30,8 +30,7 @@ FAILURES = {
 
 COMMON = frozenset(
     {
-        "frontier-forced", "bundle-absent", "quality-below-threshold", "local-error", "local-invalid-output", "shadow-only",
-        "canary-held",
+        "bundle-absent", "coverage-weak", "local-error", "local-invalid-output", "shadow-only", "canary-held",
     }
 )  # fmt: skip
 """Reasons that other rules come to as well: fewer steps of a tour are left to them, so that none is seen too seldom."""
@@ -90,8 +89,8 @@ class Steering(Governing):
             self.act(op.Activate(bundle))
         self.act(op.Run(place % 4))
         # Each way to damage a bundle was one run already.
-        many = op.Run(place % 3, 2, 5 if cause in COMMON else 7)
-        self.act(op.Run(place % 3, 1, 2) if cause == "bundle-integrity" else many)
+        many = op.Run(place % 3, 2, 5 if cause in COMMON else 12 if cause == "local-load-failed" else 7)
+        self.act(op.Run(place % 3, 1, 5) if cause == "bundle-integrity" else many)
         self.act(op.Report(self.trial.names.of("run")[-1]))
         for operation in undo:
             self.act(operation)
