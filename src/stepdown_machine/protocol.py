@@ -75,6 +75,7 @@ class Description:
         falsifiable: What `Audit(falsified=...)` can alter.
         min_records: Records that training needs; fewer are refused with `dataset-too-small`.
         policies: Names of the policy values the system knows; the others keep their defaults.
+        most: Greatest value of those counts of a policy that have one; beyond it a policy is out of range.
         scores: The scenario is grid_ctf, so that the oracle can replay scores and judge replies.
     """
 
@@ -91,6 +92,7 @@ class Description:
     falsifiable: tuple[str, ...] = ()
     min_records: int = 1
     policies: frozenset[str] = frozenset(each.name for each in fields(Policy))
+    most: Mapping[str, int] = field(default_factory=dict)
     scores: bool = True
 
     @property

@@ -9,13 +9,14 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 
-from stateful import neighbours
+from stateful import exported, neighbours
 from stateful.children import HELD, Errand, process, said, settle
 from stateful.damages import clear, damage
 from stateful.doing import PLANS, answered, interleaved, spelled
 from stateful.falsifying import WAYS, Forgery
 from stateful.observing import Observer
 from stateful.planting import plant
+from stateful.ranges import MOST
 from stateful.weather import ASKED, SCENARIO, Weather, settings
 from stepdown import operate
 from stepdown.bundles.standing import fold
@@ -27,7 +28,7 @@ from stepdown_machine import operations as op
 from stepdown_machine.model import grid_ctf
 from stepdown_machine.observed import Holding, Observation
 from stepdown_machine.protocol import Answer, Description, One, Origin, Probe
-from stepdown_machine.values import Audited, Policy
+from stepdown_machine.values import Audited, Dataset, Policy
 
 ACT = ("act-appended", "act-recorded")
 POINTS = {
@@ -110,6 +111,7 @@ class StepdownSystem:
             points=POINTS,
             holds=HOLDS,
             falsifiable=WAYS,
+            most=MOST,
         )
 
     def perform(self, operation: op.Operation) -> Answer:
@@ -131,8 +133,16 @@ class StepdownSystem:
                 return self._outside(operation)
             case op.Revise() | op.Disturb() | op.Advance() | op.Reopen():
                 return self._around(operation)
+            case op.Export():
+                return self._exported(operation)
             case plain:
                 return answered(self._workspace, plain)
+
+    def _exported(self, operation: op.Export) -> One:
+        made = answered(self._workspace, operation)
+        if isinstance(made, Dataset):
+            exported.check(self._root / "datasets" / made.dataset, operation, self._observer.rows)
+        return made
 
     def _raced(self, race: op.Rival) -> tuple[One, One]:
         """Act while another process acts, or is held in the middle of it."""

@@ -28,8 +28,10 @@ def damage(directory: Path, how: str, turn: int, *, aside: Path) -> None:
             path.write_bytes(path.read_bytes()[:-1])
         case "flip":
             path = directory / (WEIGHTS, CONFIG, MANIFEST)[turn % 3]
-            data = path.read_bytes()
-            path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+            data = bytearray(path.read_bytes())
+            # Another place each time: a digest that differs is lower once and higher the next.
+            data[-1 - turn % 64] ^= 1
+            path.write_bytes(data)
         case "swap":
             one, two = (directory / name for name in (WEIGHTS, CONFIG))
             data = one.read_bytes(), two.read_bytes()

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from stateful.children import REAL
+from stateful.exported import wants_matches
+from stateful.ranges import out_of_range
 from stateful.saying import bundle, dataset, promoted, report
 from stateful.weather import SCENARIO
 from stepdown import operate, registry
@@ -50,7 +52,15 @@ def answered(workspace: Workspace, operation: op.Plain) -> One:
     try:
         return work(workspace, operation)
     except StepdownError as error:
-        return Refusal(error.kind, str(error))
+        return refused(operation, error.kind, str(error))
+
+
+def refused(operation: op.Plain, kind: str, sentence: str) -> Refusal:
+    """Say a refusal; the sentence that refuses a policy is a promise as well."""
+    if isinstance(operation, op.SetPolicy):
+        due = out_of_range(operation.policy)
+        assert sentence == due, f"{operation} is refused with: {sentence} It should be: {due}"
+    return Refusal(kind, sentence)
 
 
 def work(workspace: Workspace, operation: op.Plain) -> One:
@@ -63,6 +73,7 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
                 # stepdown knows no scenario but those installed, and says so; the machine's word is that none has rows.
                 return report(workspace, run) and Refusal("no-records") if run else Refusal("no-records")
             asked = {"run": run, "min_score": limit, "kept_only": kept_only, "include_local": include_local}
+            asked["matches"] = wants_matches(operation)
             # What is not asked for is not said: what then happens is for stepdown to know.
             told: dict[str, Any] = {
                 name: value for name, value in asked.items() if value is not None and value is not False

@@ -113,6 +113,8 @@ class Observer:
     def _read_steps(self) -> None:
         for row in self.rows(STEPS, self._last_step):
             attempts = self.rows("SELECT * FROM attempt WHERE step = ? ORDER BY seq", row["id"])
+            numbered = [f"{row['id']}/{number}" for number in range(1, len(attempts) + 1)]
+            assert [attempt["call"] for attempt in attempts] == numbered, f"calls of {row['id']} are numbered otherwise"
             matches = self.rows("SELECT seed, score FROM match WHERE step = ? ORDER BY seq", row["id"])
             self._steps.append(_step(row, attempts, [tuple(match) for match in matches]))
             self._last_step = row["seq"]

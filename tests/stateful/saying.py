@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection
 from pathlib import Path
 
 from stateful.observing import sha256
@@ -62,19 +61,8 @@ def dataset(path: Path) -> Dataset:
         for split, text in texts.items()
         for row in map(json.loads, text.splitlines())
     )
-    split = {side: {record.completion for record in found if record.split == side} for side in files}
-    assert split["valid"] == validating(split["train"] | split["valid"]), (
-        f"{path.name} is split otherwise than by content"
-    )
     text = "".join(texts.values())
     return Dataset(path.name, sha256(text.encode()), found, text)
-
-
-def validating(strategies: Collection[str]) -> set[str]:
-    """Say a second time which strategies validate: the lowest hash, one in ten of the others, never the highest."""
-    hashed = {sha256(strategy.encode()): strategy for strategy in strategies}
-    chosen = {key for key in hashed if key == min(hashed) or int(key[:8], 16) % 10 == 0} - {max(hashed)}
-    return {hashed[key] for key in chosen}
 
 
 def bundle(workspace: Workspace, name: str) -> Bundle:

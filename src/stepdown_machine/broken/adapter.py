@@ -78,6 +78,7 @@ class ToySystem:
             probes=probes,
             plans=("tiny-a", "tiny-b", "weak", "diverged"),
             points=POINTS,
+            most={"breaker_threshold": 1000, "breaker_probes": 1000},
             holds=POINTS,
             falsifiable=("trace-weights", "trace-lost", "history-score", "history-reason"),
         )

@@ -118,7 +118,7 @@ class Toy(succession.Succession):
         yield "begun"
         shares = [policy[name] for name in ("min_score", "min_valid", "min_coverage", "canary")]
         times = [policy[name] for name in ("max_age", "breaker_window", "breaker_cooldown") if policy[name] is not None]
-        counts = policy["breaker_threshold"] >= 1 and policy["breaker_probes"] >= 0
+        counts = 1 <= policy["breaker_threshold"] <= 1000 and 0 <= policy["breaker_probes"] <= 1000
         if not (counts and all(0 <= share <= 1 for share in shares) and all(seconds >= 0 for seconds in times)):
             raise Refused("policy-out-of-range")
         self.disk.acts.append(("policy", policy))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from math import isnan
 from statistics import fmean
@@ -74,6 +75,8 @@ def _membership(made: Dataset, rows: list[Step]) -> Iterator[Finding]:
         yield Finding("I8", "only rows that pass the filters", f"{made.dataset} holds {strangers}", "they do not pass")
     if lost := {step.text for step in rows} - {record.completion for record in made.records}:
         yield Finding("I8", "every row that passes the filters", f"missing {sorted(lost)}", "they pass")
+    if twice := sorted(step for step, count in Counter(record.step for record in made.records).items() if count > 1):
+        yield Finding("I8", "a row at most once", f"{made.dataset} holds {twice} again", "it would be learned twice")
     for record in made.records:
         step = by_id.get(record.step)
         facts = (record.completion, record.score, record.served)

@@ -1,5 +1,6 @@
 """The policy as the oracle understands it, and which values a policy may have."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isnan
 
@@ -33,14 +34,19 @@ class Limits:
         """Tell whether a role's prompts may reach the frontier."""
         return self.mode != "local-only" and role not in self.frontier_never
 
-    def faults(self) -> tuple[str, ...]:
-        """Name the values that are out of range; NaN is out of every range."""
+    def faults(self, most: Mapping[str, int]) -> tuple[str, ...]:
+        """Name the values that are out of range; NaN is out of every range.
+
+        Args:
+            most: Greatest value of those counts that have one.
+        """
         shares = ("min_score", "min_valid", "min_coverage", "canary")
         wrong = [name for name in shares if not 0.0 <= getattr(self, name) <= 1.0]
         times = ("max_age", "breaker_window", "breaker_cooldown")
         wrong += [name for name in times if not _is_time(getattr(self, name))]
         wrong += ["breaker_threshold"] if self.breaker_threshold < 1 else []
         wrong += ["breaker_probes"] if self.breaker_probes < 0 else []
+        wrong += [name for name, greatest in most.items() if getattr(self, name) > greatest]
         return (*wrong, "mode") if self.mode not in MODES else tuple(wrong)
 
 

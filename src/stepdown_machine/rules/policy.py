@@ -25,12 +25,16 @@ SETTINGS: tuple[tuple[str, Any], ...] = (
     ("breaker_threshold", 1),
     ("breaker_threshold", 2),
     ("breaker_threshold", 0),
+    ("breaker_threshold", "most"),
+    ("breaker_threshold", "too many"),
     ("breaker_window", 0.0),
     ("breaker_window", 10.0),
     ("breaker_cooldown", 0.0),
     ("breaker_cooldown", 90.0),
     ("breaker_probes", 0),
     ("breaker_probes", 2),
+    ("breaker_probes", "most"),
+    ("breaker_probes", "too many"),
     ("shadow", True),
     ("shadow", False),
     ("canary", 0.0),
@@ -100,9 +104,16 @@ class Governing(Stage):
             self.act(op.SetValidator(value, enabled=name == "switch on"))
         elif name == "all":
             self.act(op.SetPolicy(Policy()))
-        elif name in self.trial.description.policies:
-            self.act(op.SetPolicy(replace(self.policy, **{name: value})))
+        elif name in self.trial.description.policies and (placed := self._counted(name, value)) is not None:
+            self.act(op.SetPolicy(replace(self.policy, **{name: placed})))
         self.follow(runs)
+
+    def _counted(self, name: str, value: Any) -> Any:
+        """Return a value, with what is the most, or one too many, as a number; `None` where nothing is the most."""
+        most = self.trial.description.most.get(name)
+        if value in ("most", "too many"):
+            return most and most + (value == "too many")
+        return value
 
 
 def unchanged(policy: Policy, stage: Stage) -> bool:
