@@ -4,7 +4,7 @@ An edit is none when both sources are equal once they are rid of what has no par
 
 - annotations, and the bodies of protocols: nothing reads them (a field's default stays);
 - `frozen` and `slots` of a dataclass: they refuse what nobody does, and a layout test sees that they are there;
-- `@cache`: the same answer, sooner;
+- `@cache`, and whether a column type lets its statements be cached: the same answer, sooner;
 - whether a parameter may be given by position or by name;
 - `is` or `==` before a constant or a member of an enumeration: the same objects, and the same words;
 - in `schema` and `columns`: widths and constraints. The migration makes the tables, and a test compares it with them;
@@ -28,7 +28,7 @@ from cosmic_ray.work_db import WorkDB, use_db
 MUTATED = ("routing", "bundles", "history", "training/records.py", "step.py")
 SPARED = ("migrations", "migrate.py", "append_only.py", "engine.py")
 """Done once, before any example begins, or about a database that refuses: ordinary tests have them."""
-CONSTRAINTS = frozenset(("nullable", "unique", "primary_key", "autoincrement", "sqlite_autoincrement", "cache_ok"))
+CONSTRAINTS = frozenset(("nullable", "unique", "primary_key", "autoincrement", "sqlite_autoincrement"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,11 @@ class _Bare(ast.NodeTransformer):
     def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
         self.generic_visit(node)
         return ast.AnnAssign(node.target, ast.Constant(None), node.value, node.simple)
+
+    def visit_Assign(self, node: ast.Assign) -> Any:
+        self.generic_visit(node)
+        cached = [ast.unparse(target) for target in node.targets] == ["cache_ok"]
+        return ast.Assign(node.targets, ast.Constant(None)) if cached else node
 
     def visit_arg(self, node: ast.arg) -> Any:
         return ast.arg(node.arg)

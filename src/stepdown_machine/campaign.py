@@ -6,13 +6,13 @@ import contextlib
 import io
 from dataclasses import dataclass
 
-from hypothesis import Phase, seed, settings
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis import Phase, settings
 
 from stepdown_machine.findings import Disagreement
 from stepdown_machine.reach import REACHED, Reach, reach
 from stepdown_machine.rules.stage import Stage
 from stepdown_machine.settings import profile
+from stepdown_machine.starts import run
 from stepdown_machine.trial import Trial
 
 
@@ -70,7 +70,7 @@ def campaign(
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            run_state_machine_as_test(seed(start)(machine), settings=limited)
+            run(machine, limited, start)
     except BaseException as failure:
         if isinstance(failure, KeyboardInterrupt | SystemExit):
             raise

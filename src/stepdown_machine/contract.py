@@ -55,7 +55,7 @@ def verdict(model: Model, operation: op.Plain, rows: Observation, description: D
         case op.Promote() | op.Rollback() | op.Prune():
             return _succession(model, operation)
         case op.SetPolicy(policy=policy):
-            return model.governing(limits(policy), description.most)
+            return model.governing(limits(policy), dict(description.most))
         case _:
             return Verdict()
 

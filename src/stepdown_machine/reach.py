@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
 
 from stepdown_machine import operations as op
 from stepdown_machine.model import REASONS
@@ -69,7 +70,11 @@ class Reach:
     @property
     def paired(self) -> float:
         """Share of ordered rule pairs that were seen; every rule can follow every other."""
-        return len(self.pairs) / max(1, len(self.offered) ** 2)
+        return 1.0 - len(self.unpaired()) / max(1, len(self.offered) ** 2)
+
+    def unpaired(self) -> list[tuple[str, str]]:
+        """Return the ordered rule pairs that were never seen."""
+        return sorted(pair for pair in product(self.offered, self.offered) if pair not in self.pairs)
 
     def unmet(self) -> Iterator[str]:
         """Name every obligation that the campaign did not meet. A machine without a way to a reason owes no share."""
@@ -82,7 +87,8 @@ class Reach:
         if self.sought and not low <= self.share("local") <= high:
             yield f"local served {self.share('local'):.1%} of routed steps, {low:.0%} to {high:.0%} wanted"
         if self.paired < LEAST_PAIRS:
-            yield f"{self.paired:.1%} of ordered rule pairs seen, at least {LEAST_PAIRS:.0%} wanted"
+            missing = ", ".join(f"{one} then {two}" for one, two in self.unpaired())
+            yield f"{self.paired:.1%} of ordered rule pairs seen, at least {LEAST_PAIRS:.0%} wanted; never: {missing}"
         if self.aborted > MOST_ABORTED * self.examples:
             yield f"{self.aborted} of {self.examples} examples aborted, at most {MOST_ABORTED:.0%} wanted"
 

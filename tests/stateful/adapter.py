@@ -19,6 +19,7 @@ from stateful.planting import plant
 from stateful.ranges import MOST
 from stateful.weather import ASKED, SCENARIO, Weather, settings
 from stepdown import operate
+from stepdown.bundles.disk import Condition, look
 from stepdown.bundles.standing import fold
 from stepdown.chronicle import active_at
 from stepdown.gather import slot_bundle
@@ -177,8 +178,13 @@ class StepdownSystem:
                 directory = self._root / "bundles" / bundle
                 # A copy may be left from before an equal training made it whole again.
                 shutil.copytree(directory, self._base / bundle, dirs_exist_ok=True)
-                turn = next(self._damages)
-                damage(directory, how, turn, aside=self._base / f"aside-{turn}")
+                turn, before = next(self._damages), look(directory, bundle)
+                due = damage(directory, how, turn, aside=self._base / f"aside-{turn}")
+                seen = look(directory, bundle)
+                known = before.condition in (Condition.WHOLE, Condition.NEWER)
+                assert seen.problem == due or not known, (
+                    f"after {how} it is said that {seen.problem}, and not that {due}"
+                )
             case op.Restore(bundle=bundle):
                 directory = self._root / "bundles" / bundle
                 clear(directory)

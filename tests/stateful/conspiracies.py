@@ -29,6 +29,14 @@ def _put_both(copy: Copy, step: str, column: str, value: Any) -> None:
     copy.database.execute(f'UPDATE announcement SET "{column}" = ? WHERE step = ?', (value, step))
 
 
+def policy_again(copy: Copy) -> bool:
+    """Let a policy have been set once more that was in force already."""
+    names = [row[1] for row in copy.rows("PRAGMA table_info(policy)") if row[1] not in ("seq", "number")]
+    rest = ", ".join(f'"{name}"' for name in names)
+    added = f"INSERT INTO policy (seq, number, {rest}) SELECT seq + 1, number + 1, {rest} FROM policy ORDER BY seq DESC LIMIT 1"
+    return copy.database.execute(added).rowcount > 0
+
+
 def another_limit(copy: Copy) -> bool:
     """Alter a value of a policy that steps were decided by."""
     used = "number IN (SELECT policy FROM step WHERE run IN ({runs}))"
@@ -224,6 +232,7 @@ def conspiracies() -> dict[str, Lie]:
         "both witnesses: another local failure": partial(other_failure, "local"),
         "both witnesses: another frontier failure": partial(other_failure, "frontier"),
         "another limit": another_limit,
+        "policy again": policy_again,
         **{f"champion of another slot or run: {which}": partial(other_champion, which) for which in CHAMPIONS},
         "easier seed": easier_seed,
         "smaller budget": partial(

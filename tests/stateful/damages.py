@@ -1,4 +1,7 @@
-"""What happens to a bundle's files behind stepdown's back: for each word of the machine more than one way, in turn."""
+"""What happens to a bundle's files behind stepdown's back, for each word of the machine more than one way in turn.
+
+Each says the sentence that a look at the bundle must give.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from pathlib import Path
 WEIGHTS, CONFIG, MANIFEST = "model.safetensors", "config.json", "manifest.json"
 
 
-def damage(directory: Path, how: str, turn: int, *, aside: Path) -> None:
-    """Alter a bundle's files.
+def damage(directory: Path, how: str, turn: int, *, aside: Path) -> str:
+    """Alter a bundle's files; return what is wrong with it now.
 
     Args:
         directory: The bundle's.
@@ -21,46 +24,70 @@ def damage(directory: Path, how: str, turn: int, *, aside: Path) -> None:
     match how:
         case "delete-directory":
             shutil.rmtree(directory)
+            return "its directory is gone"
         case "delete":
-            (directory / (CONFIG, MANIFEST)[turn % 2]).unlink()
+            path = directory / (CONFIG, MANIFEST)[turn % 2]
+            path.unlink()
+            return f"{path.name} is missing"
         case "truncate":
             path = directory / (WEIGHTS, MANIFEST)[turn % 2]
             path.write_bytes(path.read_bytes()[:-1])
+            return CHANGED[path.name]
         case "flip":
             path = directory / (WEIGHTS, CONFIG, MANIFEST)[turn % 3]
             data = bytearray(path.read_bytes())
             # Another place each time: a digest that differs is lower once and higher the next.
-            data[-1 - turn % 64] ^= 1
+            place = data.index(TRAINED) + len(TRAINED) + 18 if path.name == MANIFEST and turn % 2 else -1 - turn % 64
+            data[place] ^= 1
             path.write_bytes(data)
+            return CHANGED[path.name]
         case "swap":
             one, two = (directory / name for name in (WEIGHTS, CONFIG))
             data = one.read_bytes(), two.read_bytes()
             two.write_bytes(data[0])
             one.write_bytes(data[1])
+            return CHANGED[CONFIG]
         case "add":
-            _add(directory, turn, aside)
+            return _add(directory, turn, aside)
         case "symlink":
-            _link(directory, turn, aside)
+            return _link(directory, turn, aside)
+    raise KeyError(how)
 
 
-def _add(directory: Path, turn: int, aside: Path) -> None:
+CHANGED = {
+    **{name: f"{name} is not the file that was published" for name in (WEIGHTS, CONFIG)},
+    MANIFEST: "its manifest does not hash to its id",
+}
+TRAINED = b'"trained_at":"'
+"""Before an instant of 19 characters, whose last digit may be another without anything but the manifest's digest telling."""
+
+
+def _add(directory: Path, turn: int, aside: Path) -> str:
     """Add a file, a file in a directory, or a link to a directory in which there is nothing."""
     match turn % 3:
         case 0:
             (directory / "extra.json").write_text("{}")
+            return "extra.json is not listed in its manifest"
         case 1:
             (directory / "nested").mkdir()
             (directory / "nested" / "extra.json").write_text("{}")
+            return "nested/extra.json is not listed in its manifest"
         case _:
             (directory / "link").symlink_to(aside)
+            return "link is a link or a special file"
 
 
-def _link(directory: Path, turn: int, aside: Path) -> None:
+def _link(directory: Path, turn: int, aside: Path) -> str:
     """Put a link in the place of a file, of the manifest, or of the whole directory; all bytes stay what they were."""
     place = (directory / CONFIG, directory / MANIFEST, directory)[turn % 3]
     target = aside / place.name
     shutil.move(place, target)
     place.symlink_to(target)
+    return (
+        f"{CONFIG} is a link or a special file",
+        f"{MANIFEST} cannot be read: Too many levels of symbolic links",
+        "its directory is a link or a file",
+    )[turn % 3]
 
 
 def clear(directory: Path) -> None:

@@ -16,7 +16,7 @@ from stepdown_machine import operations as op
 from stepdown_machine.campaign import campaign
 from stepdown_machine.findings import Disagreement
 from stepdown_machine.model import REASONS
-from stepdown_machine.protocol import DAMAGES, PLANTS
+from stepdown_machine.protocol import DAMAGES, PLANTS, VALIDATORS
 from stepdown_machine.rules.chaos import at_once, killable, raceable
 from stepdown_machine.rules.inspection import FALSIFIED
 from stepdown_machine.rules.policy import POSITIONS, SETTINGS
@@ -64,7 +64,11 @@ def settings(machine: StepdownMachine) -> None:
     """Every setting and every position of every limit."""
     for setting in SETTINGS:
         machine.configure(setting=setting, runs=1)
-        machine.mend(runs=1)
+        machine.mend()
+        machine.follow(1)
+    for name in VALIDATORS:
+        machine.configure(setting=("switch off", name), runs=1)
+    machine.mend()
     for limit, position in product(LIMITS, POSITIONS):
         machine.move_limit(limit=limit, position=position, runs=1)
     machine.inspect(run="run-1", how="audit", place=0)
@@ -75,7 +79,7 @@ def exports(machine: StepdownMachine) -> None:
     for seed, (local, frontier) in enumerate((("calm", "calm"), ("error", "calm"), ("calm", "illegal"))):
         machine.disturb(local=local, frontier=frontier, runs=0)
         machine.run(seed=seed, generations=2, candidates=2)
-    machine.mend(runs=0)
+    machine.mend()
     for run, limit, kept in product(
         (None, *machine.trial.names.of("run"), "run-99"), (None, "at", "above"), (False, True)
     ):
@@ -91,7 +95,8 @@ def succession(machine: StepdownMachine) -> None:
         machine.promote(
             bundle="bundle-1", who=WHO[place % 4], margin=("wide", "at", "above", "none")[place % 4], then=then
         )
-        machine.mend(runs=1)
+        machine.mend()
+        machine.follow(1)
     machine.promote(bundle="bundle-1", who="another", margin="wide", then="roll back")
     machine.export(run=None, scenario=None, limit=None, kept_only=False, include_local=True, again=False)
     machine.inspect(run="run-1", how="audit", place=0)
@@ -102,7 +107,7 @@ def damages(machine: StepdownMachine) -> None:
     # A digest that differs can be lower or higher: each flip is another one.
     for how in (*DAMAGES, *["flip"] * 4, *PLANTS, "restore"):
         machine.damage(bundle="bundle-1", how=how, runs=1)
-        machine.mend(runs=0)
+        machine.mend()
     for to in ("disable", "disable", "enable", "enable", "activate", "retire", "delete", "activate"):
         machine.switch(bundle="bundle-1", to=to, runs=1)
     for moment in ("a second", "expiry", "window", "a day", "back a minute"):
@@ -122,7 +127,8 @@ def kills(machine: StepdownMachine) -> None:
                     if moment not in killed:
                         killed.add(moment)
                         machine.crash(what=op.Crash(victim, point))
-        machine.mend(runs=1)
+        machine.mend()
+        machine.follow(1)
     machine.inspect(run="run-1", how="audit", place=0)
 
 

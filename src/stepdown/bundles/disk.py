@@ -55,7 +55,11 @@ def look(directory: Path, bundle: str) -> Look:
         return Look(Condition.BROKEN, "its directory is a link or a file")
     try:
         return _look_inside(directory, bundle)
-    except (OSError, ValueError) as error:
+    except FileNotFoundError as error:
+        return Look(Condition.BROKEN, f"{Path(error.filename).name} is missing")
+    except OSError as error:
+        return Look(Condition.BROKEN, f"{Path(error.filename).name} cannot be read: {error.strerror}")
+    except ValueError as error:
         return Look(Condition.BROKEN, str(error))
 
 

@@ -1,6 +1,5 @@
 """The policy as the oracle understands it, and which values a policy may have."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isnan
 
@@ -34,7 +33,7 @@ class Limits:
         """Tell whether a role's prompts may reach the frontier."""
         return self.mode != "local-only" and role not in self.frontier_never
 
-    def faults(self, most: Mapping[str, int]) -> tuple[str, ...]:
+    def faults(self, most: dict[str, int]) -> tuple[str, ...]:
         """Name the values that are out of range; NaN is out of every range.
 
         Args:

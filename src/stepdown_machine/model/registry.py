@@ -1,6 +1,5 @@
 """What is registered, switched, damaged and allowed: the state that accepted acts and outside damage make."""
 
-from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 
@@ -227,7 +226,7 @@ class Model:
             return refused("dataset-too-small", because=f"{records} records, training needs {least}")
         return Verdict()
 
-    def governing(self, limits: Limits, most: Mapping[str, int]) -> Verdict:
+    def governing(self, limits: Limits, most: dict[str, int]) -> Verdict:
         """Judge a new policy: every value in range, or nothing of it."""
         if wrong := limits.faults(most):
             return refused("policy-out-of-range", because=f"out of range: {', '.join(wrong)}")

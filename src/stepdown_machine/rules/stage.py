@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-import zlib
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
-from hypothesis import seed
 from hypothesis import strategies as st
 from hypothesis.control import current_build_context, currently_in_test_context
 from hypothesis.errors import StopTest, UnsatisfiedAssumption
@@ -223,11 +221,6 @@ def replay(machine: type[Stage], program: Program) -> tuple[Trial | None, Except
 def turns(machine: type) -> list[str]:
     """Name the rules of a machine."""
     return [name for name in dir(machine) if hasattr(getattr(machine, name), "stepdown_turn")]
-
-
-def seeded(machine: type[Stage]) -> type[Stage]:
-    """Give a machine a seed of its own, from its name: the same examples every time, other ones for other machines."""
-    return seed(zlib.crc32(machine.__qualname__.encode()))(machine)
 
 
 RUNS = st.sampled_from((1, 0, 1, 2))

@@ -97,11 +97,13 @@ class Steering(Governing):
         self.act(op.Run(place % 4, 1, 3))
         self.act(op.Report(self.trial.names.of("run")[-1]))
 
-    @turn(runs=st.integers(0, 1))
-    def mend(self, runs: int) -> None:
-        """See to it that local is fit to serve, whatever was done before: the state from which most things start."""
+    @turn()
+    def mend(self) -> None:
+        """See to it that local is fit to serve, whatever was done before: the state from which most things start.
+
+        A rule without arguments is the simplest there is. Every start begins with an example of nothing else.
+        """
         self._fit(weak=False)
-        self.follow(runs)
 
     def _fit(self, *, weak: bool) -> str | None:
         """Calm everything and see to a bundle that serves; return its name."""

@@ -91,9 +91,10 @@ class Succession(Stage):
 
     def _all_the_way_back(self) -> Iterator[op.Plain]:
         """Go back past what is switched off or damaged, and then until there is nothing to go back to."""
-        if pair := self._two():
-            one, two = pair
-            yield from (op.Activate(one), op.Activate(two))
+        pair = self._two() or ()
+        # In either order: what compares their ids is right about one.
+        for one, two in zip(pair, pair[::-1], strict=True):
+            yield from (op.Activate(one), op.Activate(two), op.Rollback(), op.Activate(two))
             yield from (op.Disable(one), op.Rollback(), op.Enable(one), op.Activate(two))
             yield from (op.Damage(one, "flip"), op.Rollback(), op.Restore(one), op.Activate(two))
         for _ in range(len(self.trial.model.way) + 1):
