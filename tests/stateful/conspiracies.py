@@ -72,6 +72,8 @@ def one_fact(name: str, kind: str, copy: Copy) -> bool:
     fit = (
         "json_extract(facts, '$.whole') AND json_extract(facts, '$.compatible') AND json_extract(facts, '$.evaluated')"
     )
+    # A bundle that is too old is no older for an age that nobody knows.
+    fit += " AND objections NOT LIKE '%bundle-stale%'" if name == "age" else ""
     for step, text in copy.rows(f"SELECT id, facts FROM step WHERE {WHERE['step']} AND {fit} ORDER BY seq DESC"):
         facts = json.loads(text)
         other = FACTS[name](facts[name])

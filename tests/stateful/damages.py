@@ -37,7 +37,9 @@ def damage(directory: Path, how: str, turn: int, *, aside: Path) -> str:
             path = directory / (WEIGHTS, CONFIG, MANIFEST)[turn % 3]
             data = bytearray(path.read_bytes())
             # Another place each time: a digest that differs is lower once and higher the next.
-            place = data.index(TRAINED) + len(TRAINED) + 18 if path.name == MANIFEST and turn % 2 else -1 - turn % 64
+            place = (
+                data.index(TRAINED) + len(TRAINED) + 18 if path.name == MANIFEST and turn % 2 else -1 - turn % len(data)
+            )
             data[place] ^= 1
             path.write_bytes(data)
             return CHANGED[path.name]

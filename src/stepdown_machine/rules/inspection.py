@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from stepdown_machine import operations as op
 from stepdown_machine.rules.stage import Stage, pick, turn
 
-FALSIFIED = 8
+FALSIFIED = 4
 """Lies told in one turn, from all over the list of them."""
 
 

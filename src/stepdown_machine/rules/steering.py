@@ -28,12 +28,8 @@ FAILURES = {
 }
 
 
-COMMON = frozenset(
-    {
-        "bundle-absent", "coverage-weak", "local-error", "local-invalid-output", "shadow-only", "canary-held",
-    }
-)  # fmt: skip
-"""Reasons that other rules come to as well: fewer steps of a tour are left to them, so that none is seen too seldom."""
+CANDIDATES = {"bundle-absent": 3, "local-error": 3, "canary-held": 4, "bundle-stale": 8, "coverage-weak": 8}
+"""Steps for a reason, other than six: fewer where other rules come to it as well, so that none is seen too seldom."""
 
 ALONE = (
     Policy(breaker_threshold=99),
@@ -89,12 +85,12 @@ class Steering(Governing):
             self.act(op.Activate(bundle))
         self.act(op.Run(place % 4))
         # Each way to damage a bundle was one run already.
-        many = op.Run(place % 3, 2, 5 if cause in COMMON else 12 if cause == "local-load-failed" else 7)
-        self.act(op.Run(place % 3, 1, 5) if cause == "bundle-integrity" else many)
+        generations = 1 if cause == "bundle-integrity" else 2
+        self.act(op.Run(place % 3, generations, CANDIDATES.get(cause, 6)))
         self.act(op.Report(self.trial.names.of("run")[-1]))
         for operation in undo:
             self.act(operation)
-        self.act(op.Run(place % 4, 1, 3))
+        self.act(op.Run(place % 4, 1, 4))
         self.act(op.Report(self.trial.names.of("run")[-1]))
 
     @turn()
