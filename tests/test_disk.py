@@ -1,6 +1,7 @@
 """Bundles as directories: whole, or named for what is wrong with them; published whole, or not at all."""
 
 import json
+import errno
 import os
 import shutil
 from dataclasses import replace
@@ -121,6 +122,21 @@ def test_a_manifest_that_is_too_large_is_not_read(tmp_path: Path) -> None:
         )  # A hole: it takes no disk, and reading it whole would take four gigabytes.
 
     assert "larger than" in look(tmp_path / "bundle", CASES["whole"]["id"]).problem
+
+
+def test_a_disk_that_fails_while_a_bundle_is_read_makes_it_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such an error names no file; a bundle on a bad disk must not stop a step."""
+    shutil.copytree(FIXTURES / "whole", tmp_path / "bundle")
+
+    def fail(_path: Path, *, limit: int) -> bytes:  # noqa: ARG001
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("stepdown.bundles.disk._read_file", fail)
+    found = look(tmp_path / "bundle", CASES["whole"]["id"])
+
+    assert (found.condition, found.problem) == (Condition.BROKEN, "a file of it cannot be read: Input/output error")
 
 
 def test_a_pipe_in_the_bundle_is_refused_and_never_waited_for(tmp_path: Path) -> None:

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import product
+from typing import Any
 
 import pytest
 
 from stepdown_machine.model import REASONS
-from stepdown_machine.reach import Reach, reach
+from stepdown_machine.reach import NAMED, Reach
 
 RULES = ("crash", "export", "run")
 PAIRS = Counter(product(RULES, RULES))
 
 
-@pytest.fixture(autouse=True)
-def nothing_reached(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Begin with no machine having run; those that did are there again afterwards."""
-    monkeypatch.setattr("stepdown_machine.reach.REACHED", {})
-
-
 def whole(**changed: object) -> Reach:
     """Return a campaign that saw all it must, but for what is changed."""
-    seen = reach("Whole")
-    facts: dict[str, object] = {
+    facts: dict[str, Any] = {
         "routed": Counter({"local": 30, **dict.fromkeys(REASONS, 4)}),
         "rules": Counter(RULES),
         "pairs": PAIRS,
@@ -31,9 +25,7 @@ def whole(**changed: object) -> Reach:
         "sought": REASONS,
         "examples": 100,
     }
-    for name, value in (facts | changed).items():
-        setattr(seen, name, value)
-    return seen
+    return Reach(**facts | changed)
 
 
 def test_a_campaign_that_saw_everything_owes_nothing() -> None:
@@ -60,3 +52,14 @@ def test_pairs_that_were_never_seen_are_named() -> None:
     seen = whole(pairs=PAIRS - Counter([("run", "crash"), ("export", "export")]))
 
     assert next(seen.unmet()).endswith("never: export then export, run then crash")
+
+
+def test_only_so_many_pairs_are_named() -> None:
+    rules = [f"rule {number}" for number in range(4)]
+    seen = Reach(offered=frozenset(rules), rules=Counter(rules))
+
+    assert next(seen.unmet()).endswith(f"and {len(rules) ** 2 - NAMED} more")
+
+
+def test_a_campaign_that_saw_nothing_is_told_so() -> None:
+    assert any("ordered rule pairs" in owed for owed in Reach().unmet())

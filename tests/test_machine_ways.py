@@ -171,14 +171,6 @@ def test_profiles_leave_a_projects_own_names_alone() -> None:
     assert settings.get_profile("stepdown-ci").max_examples == profile("ci").max_examples
 
 
-def test_the_ci_profile_draws_the_same_examples_every_time() -> None:
-    machine = type("SteadyMachine", (ToyMachine,), {})
-
-    case(machine, "ci")
-
-    assert machine._hypothesis_internal_use_seed is not None  # type: ignore[attr-defined]
-
-
 def test_the_plugin_loads_without_hypothesis(tmp_path: Path) -> None:
     ran = child(
         "import sys, stepdown_machine.pytest_plugin\n"

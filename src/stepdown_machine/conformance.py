@@ -46,6 +46,7 @@ def test_a_fresh_system_is_empty_and_describes_itself_the_same_each_time() -> No
     assert one.describe() == two.describe()
     assert one.observe() == two.observe()
     assert one.observe().steps == ()
+    assert one.describe().most.keys() <= {"breaker_threshold", "breaker_probes"}
     one.close()
     two.close()
 

@@ -75,7 +75,8 @@ class Description:
         falsifiable: What `Audit(falsified=...)` can alter.
         min_records: Records that training needs; fewer are refused with `dataset-too-small`.
         policies: Names of the policy values the system knows; the others keep their defaults.
-        most: Greatest value of those counts of a policy that have one; beyond it a policy is out of range.
+        most: Greatest value of `breaker_threshold` and of `breaker_probes`, where they have one; beyond it a policy is out of
+            range.
         scores: The scenario is grid_ctf, so that the oracle can replay scores and judge replies.
     """
 

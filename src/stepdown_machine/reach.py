@@ -18,6 +18,8 @@ LEAST_SHARE = 0.03
 LOCAL_SHARE = (0.25, 0.50)
 LEAST_PAIRS = 0.90
 MOST_ABORTED = 0.03
+NAMED = 10
+"""Rule pairs that are named when too many were never seen."""
 
 
 @dataclass(slots=True)
@@ -70,7 +72,7 @@ class Reach:
     @property
     def paired(self) -> float:
         """Share of ordered rule pairs that were seen; every rule can follow every other."""
-        return 1.0 - len(self.unpaired()) / max(1, len(self.offered) ** 2)
+        return len(self.pairs) / max(1, len(self.offered) ** 2)
 
     def unpaired(self) -> list[tuple[str, str]]:
         """Return the ordered rule pairs that were never seen."""
@@ -87,8 +89,9 @@ class Reach:
         if self.sought and not low <= self.share("local") <= high:
             yield f"local served {self.share('local'):.1%} of routed steps, {low:.0%} to {high:.0%} wanted"
         if self.paired < LEAST_PAIRS:
-            missing = ", ".join(f"{one} then {two}" for one, two in self.unpaired())
-            yield f"{self.paired:.1%} of ordered rule pairs seen, at least {LEAST_PAIRS:.0%} wanted; never: {missing}"
+            missing = [f"{one} then {two}" for one, two in self.unpaired()]
+            named = ", ".join(missing[:NAMED]) + (f" and {len(missing) - NAMED} more" if len(missing) > NAMED else "")
+            yield f"{self.paired:.1%} of ordered rule pairs seen, at least {LEAST_PAIRS:.0%} wanted; never: {named}"
         if self.aborted > MOST_ABORTED * self.examples:
             yield f"{self.aborted} of {self.examples} examples aborted, at most {MOST_ABORTED:.0%} wanted"
 

@@ -27,7 +27,10 @@ Ask = Callable[..., list[Row]]
 
 
 def check(directory: Path, asked: op.Export, ask: Ask) -> None:
-    """Hold an export's files against the rows that it says it was made of. Which rows it must be made of, the oracle says."""
+    """Hold an export's files against the rows that it says it was made of. Which rows it must be made of, the oracle says.
+
+    Only where nothing else happened since: a run under way decides on its generation later.
+    """
     said = {path.name: path.read_bytes() for path in directory.iterdir()}
     exported = {json.loads(line)["step"] for name in SIDES for line in said.get(name, b"").splitlines()}
     rows = [row for row in ask(RECORDS) if row["id"] in exported]
@@ -59,7 +62,7 @@ SIDES = ("train.jsonl", "valid.jsonl")
 
 def wants_matches(asked: op.Export) -> bool:
     """Tell whether an export is to hold its strategies' matches as well: the machine has no word for it."""
-    return asked.kept_only
+    return asked.kept_only != asked.include_local
 
 
 def validating(strategies: Collection[str]) -> set[str]:

@@ -55,10 +55,11 @@ def look(directory: Path, bundle: str) -> Look:
         return Look(Condition.BROKEN, "its directory is a link or a file")
     try:
         return _look_inside(directory, bundle)
-    except FileNotFoundError as error:
-        return Look(Condition.BROKEN, f"{Path(error.filename).name} is missing")
     except OSError as error:
-        return Look(Condition.BROKEN, f"{Path(error.filename).name} cannot be read: {error.strerror}")
+        # A disk that fails while it is read names no file.
+        name = os.path.relpath(error.filename, directory) if error.filename else "a file of it"
+        why = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+        return Look(Condition.BROKEN, f"{name} {why}")
     except ValueError as error:
         return Look(Condition.BROKEN, str(error))
 

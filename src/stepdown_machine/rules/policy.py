@@ -110,10 +110,10 @@ class Governing(Stage):
 
     def _counted(self, name: str, value: Any) -> Any:
         """Return a value, with what is the most, or one too many, as a number; `None` where nothing is the most."""
+        if value not in ("most", "too many"):
+            return value
         most = self.trial.description.most.get(name)
-        if value in ("most", "too many"):
-            return most and most + (value == "too many")
-        return value
+        return None if most is None else most + (value == "too many")
 
 
 def unchanged(policy: Policy, stage: Stage) -> bool:

@@ -26,10 +26,8 @@ FAILURES = {
     "local-timeout": "timeout",
     "local-invalid-output": "garbage",
 }
-
-
 CANDIDATES = {"bundle-absent": 3, "local-error": 3, "canary-held": 4, "bundle-stale": 8, "coverage-weak": 8}
-"""Steps for a reason, other than six: fewer where other rules come to it as well, so that none is seen too seldom."""
+"""Candidates in a generation of the run that shows a reason, where six would give it too large or too small a share."""
 
 ALONE = (
     Policy(breaker_threshold=99),

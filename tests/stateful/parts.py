@@ -1,4 +1,4 @@
-"""Half of the campaign that decides, in a process of its own: an example keeps one core busy, and there are two."""
+"""A part of the campaign that decides, in a process of its own: an example keeps one core busy, and there are two."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from stepdown_machine.rules.stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
-class Half:
+class Part:
     """What came of it.
 
     Attributes:
-        failure: What broke, with the program; empty after a green half.
+        failure: What broke, with the program; empty after a green one.
         reach: What was seen.
         real: What really happened, see `children.REAL`.
     """
@@ -32,8 +32,8 @@ class Half:
 
 
 @contextmanager
-def second_half(machine: type[Stage], examples: int) -> Iterator[Connection]:
-    """Run a machine with other examples while the first half runs here; yield where a `Half` will come from."""
+def part_beside(machine: type[Stage], examples: int) -> Iterator[Connection]:
+    """Run a machine with other examples while others run here; yield where a `Part` will come from."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_run, args=(there, machine, examples))
@@ -42,19 +42,19 @@ def second_half(machine: type[Stage], examples: int) -> Iterator[Connection]:
     try:
         yield here
     finally:
-        # Nobody waits for it where the first half failed or was not asked for.
+        # Nobody waits for it where what runs here failed or was not asked for.
         process.terminate()
         process.join()
         here.close()
 
 
 def _run(there: Connection, machine: type[Stage], examples: int) -> None:
-    verdict = campaign(machine, zlib.crc32(f"{machine.__name__}, the second half".encode()), examples=examples)
-    there.send(Half(verdict.output if verdict.claims else "", verdict.reach, REAL))
+    verdict = campaign(machine, zlib.crc32(f"{machine.__name__}, the part beside".encode()), examples=examples)
+    there.send(Part(verdict.output if verdict.claims else "", verdict.reach, REAL))
 
 
 def together(one: Reach, other: Reach) -> None:
-    """Add what the other half has seen."""
+    """Add what another part has seen."""
     for field in fields(Reach):
         mine, its = getattr(one, field.name), getattr(other, field.name)
         if isinstance(mine, Counter | int | float):
