@@ -1,7 +1,7 @@
 """Bundles as directories: whole, or named for what is wrong with them; published whole, or not at all."""
 
-import json
 import errno
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -130,7 +130,7 @@ def test_a_disk_that_fails_while_a_bundle_is_read_makes_it_broken(
     """Such an error names no file; a bundle on a bad disk must not stop a step."""
     shutil.copytree(FIXTURES / "whole", tmp_path / "bundle")
 
-    def fail(_path: Path, *, limit: int) -> bytes:  # noqa: ARG001
+    def fail(_path: Path, *, limit: int) -> bytes:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr("stepdown.bundles.disk._read_file", fail)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unittest
 from collections.abc import Callable
 from typing import Any
 
@@ -98,6 +99,26 @@ def test_a_machine_runs_as_random_as_before_after_it_was_seeded() -> None:
     run(machine, settings(LIMITS, max_examples=12), None)
 
     assert seen[:12] != seen[12:]
+
+
+def test_where_nothing_is_saved_all_is_drawn() -> None:
+    """Hypothesis raises a skip there: a campaign would have been skipped, and green."""
+    machine, seen = counting()
+
+    run(
+        machine,
+        settings(LIMITS, database=InMemoryExampleDatabase(), phases=[*LIMITS.phases, Phase.reuse], max_examples=12),
+        1,
+    )
+
+    assert len(seen) == 12
+
+
+def test_a_replay_of_nothing_says_so() -> None:
+    machine, _ = counting()
+
+    with pytest.raises(unittest.SkipTest):
+        run(machine, settings(LIMITS, database=InMemoryExampleDatabase(), phases=[Phase.reuse]), None)
 
 
 def test_what_failed_is_tried_first_and_nothing_else() -> None:

@@ -198,7 +198,9 @@ def other_champion(which: str, copy: Copy) -> bool:
 def easier_seed(copy: Copy) -> bool:
     """Let an evaluation rest on a seed that its terms do not say, and be the sum of just that."""
     grid = SmallGrid(Weather())
-    for evaluation, seeds in copy.rows(f"SELECT id, terms FROM evaluation WHERE id IN ({EVALUATED}) ORDER BY seq DESC"):
+    # Not one of a comparison, which its verdict knows as well.
+    own = f"id IN ({EVALUATED}) AND run IS NULL"
+    for evaluation, seeds in copy.rows(f"SELECT id, terms FROM evaluation WHERE {own} ORDER BY seq DESC"):
         other = 1 + max(json.loads(seeds)["seeds"])
         query = "SELECT seq, reply, score, legal FROM holdout WHERE evaluation = :id ORDER BY seq"
         found = copy.rows(query, id=evaluation)

@@ -88,9 +88,9 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
                 AFRESH.add((name, plan))
             return bundle(workspace, trained.bundle.id)
         case op.Activate(bundle=name):
-            registry.activate(workspace, name, forced=True)
+            registry.activate(workspace, name, by=PERSON, forced=True)
         case op.Disable(bundle=name):
-            registry.disable(workspace, name)
+            registry.disable(workspace, name, by=PERSON)
         case op.Enable(bundle=name):
             registry.enable(workspace, name)
         case op.Retire(bundle=name):
@@ -122,6 +122,8 @@ def succession(workspace: Workspace, operation: op.Promote | op.Rollback | op.Pr
             return Pruned(tuple(each.id for each in gone))
 
 
+PERSON = "zoe"
+"""Who acts by hand, now and then: a name that comes after those of all that acts by itself."""
 AFRESH: set[tuple[str, str]] = set()
 """Datasets and plans that were trained a second time and gave the same weights; a third time would only say so again."""
 

@@ -45,6 +45,8 @@ def lies(machine: StepdownMachine) -> None:
     machine.promote(bundle="bundle-1", who="another", margin="none", then="go on")
     machine.train(dataset="dataset-1", plan="tiny-a", how="use")
     machine.switch(bundle="bundle-2", to="activate", runs=1)
+    # A policy that no step was decided by: only its number says where it stands.
+    machine.configure(setting=("breaker_threshold", 2), runs=0)
     machine.inspect(run="run-1", how="audit", place=0)
     # A turn tells every so many-th: the last ones of the list are told from the places after those.
     for place in range(len(machine.trial.description.falsifiable) // FALSIFIED + FALSIFIED):

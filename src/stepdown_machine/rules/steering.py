@@ -255,7 +255,7 @@ class Steering(Governing):
         """Lead the breaker through every edge of its three states, each limit at, just below and just above."""
         many, few, fewer = (
             Policy(breaker_threshold=most, breaker_window=100, breaker_cooldown=30, breaker_probes=probes)
-            for most, probes in ((9, 3), (2, 3), (2, 1))
+            for most, probes in ((9, 3), (2, 3), (2, 2))
         )
         held = "announced" if "announced" in self.trial.description.holds.get("Run", ()) else None
         # While one asks, another may not ask as well.
