@@ -273,8 +273,8 @@ class Steering(Governing):
             op.Run(0), op.Run(1), op.Disturb("error"), op.Run(2), op.Disturb(), op.Run(0),
             # Limits that are lowered below what was counted already.
             op.SetPolicy(many), op.Disturb("error"), op.Run(0), op.Run(1), op.Run(2), op.SetPolicy(few), op.Run(3),
-            op.Disturb(), op.Run(0), op.Advance(30), op.Run(0), op.Run(1), op.SetPolicy(fewer), op.Run(2), op.Disturb("error"),
-            op.Run(0), op.Disturb(), op.Run(1), op.Advance(101),
+            op.Disturb(), op.Run(0), op.Advance(30), op.Run(0), op.Run(1), op.SetPolicy(fewer), op.Disturb("error"), op.Run(2),
+            op.Disturb(), op.Run(1), op.Advance(101),
             # No cooldown is no cooldown.
             op.SetPolicy(Policy(breaker_threshold=1, breaker_cooldown=0)), op.Disturb("error"), op.Run(1), op.Disturb(),
             op.Run(2), op.Advance(10),
