@@ -26,7 +26,14 @@ FAILURES = {
     "local-timeout": "timeout",
     "local-invalid-output": "garbage",
 }
-CANDIDATES = {"bundle-absent": 5, "local-error": 3, "canary-held": 4, "local-timeout": 7, "bundle-stale": 8, "coverage-weak": 8}
+CANDIDATES = {
+    "bundle-absent": 5,
+    "local-error": 3,
+    "canary-held": 4,
+    "local-timeout": 7,
+    "bundle-stale": 8,
+    "coverage-weak": 8,
+}
 """Candidates in a generation of the run that shows a reason, where six would give it too large or too small a share."""
 
 ALONE = (
