@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdings import held
 from journey import SCENARIO, Hands, active, attempts, compete, count
 from stepdown import operate, registry
 from stepdown.auditing import differences
@@ -122,6 +124,21 @@ def test_a_manifest_that_is_too_large_is_not_read(tmp_path: Path) -> None:
         )  # A hole: it takes no disk, and reading it whole would take four gigabytes.
 
     assert "larger than" in look(tmp_path / "bundle", CASES["whole"]["id"]).problem
+
+
+@pytest.mark.parametrize("put", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_in_the_place_of_the_manifest_is_refused_and_left(
+    put: Callable[[Path], None], tmp_path: Path
+) -> None:
+    shutil.copytree(FIXTURES / "whole", tmp_path / "bundle")
+    (tmp_path / "bundle" / NAME).unlink()
+    put(tmp_path / "bundle" / NAME)
+    before = held(tmp_path)
+
+    found = look(tmp_path / "bundle", CASES["whole"]["id"])
+
+    assert (found.condition, found.problem) == (Condition.BROKEN, "manifest.json is not a regular file")
+    assert held(tmp_path) == before
 
 
 def test_a_disk_that_fails_while_a_bundle_is_read_makes_it_broken(

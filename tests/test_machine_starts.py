@@ -73,13 +73,19 @@ def _by_option() -> Drawn:
     return seen
 
 
+def _by_settings() -> Drawn:
+    machine, seen = counting()
+    run(machine, settings(LIMITS, max_examples=36, derandomize=True), None)
+    return seen
+
+
 def _at_random() -> Drawn:
     machine, seen = counting()
     run(machine, settings(LIMITS, max_examples=36), None)
     return seen
 
 
-@pytest.mark.parametrize("draw", [_by_argument, _by_decorator, _by_option, _at_random])
+@pytest.mark.parametrize("draw", [_by_argument, _by_decorator, _by_option, _by_settings, _at_random])
 def test_each_start_draws_other_examples(draw: Callable[[], Drawn]) -> None:
     """Each but the first of a start, which is the simplest there is."""
     seen = draw()
@@ -88,7 +94,7 @@ def test_each_start_draws_other_examples(draw: Callable[[], Drawn]) -> None:
     assert len(set(seen)) >= 30
 
 
-@pytest.mark.parametrize("draw", [_by_argument, _by_decorator, _by_option])
+@pytest.mark.parametrize("draw", [_by_argument, _by_decorator, _by_option, _by_settings])
 def test_a_seed_draws_the_same_examples_every_time(draw: Callable[[], Drawn]) -> None:
     assert draw() == draw()
 

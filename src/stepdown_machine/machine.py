@@ -9,7 +9,6 @@ TestMyMachine = case(MyMachine)
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 from stepdown_machine.rules.chaos import Chaos
@@ -24,7 +23,7 @@ from stepdown_machine.rules.succession import Succession
 from stepdown_machine.rules.training import Training
 from stepdown_machine.rules.weather import Weather
 from stepdown_machine.settings import deterministic, profile
-from stepdown_machine.starts import own_seed, run
+from stepdown_machine.starts import name_seed, own_seed, run
 
 __all__ = ["HandoffMachine", "LearningMachine", "RegistryMachine", "RoutingMachine", "Stage", "case", "turns"]
 
@@ -55,9 +54,8 @@ def case(machine: type[Stage], profile_name: str | None = None) -> Any:
         machine: A subclass of one of the machines here.
         profile_name: `dev`, `ci`, `nightly` or `replay`; without one, what the environment or the pytest option says.
     """
-    # Other examples for other machines, and for each the same every time.
     fixed = deterministic(profile_name) and own_seed(machine) is None
-    start = zlib.crc32(machine.__qualname__.encode()) if fixed else None
+    start = name_seed(machine) if fixed else None
 
     class Started(machine.TestCase):  # type: ignore[name-defined, misc]
         settings = profile(profile_name)

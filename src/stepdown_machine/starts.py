@@ -31,9 +31,11 @@ def run(machine: type[RuleBasedStateMachine], chosen: settings, start: int | Non
         machine: The machine.
         chosen: Its settings.
         start: A seed from which each start gets its own. Without one it is what the machine's `@seed` says, or what
-            `--hypothesis-seed` says; else each start is random.
+            `--hypothesis-seed` says, or follows from its name where its settings ask for no chance; else each start is random.
     """
-    start = next((each for each in (start, own_seed(machine), core.global_force_seed) if each is not None), None)
+    named = name_seed(machine) if chosen.derandomize else None
+    told = (start, own_seed(machine), named, core.global_force_seed)
+    start = next((each for each in told if each is not None), None)
     saved, drawn = ([each for each in chosen.phases if each is not other] for other in (Phase.generate, Phase.reuse))
     starts = shares(chosen)
     if Phase.reuse in chosen.phases:
@@ -49,6 +51,11 @@ def own_seed(machine: type[RuleBasedStateMachine]) -> int | None:
     """Return the seed that a machine was decorated with, if it was."""
     found: int | None = getattr(machine, SEED, None)
     return found
+
+
+def name_seed(machine: type[RuleBasedStateMachine]) -> int:
+    """Return a seed that every machine has for itself, the same every time."""
+    return zlib.crc32(machine.__qualname__.encode())
 
 
 def shares(chosen: settings) -> list[int]:

@@ -43,6 +43,10 @@ def damage(directory: Path, how: str, turn: int, *, aside: Path) -> str:
             data[place] ^= 1
             path.write_bytes(data)
             return CHANGED[path.name]
+        case "swap" if turn % 2:
+            (directory / MANIFEST).unlink()
+            (directory / MANIFEST).mkdir()
+            return f"{MANIFEST} is not a regular file"
         case "swap":
             one, two = (directory / name for name in (WEIGHTS, CONFIG))
             data = one.read_bytes(), two.read_bytes()

@@ -104,11 +104,15 @@ def _files(directory: Path, prefix: str = "") -> Iterator[tuple[str, int]]:
 
 def _read_file(path: Path, *, limit: int) -> bytes:
     """Read a regular file of at most `limit` bytes, never through a link."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    with os.fdopen(descriptor, "rb") as file:
+    # A pipe in the place of a file would be waited for, and a directory opened as a stream leaves its descriptor behind.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError(f"{path.name} is not a regular file")
-        data = file.read(limit + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(limit + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > limit:
         raise ValueError(f"{path.name} is larger than the {limit} bytes it may have")
     return data
