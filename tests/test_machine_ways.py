@@ -20,6 +20,7 @@ from stepdown_machine.invariants import CLAIMS
 from stepdown_machine.kill_matrix import machine_for, main, reproduced, trials
 from stepdown_machine.machine import HandoffMachine, LearningMachine, RegistryMachine, RoutingMachine, case
 from stepdown_machine.protocol import HandoffSystem
+from stepdown_machine.reach import REACHED, reach
 from stepdown_machine.rules.stage import Stage, replay
 from stepdown_machine.script import script, spelled
 from stepdown_machine.settings import NAMES, profile
@@ -169,6 +170,28 @@ def test_profiles_leave_a_projects_own_names_alone() -> None:
 
     assert settings.get_profile("ci") is mine
     assert settings.get_profile("stepdown-ci").max_examples == profile("ci").max_examples
+
+
+def test_the_ci_profile_draws_the_same_examples_every_time() -> None:
+    """Through `case`, as a user has it: the rules that were taken, and which followed which."""
+    seen = []
+    for _ in range(2):
+        made = case(type("SteadyMachine", (ToyMachine,), {}), "ci")
+        made.settings = settings(made.settings, max_examples=14, stateful_step_count=4, database=None)
+        REACHED.pop("SteadyMachine", None)
+        made("runTest").runTest()
+        seen.append(reach("SteadyMachine").pairs)
+
+    assert seen[0] == seen[1]
+    assert len(seen[0]) > 10
+
+
+def test_a_case_is_known_for_what_it_is() -> None:
+    """By pytest's plugin of Hypothesis, and by HypoFuzz."""
+    made = case(ToyMachine, "dev")
+
+    assert made.runTest.is_hypothesis_test
+    assert made.runTest._hypothesis_state_machine_class is ToyMachine
 
 
 def test_the_plugin_loads_without_hypothesis(tmp_path: Path) -> None:

@@ -29,14 +29,6 @@ def _put_both(copy: Copy, step: str, column: str, value: Any) -> None:
     copy.database.execute(f'UPDATE announcement SET "{column}" = ? WHERE step = ?', (value, step))
 
 
-def policy_again(copy: Copy) -> bool:
-    """Let a policy have been set once more that was in force already."""
-    names = [row[1] for row in copy.rows("PRAGMA table_info(policy)") if row[1] not in ("seq", "number")]
-    rest = ", ".join(f'"{name}"' for name in names)
-    added = f"INSERT INTO policy (seq, number, {rest}) SELECT seq + 1, number + 1, {rest} FROM policy ORDER BY seq DESC LIMIT 1"
-    return copy.database.execute(added).rowcount > 0
-
-
 def another_limit(copy: Copy) -> bool:
     """Alter a value of a policy that steps were decided by."""
     used = "number IN (SELECT policy FROM step WHERE run IN ({runs}))"
@@ -198,9 +190,7 @@ def other_champion(which: str, copy: Copy) -> bool:
 def easier_seed(copy: Copy) -> bool:
     """Let an evaluation rest on a seed that its terms do not say, and be the sum of just that."""
     grid = SmallGrid(Weather())
-    # Not one of a comparison, which its verdict knows as well.
-    own = f"id IN ({EVALUATED}) AND run IS NULL"
-    for evaluation, seeds in copy.rows(f"SELECT id, terms FROM evaluation WHERE {own} ORDER BY seq DESC"):
+    for evaluation, seeds in copy.rows(f"SELECT id, terms FROM evaluation WHERE id IN ({EVALUATED}) ORDER BY seq DESC"):
         other = 1 + max(json.loads(seeds)["seeds"])
         query = "SELECT seq, reply, score, legal FROM holdout WHERE evaluation = :id ORDER BY seq"
         found = copy.rows(query, id=evaluation)
@@ -236,7 +226,6 @@ def conspiracies() -> dict[str, Lie]:
         "both witnesses: another local failure": partial(other_failure, "local"),
         "both witnesses: another frontier failure": partial(other_failure, "frontier"),
         "another limit": another_limit,
-        "policy again": policy_again,
         **{f"champion of another slot or run: {which}": partial(other_champion, which) for which in CHAMPIONS},
         "easier seed": easier_seed,
         "smaller budget": partial(

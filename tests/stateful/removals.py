@@ -72,12 +72,13 @@ DOUBLED = ("run", "announcement", "step", "attempt", "match", "generation", "kno
            "policy", "act")  # fmt: skip
 
 
-def row_doubled(table: str, copy: Copy) -> bool:
-    """Write the newest row twice."""
-    names = [row[1] for row in copy.rows(f'PRAGMA table_info("{table}")')]
-    rest = ", ".join(f'"{name}"' for name in names if name != "seq")
-    newest = f'SELECT max(seq) FROM "{table}"'
-    added = f'INSERT INTO "{table}" (seq, {rest}) SELECT seq + 1, {rest} FROM "{table}" WHERE seq = ({newest})'
+def row_doubled(table: str, copy: Copy, where: str = "TRUE", **other: str) -> bool:
+    """Write the newest of some rows once more, at the end, with other values in some columns."""
+    names = [row[1] for row in copy.rows(f'PRAGMA table_info("{table}")') if row[1] != "seq"]
+    columns = ", ".join(f'"{name}"' for name in names)
+    values = ", ".join(other.get(name, f'"{name}"') for name in names)
+    last, newest = (f'(SELECT max(seq) FROM "{table}" WHERE {which})' for which in ("TRUE", where))
+    added = f'INSERT INTO "{table}" (seq, {columns}) SELECT {last} + 1, {values} FROM "{table}" WHERE seq = {newest}'
     return copy.database.execute(added).rowcount > 0
 
 
@@ -122,14 +123,7 @@ def went_wrong(by: str, copy: Copy) -> bool:
 
 def decision_added(copy: Copy) -> bool:
     """Let a completed run have decided on one generation more than it was of."""
-    columns = [row[1] for row in copy.rows("PRAGMA table_info(generation)") if row[1] not in ("seq", "number")]
-    rest = ", ".join(f'"{name}"' for name in columns)
-    newest = f"SELECT max(seq) FROM generation WHERE run IN ({COMPLETED}) AND decision = 'retry'"
-    added = (
-        f"INSERT INTO generation (seq, number, {rest}) SELECT (SELECT max(seq) + 1 FROM generation), number + 1, {rest} "
-        f"FROM generation WHERE seq = ({newest})"
-    )
-    return copy.database.execute(added).rowcount > 0
+    return row_doubled("generation", copy, f"run IN ({COMPLETED}) AND decision = 'retry'", number="number + 1")
 
 
 def new_bundle(copy: Copy, scenario: str, role: str, at: str) -> str:
@@ -246,6 +240,7 @@ def missing() -> dict[str, Lie]:
         },
         "activate by prune": promoted_by_prune,
         "decision added": decision_added,
+        "policy again": partial(row_doubled, "policy", number="number + 1"),
         "force denied": force_denied,
         "trace lost": trace_gone,
     }
