@@ -99,7 +99,7 @@ class StepdownSystem:
         self._damages = count()
 
     def _open(self) -> None:
-        self._workspace = Workspace.open(self._root, settings=settings(self._weather, room() / "cache"))
+        self._workspace = Workspace.open(self._root, settings=settings(self._weather, self._root, room() / "cache"))
 
     def describe(self) -> Description:
         """Return the static description."""
@@ -119,6 +119,12 @@ class StepdownSystem:
         """Do one operation."""
         if not (isinstance(operation, op.Audit) and operation.falsified):
             self._forget_the_forgery()
+        self._weather.alone = not isinstance(operation, op.Rival)
+        answer = self._performed(operation)
+        assert not self._weather.wrong, self._weather.wrong[0]
+        return answer
+
+    def _performed(self, operation: op.Operation) -> Answer:
         match operation:
             case op.Crash(operation=inner, point=point):
                 self._workspace.close()
@@ -150,14 +156,11 @@ class StepdownSystem:
         errand = Errand(self._root, self._weather, room() / "cache", race.second, hold_at=race.held)
         with process(room(), errand) as pipe:
             pipe.send("go")
-            if race.held is None:
-                return answered(self._workspace, race.first), said(pipe, errand)
-            theirs = said(pipe, errand)
+            early = said(pipe, errand) if race.held else HELD
             mine = answered(self._workspace, race.first)
-            if theirs == HELD:
+            if race.held and early == HELD:
                 pipe.send("go on")
-                theirs = said(pipe, errand)
-            return mine, theirs
+            return mine, said(pipe, errand) if early == HELD else early
 
     def _around(self, operation: op.Plain) -> None:
         match operation:
@@ -205,7 +208,7 @@ class StepdownSystem:
             shutil.copytree(self._root, copy, ignore=shutil.ignore_patterns("stepdown.db*"))
             # Never open a live database as a file: closing it would give up the locks that SQLite holds in this process.
             self._observer.copy_database(copy / "stepdown.db")
-            self._forgery = Forgery(copy, settings(self._weather, room() / "cache"), self._weather.version)
+            self._forgery = Forgery(copy, settings(self._weather, copy, room() / "cache"), self._weather.version)
         return Audited(self._forgery.audited(what))
 
     def _forget_the_forgery(self) -> None:

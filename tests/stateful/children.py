@@ -160,12 +160,13 @@ def _stand_ready(pipe: Connection, room: Path) -> None:
 
     rehearse(room, lambda workspace: answered(workspace, op.SetPolicy(Policy(min_score=0.5))))
     errand: Errand = pipe.recv()
-    told = settings(errand.weather, errand.cache, _stop(errand, pipe))
+    told = settings(errand.weather, errand.root, errand.cache, _stop(errand, pipe))
     with Workspace.open(errand.root, settings=told) as workspace:
         if errand.kill_at is None:
             pipe.send("open")
             pipe.recv()
         answer = answered(workspace, errand.operation)
+    assert not errand.weather.wrong, errand.weather.wrong[0]
     if errand.kill_at is None:
         pipe.send(answer)
 

@@ -11,7 +11,8 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from stateful.weather import ALLOWED, NEIGHBOURS, Weather, settings
+from stateful.asking import ALLOWED
+from stateful.weather import NEIGHBOURS, Weather, settings
 from stepdown import operate, registry
 from stepdown.history import ledger, rows
 from stepdown.localize import localize
@@ -44,7 +45,7 @@ class Interruption(BaseException):
 def settle(root: Path, cache: Path, plans: Iterable[Plan], ours: str) -> None:
     """Make a workspace in which the neighbours have lived."""
     weather = Weather()
-    composed = settings(weather, cache)
+    composed = settings(weather, root, cache)
     with Workspace.open(root, settings=composed) as opened:
         # Under the policy that nobody set.
         play(start(opened, LAST, seed=4, generations=1, candidates=1))
@@ -65,6 +66,7 @@ def settle(root: Path, cache: Path, plans: Iterable[Plan], ours: str) -> None:
             for validator in opened.scenario(scenario).validators:
                 operate.switch_validator(opened, scenario, validator, enabled=False)
         operate.set_policy(opened, Policy().as_json())
+    assert not weather.wrong, weather.wrong[0]
 
 
 def _interrupt(point: str) -> None:

@@ -26,7 +26,7 @@ def rehearse(room: Path, act: Callable[[Workspace], object]) -> None:
     """
     elsewhere = Path(tempfile.mkdtemp(dir=room / "rehearsals")) / "workspace"
     shutil.copytree(room / "template", elsewhere)
-    told = settings(Weather(), room / "cache")
+    told = settings(Weather(), elsewhere, room / "cache")
     engine = told.engine(f"sqlite:///{room / STAGE / 'stepdown.db'}", "normal", told.busy_milliseconds)
 
     def lead(_dialect: Any, _record: Any, arguments: list[Any], _options: Any) -> None:

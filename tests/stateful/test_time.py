@@ -43,7 +43,7 @@ class FrozenSystem(adapter.StepdownSystem):
         super().__init__()
 
     def _open(self) -> None:
-        told = composed(self._weather, adapter.room() / "cache")
+        told = composed(self._weather, self._root, adapter.room() / "cache")
         self._workspace = Workspace.open(self._root, settings=replace(told, clock=Clock()))
 
     def describe(self) -> Description:

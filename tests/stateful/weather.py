@@ -10,12 +10,13 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stateful.asking import wrong
 from stepdown.bundles.manifest import Manifest
 from stepdown.clock import Clock
 from stepdown.errors import LocalError, ProviderError
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from stepdown.local.decode import Generation, Loaded
 
 SCENARIO = GridCtf.name
-ALLOWED = {"local": 10.0, "frontier": 60.0}
-"""Seconds that a provider may take under a policy in which nobody said anything else."""
 ASKED = "asked"
 """The point within a call: its trace has begun, and has not ended."""
 ILLEGAL = '{"aggression":1.0,"defense":1.0,"path_bias":0.5}'
@@ -49,6 +48,8 @@ class Weather:
         local: Word of `Disturb`.
         frontier: Word of `Disturb`.
         turn: How often a bundle changed before it was loaded.
+        alone: Whether no other process acts.
+        wrong: What was wrong with questions: a provider that raised it would only be one that failed.
     """
 
     now: float = START
@@ -56,6 +57,8 @@ class Weather:
     local: str = "calm"
     frontier: str = "calm"
     turn: int = 0
+    alone: bool = True
+    wrong: list[str] = field(default_factory=list)
 
     def clock(self) -> Clock:
         """Return a clock that stands still until it is moved."""
@@ -92,12 +95,11 @@ class Frontier:
 
     name, model = "recorded", "tape-2026-11"
 
-    def __init__(self, weather: Weather, scenario: SmallGrid, reached: Callable[[str], None]) -> None:
-        self._weather, self._search, self._reached = weather, Search(scenario), reached
+    def __init__(self, weather: Weather, scenario: SmallGrid, asked: Callable[[Request], None]) -> None:
+        self._weather, self._search, self._asked = weather, Search(scenario), asked
 
     def complete(self, request: Request) -> Completion:
-        self._reached(ASKED)
-        assert request.time_limit == ALLOWED["frontier"], "nobody gave the frontier another limit"
+        self._asked(request)
         match self._weather.frontier:
             case "error":
                 raise ProviderError("The frontier failed, as it was told to.", error_type="error")
@@ -115,7 +117,7 @@ class Frontier:
 
 
 def local(
-    weather: Weather, reached: Callable[[str], None], directory: Path, manifest: Manifest, decoding: Decoding
+    weather: Weather, asked: Callable[[Request], None], directory: Path, manifest: Manifest, decoding: Decoding
 ) -> LocalProvider:
     """Return a bundle's provider, in this weather."""
     from stepdown.local.provider import BundleProvider
@@ -124,8 +126,7 @@ def local(
         """The real one: its weights are loaded from their bytes; equal questions to equal weights are decoded once."""
 
         def complete(self, request: Request) -> Completion:
-            reached(ASKED)
-            assert request.time_limit == ALLOWED["local"], "nobody gave local another limit"
+            asked(request)
             match weather.local:
                 case "load-failed":
                     weather.turn += 1
@@ -180,18 +181,24 @@ DECODED: dict[tuple[str, tuple[str, ...]], list[Generation]] = {}
 """Greedy decoding is a function of weights and prompts; the digest is of the bytes that were really loaded."""
 
 
-def settings(weather: Weather, cache_directory: Path, reached: Callable[[str], None] = lambda _point: None) -> Settings:
-    """Compose a workspace in this weather, and who is told of the points that it reaches."""
+def settings(
+    weather: Weather, root: Path, cache_directory: Path, reached: Callable[[str], None] = lambda _point: None
+) -> Settings:
+    """Compose the workspace at a root in this weather, and who is told of the points that it reaches."""
     scenario = SmallGrid(weather)
 
+    def asked(request: Request) -> None:
+        weather.wrong += wrong(root, request, alone=weather.alone)
+        reached(ASKED)
+
     def frontier(_word: str, _scenario: object) -> Provider:
-        return Frontier(weather, scenario, reached)
+        return Frontier(weather, scenario, asked)
 
     return Settings(
         clock=weather.clock(),
         scenario=_only(scenario),
         frontier=frontier,
-        local=lambda directory, manifest, decoding, _clock: local(weather, reached, directory, manifest, decoding),
+        local=lambda directory, manifest, decoding, _clock: local(weather, asked, directory, manifest, decoding),
         decoding=Decoding(max_tokens=64),
         durability="normal",
         engine=_engine,

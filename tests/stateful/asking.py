@@ -1,0 +1,54 @@
+"""What a provider is asked, held against raw rows at that moment: what was announced, and what its run has found so far."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from stepdown.providers.protocol import Request
+
+ANNOUNCED = """SELECT announcement.target, announcement.role, announcement.prompt, announcement.seed, announcement.run,
+        announcement.generation, run.purpose, run.scenario
+    FROM announcement JOIN run ON run.id = announcement.run WHERE announcement.call = ?"""
+FOUND = """SELECT generation, strategy, score FROM step
+    WHERE run = ? AND generation <= ? AND strategy IS NOT NULL AND score IS NOT NULL ORDER BY seq"""
+BEST = """SELECT run FROM generation WHERE champion_score IS NOT NULL AND run IN (SELECT id FROM run WHERE scenario = ?)
+    ORDER BY champion_score DESC, seq"""
+EVER = 1_000_000
+ALLOWED = {"local": 10.0, "frontier": 60.0}
+"""Seconds that a provider may take under a policy in which nobody said anything else."""
+
+
+def wrong(root: Path, request: Request, *, alone: bool) -> Iterator[str]:
+    """Hold a question against the workspace whose step asks it, and yield what is wrong with it.
+
+    Args:
+        root: Of the workspace.
+        request: The question.
+        alone: Whether no other process acts; one that does may find a better champion before a comparison asks.
+    """
+    with closing(sqlite3.connect(root / "stepdown.db")) as database:
+        [(target, role, prompt, seed, *where)] = database.execute(ANNOUNCED, [request.call])
+        shown = [(each.generation, each.text, each.score) for each in request.examples]
+        due = _found(database, role, *where)
+    if (request.role, request.prompt, request.seed, request.time_limit) != (role, prompt, seed, ALLOWED[target]):
+        yield f"{request.call} asks another question than was announced"
+    if any(each.values != json.loads(each.text) for each in request.examples):
+        yield f"{request.call} is shown strategies with other values"
+    if shown != due and ("comparison" not in where or alone):
+        yield f"{request.call} is shown {shown}, and should be {due}"
+
+
+def _found(
+    database: sqlite3.Connection, role: str, run: str, generation: int, purpose: str, scenario: str
+) -> list[Any]:
+    """Return what a run has found: its own candidates before this generation, for a comparison those of the best run."""
+    if purpose == "comparison":
+        best = database.execute(BEST, [scenario]).fetchone()
+        return database.execute(FOUND, [best[0], EVER]).fetchall() if best else []
+    # The coach comes last in a generation.
+    return database.execute(FOUND, [run, generation if role == "coach" else generation - 1]).fetchall()
