@@ -36,11 +36,8 @@ def eligible(rows: Observation, wanted: op.Export, description: Description) -> 
 def verdict(model: Model, operation: op.Plain, rows: Observation, description: Description, memory: Memory) -> Verdict:
     """Say which answers to an operation are legal in this world, given the rows committed before it."""
     match operation:
-        case op.Export(run=run):
-            if run is not None and run not in {step.run for step in rows.steps}:
-                return refused("unknown-run", because=f"history has no run {run}")
-            some = eligible(rows, operation, description)
-            return Verdict() if some else refused("no-records", because="no row passes the filters")
+        case op.Export():
+            return _exporting(operation, rows, description)
         case op.Report(run=run):
             known = run in {step.run for step in rows.steps}
             return Verdict() if known else refused("unknown-run", because=f"history has no run {run}")
@@ -58,6 +55,15 @@ def verdict(model: Model, operation: op.Plain, rows: Observation, description: D
             return model.governing(limits(policy), dict(description.most))
         case _:
             return Verdict()
+
+
+def _exporting(wanted: op.Export, rows: Observation, description: Description) -> Verdict:
+    if wanted.min_score is not None and not 0 <= wanted.min_score <= 1:
+        return refused("filter-out-of-range", because=f"no score is {wanted.min_score}")
+    if wanted.run is not None and wanted.run not in {step.run for step in rows.steps}:
+        return refused("unknown-run", because=f"history has no run {wanted.run}")
+    some = eligible(rows, wanted, description)
+    return Verdict() if some else refused("no-records", because="no row passes the filters")
 
 
 def _succession(model: Model, operation: op.Promote | op.Rollback | op.Prune) -> Verdict:

@@ -28,7 +28,7 @@ class Run:
 class Export:
     """Write a dataset from the served, legal competitor steps that pass every filter. Answers `Dataset`.
 
-    Refusals: `unknown-run`, `no-records`.
+    Refusals: `filter-out-of-range`, `unknown-run`, `no-records`.
 
     Attributes:
         min_score: Keep rows whose score is at least this (0..1, inclusive).

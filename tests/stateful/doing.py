@@ -56,9 +56,9 @@ def answered(workspace: Workspace, operation: op.Plain) -> One:
 
 
 def refused(operation: op.Plain, kind: str, sentence: str) -> Refusal:
-    """Say a refusal; the sentence that refuses a policy is a promise as well."""
-    if isinstance(operation, op.SetPolicy):
-        due = out_of_range(operation.policy)
+    """Say a refusal; the sentence that refuses a policy or a filter is a promise as well."""
+    if kind in ("policy-out-of-range", "filter-out-of-range"):
+        due = out_of_range(operation.policy if isinstance(operation, op.SetPolicy) else operation)
         assert sentence == due, f"{operation} is refused with: {sentence} It should be: {due}"
     return Refusal(kind, sentence)
 
@@ -69,17 +69,17 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
         case op.Run():
             return Ran(play(begun(workspace, operation)).id)
         case op.Export(run=run, scenario=scenario, min_score=limit, kept_only=kept_only, include_local=include_local):
-            if scenario not in (None, SCENARIO):
-                # stepdown knows no scenario but those installed, and says so; the machine's word is that none has rows.
-                return report(workspace, run) and Refusal("no-records") if run else Refusal("no-records")
             asked = {"run": run, "min_score": limit, "kept_only": kept_only, "include_local": include_local}
             asked["matches"] = wants_matches(operation)
             # What is not asked for is not said: what then happens is for stepdown to know.
             told: dict[str, Any] = {
                 name: value for name, value in asked.items() if value is not None and value is not False
             }
-            made = export(workspace, Filters(SCENARIO, **told))
-            return dataset(made.path)
+            filters = Filters(SCENARIO, **told)
+            if scenario not in (None, SCENARIO):
+                # stepdown knows no scenario but those installed, and says so; the machine's word is that none has rows.
+                return report(workspace, run) and Refusal("no-records") if run else Refusal("no-records")
+            return dataset(export(workspace, filters).path)
         case op.Train(dataset=name, plan=plan, fresh=fresh):
             before, afresh = finished(workspace), fresh and (name, plan) not in AFRESH
             trained = localize(workspace, find_dataset(workspace, name), plan=PLANS[plan], fresh=afresh)
@@ -163,7 +163,7 @@ def _spelled(value: object) -> str:
         case None:
             return "inf"
         case bool():
-            return "true" if value else "false"
+            return "on" if value else "false"
         case tuple():
             return ",".join(value)
     return str(value)

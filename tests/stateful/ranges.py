@@ -1,9 +1,10 @@
-"""Which values a policy may have, said a second time, and the sentence that refuses any other."""
+"""Which values a policy and a filter may have, said a second time, and the sentence that refuses any other."""
 
 from __future__ import annotations
 
 from math import inf
 
+from stepdown_machine import operations as op
 from stepdown_machine.values import Policy
 
 RANGES: dict[str, tuple[int, float]] = {
@@ -20,10 +21,10 @@ RANGES: dict[str, tuple[int, float]] = {
 MOST = {name: int(RANGES[name][1]) for name in ("breaker_threshold", "breaker_probes")}
 
 
-def out_of_range(policy: Policy) -> str:
-    """Say what is wrong with a policy: the first value out of its range, what it must be, and what it is."""
+def out_of_range(of: Policy | op.Export) -> str:
+    """Say what is wrong with a policy or a filter: the first value out of its range, what it must be, and what it is."""
     for name, (low, high) in RANGES.items():
-        value = inf if (found := getattr(policy, name)) is None else found
+        value = inf if (found := getattr(of, name, low)) is None else found
         if not low <= value <= high:
             kind = "a whole number" if name in MOST else "a number"
             limit = f"at least {low}" if high == inf else f"between {low} and {high}"

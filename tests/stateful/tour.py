@@ -18,6 +18,7 @@ from stepdown_machine.findings import Disagreement
 from stepdown_machine.model import REASONS
 from stepdown_machine.protocol import DAMAGES, PLANTS, VALIDATORS
 from stepdown_machine.rules.chaos import at_once, killable, raceable
+from stepdown_machine.rules.discovery import HIGHEST
 from stepdown_machine.rules.inspection import FALSIFIED
 from stepdown_machine.rules.policy import POSITIONS, SETTINGS
 from stepdown_machine.rules.succession import THEN, WHO
@@ -86,6 +87,8 @@ def exports(machine: StepdownMachine) -> None:
         (None, *machine.trial.names.of("run"), "run-99"), (None, "at", "above"), (False, True)
     ):
         machine.export(run=run, scenario=None, limit=limit, kept_only=kept, include_local=limit == "at", again=kept)
+    for limit in HIGHEST:
+        machine.export(run=None, scenario=None, limit=limit, kept_only=False, include_local=False, again=False)
     for how in ("use", "only", "again", "fresh", "tampered"):
         machine.train(dataset=machine.trial.names.of("dataset")[0], plan="tiny-a", how=how)
     machine.inspect(run="run-1", how="audit", place=0)

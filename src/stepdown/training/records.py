@@ -36,7 +36,9 @@ class Filters:
 
     def __post_init__(self) -> None:
         if self.min_score is not None and not 0 <= self.min_score <= 1:
-            raise InvalidValue(f"min_score must be a number between 0 and 1, not {self.min_score!r}.")
+            raise InvalidValue(
+                f"min_score must be a number between 0 and 1, not {self.min_score!r}.", kind="filter-out-of-range"
+            )
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values."""

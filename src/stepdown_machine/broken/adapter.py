@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from copy import deepcopy
 from dataclasses import asdict
 from types import ModuleType
 from typing import Any
@@ -12,6 +11,7 @@ from stepdown_machine import operations as op
 from stepdown_machine.broken import harness, toy
 from stepdown_machine.broken.outside import (
     bundle_of,
+    copied,
     damage,
     digest,
     falsify,
@@ -188,7 +188,7 @@ class ToySystem:
 
     def _falsified(self, what: str) -> Any:
         """Open the toy on a copy in which one persisted thing was altered."""
-        copy = deepcopy(self._disk)
+        copy = copied(self._disk)
         falsify(copy, what)
         return self._module.Toy(copy)
 

@@ -47,11 +47,13 @@ def legal(reply: str, enabled: Collection[str]) -> bool:
     return all(accepts(move) for name, accepts in VALIDATORS.items() if name in enabled)
 
 
+@cache
 def referee(reply: str) -> bool:
     """Say whether the scenario accepts a reply, whatever is enabled."""
     return legal(reply, ("json-object", *VALIDATORS))
 
 
+@cache
 def score(reply: str, seed: int) -> float:
     """Play one match; an illegal reply scores 0."""
     if not referee(reply):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import fields
 from typing import Any
 
 from stepdown_machine.broken import harness
@@ -114,6 +115,20 @@ def plant(toy: Any, disk: Disk, kind: str) -> Bundle:
     toy.register(bundle, facts)
     disk.acts.append(("activate", bundle, "nemesis"))
     return bundle_of(bundle, disk)
+
+
+def copied(disk: Disk) -> Disk:
+    """Copy a disk and its rows; whoever opens it replaces what stands in a row and reaches no deeper."""
+    return Disk(**{each.name: _copied(getattr(disk, each.name)) for each in fields(disk)})
+
+
+def _copied(value: Any) -> Any:
+    match value:
+        case list():
+            return [dict(row) if isinstance(row, dict) else row for row in value]
+        case dict():
+            return {key: dict(row) if isinstance(row, dict) else row for key, row in value.items()}
+    return value
 
 
 def falsify(disk: Disk, what: str) -> None:

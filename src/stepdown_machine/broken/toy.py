@@ -22,6 +22,8 @@ class Toy(succession.Succession):
 
     def export(self, wanted: Row) -> Points:
         """Write the served, legal competitor rows that pass every filter."""
+        if wanted["min_score"] is not None and not 0 <= wanted["min_score"] <= 1:
+            raise Refused("filter-out-of-range")
         if wanted["run"] is not None and wanted["run"] not in self.disk.runs:
             raise Refused("unknown-run")
         kept = {step for generation in self.disk.generations for step in generation["kept"]}

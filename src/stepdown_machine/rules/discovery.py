@@ -12,6 +12,7 @@ from stepdown_machine.contract import eligible
 from stepdown_machine.rules.stage import Stage, pick, turn
 
 SEEDS = st.integers(0, 3)
+HIGHEST = {"most": 1.0, "too much": math.nextafter(1.0, 2.0)}
 ONE_OR_TWO = st.sampled_from((1, 2))
 
 
@@ -26,7 +27,7 @@ class Discovery(Stage):
     @turn(
         run=st.none() | pick("run"),
         scenario=st.sampled_from((None, None, None, "grid_ctf", "grid_ctf", "othello")),
-        limit=st.sampled_from((None, "at", "below", "at", "above")),
+        limit=st.sampled_from((None, "at", "below", "at", "above", "most", "too much")),
         kept_only=st.booleans(),
         include_local=st.booleans(),
         again=st.booleans(),
@@ -40,7 +41,7 @@ class Discovery(Stage):
         include_local: bool,
         again: bool,
     ) -> None:
-        """Export what passes filters, and a second later again: the limit lies at or right beside a score of theirs."""
+        """Export what passes filters, and a second later again: the limit lies at or beside one of their scores, or highest."""
         wanted = op.Export(run, scenario, None, kept_only, include_local)
         wanted = replace(wanted, min_score=self._score(limit, wanted))
         self.act(wanted)
@@ -49,7 +50,9 @@ class Discovery(Stage):
             self.act(wanted)
 
     def _score(self, limit: str | None, wanted: op.Export) -> float | None:
-        """Place a limit by the middle one of the scores that would be exported without it."""
+        """Place a limit by the middle one of the scores that would be exported without it, or by the highest there can be."""
+        if limit in HIGHEST:
+            return HIGHEST[limit]
         rows = eligible(self.trial.seen, wanted, self.trial.description)
         scores = sorted(step.score for step in rows if step.score is not None)
         if limit is None or not scores:
