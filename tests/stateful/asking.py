@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,22 @@ ANNOUNCED = """SELECT announcement.target, announcement.role, announcement.promp
 FOUND = """SELECT generation, strategy, score FROM step
     WHERE run = ? AND generation <= ? AND strategy IS NOT NULL AND score IS NOT NULL ORDER BY seq"""
 BEST = """SELECT run FROM generation WHERE champion_score IS NOT NULL AND run IN (SELECT id FROM run WHERE scenario = ?)
-    ORDER BY champion_score DESC, seq"""
+    ORDER BY champion_score DESC, seq LIMIT 1"""
 EVER = 1_000_000
 ALLOWED = {"local": 10.0, "frontier": 60.0}
 """Seconds that a provider may take under a policy in which nobody said anything else."""
+
+LENT: dict[Path, sqlite3.Connection] = {}
+"""Connections that are open anyway, by the root of their workspace: to open one for each question would take a millisecond."""
+
+
+@contextmanager
+def _open(root: Path) -> Iterator[sqlite3.Connection]:
+    if root in LENT:
+        yield LENT[root]
+        return
+    with closing(sqlite3.connect(root / "stepdown.db")) as database:
+        yield database
 
 
 def wrong(root: Path, request: Request, *, alone: bool) -> Iterator[str]:
@@ -31,10 +43,10 @@ def wrong(root: Path, request: Request, *, alone: bool) -> Iterator[str]:
         request: The question.
         alone: Whether no other process acts; one that does may find a better champion before a comparison asks.
     """
-    with closing(sqlite3.connect(root / "stepdown.db")) as database:
+    with _open(root) as database:
         [(target, role, prompt, seed, *where)] = database.execute(ANNOUNCED, [request.call])
         shown = [(each.generation, each.text, each.score) for each in request.examples]
-        due = _found(database, role, *where)
+        due = [tuple(row) for row in _found(database, role, *where)]
     if (request.role, request.prompt, request.seed, request.time_limit) != (role, prompt, seed, ALLOWED[target]):
         yield f"{request.call} asks another question than was announced"
     if any(each.values != json.loads(each.text) for each in request.examples):
@@ -48,7 +60,10 @@ def _found(
 ) -> list[Any]:
     """Return what a run has found: its own candidates before this generation, for a comparison those of the best run."""
     if purpose == "comparison":
-        best = database.execute(BEST, [scenario]).fetchone()
-        return database.execute(FOUND, [best[0], EVER]).fetchall() if best else []
+        return [
+            row
+            for (best,) in database.execute(BEST, [scenario]).fetchall()
+            for row in database.execute(FOUND, [best, EVER])
+        ]
     # The coach comes last in a generation.
     return database.execute(FOUND, [run, generation if role == "coach" else generation - 1]).fetchall()

@@ -159,7 +159,11 @@ def _stand_ready(pipe: Connection, room: Path) -> None:
     from stepdown.workspace import Workspace
 
     rehearse(room, lambda workspace: answered(workspace, op.SetPolicy(Policy(min_score=0.5))))
-    errand: Errand = pipe.recv()
+    try:
+        errand: Errand = pipe.recv()
+    except EOFError:
+        # Nobody had an errand any more: who called has ended.
+        return
     told = settings(errand.weather, errand.root, errand.cache, _stop(errand, pipe))
     with Workspace.open(errand.root, settings=told) as workspace:
         if errand.kill_at is None:

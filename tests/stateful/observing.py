@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from stateful.asking import LENT
 from stateful.looking import Looks
 from stepdown_machine.observed import Attempt, Call, Generation, Holding, Observation, Shelved, Step
 from stepdown_machine.protocol import VALIDATORS
@@ -55,6 +56,7 @@ class Observer:
         self._root = root
         self._database = sqlite3.connect(root / "stepdown.db", isolation_level=None)
         self._database.row_factory = sqlite3.Row
+        LENT[root] = self._database
         self._act_keys: dict[tuple[str, int], None] = {}
         newest = "SELECT coalesce(max(seq), 0) FROM {}"
         self._born = {table: self.rows(newest.format(table))[0][0] for table in (*TABLES, *ACTS)}
@@ -74,6 +76,7 @@ class Observer:
         self._looks = Looks()
 
     def close(self) -> None:
+        LENT.pop(self._root, None)
         self._database.close()
 
     def copy_database(self, target: Path) -> None:

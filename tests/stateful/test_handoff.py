@@ -20,7 +20,7 @@ from stepdown_machine.protocol import HandoffSystem
 from stepdown_machine.reach import LEAST_PAIRS, LEAST_SHARE, MOST_ABORTED, reach
 from stepdown_machine.settings import deterministic
 
-BESIDE = 26
+BESIDE = 23
 """Examples that the whole machine has in `ci` in a process beside this one, while this one goes on to the focused machines."""
 
 
@@ -62,9 +62,9 @@ def beside() -> Iterator[Connection | None]:
         yield other
 
 
-TestStepdown = pytest.mark.usefixtures("beside")(bounded(case(StepdownMachine), dev=8, ci=15))
-TestStepdownLearning = bounded(case(StepdownLearning), dev=4, ci=22)
-TestStepdownRegistry = bounded(case(StepdownRegistry), dev=2, ci=16)
+TestStepdown = pytest.mark.usefixtures("beside")(bounded(case(StepdownMachine), dev=8, ci=17))
+TestStepdownLearning = bounded(case(StepdownLearning), dev=4, ci=20)
+TestStepdownRegistry = bounded(case(StepdownRegistry), dev=2, ci=14)
 
 
 @pytest.mark.skipif(not deterministic(), reason="only the campaign that decides must have seen everything")

@@ -30,6 +30,7 @@ CANDIDATES = {
     "bundle-absent": 5,
     "local-error": 3,
     "canary-held": 4,
+    "local-load-failed": 7,
     "local-timeout": 7,
     "bundle-stale": 8,
     "coverage-weak": 8,
