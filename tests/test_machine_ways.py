@@ -238,6 +238,15 @@ def test_pytest_options_choose_profile_and_scripts_and_demand_reach(tmp_path: Pa
     assert "reach of Mine" in ran.stdout
 
 
+def test_reach_is_refused_where_other_processes_would_reach_it(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(FAILING, "utf-8")
+
+    ran = pytest_of(tmp_path, "--machine-reach", "-n", "1")
+
+    assert ran.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "--machine-reach counts what machines of one process reached; say it without -n." in ran.stderr
+
+
 def test_a_failure_saved_unshrunk_is_shrunk_when_it_is_replayed(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(FAILING, "utf-8")
 

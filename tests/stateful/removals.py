@@ -69,7 +69,7 @@ def row_lost(table: str, copy: Copy) -> bool:
 
 
 DOUBLED = ("run", "announcement", "step", "attempt", "match", "generation", "knowledge", "bundle", "evaluation", "holdout",
-           "policy", "act")  # fmt: skip
+           "policy", "harness", "act")  # fmt: skip
 
 
 def row_doubled(table: str, copy: Copy, where: str = "TRUE", **other: str) -> bool:
