@@ -204,8 +204,11 @@ def test_a_workspace_without_a_run_has_nothing_to_export(workspace: Workspace) -
 
 @pytest.mark.parametrize("score", [float("nan"), -0.1, 1.1, float("inf")])
 def test_a_least_score_out_of_range_is_refused(score: float) -> None:
-    with pytest.raises(InvalidValue, match="min_score"):
+    with pytest.raises(InvalidValue, match="min_score") as refusal:
         Filters(SCENARIO, min_score=score)
+
+    assert refusal.value.kind == "filter-out-of-range"
+    assert [Filters(SCENARIO, min_score=end).min_score for end in (0.0, 1.0)] == [0.0, 1.0]
 
 
 def test_a_directory_that_cannot_be_written_is_a_sentence(mixed: Workspace) -> None:

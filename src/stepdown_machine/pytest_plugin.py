@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Hand the options to `settings` and `script` by environment: test modules are not imported yet."""
-    if config.getoption("machine_reach") and config.getoption("dist", "no") != "no":
+    if config.getoption("machine_reach") and config.getoption("dist", "no") != "no" and config.getoption("tx", None):
         # What workers reached stays with them, and nothing would be unmet here.
         sentence = "--machine-reach counts what machines of one process reached; say it without -n."
         raise pytest.UsageError(sentence)

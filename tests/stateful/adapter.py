@@ -119,7 +119,8 @@ class StepdownSystem:
         """Do one operation."""
         if not (isinstance(operation, op.Audit) and operation.falsified):
             self._forget_the_forgery()
-        self._weather.alone = not isinstance(operation, op.Rival)
+        rivals = (operation.first, operation.second) if isinstance(operation, op.Rival) else ()
+        self._weather.alone = not any(isinstance(rival, op.Run) for rival in rivals)
         answer = self._performed(operation)
         assert not self._weather.wrong, self._weather.wrong[0]
         return answer
@@ -156,11 +157,13 @@ class StepdownSystem:
         errand = Errand(self._root, self._weather, room() / "cache", race.second, hold_at=race.held)
         with process(room(), errand) as pipe:
             pipe.send("go")
-            early = said(pipe, errand) if race.held else HELD
+            told = said(pipe, errand) if race.held else HELD
             mine = answered(self._workspace, race.first)
-            if race.held and early == HELD:
+            if race.held and told == HELD:
                 pipe.send("go on")
-            return mine, said(pipe, errand) if early == HELD else early
+            theirs, wrong = said(pipe, errand) if told == HELD else told
+        self._weather.wrong += wrong
+        return mine, theirs
 
     def _around(self, operation: op.Plain) -> None:
         match operation:

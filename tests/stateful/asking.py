@@ -19,6 +19,9 @@ FOUND = """SELECT generation, strategy, score FROM step
 BEST = """SELECT run FROM generation WHERE champion_score IS NOT NULL AND run IN (SELECT id FROM run WHERE scenario = ?)
     ORDER BY champion_score DESC, seq LIMIT 1"""
 EVER = 1_000_000
+"""More generations than a run may have."""
+KEYS = {"coach": ["hints", "playbook"]}
+MOVE = ["aggression", "defense", "path_bias"]
 ALLOWED = {"local": 10.0, "frontier": 60.0}
 """Seconds that a provider may take under a policy in which nobody said anything else."""
 
@@ -41,17 +44,19 @@ def wrong(root: Path, request: Request, *, alone: bool) -> Iterator[str]:
     Args:
         root: Of the workspace.
         request: The question.
-        alone: Whether no other process acts; one that does may find a better champion before a comparison asks.
+        alone: Whether no other process runs; one that does may find a better champion before a comparison asks.
     """
     with _open(root) as database:
-        [(target, role, prompt, seed, *where)] = database.execute(ANNOUNCED, [request.call])
+        [(target, role, prompt, seed, run, generation, purpose, scenario)] = database.execute(ANNOUNCED, [request.call])
         shown = [(each.generation, each.text, each.score) for each in request.examples]
-        due = [tuple(row) for row in _found(database, role, *where)]
+        due = [tuple(row) for row in _found(database, role, run, generation, purpose, scenario)]
     if (request.role, request.prompt, request.seed, request.time_limit) != (role, prompt, seed, ALLOWED[target]):
         yield f"{request.call} asks another question than was announced"
+    if sorted(request.schema["properties"]) != KEYS.get(role, MOVE):
+        yield f"{request.call} asks a {role} for {sorted(request.schema['properties'])}"
     if any(each.values != json.loads(each.text) for each in request.examples):
         yield f"{request.call} is shown strategies with other values"
-    if shown != due and ("comparison" not in where or alone):
+    if shown != due and (purpose != "comparison" or alone):
         yield f"{request.call} is shown {shown}, and should be {due}"
 
 

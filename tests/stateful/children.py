@@ -43,7 +43,7 @@ REAL: Counter[str] = Counter()
 PATIENCE = 60.0
 """Seconds of real time after which a child is hung, and that is a failure."""
 HELD = "held"
-"""What a process says at the point where it waits for another one to act."""
+"""What a process says at the point where it waits for another one to act. Its last word is its answer, and what was wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +170,10 @@ def _stand_ready(pipe: Connection, room: Path) -> None:
             pipe.send("open")
             pipe.recv()
         answer = answered(workspace, errand.operation)
-    assert not errand.weather.wrong, errand.weather.wrong[0]
     if errand.kill_at is None:
-        pipe.send(answer)
+        pipe.send((answer, errand.weather.wrong))
+        return
+    assert not errand.weather.wrong, errand.weather.wrong[0]
 
 
 def _stop(errand: Errand, pipe: Connection) -> Callable[[str], None]:
@@ -181,6 +182,10 @@ def _stop(errand: Errand, pipe: Connection) -> Callable[[str], None]:
 
     def reached(point: str) -> None:
         if point == errand.kill_at:
+            if errand.weather.wrong:
+                # Nothing comes back from the killed: this is said, and the process ends otherwise than it should.
+                sys.stderr.write(f"{errand.weather.wrong[0]}\n")
+                os._exit(1)
             os.kill(os.getpid(), signal.SIGKILL)
         if point in ahead:
             ahead.clear()

@@ -163,6 +163,7 @@ def _spelled(value: object) -> str:
         case None:
             return "inf"
         case bool():
+            # Two spellings, one for each value: both are meant.
             return "on" if value else "false"
         case tuple():
             return ",".join(value)

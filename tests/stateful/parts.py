@@ -1,4 +1,4 @@
-"""A part of the campaign that decides, in a process of its own: an example keeps one core busy, and there are two."""
+"""A part of the campaign that decides, in a process of its own: an example keeps no more than one core busy."""
 
 from __future__ import annotations
 

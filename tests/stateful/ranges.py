@@ -23,8 +23,9 @@ MOST = {name: int(RANGES[name][1]) for name in ("breaker_threshold", "breaker_pr
 
 def out_of_range(of: Policy | op.Export) -> str:
     """Say what is wrong with a policy or a filter: the first value out of its range, what it must be, and what it is."""
-    for name, (low, high) in RANGES.items():
-        value = inf if (found := getattr(of, name, low)) is None else found
+    for name in RANGES if isinstance(of, Policy) else ("min_score",):
+        low, high = RANGES[name]
+        value = inf if (found := getattr(of, name)) is None else found
         if not low <= value <= high:
             kind = "a whole number" if name in MOST else "a number"
             limit = f"at least {low}" if high == inf else f"between {low} and {high}"

@@ -40,7 +40,7 @@ GARBAGE = "I would push hard on the left flank."
 
 @dataclass(slots=True)
 class Weather:
-    """What the machine moves. It is sent to child processes as it is.
+    """What the machine moves, and what comes to light in it. It is sent to child processes as it is.
 
     Attributes:
         now: Epoch seconds.
@@ -48,7 +48,7 @@ class Weather:
         local: Word of `Disturb`.
         frontier: Word of `Disturb`.
         turn: How often a bundle changed before it was loaded.
-        alone: Whether no other process acts.
+        alone: Whether no other process runs.
         wrong: What was wrong with questions: a provider that raised it would only be one that failed.
     """
 
@@ -190,7 +190,10 @@ def settings(
     scenario = SmallGrid(weather)
 
     def asked(request: Request) -> None:
-        weather.wrong += wrong(root, request, alone=weather.alone)
+        try:
+            weather.wrong += wrong(root, request, alone=weather.alone)
+        except Exception as error:
+            weather.wrong.append(f"{request.call} cannot be held against any rows: {error!r}")
         reached(ASKED)
 
     def frontier(_word: str, _scenario: object) -> Provider:

@@ -118,7 +118,7 @@ def plant(toy: Any, disk: Disk, kind: str) -> Bundle:
 
 
 def copied(disk: Disk) -> Disk:
-    """Copy a disk and its rows; whoever opens it replaces what stands in a row and reaches no deeper."""
+    """Copy a disk and its rows. Nothing is announced when a copy is audited, so whoever opens it reaches no deeper."""
     return Disk(**{each.name: _copied(getattr(disk, each.name)) for each in fields(disk)})
 
 
