@@ -46,7 +46,7 @@ POLICY = (
 
 
 def canary_draw(seed: int) -> float:
-    """Return the place of a step among all, in [0, 1): a canary's share serves those below it, and no more than its share."""
+    """Return a step's place in [0, 1), from its seed alone: a canary serves those below its share."""
     return int(sha256(f"canary/{seed}".encode())[:12], 16) / 2**48
 
 
