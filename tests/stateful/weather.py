@@ -182,7 +182,7 @@ def changed(directory: Path, manifest: Manifest, turn: int) -> Iterator[Path]:
 
 def _other(data: bytes, text: bool, *, lower: bool) -> bytes:
     """Return as many bytes with another end and, if there are such, a lower or a higher digest."""
-    ends = b"\t \r\n" if text else range(256)
+    ends = b"\t \r\n" if text else range(8)
     others = [data[:-1] + bytes([end]) for end in ends if end != data[-1]]
     return next((other for other in others if (sha256(other).digest() < sha256(data).digest()) is lower), others[0])
 
