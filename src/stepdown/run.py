@@ -7,13 +7,14 @@ from sqlalchemy import Connection
 
 from stepdown.errors import InvalidValue, StepdownError, WorkspaceError
 from stepdown.history import ledger, reader, rows
+from stepdown.marker import write_atomically
 from stepdown.providers.protocol import Example, Provider
 from stepdown.scenarios import prompt, referee
 from stepdown.scenarios.generation import gate, step_seed
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
 from stepdown.step import Task, examples, take
-from stepdown.workspace import Workspace, write_atomically
+from stepdown.workspace import Workspace
 
 
 def nobody(_step: rows.Step) -> None:
