@@ -1,13 +1,12 @@
 """The whole journey once, in a fresh workspace, each stage believed only when rows, files and trace show it."""
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from stepdown import operate, registry
 from stepdown.auditing import differences
-from stepdown.errors import Refused
+from stepdown.demo_ground import TAKEN_AWAY, clear, mark
 from stepdown.gather import slot_bundle
 from stepdown.history import rows
 from stepdown.localize import localize
@@ -64,11 +63,12 @@ class Demo:
         """Play every stage, and stop at the first whose promise was not kept.
 
         Raises:
-            Refused: The directory holds something that is not a demo's workspace.
+            Refused: The directory holds something that no earlier demo made.
         """
-        self._clear()
+        clear(self.directory)
         # Nothing here outlives a power cut that matters: without waiting for the disk the journey takes half the time.
         with Workspace.open(self.directory, settings=Settings(durability="normal")) as workspace:
+            mark(workspace, finished=False)
             journey = _Journey(workspace, self.seed)
             for number, (name, act) in enumerate(journey.acts()):
                 show(number, len(journey.acts()), name)
@@ -76,20 +76,12 @@ class Demo:
                 observed, evidence = act()
                 seconds = workspace.settings.clock.monotonic() - began
                 self.stages.append(Stage(name, seconds, observed, evidence))
+                mark(workspace, finished=False)
                 if not observed:
                     break
+            mark(workspace, finished=True)
             show(len(self.stages), len(journey.acts()), "done")
         return self.stages
-
-    def _clear(self) -> None:
-        """Make room; only a demo's own workspace is ever removed."""
-        mark = self.directory / "demo"
-        if self.directory.exists() and any(self.directory.iterdir()):
-            if not mark.exists():
-                raise Refused(f"{self.directory} is not a demo's workspace; name another directory with --workspace.")
-            shutil.rmtree(self.directory)
-        self.directory.mkdir(parents=True, exist_ok=True)
-        mark.touch()
 
 
 Evidence = tuple[bool, str]
@@ -176,7 +168,7 @@ class _Journey:
     def removed(self) -> Evidence:
         """Take the directory away, as a careless hand would."""
         directory = self.workspace.bundle_directory(self.bundle.id)
-        aside = self.workspace.root / "taken-away"
+        aside = self.workspace.root / TAKEN_AWAY
         directory.rename(aside)
         try:
             return self._falls_back(Reason.BUNDLE_ABSENT)

@@ -1,5 +1,6 @@
 """What stepdown stands on here, looked at and not assumed."""
 
+import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator
@@ -10,13 +11,17 @@ from pathlib import Path
 from sqlalchemy import text
 
 from stepdown import __version__
-from stepdown.errors import StepdownError
-from stepdown.history import migrate
+from stepdown.errors import StepdownError, WorkspaceError
+from stepdown.history import migrate, urls
+from stepdown.marker import FOLDERS, NAME, Marker, present
+from stepdown.recovery import unknown
 from stepdown.scenarios.registry import names
 from stepdown.workspace import Workspace
 
 PACKAGES = ("mlx", "mlx-lm", "tokenizers", "sqlalchemy", "alembic", "cmaes", "scipy")
 OPTIONAL = frozenset({"mlx-lm"})
+SHOWN = 5
+"""Things of unknown origin that are named one by one."""
 LOW_DISK = 200 << 20
 """Bytes: less than a training of the default plan and its cache may take."""
 
@@ -41,7 +46,11 @@ def examine(directory: Path) -> list[Check]:
     checks = [Check("stepdown", True, f"{__version__} on Python {platform.python_version()}, {platform.platform()}")]
     checks += [_package(name) for name in PACKAGES]
     checks += [_guarded("blas", _blas), Check("scenarios", bool(names()), ", ".join(names()) or "none: reinstall")]
-    if (directory / "workspace.json").exists():
+    try:
+        found = present(directory)
+    except WorkspaceError as error:
+        return [*checks, Check("workspace", False, str(error))]
+    if found:
         checks += _workspace(directory)
     else:
         checks.append(Check("workspace", True, f"none at {directory} yet; `stepdown run` makes one"))
@@ -74,12 +83,46 @@ def _guarded(name: str, look: Callable[[], str]) -> Check:
 def _workspace(directory: Path) -> Iterator[Check]:
     try:
         with Workspace.open(directory) as workspace:
-            yield Check("workspace", True, str(workspace.root))
+            said = f"{workspace.root}{', only to be read: nothing is recovered' if workspace.read_only else ''}"
+            yield Check("workspace", True, said)
             yield _guarded("database", lambda: _database(workspace))
+            yield from _remembered(workspace)
+            yield from _rooms(workspace)
     except StepdownError as error:
         yield Check("workspace", False, str(error))
-    free = shutil.disk_usage(directory).free
-    yield Check("disk", free > LOW_DISK, f"{free >> 20} MiB free")
+    yield _free(directory)
+
+
+def _free(directory: Path) -> Check:
+    try:
+        free = shutil.disk_usage(directory).free
+    except OSError as error:
+        return Check("disk", False, f"{directory} cannot be looked at: {error.strerror}")
+    return Check("disk", free > LOW_DISK, f"{free >> 20} MiB free")
+
+
+def _remembered(workspace: Workspace) -> Iterator[Check]:
+    """Say what an earlier version stored, and this one would not."""
+    marker = Marker.read(workspace.root)
+    if marker is not None and marker.database is not None:
+        try:
+            urls.check_memorable(marker.database)
+        except StepdownError as error:
+            yield Check("database URL", False, f"{error} Take it out of {workspace.root / NAME}.")
+
+
+def _rooms(workspace: Workspace) -> Iterator[Check]:
+    """Say which rooms nobody may look into, and what lies in them that history does not know."""
+    for folder in FOLDERS:
+        room = workspace.root / folder
+        if room.exists() and not os.access(room, os.R_OK | os.X_OK):
+            yield Check(folder, False, f"{room} cannot be read; mend its permissions")
+    found = unknown(workspace.root)
+    if found:
+        names = ", ".join(f"{path.parent.name}/{path.name[:12]}" for path in found[:SHOWN])
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        said = f"{names}{more} in {found[0].parents[1]}: no row names them; restore their history, or remove them"
+        yield Check("unknown", True, said)
 
 
 def _database(workspace: Workspace) -> str:

@@ -14,7 +14,7 @@ from stepdown.scenarios.generation import gate, step_seed
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
 from stepdown.step import Task, examples, take
-from stepdown.workspace import Workspace
+from stepdown.workspace import Settings, Workspace
 
 
 def nobody(_step: rows.Step) -> None:
@@ -150,6 +150,24 @@ class RunUnderWay:
         return ending
 
 
+def check(
+    settings: Settings, scenario_name: str, seed: int, generations: int, candidates: int, frontier: str
+) -> tuple[Scenario, Provider]:
+    """Return what a run would be played with, if it can be started: asked before a workspace is made for it.
+
+    Raises:
+        NotFound: No such scenario or provider.
+        InvalidValue: A number is out of range.
+    """
+    if not (1 <= generations <= 10_000 and 1 <= candidates <= 1_000 and 0 <= seed < 2**63):
+        raise InvalidValue(
+            "A run needs 1 to 10000 generations of 1 to 1000 candidates and a seed of at least 0, "
+            f"not {generations} of {candidates} with seed {seed}."
+        )
+    scenario = settings.scenario(scenario_name)
+    return scenario, settings.frontier(frontier, scenario)
+
+
 def start(
     workspace: Workspace,
     scenario_name: str,
@@ -175,13 +193,7 @@ def start(
         NotFound: No such scenario or provider.
         InvalidValue: A number is out of range.
     """
-    if not (1 <= generations <= 10_000 and 1 <= candidates <= 1_000 and 0 <= seed < 2**63):
-        raise InvalidValue(
-            "A run needs 1 to 10000 generations of 1 to 1000 candidates and a seed of at least 0, "
-            f"not {generations} of {candidates} with seed {seed}."
-        )
-    scenario = workspace.scenario(scenario_name)
-    provider = workspace.settings.frontier(frontier, scenario)
+    scenario, provider = check(workspace.settings, scenario_name, seed, generations, candidates, frontier)
     with workspace.writing() as connection:
         number = reader.count(connection, rows.Run) + 1
         run = rows.Run(

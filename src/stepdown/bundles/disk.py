@@ -51,6 +51,8 @@ def look(directory: Path, bundle: str) -> Look:
         mode = directory.lstat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return Look(Condition.ABSENT, "its directory is gone")
+    except OSError as error:
+        return Look(Condition.BROKEN, f"its directory cannot be looked at: {error.strerror}")
     if not stat.S_ISDIR(mode):
         return Look(Condition.BROKEN, "its directory is a link or a file")
     try:

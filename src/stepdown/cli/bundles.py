@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stepdown.cli.options import DEFAULT, By, Directory, Json, Why, workspace
-from stepdown.cli.output import emit, table
+from stepdown.cli.output import emit, err, table
 
 if TYPE_CHECKING:
     from stepdown.history.rows import Bundle
@@ -19,10 +19,13 @@ Id = Annotated[str, typer.Argument(help="The bundle's id, or the beginning of it
 @app.command("list")
 def list_(directory: Directory = DEFAULT, as_json: Json = False) -> None:
     """List every bundle, its standing, and whether it is whole on disk."""
+    from stepdown.recovery import unknown
     from stepdown.shelf import shelf
 
     with workspace(directory) as opened:
-        found = shelf(opened)
+        found, aside = shelf(opened), unknown(opened.root)
+    if aside:
+        err().print(f"stepdown: {len(aside)} bundles and datasets that no row knows are kept in {aside[0].parents[1]}.")
     head = ("bundle", "slot", "standing", "on disk", "lower bound", "legal", "trained (UTC)")
     body = [
         (

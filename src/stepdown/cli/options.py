@@ -10,8 +10,24 @@ import typer
 if TYPE_CHECKING:
     from stepdown.workspace import Workspace
 
+
+def _directory(text: str | Path) -> Path:
+    # A path of no characters is the current directory, where an unset variable in a script would scatter a workspace.
+    if not str(text).strip():
+        raise typer.BadParameter("it is empty; name a directory.")
+    return Path(text)
+
+
 Directory = Annotated[
-    Path, typer.Option("--workspace", "-w", envvar="STEPDOWN_WORKSPACE", help="The workspace directory.")
+    Path,
+    typer.Option(
+        "--workspace",
+        "-w",
+        envvar="STEPDOWN_WORKSPACE",
+        help="The workspace directory.",
+        parser=_directory,
+        metavar="PATH",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Why = Annotated[str, typer.Option("--why", help="The reason, kept in history.")]
@@ -29,9 +45,10 @@ def workspace(directory: Path, *, made: bool = False, url: str | None = None) ->
         WorkspaceError: There is none, and the command does not make one.
     """
     from stepdown.errors import WorkspaceError
+    from stepdown.marker import present
     from stepdown.workspace import Workspace
 
-    if not made and not (directory / "workspace.json").exists():
+    if not made and not present(directory):
         raise WorkspaceError(
             f"There is no workspace at {directory}; `stepdown run` makes one.", kind="workspace-absent"
         )

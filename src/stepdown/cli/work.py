@@ -50,8 +50,10 @@ def run(
 ) -> None:
     """Play a run: discovery while no bundle is fit, routed to the local one while it is."""
     from stepdown.reporting import story
-    from stepdown.run import play, start
+    from stepdown.run import check, play, start
+    from stepdown.workspace import Settings
 
+    check(Settings(), scenario, seed, generations, candidates, frontier)
     with workspace(directory, made=True, url=database) as opened, progress("run") as show:
         under_way = start(
             opened, scenario, seed=seed, generations=generations, candidates=candidates, frontier=frontier

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import stat
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -185,6 +186,7 @@ def opened(path: Path) -> tuple[Dataset, dict[str, Any]]:
     if not path.is_dir():
         raise NotFound(f"There is no dataset at {path}; `stepdown export` makes one.", kind="unknown-dataset")
     try:
+        _check_plain(path)
         data = (path / NAME).read_bytes()
         stored = json.loads(data)
         dataset = _described(path, sha256(data), stored)
@@ -199,6 +201,7 @@ def opened(path: Path) -> tuple[Dataset, dict[str, Any]]:
 def _whole(path: Path, digest: str) -> bool:
     """Tell whether a dataset's files are exactly those that its manifest lists, and the manifest the one expected."""
     try:
+        _check_plain(path)
         data = (path / NAME).read_bytes()
         files = json.loads(data)["files"]
         found = {entry.name for entry in path.iterdir()}
@@ -207,6 +210,13 @@ def _whole(path: Path, digest: str) -> bool:
         return all(_file_digest(path / name) == entry["sha256"] for name, entry in files.items())
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def _check_plain(path: Path) -> None:
+    """Refuse anything but files: a pipe in the place of one would be waited for."""
+    for entry in path.iterdir():
+        if not stat.S_ISREG(entry.lstat().st_mode):
+            raise ValueError(f"{entry.name} is not a file")
 
 
 def _file_digest(path: Path) -> str:
