@@ -7,7 +7,7 @@ import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -39,7 +39,7 @@ class Marker:
         format: The workspace format.
     """
 
-    database: URL | None = None
+    database: URL | None = field(default=None, repr=False)
     durability: Durability = "full"
     id: int | None = None
     format: int = FORMAT
@@ -107,6 +107,20 @@ def unusable(root: Path, error: OSError | ValueError) -> WorkspaceError:
     return WorkspaceError(f"{root} cannot be used as a workspace: {why}.")
 
 
+def check_path(root: Path) -> None:
+    """Refuse a path that no file system takes.
+
+    Raises:
+        WorkspaceError: It holds a character that cannot be.
+    """
+    try:
+        os.fsencode(root)
+    except UnicodeEncodeError as error:
+        raise unusable(root, error) from error
+    if "\0" in str(root):
+        raise unusable(root, ValueError())
+
+
 def present(root: Path) -> bool:
     """Tell whether a directory is a workspace.
 
@@ -156,7 +170,7 @@ def founding(root: Path, database: Path | None) -> Iterator[None]:
         raise unusable(root, error) from error
     ours = [root / name for name in (*FOLDERS, NAME)]
     if database is not None:
-        ours += [database.with_name(database.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")]
+        ours += [Path(f"{database}{suffix}") for suffix in ("", "-wal", "-shm", "-journal")]
     new = [path for path in ours if not os.path.lexists(path)]
     try:
         yield

@@ -10,7 +10,7 @@ from sqlalchemy import URL
 from stepdown.errors import WorkspaceError
 from stepdown.history import engine as engines
 from stepdown.history import migrate, owner, snapshot, urls
-from stepdown.marker import FOLDERS, TRACE, Marker, check_files, check_same, founding, unusable, writable
+from stepdown.marker import FOLDERS, TRACE, Marker, check_files, check_path, check_same, founding, unusable, writable
 from stepdown.recovery import recover
 from stepdown.sessions import Session
 from stepdown.workspace import Settings, Workspace
@@ -20,6 +20,7 @@ Opened = TypeVar("Opened", bound=Workspace)
 
 def opened(kind: type[Opened], root: Path, text: str | None, settings: Settings) -> Opened:
     """Open the workspace at a place, or make it; see `Workspace.open`."""
+    check_path(root)
     url = _asked(text)
     marker = Marker.read(root)
     if marker is None:
@@ -40,8 +41,8 @@ def _asked(text: str | None) -> URL | None:
     if text is None:
         return None
     url = urls.absolute(urls.parse(text))
-    engines.create(url).dispose()
     urls.check_memorable(url)
+    engines.create(url).dispose()
     return url
 
 

@@ -124,7 +124,7 @@ class Workspace:
     """
 
     root: Path
-    engine: Engine
+    engine: Engine = field(repr=False)  # Its URL is for nobody's eyes.
     settings: Settings
     session: Session
     loaded: dict[str, LocalProvider]

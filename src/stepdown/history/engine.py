@@ -39,7 +39,7 @@ def create(url: str | URL, durability: Durability = "full", busy_milliseconds: i
     try:
         if parsed.get_dialect().driver in PATIENT and "connect_timeout" not in parsed.query:
             options["connect_args"] = {"connect_timeout": CONNECT_SECONDS}
-        elif parsed.get_backend_name() == "sqlite":
+        elif urls.file(parsed) is not None:
             # A file has no limit of connections, and threads of one process may all be reading.
             options["max_overflow"] = -1
         engine = create_engine(urls.with_password(parsed), **options)

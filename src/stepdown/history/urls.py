@@ -14,6 +14,9 @@ from stepdown.errors import InvalidValue
 PASSWORD = "STEPDOWN_DATABASE_PASSWORD"
 """Environment variable with the password of a database that is not a file."""
 
+SQLITE_OPTIONS = {"timeout", "cached_statements"}
+"""What a SQLite URL may ask for; SQLAlchemy would pass over anything else with a warning."""
+
 _SECRET = re.compile("pass|pwd|secret|token|key", re.IGNORECASE)
 _SECRET_PARAMETER = re.compile(r"([?&;\s][^=&;\s]*(?:pass|pwd|secret|token|key)[^=&;\s]*=)[^&;\s]*", re.IGNORECASE)
 _PARTS: Mapping[str, Any] = {
@@ -59,7 +62,7 @@ def check_memorable(url: URL) -> None:
     """Refuse a URL that a workspace must not remember, or by which it would find nothing again.
 
     Raises:
-        InvalidValue: It holds a password, or names a database in memory.
+        InvalidValue: It holds a password, or names a database in memory or no plain file.
     """
     if url.password or any(_SECRET.search(name) for name in url.query):
         raise InvalidValue(
@@ -70,6 +73,10 @@ def check_memorable(url: URL) -> None:
     if url.get_backend_name() == "sqlite" and (named in {"", ":memory:"} or "memory" in url.query.get("mode", "")):
         raise InvalidValue(
             f"The database URL {shown(url)!r} names a database in memory, which is gone with its process; name a file."
+        )
+    if url.get_backend_name() == "sqlite" and (url.query.keys() - SQLITE_OPTIONS or not Path(named).name):
+        raise InvalidValue(
+            f"The database URL {shown(url)!r} cannot be used: for SQLite it is sqlite:/// and the path of a file."
         )
 
 
@@ -83,7 +90,7 @@ def absolute(url: URL) -> URL:
 def file(url: URL) -> Path | None:
     """Return the file of a SQLite database; None where the database is no plain file of ours to look at."""
     named = url.database or ""
-    if url.get_backend_name() != "sqlite" or named in {"", ":memory:"} or named.startswith("file:"):
+    if url.get_backend_name() != "sqlite" or named in {"", ":memory:"} or "uri" in url.query:
         return None
     return Path(named)
 

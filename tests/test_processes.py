@@ -1,0 +1,265 @@
+"""A workspace is its process's: all threads may use it, a forked child may not, and whoever opens one at once gets it whole."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from journey import SCENARIO, SMALL, active, compete, count, discover, localized
+from stepdown import operate
+from stepdown.auditing import differences
+from stepdown.errors import StepdownError
+from stepdown.history import reader, rows
+from stepdown.run import start
+from stepdown.sessions import alive
+from stepdown.workspace import Settings, Workspace
+
+
+def forked(act: Callable[[], object]) -> str:
+    """Do something in a forked child, and return the refusal that it met; empty when there was none."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            act()
+            said = ""
+        except StepdownError as error:
+            said = f"{error.kind}: {error}"
+        except BaseException:
+            said = traceback.format_exc()
+        os.write(writing, said.encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as words:
+        said = words.read()
+    assert os.waitpid(child, 0)[1] == 0
+    return said
+
+
+ACTS: dict[str, Callable[[Workspace], object]] = {
+    "close": lambda workspace: workspace.close(),
+    "leave": lambda workspace: workspace.__exit__(None, None, None),
+    "read": lambda workspace: count(workspace, rows.Run),
+    "write": lambda workspace: operate.set_policy(workspace, {"min_score": 0.5}),
+    "claim": lambda workspace: workspace.session.begin(),
+    "give up": lambda workspace: workspace.session.end(),
+    "run": discover,
+    "audit": differences,
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_forked_child_is_refused_and_its_parent_keeps_its_claim_and_its_run(
+    workspace: Workspace, settings: Settings, act: str
+) -> None:
+    under_way = start(workspace, SCENARIO, generations=2, candidates=1)
+    under_way.advance()
+    said = forked(lambda: ACTS[act](workspace))
+
+    assert said.startswith("workspace-forked: ")
+    assert "open it again" in said
+    assert alive(workspace.root / "sessions", workspace.session.id)
+    with Workspace.open(workspace.root, settings=settings) as other:
+        assert count(other, rows.Ending) == 0
+    under_way.advance()
+    under_way.end()
+    assert differences(workspace) == []
+
+
+def test_a_forked_child_that_opens_it_again_works_beside_its_parent(workspace: Workspace, settings: Settings) -> None:
+    discover(workspace)
+
+    def work() -> None:
+        with Workspace.open(workspace.root, settings=settings) as mine:
+            discover(mine)
+
+    assert forked(work) == ""
+    assert discover(workspace).id == "run-3"
+    assert differences(workspace) == []
+
+
+PARENT = """
+import os, sys, time
+from stepdown.workspace import Workspace
+workspace = Workspace.open(sys.argv[1])
+print(workspace.session.begin(), flush=True)
+if os.fork() == 0:
+    print("child", os.getpid(), flush=True)
+    time.sleep(60)
+time.sleep(60)
+"""
+
+
+def test_a_child_that_outlives_its_killed_parent_does_not_keep_its_claim(workspace: Workspace) -> None:
+    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(workspace.root)], stdout=subprocess.PIPE, text=True, env=environment
+    ) as parent:
+        assert parent.stdout is not None
+        session, child = parent.stdout.readline().strip(), int(parent.stdout.readline().split()[1])
+        try:
+            assert alive(workspace.root / "sessions", session)
+            parent.kill()
+            parent.wait()
+            assert not alive(workspace.root / "sessions", session)
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+def together(number: int, act: Callable[[int], object]) -> list[object]:
+    """Do something in that many threads, all of them at once, and return what each got or raised."""
+    gate = threading.Barrier(number)
+
+    def at_once(position: int) -> object:
+        gate.wait()
+        try:
+            return act(position)
+        except Exception as error:
+            return error
+
+    with ThreadPoolExecutor(number) as threads:
+        return list(threads.map(at_once, range(number)))
+
+
+def test_threads_that_each_open_a_new_workspace_do_not_meddle(tmp_path: Path, settings: Settings) -> None:
+    for attempt in range(5):
+
+        def opened(position: int, attempt: int = attempt) -> int:
+            with Workspace.open(tmp_path / f"{attempt}-{position}", settings=settings) as workspace:
+                discover(workspace)
+                return count(workspace, rows.Run) + len(differences(workspace))
+
+        assert together(6, opened) == [1] * 6
+
+
+def test_threads_that_open_the_same_new_workspace_make_it_once(tmp_path: Path, settings: Settings) -> None:
+    for attempt in range(5):
+
+        def opened(_position: int, attempt: int = attempt) -> int:
+            with Workspace.open(tmp_path / str(attempt), settings=settings) as workspace:
+                operate.set_policy(workspace, {"min_score": 0.5})
+                return count(workspace, rows.PolicyChange)
+
+        assert together(6, opened) == [1] * 6
+
+
+OPENER = """
+import sys
+from stepdown.errors import StepdownError
+from stepdown.workspace import Workspace
+sys.stdin.readline()
+with Workspace.open(sys.argv[1]) as workspace, workspace.reading():
+    print("opened")
+"""
+
+
+def test_processes_that_open_the_same_new_workspace_make_it_once(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
+    command = [sys.executable, "-c", OPENER, str(tmp_path / "w")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    children = [subprocess.Popen(command, env=environment, **pipes) for _ in range(4)]  # type: ignore[call-overload]
+    for child in children:
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    said = [child.communicate(timeout=120) for child in children]
+
+    assert said == [("opened\n", "")] * 4
+    with Workspace.open(tmp_path / "w") as workspace:
+        assert differences(workspace) == []
+
+
+def test_a_thread_that_fails_to_make_a_workspace_takes_nothing_from_one_that_makes_it(
+    tmp_path: Path, settings: Settings
+) -> None:
+    for attempt in range(5):
+        root = tmp_path / str(attempt)
+
+        def opened(position: int, root: Path = root) -> object:
+            url = None if position % 2 else "sqlite:////nowhere/at/all.db"
+            with Workspace.open(root, url=url, settings=settings) as workspace:
+                return count(workspace, rows.Run)
+
+        results = together(6, opened)
+        assert [result for result in results if not isinstance(result, StepdownError)] == [0] * 3
+        assert (root / "workspace.json").exists()
+
+
+def test_threads_of_one_process_share_a_workspace(local: Workspace) -> None:
+    assert together(8, lambda _: discover(local, candidates=1).id) != []
+    assert count(local, rows.Run) == 9
+    assert len(list((local.root / "sessions").iterdir())) == 1
+    assert differences(local) == []
+
+
+def test_threads_load_a_bundle_once(local: Workspace) -> None:
+    bundle = active(local).id
+    from stepdown.bundles.disk import look
+
+    manifest = look(local.bundle_directory(bundle), bundle).manifest
+    assert manifest is not None
+    assert len({id(found) for found in together(8, lambda _: local.local(bundle, manifest))}) == 1
+
+
+def test_many_threads_may_read_at_once(workspace: Workspace) -> None:
+    gate = threading.Barrier(40)
+
+    def read(_position: int) -> int:
+        with workspace.reading() as connection:
+            gate.wait(timeout=60)
+            return reader.count(connection, rows.Run)
+
+    assert together(40, read) == [0] * 40
+
+
+def test_a_session_is_begun_once_however_many_threads_begin_it(workspace: Workspace) -> None:
+    assert set(together(16, lambda _: workspace.session.begin())) == {workspace.session.id}
+    assert len(list((workspace.root / "sessions").iterdir())) == 1
+
+
+def test_a_fork_while_another_thread_migrates_leaves_the_child_free_to(tmp_path: Path, settings: Settings) -> None:
+    from stepdown.history import migrate
+
+    def make() -> None:
+        Workspace.open(tmp_path / "w", settings=settings).close()
+
+    with migrate._turn:
+        assert forked(make) == ""
+    assert (tmp_path / "w" / "workspace.json").exists()
+
+
+def test_knowledge_is_written_by_threads_at_once(workspace: Workspace) -> None:
+    from stepdown.run import write_knowledge
+
+    assert together(12, lambda _: write_knowledge(workspace, SCENARIO)) == [None] * 12
+    assert {path.name for path in (workspace.root / "knowledge" / SCENARIO).iterdir()} == {"playbook.md", "hints.md"}
+
+
+def test_a_workspace_that_was_closed_in_one_thread_can_be_opened_in_another(
+    workspace: Workspace, settings: Settings
+) -> None:
+    compete(workspace)
+    workspace.close()
+
+    def again(_position: int) -> int:
+        with Workspace.open(workspace.root, settings=settings) as mine:
+            return count(mine, rows.Run)
+
+    assert together(4, again) == [1] * 4
+
+
+def test_a_training_is_seen_alive_from_another_process(local: Workspace, settings: Settings) -> None:
+    session = local.session.begin()
+    part = local.root / "jobs" / f"{'0' * 64}.{session}.part"
+    part.mkdir()
+
+    assert forked(lambda: Workspace.open(local.root, settings=settings).close()) == ""
+    assert part.is_dir()
+    part.rmdir()
+    assert localized(local, plan=SMALL).bundle.id

@@ -1,0 +1,209 @@
+"""A workspace that nobody may write can be reported on, audited and explained, and is as it was afterwards."""
+
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import stepdown
+from journey import active, discover
+from stepdown.workspace import Settings, Workspace
+
+NOBODY = 65534
+READING = (
+    "report", "report run-1", "audit", "route", "route --explain", "history", "bundles list", "bundles active",
+    "bundles history", "policy show", "harness show", "doctor",
+)  # fmt: skip
+WRITING = ("run", "export", "policy set min_score=0.5", "harness disable budget", "bundles prune")
+CHILD = """
+import sys
+sys.path[:0] = PATH
+from stepdown.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed, and only root may become one")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+
+def auditor(*arguments: object) -> Said:
+    """Run a command as a user who owns nothing."""
+    source = [str(Path(stepdown.__file__).parents[1])]
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", CHILD.replace("PATH", repr(source)), *map(str, arguments)],
+        user=NOBODY, group=NOBODY, extra_groups=[], capture_output=True, text=True, cwd="/", timeout=120, check=False,
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
+    )  # fmt: skip
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A place that everybody may enter."""
+    import tempfile
+
+    place = Path(tempfile.mkdtemp(prefix="stepdown-auditor-", dir="/tmp"))
+    place.chmod(0o755)
+    yield place
+    shutil.rmtree(place)
+
+
+def handed_over(root: Path, target: Path) -> Path:
+    """Copy a workspace so that everybody may read it and only its owner write."""
+    shutil.copytree(root, target)
+    for path in (target, *target.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return target
+
+
+def state(root: Path) -> dict[str, tuple[int, int, bytes]]:
+    """Return every path with its mode, time and bytes."""
+    found = {}
+    for path in sorted((root, *root.rglob("*"))):
+        status = path.stat()
+        found[str(path)] = (status.st_mode, status.st_mtime_ns, path.read_bytes() if path.is_file() else b"")
+    return found
+
+
+@pytest.fixture
+def copy(handed_down: Path, room: Path) -> Path:
+    """A workspace of another user."""
+    return handed_over(handed_down, room / "workspace")
+
+
+@pytest.mark.parametrize("command", READING)
+def test_whatever_only_reads_works_without_the_permission_to_write(copy: Path, command: str) -> None:
+    before = state(copy)
+    said = auditor(*command.split(), "-w", copy)
+
+    assert (said.code, "Traceback" in said.err) == (0, False), said
+    assert said.out
+    assert state(copy) == before
+
+
+@pytest.mark.parametrize("command", WRITING)
+def test_whatever_writes_is_refused_in_a_sentence_without_it(copy: Path, command: str) -> None:
+    before = state(copy)
+    said = auditor(*command.split(), "-w", copy)
+
+    assert (said.code, said.out) == (7, ""), said
+    assert len(said.err.strip().splitlines()) == 1
+    assert "writable" in said.err
+    assert state(copy) == before
+
+
+def test_an_auditor_reads_what_its_owner_reads(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from stepdown.cli import main
+
+    for command in (["report", "run-1"], ["audit"], ["bundles", "list", "--json"], ["history", "--json"]):
+        theirs = auditor(*command, "-w", copy).out
+        main([*command, "-w", str(copy)])
+        assert theirs == capsys.readouterr().out
+
+
+def test_an_auditor_sees_what_is_still_in_the_log_of_the_database(copy: Path, room: Path) -> None:
+    with sqlite3.connect(copy / "stepdown.db", isolation_level=None) as raw:
+        raw.execute("INSERT INTO policy (number, settings, \"by\", why, at) VALUES (1, '{}', 'me', 'in the log', "
+                    "'2026-03-01 12:00:00.000000')")  # fmt: skip
+        assert (copy / "stepdown.db-wal").stat().st_size > 0
+        shutil.copytree(copy, room / "live", ignore=shutil.ignore_patterns("*-shm"))
+        assert "in the log" in auditor("history", "-w", room / "live").out
+        assert "in the log" in auditor("history", "-w", copy).out
+    raw.close()
+    assert not list(Path("/tmp").glob("stepdown-????????/stepdown.db"))
+
+
+def test_an_auditor_works_beside_a_living_owner(copy: Path, settings: Settings) -> None:
+    with Workspace.open(copy, settings=settings) as workspace:
+        discover(workspace)
+        assert auditor("audit", "-w", copy).code == 0
+        discover(workspace)
+        assert "run-3" in auditor("report", "run-3", "-w", copy).out
+
+
+def test_the_doctor_says_that_nothing_is_recovered(copy: Path) -> None:
+    assert "only to be read" in auditor("doctor", "-w", copy).out
+
+
+@pytest.mark.parametrize(
+    "path", ["", "workspace.json", "stepdown.db", "trace.jsonl", "bundles", "datasets", "sessions"]
+)
+def test_what_may_not_even_be_read_is_a_sentence(copy: Path, path: str) -> None:
+    (copy / path).chmod(0)
+    for command in ("report", "audit", "route --explain", "bundles list", "doctor", "run"):
+        said = auditor(*command.split(), "-w", copy)
+        assert "Traceback" not in said.err, said
+        assert said.code in {0, 1, 4, 7}
+
+
+def test_a_workspace_in_which_only_the_database_may_not_be_written_is_read(copy: Path) -> None:
+    for directory in (path for path in (copy, *copy.rglob("*")) if path.is_dir()):
+        directory.chmod(0o777)
+    before = (copy / "stepdown.db").read_bytes()
+    assert auditor("report", "-w", copy).code == 0
+    assert auditor("run", "-w", copy).code == 7
+    assert (copy / "stepdown.db").read_bytes() == before
+
+
+def test_another_users_lock_neither_stops_the_work_nor_is_removed(copy: Path) -> None:
+    os.chown(copy, NOBODY, NOBODY)
+    for path in copy.rglob("*"):
+        os.chown(path, NOBODY, NOBODY)
+    lock = copy / "sessions" / "1-00000000.lock"
+    lock.touch(mode=0o600)
+    (copy / "sessions").chmod(0o777 | stat.S_ISVTX)
+    os.chown(copy / "sessions", 0, 0)
+
+    said = auditor("run", "-w", copy, "--generations", 1, "--candidates", 1)
+    assert (said.code, "Traceback" in said.err) == (0, False), said
+    assert auditor("audit", "-w", copy).code == 0
+    assert lock.exists()
+
+
+@pytest.mark.parametrize("room_name", ["bundles", "datasets", "jobs"])
+def test_an_unreadable_room_is_said_by_the_doctor_and_routing_falls_back(copy: Path, room_name: str) -> None:
+    for path in (copy, *copy.rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
+    (copy / room_name).chmod(0)
+
+    said = auditor("run", "-w", copy, "--generations", 1, "--candidates", 1)
+    assert (said.code, "Traceback" in said.err) == (0, False), said
+    said = auditor("doctor", "-w", copy)
+    assert said.code == 1
+    assert f"{room_name} cannot be read" in said.out
+    (copy / room_name).chmod(0o755)
+    assert auditor("audit", "-w", copy).code == 0
+
+
+def test_a_first_command_in_a_place_that_cannot_be_written_is_a_sentence(room: Path) -> None:
+    for command in ("run", "demo"):
+        said = auditor(command, "-w", room / "w")
+        assert said.code == 7
+        assert said.err.strip().splitlines()[-1].startswith("stepdown: ")
+        assert "Traceback" not in said.err
+    assert list(room.iterdir()) == []
+
+
+def test_a_verified_bundle_is_verified_by_an_auditor_too(copy: Path) -> None:
+    with sqlite3.connect(copy / "stepdown.db") as raw:
+        ((bundle,),) = raw.execute("SELECT id FROM bundle").fetchall()
+    raw.close()
+    said = auditor("bundles", "verify", bundle, "-w", copy)
+    assert said.code == 0, said
+    assert "whole" in said.out
+    assert active is not None
