@@ -6,14 +6,13 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-import stepdown
-from journey import active, discover
+from journey import discover
 from stepdown.workspace import Settings, Workspace
 
 NOBODY = 65534
@@ -23,10 +22,23 @@ READING = (
 )  # fmt: skip
 WRITING = ("run", "export", "policy set min_score=0.5", "harness disable budget", "bundles prune")
 CHILD = """
-import sys
-sys.path[:0] = PATH
+import contextlib, importlib, io, os, pkgutil, shutil, sys, tempfile
+import stepdown, alembic.command, alembic.autogenerate
 from stepdown.cli import main
-sys.exit(main(sys.argv[1:]))
+
+# Another user may not be able to read this interpreter's library: everything is imported before becoming one.
+for module in pkgutil.walk_packages(stepdown.__path__, "stepdown."):
+    if not module.name.endswith("__main__") and ".migrations" not in module.name:
+        importlib.import_module(module.name)
+template, *command = sys.argv[1:]
+with tempfile.TemporaryDirectory() as warm, contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    shutil.copytree(template, warm + "/w")
+    for words in (command[:-1], ["run", "-w"], ["doctor", "-w"]):
+        main([*words, warm + "/w"])
+os.setgroups([])
+os.setresgid(65534, 65534, 65534)
+os.setresuid(65534, 65534, 65534)
+sys.exit(main(command))
 """
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed, and only root may become one")
@@ -41,15 +53,22 @@ class Said:
     err: str
 
 
-def auditor(*arguments: object) -> Said:
-    """Run a command as a user who owns nothing."""
-    source = [str(Path(stepdown.__file__).parents[1])]
-    done = subprocess.run(
-        [sys.executable, "-B", "-c", CHILD.replace("PATH", repr(source)), *map(str, arguments)],
-        user=NOBODY, group=NOBODY, extra_groups=[], capture_output=True, text=True, cwd="/", timeout=120, check=False,
-        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
-    )  # fmt: skip
-    return Said(done.returncode, done.stdout, done.stderr)
+Auditor = Callable[..., Said]
+
+
+@pytest.fixture
+def auditor(handed_down: Path) -> Auditor:
+    """Run a command as a user who owns nothing; its last argument is the workspace."""
+
+    def run(*arguments: object) -> Said:
+        done = subprocess.run(
+            [sys.executable, "-c", CHILD, str(handed_down), *map(str, arguments)],
+            capture_output=True, text=True, cwd="/", timeout=120, check=False,
+            env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": ":".join(sys.path)},
+        )  # fmt: skip
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    return run
 
 
 @pytest.fixture
@@ -87,7 +106,7 @@ def copy(handed_down: Path, room: Path) -> Path:
 
 
 @pytest.mark.parametrize("command", READING)
-def test_whatever_only_reads_works_without_the_permission_to_write(copy: Path, command: str) -> None:
+def test_whatever_only_reads_works_without_the_permission_to_write(auditor: Auditor, copy: Path, command: str) -> None:
     before = state(copy)
     said = auditor(*command.split(), "-w", copy)
 
@@ -97,7 +116,7 @@ def test_whatever_only_reads_works_without_the_permission_to_write(copy: Path, c
 
 
 @pytest.mark.parametrize("command", WRITING)
-def test_whatever_writes_is_refused_in_a_sentence_without_it(copy: Path, command: str) -> None:
+def test_whatever_writes_is_refused_in_a_sentence_without_it(auditor: Auditor, copy: Path, command: str) -> None:
     before = state(copy)
     said = auditor(*command.split(), "-w", copy)
 
@@ -107,7 +126,9 @@ def test_whatever_writes_is_refused_in_a_sentence_without_it(copy: Path, command
     assert state(copy) == before
 
 
-def test_an_auditor_reads_what_its_owner_reads(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_auditor_reads_what_its_owner_reads(
+    auditor: Auditor, copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from stepdown.cli import main
 
     for command in (["report", "run-1"], ["audit"], ["bundles", "list", "--json"], ["history", "--json"]):
@@ -116,7 +137,7 @@ def test_an_auditor_reads_what_its_owner_reads(copy: Path, capsys: pytest.Captur
         assert theirs == capsys.readouterr().out
 
 
-def test_an_auditor_sees_what_is_still_in_the_log_of_the_database(copy: Path, room: Path) -> None:
+def test_an_auditor_sees_what_is_still_in_the_log_of_the_database(auditor: Auditor, copy: Path, room: Path) -> None:
     with sqlite3.connect(copy / "stepdown.db", isolation_level=None) as raw:
         raw.execute("INSERT INTO policy (number, settings, \"by\", why, at) VALUES (1, '{}', 'me', 'in the log', "
                     "'2026-03-01 12:00:00.000000')")  # fmt: skip
@@ -128,7 +149,7 @@ def test_an_auditor_sees_what_is_still_in_the_log_of_the_database(copy: Path, ro
     assert not list(Path("/tmp").glob("stepdown-????????/stepdown.db"))
 
 
-def test_an_auditor_works_beside_a_living_owner(copy: Path, settings: Settings) -> None:
+def test_an_auditor_works_beside_a_living_owner(auditor: Auditor, copy: Path, settings: Settings) -> None:
     with Workspace.open(copy, settings=settings) as workspace:
         discover(workspace)
         assert auditor("audit", "-w", copy).code == 0
@@ -136,14 +157,14 @@ def test_an_auditor_works_beside_a_living_owner(copy: Path, settings: Settings) 
         assert "run-3" in auditor("report", "run-3", "-w", copy).out
 
 
-def test_the_doctor_says_that_nothing_is_recovered(copy: Path) -> None:
+def test_the_doctor_says_that_nothing_is_recovered(auditor: Auditor, copy: Path) -> None:
     assert "only to be read" in auditor("doctor", "-w", copy).out
 
 
 @pytest.mark.parametrize(
     "path", ["", "workspace.json", "stepdown.db", "trace.jsonl", "bundles", "datasets", "sessions"]
 )
-def test_what_may_not_even_be_read_is_a_sentence(copy: Path, path: str) -> None:
+def test_what_may_not_even_be_read_is_a_sentence(auditor: Auditor, copy: Path, path: str) -> None:
     (copy / path).chmod(0)
     for command in ("report", "audit", "route --explain", "bundles list", "doctor", "run"):
         said = auditor(*command.split(), "-w", copy)
@@ -151,7 +172,7 @@ def test_what_may_not_even_be_read_is_a_sentence(copy: Path, path: str) -> None:
         assert said.code in {0, 1, 4, 7}
 
 
-def test_a_workspace_in_which_only_the_database_may_not_be_written_is_read(copy: Path) -> None:
+def test_a_workspace_in_which_only_the_database_may_not_be_written_is_read(auditor: Auditor, copy: Path) -> None:
     for directory in (path for path in (copy, *copy.rglob("*")) if path.is_dir()):
         directory.chmod(0o777)
     before = (copy / "stepdown.db").read_bytes()
@@ -160,7 +181,7 @@ def test_a_workspace_in_which_only_the_database_may_not_be_written_is_read(copy:
     assert (copy / "stepdown.db").read_bytes() == before
 
 
-def test_another_users_lock_neither_stops_the_work_nor_is_removed(copy: Path) -> None:
+def test_another_users_lock_neither_stops_the_work_nor_is_removed(auditor: Auditor, copy: Path) -> None:
     os.chown(copy, NOBODY, NOBODY)
     for path in copy.rglob("*"):
         os.chown(path, NOBODY, NOBODY)
@@ -169,19 +190,21 @@ def test_another_users_lock_neither_stops_the_work_nor_is_removed(copy: Path) ->
     (copy / "sessions").chmod(0o777 | stat.S_ISVTX)
     os.chown(copy / "sessions", 0, 0)
 
-    said = auditor("run", "-w", copy, "--generations", 1, "--candidates", 1)
+    said = auditor("run", "--generations", 1, "--candidates", 1, "-w", copy)
     assert (said.code, "Traceback" in said.err) == (0, False), said
     assert auditor("audit", "-w", copy).code == 0
     assert lock.exists()
 
 
 @pytest.mark.parametrize("room_name", ["bundles", "datasets", "jobs"])
-def test_an_unreadable_room_is_said_by_the_doctor_and_routing_falls_back(copy: Path, room_name: str) -> None:
+def test_an_unreadable_room_is_said_by_the_doctor_and_routing_falls_back(
+    auditor: Auditor, copy: Path, room_name: str
+) -> None:
     for path in (copy, *copy.rglob("*")):
         os.chown(path, NOBODY, NOBODY)
     (copy / room_name).chmod(0)
 
-    said = auditor("run", "-w", copy, "--generations", 1, "--candidates", 1)
+    said = auditor("run", "--generations", 1, "--candidates", 1, "-w", copy)
     assert (said.code, "Traceback" in said.err) == (0, False), said
     said = auditor("doctor", "-w", copy)
     assert said.code == 1
@@ -190,7 +213,7 @@ def test_an_unreadable_room_is_said_by_the_doctor_and_routing_falls_back(copy: P
     assert auditor("audit", "-w", copy).code == 0
 
 
-def test_a_first_command_in_a_place_that_cannot_be_written_is_a_sentence(room: Path) -> None:
+def test_a_first_command_in_a_place_that_cannot_be_written_is_a_sentence(auditor: Auditor, room: Path) -> None:
     for command in ("run", "demo"):
         said = auditor(command, "-w", room / "w")
         assert said.code == 7
@@ -199,11 +222,10 @@ def test_a_first_command_in_a_place_that_cannot_be_written_is_a_sentence(room: P
     assert list(room.iterdir()) == []
 
 
-def test_a_verified_bundle_is_verified_by_an_auditor_too(copy: Path) -> None:
+def test_a_verified_bundle_is_verified_by_an_auditor_too(auditor: Auditor, copy: Path) -> None:
     with sqlite3.connect(copy / "stepdown.db") as raw:
         ((bundle,),) = raw.execute("SELECT id FROM bundle").fetchall()
     raw.close()
     said = auditor("bundles", "verify", bundle, "-w", copy)
     assert said.code == 0, said
     assert "whole" in said.out
-    assert active is not None
