@@ -1,11 +1,13 @@
 """A workspace that nobody may write can be reported on, audited and explained, and is as it was afterwards."""
 
+import json
 import os
 import shutil
 import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from journey import discover
+from stepdown import operate
 from stepdown.workspace import Settings, Workspace
 
 NOBODY = 65534
@@ -21,8 +24,8 @@ READING = (
     "bundles history", "policy show", "harness show", "doctor",
 )  # fmt: skip
 WRITING = ("run", "export", "policy set min_score=0.5", "harness disable budget", "bundles prune")
-CHILD = """
-import contextlib, importlib, io, os, pkgutil, shutil, sys, tempfile
+ZYGOTE = """
+import contextlib, importlib, json, os, pkgutil, shutil, sys
 import stepdown, alembic.command, alembic.autogenerate
 from stepdown.cli import main
 
@@ -30,15 +33,26 @@ from stepdown.cli import main
 for module in pkgutil.walk_packages(stepdown.__path__, "stepdown."):
     if not module.name.endswith("__main__") and ".migrations" not in module.name:
         importlib.import_module(module.name)
-template, *command = sys.argv[1:]
-with tempfile.TemporaryDirectory() as warm, contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-    shutil.copytree(template, warm + "/w")
-    for words in (command[:-1], ["run", "-w"], ["doctor", "-w"]):
-        main([*words, warm + "/w"])
-os.setgroups([])
-os.setresgid(65534, 65534, 65534)
-os.setresuid(65534, 65534, 65534)
-sys.exit(main(command))
+warm, out, err = sys.argv[1:]
+# The frontier serves here: nothing may have been multiplied before the fork.
+shutil.rmtree(warm + "/bundles")
+with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+    for words in ("run", "audit", "report run-1", "route --explain", "bundles list", "history", "doctor", "policy show"):
+        main([*words.split(), "-w", warm])
+    main(["report"])
+print("warm", flush=True)
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        for number, path in ((1, out), (2, err)):
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        os.setgroups([])
+        os.setresgid(65534, 65534, 65534)
+        os.setresuid(65534, 65534, 65534)
+        code = main(json.loads(line))
+        sys.stdout.flush()
+        os._exit(code)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed, and only root may become one")
@@ -56,26 +70,34 @@ class Said:
 Auditor = Callable[..., Said]
 
 
-@pytest.fixture
-def auditor(handed_down: Path) -> Auditor:
-    """Run a command as a user who owns nothing; its last argument is the workspace."""
+@pytest.fixture(scope="module")
+def auditor(handed_down: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Auditor]:
+    """Run a command as a user who owns nothing."""
+    place = tmp_path_factory.mktemp("auditor")
+    shutil.copytree(handed_down, place / "warm")
+    out, err = place / "out", place / "err"
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": ":".join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", ZYGOTE, str(place / "warm"), str(out), str(err)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/", env=environment,
+    ) as zygote:  # fmt: skip
+        assert zygote.stdin is not None
+        assert zygote.stdout is not None
+        assert zygote.stdout.readline() == "warm\n"
 
-    def run(*arguments: object) -> Said:
-        done = subprocess.run(
-            [sys.executable, "-c", CHILD, str(handed_down), *map(str, arguments)],
-            capture_output=True, text=True, cwd="/", timeout=120, check=False,
-            env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": ":".join(sys.path)},
-        )  # fmt: skip
-        return Said(done.returncode, done.stdout, done.stderr)
+        def run(*arguments: object) -> Said:
+            zygote.stdin.write(json.dumps([str(argument) for argument in arguments]) + "\n")  # type: ignore[union-attr]
+            zygote.stdin.flush()  # type: ignore[union-attr]
+            code = int(zygote.stdout.readline())  # type: ignore[union-attr]
+            return Said(code, out.read_text("utf-8"), err.read_text("utf-8"))
 
-    return run
+        yield run
+        zygote.stdin.close()
 
 
 @pytest.fixture
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A place that everybody may enter."""
-    import tempfile
-
     place = Path(tempfile.mkdtemp(prefix="stepdown-auditor-", dir="/tmp"))
     place.chmod(0o755)
     yield place
@@ -137,16 +159,18 @@ def test_an_auditor_reads_what_its_owner_reads(
         assert theirs == capsys.readouterr().out
 
 
-def test_an_auditor_sees_what_is_still_in_the_log_of_the_database(auditor: Auditor, copy: Path, room: Path) -> None:
-    with sqlite3.connect(copy / "stepdown.db", isolation_level=None) as raw:
-        raw.execute("INSERT INTO policy (number, settings, \"by\", why, at) VALUES (1, '{}', 'me', 'in the log', "
-                    "'2026-03-01 12:00:00.000000')")  # fmt: skip
+def test_an_auditor_sees_what_is_still_in_the_log_of_the_database(
+    auditor: Auditor, copy: Path, room: Path, settings: Settings
+) -> None:
+    with Workspace.open(copy, settings=settings) as workspace:
+        operate.set_policy(workspace, {"min_score": 0.5}, why="in the log")
         assert (copy / "stepdown.db-wal").stat().st_size > 0
-        shutil.copytree(copy, room / "live", ignore=shutil.ignore_patterns("*-shm"))
-        assert "in the log" in auditor("history", "-w", room / "live").out
+        shutil.copytree(copy, room / "left", ignore=shutil.ignore_patterns("*-shm"))
+        before = state(room / "left")
+        assert "in the log" in auditor("history", "-w", room / "left").out
         assert "in the log" in auditor("history", "-w", copy).out
-    raw.close()
-    assert not list(Path("/tmp").glob("stepdown-????????/stepdown.db"))
+    assert state(room / "left") == before
+    assert list(Path(tempfile.gettempdir()).glob("stepdown-*/stepdown.db")) == []
 
 
 def test_an_auditor_works_beside_a_living_owner(auditor: Auditor, copy: Path, settings: Settings) -> None:
