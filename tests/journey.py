@@ -1,7 +1,9 @@
 """The acts of a journey, as short as a test wants to say them."""
 
 import json
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -160,3 +162,18 @@ def count(workspace: Workspace, kind: type[Any]) -> int:
     """Return how many rows of a kind there are."""
     with workspace.reading() as connection:
         return reader.count(connection, kind)
+
+
+def together(number: int, act: Callable[[int], object]) -> list[object]:
+    """Do something in that many threads, all of them at once, and return what each got or raised."""
+    gate = threading.Barrier(number)
+
+    def at_once(position: int) -> object:
+        gate.wait()
+        try:
+            return act(position)
+        except Exception as error:
+            return error
+
+    with ThreadPoolExecutor(number) as threads:
+        return list(threads.map(at_once, range(number)))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from journey import active, compete, count, discover
+from journey import SCENARIO, active, compete, count, discover, together
 from stepdown import registry
 from stepdown.auditing import differences
 from stepdown.bundles.disk import Condition, look
@@ -19,6 +19,7 @@ from stepdown.doctor import examine
 from stepdown.errors import Refused, WorkspaceError
 from stepdown.history import rows
 from stepdown.recovery import unknown
+from stepdown.run import start
 from stepdown.sessions import alive, forget
 from stepdown.workspace import Settings, Workspace
 
@@ -177,6 +178,33 @@ def test_two_workspaces_on_one_database_are_refused(tmp_path: Path, settings: Se
             Workspace.open(tmp_path / "two", url=url, settings=settings)
         assert refusal.value.kind == "database-taken"
         assert not (tmp_path / "two").exists()
+        assert differences(one) == []
+
+
+def test_a_database_that_two_new_workspaces_claim_at_once_goes_to_one(tmp_path: Path, settings: Settings) -> None:
+    for attempt in range(5):
+        url = f"sqlite:///{tmp_path / f'{attempt}.db'}"
+
+        def opened(position: int, attempt: int = attempt, url: str = url) -> int:
+            with Workspace.open(tmp_path / f"{attempt}-{position}", url=url, settings=settings) as workspace:
+                return count(workspace, rows.Run)
+
+        results = together(4, opened)
+        assert [result for result in results if not isinstance(result, WorkspaceError)] == [0]
+        assert len(list(tmp_path.glob(f"{attempt}-*"))) == 1
+
+
+def test_a_copied_workspace_on_the_same_database_takes_no_living_process_for_dead(
+    tmp_path: Path, settings: Settings
+) -> None:
+    url = f"sqlite:///{tmp_path / 'runs.db'}"
+    with Workspace.open(tmp_path / "one", url=url, settings=settings) as one:
+        under_way = start(one, SCENARIO, generations=1, candidates=1)
+        shutil.copytree(tmp_path / "one", tmp_path / "two")
+        with Workspace.open(tmp_path / "two", settings=settings) as two:
+            assert count(two, rows.Ending) == 0
+        under_way.advance()
+        under_way.end()
         assert differences(one) == []
 
 

@@ -7,12 +7,11 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from journey import SCENARIO, SMALL, active, compete, count, discover, localized
+from journey import SCENARIO, SMALL, active, compete, count, discover, localized, together
 from stepdown import operate
 from stepdown.auditing import differences
 from stepdown.errors import StepdownError
@@ -111,21 +110,6 @@ def test_a_child_that_outlives_its_killed_parent_does_not_keep_its_claim(workspa
             assert not alive(workspace.root / "sessions", session)
         finally:
             os.kill(child, signal.SIGKILL)
-
-
-def together(number: int, act: Callable[[int], object]) -> list[object]:
-    """Do something in that many threads, all of them at once, and return what each got or raised."""
-    gate = threading.Barrier(number)
-
-    def at_once(position: int) -> object:
-        gate.wait()
-        try:
-            return act(position)
-        except Exception as error:
-            return error
-
-    with ThreadPoolExecutor(number) as threads:
-        return list(threads.map(at_once, range(number)))
 
 
 def test_threads_that_each_open_a_new_workspace_do_not_meddle(tmp_path: Path, settings: Settings) -> None:

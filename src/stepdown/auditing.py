@@ -6,7 +6,6 @@ from itertools import chain
 from stepdown.history import audit, changes, gaps, reader, rederive, rows, verdicts
 from stepdown.history.audit import Difference, Evidence
 from stepdown.providers import trace
-from stepdown.sessions import alive
 from stepdown.workspace import Workspace
 
 CHECKS = (
@@ -46,7 +45,7 @@ def evidence(workspace: Workspace) -> Evidence:
     """Read both witnesses, as of one moment: what living processes had under way then, or began since, is in neither."""
     with workspace.reading() as connection:
         under_way = reader.unfinished(connection)
-        moving = {call.call for call in under_way if alive(workspace.root / "sessions", call.session)}
+        moving = {call.call for call in under_way if workspace.session.alive(call.session)}
         announced = reader.all_of(connection, rows.Announcement)
         attempts = reader.all_of(connection, rows.Attempt)
         lines = list(trace.lines(workspace.trace))

@@ -14,7 +14,6 @@ from stepdown.routing.policy import Policy
 from stepdown.scenarios import prompt
 from stepdown.scenarios.harness import coverage
 from stepdown.scenarios.protocol import Scenario
-from stepdown.sessions import alive
 from stepdown.training.evaluation import terms
 from stepdown.workspace import Workspace
 
@@ -127,6 +126,6 @@ def _evaluation(
 def _probing(workspace: Workspace, connection: Connection, bundle: str) -> bool:
     """Tell whether a living process is asking this bundle right now; a dead one's call is no probe."""
     return any(
-        call.bundle == bundle and not call.shadow and alive(workspace.root / "sessions", call.session)
+        call.bundle == bundle and not call.shadow and workspace.session.alive(call.session)
         for call in reader.unfinished(connection)
     )

@@ -6,7 +6,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, get_args
@@ -149,52 +149,74 @@ def check_files(root: Path, database: Path | None) -> None:
                 raise WorkspaceError(f"{path} is not a file; move away what is in its place, and restore a copy.")
 
 
-def writable(root: Path, database: Path | None) -> bool:
+def sessions(root: Path, marker: Marker) -> Path:
+    """Return where the locks of living processes lie: beside the database, so that whoever has it sees them."""
+    file = urls.file(marker.url(root))
+    if file is None or file.parent == root:
+        return root / "sessions"
+    return Path(f"{file}-sessions")
+
+
+def writable(root: Path, database: Path | None, locks: Path) -> bool:
     """Tell whether this process may write a workspace: its directory, its locks and its database."""
-    paths = [root, root / "sessions", *([database, database.parent] if database else [])]
+    paths = [root, locks, *([database, database.parent] if database else [])]
     return all(os.access(path, os.W_OK | (os.X_OK if path.is_dir() else 0)) for path in paths if path.exists())
 
 
 @contextmanager
-def founding(root: Path, database: Path | None) -> Iterator[None]:
+def founding(root: Path, database: Path | None, *more: Path) -> Iterator[None]:
     """Hold a directory while a workspace is made or claimed in it; if that fails, take away what was made, and only that.
 
-    Others who make one at the same place wait, threads of this process too.
+    Others who make one at the same place or on the same database wait, threads of this process too.
 
     Raises:
         WorkspaceError: The directory cannot be made or written.
     """
-    try:
-        made, descriptor = _held(root)
-    except (OSError, ValueError) as error:
-        raise unusable(root, error) from error
-    ours = [root / name for name in (*FOLDERS, NAME)]
-    if database is not None:
-        ours += [Path(f"{database}{suffix}") for suffix in ("", "-wal", "-shm", "-journal")]
-    new = [path for path in ours if not os.path.lexists(path)]
-    try:
-        yield
-    except BaseException as error:
-        _undo(new, made)
-        if isinstance(error, OSError):
+    with ExitStack() as locks:
+        try:
+            made = _hold(locks, root, database.parent if database is not None else root)
+        except (OSError, ValueError) as error:
             raise unusable(root, error) from error
-        raise
-    finally:
-        os.close(descriptor)
+        ours = [*(root / name for name in (*FOLDERS, NAME)), *more]
+        if database is not None:
+            ours += [Path(f"{database}{suffix}") for suffix in ("", "-wal", "-shm", "-journal")]
+        new = [path for path in ours if not os.path.lexists(path)]
+        try:
+            yield
+        except BaseException as error:
+            _undo(new, made)
+            if isinstance(error, OSError):
+                raise unusable(root, error) from error
+            raise
 
 
-def _held(root: Path) -> tuple[list[Path], int]:
-    """Make a directory and lock it, and return the directories that were made for it, the innermost first."""
+def _hold(locks: ExitStack, root: Path, beside: Path) -> list[Path]:
+    """Make a directory, lock it and the database's, and return the directories that were made, the innermost first."""
     while True:
         made = [path for path in (root, *root.parents) if not path.exists()]
         root.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        # Whoever held it before may have failed, and removed it.
-        with suppress(FileNotFoundError):
-            if os.path.samestat(root.stat(), os.fstat(descriptor)):
-                return made, descriptor
-        os.close(descriptor)
+        with ExitStack() as taken:
+            # In one order, whoever asks: nobody waits in a circle.
+            held = [_lock(taken, path) for path in _apart(root, beside)]
+            # Whoever held it before may have failed, and removed it.
+            with suppress(FileNotFoundError):
+                if any(os.path.samestat(root.stat(), os.fstat(descriptor)) for descriptor in held):
+                    locks.push(taken.pop_all())
+                    return made
+
+
+def _apart(root: Path, beside: Path) -> list[Path]:
+    """Return the directories to lock: one of two names of the same is enough, and its second lock would never come."""
+    if not beside.is_dir() or root.samefile(beside):
+        return [root]
+    return sorted((root, beside))
+
+
+def _lock(locks: ExitStack, directory: Path) -> int:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    locks.callback(os.close, descriptor)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor
 
 
 def _undo(new: list[Path], made: list[Path]) -> None:

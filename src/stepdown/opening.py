@@ -5,12 +5,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import URL
+from sqlalchemy import URL, Connection, Engine
 
+from stepdown.claims import DatabaseSession
 from stepdown.errors import WorkspaceError
 from stepdown.history import engine as engines
 from stepdown.history import migrate, owner, snapshot, urls
-from stepdown.marker import FOLDERS, TRACE, Marker, check_files, check_path, check_same, founding, unusable, writable
+from stepdown.marker import (
+    FOLDERS,
+    TRACE,
+    Marker,
+    check_files,
+    check_path,
+    check_same,
+    founding,
+    sessions,
+    unusable,
+    writable,
+)
 from stepdown.recovery import recover
 from stepdown.sessions import Session
 from stepdown.workspace import Settings, Workspace
@@ -31,7 +43,7 @@ def opened(kind: type[Opened], root: Path, text: str | None, settings: Settings)
     if file is not None and not file.exists():
         raise _gone(root, f"{file} is missing")
     settings = replace(settings, durability=settings.durability or marker.durability)
-    if not writable(root, file):
+    if not writable(root, file, sessions(root, marker)):
         return _to_read(kind, root, marker, settings)
     return _to_work(kind, root, marker, settings)
 
@@ -50,7 +62,7 @@ def _founded(root: Path, url: URL | None, settings: Settings) -> Marker:
     """Make a workspace: the marker last, so that whoever finds one knows that there was a database."""
     marker = Marker(url, settings.durability or "full", secrets.randbelow(owner.LARGEST) + 1)
     file = urls.file(marker.url(root))
-    with founding(root, file):
+    with founding(root, file, sessions(root, marker)):
         check_files(root, file)
         found = Marker.read(root)
         if found is not None:
@@ -62,23 +74,24 @@ def _founded(root: Path, url: URL | None, settings: Settings) -> Marker:
                 if migrate.version(connection) is None and _written(root / TRACE):
                     raise _gone(root, f"{root / TRACE} has no history beside it")
                 migrate.upgrade(connection)
-                holder = owner.owner(connection)
+                marker = _numbered(root, marker, owner.owner(connection))
+            _make_folders(root, marker)
+            marker.write(root)
+            # After the marker: a crash in between leaves a database that nobody claims, and not one that nobody may open.
+            with engines.writing(engine) as connection:
+                return _claimed(root, marker, connection)
         finally:
             engine.dispose()
-        marker = _numbered(root, marker, holder)
-        _make_folders(root)
-        marker.write(root)
-    return marker
 
 
 def _written(path: Path) -> bool:
     return path.exists() and path.stat().st_size > 0
 
 
-def _make_folders(root: Path) -> None:
+def _make_folders(root: Path, marker: Marker) -> None:
     try:
-        for folder in FOLDERS:
-            (root / folder).mkdir(exist_ok=True)
+        for folder in (*(root / name for name in FOLDERS), sessions(root, marker)):
+            folder.mkdir(exist_ok=True)
     except OSError as error:
         raise unusable(root, error) from error
 
@@ -110,16 +123,21 @@ def _numbered(root: Path, marker: Marker, holder: int | None) -> Marker:
 
 def _to_work(kind: type[Opened], root: Path, marker: Marker, settings: Settings) -> Opened:
     engine = settings.engine(marker.url(root), settings.durability or "full", settings.busy_milliseconds)
-    workspace = kind(root, engine, settings, Session(root / "sessions"), {})
+    workspace = kind(root, engine, settings, _session(root, marker, engine), {})
     try:
         engines.reach(engine)
         _bring_forward(workspace, marker)
-        _make_folders(root)
+        _make_folders(root, marker)
         recover(workspace)
     except BaseException:
         engine.dispose()
         raise
     return workspace
+
+
+def _session(root: Path, marker: Marker, engine: Engine) -> Session:
+    directory = sessions(root, marker)
+    return DatabaseSession(directory, engine=engine) if engine.dialect.name == "postgresql" else Session(directory)
 
 
 def _bring_forward(workspace: Workspace, marker: Marker) -> None:
@@ -145,13 +163,18 @@ def _claim(workspace: Workspace) -> None:
     """Give workspace and database the same number, if neither is another's."""
     root = workspace.root
     with founding(root, None), workspace.writing() as connection:
-        holder = owner.owner(connection)
-        marker = _numbered(root, Marker.read(root) or Marker(), holder)
+        marker = _numbered(root, Marker.read(root) or Marker(), owner.owner(connection))
         if marker.id is None:
             marker = replace(marker, id=secrets.randbelow(owner.LARGEST) + 1)
-        if holder is None and marker.id is not None:
-            owner.claim(connection, marker.id)
-        marker.write(root)
+        _claimed(root, marker, connection).write(root)
+
+
+def _claimed(root: Path, marker: Marker, connection: Connection) -> Marker:
+    """Write a marker's number into the database, unless it has one: then it must be the same."""
+    holder = owner.owner(connection)
+    if holder is None and marker.id is not None:
+        owner.claim(connection, marker.id)
+    return _numbered(root, marker, holder)
 
 
 def _to_read(kind: type[Opened], root: Path, marker: Marker, settings: Settings) -> Opened:
@@ -162,7 +185,7 @@ def _to_read(kind: type[Opened], root: Path, marker: Marker, settings: Settings)
         shot = take()
         url = shot.url if shot is not None else marker.url(root)
         engine = settings.engine(url, settings.durability or "full", settings.busy_milliseconds)
-        workspace = kind(root, engine, settings, Session(root / "sessions"), {}, shot, read_only=True)
+        workspace = kind(root, engine, settings, _session(root, marker, engine), {}, shot, read_only=True)
         try:
             if _readable(workspace, marker):
                 return workspace

@@ -19,7 +19,7 @@ from stepdown.history import ledger, reader, rows
 from stepdown.providers import trace
 from stepdown.providers.protocol import Completion
 from stepdown.routing.reasons import local_failure
-from stepdown.sessions import NAME, alive, forget
+from stepdown.sessions import NAME
 from stepdown.step import answered, unanswered
 from stepdown.workspace import Workspace
 
@@ -62,7 +62,7 @@ def _close(workspace: Workspace, connection: Connection) -> int:
     for run in reader.unended(connection):
         if not _alive(workspace, run.session):
             ledger.append(connection, rows.Ending(run.id, INTERRUPTED, "Its process ended.", workspace.now()))
-            forget(workspace.root / "sessions", run.session)
+            workspace.session.forget(run.session)
     return len(dead)
 
 
@@ -132,9 +132,9 @@ def _clear(workspace: Workspace) -> None:
             part = form.fullmatch(path.name)
             if part is not None and not _alive(workspace, part[1]):
                 _discard(path)
-    for lock in _entries(workspace.root / "sessions"):
+    for lock in _entries(workspace.session.directory):
         if lock.suffix == ".lock" and not _alive(workspace, lock.stem):
-            forget(lock.parent, lock.stem)
+            workspace.session.forget(lock.stem)
     with workspace.reading() as connection:
         moves = _moves(workspace, connection)
     if moves:
@@ -209,4 +209,4 @@ def unknown(root: Path) -> list[Path]:
 
 
 def _alive(workspace: Workspace, session: str) -> bool:
-    return alive(workspace.root / "sessions", session)
+    return workspace.session.alive(session)

@@ -46,15 +46,28 @@ class Session:
         """
         self.check_process()
         with self._turn:
-            if self.descriptor is None:
+            if not self.held:
                 try:
-                    self.descriptor = self._lock()
+                    self._take()
                 except OSError as error:
                     raise WorkspaceError(
                         f"{self.directory} cannot be written ({error.strerror}); make the workspace writable."
                     ) from error
                 _held.add(self)
         return self.id
+
+    def _take(self) -> None:
+        self.descriptor = self._lock()
+
+    def _release(self) -> None:
+        forget(self.directory, self.id)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close what holds the claim, in this process only."""
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+            self.descriptor = None
 
     def _lock(self) -> int:
         path = self.directory / f"{self.id}.lock"
@@ -77,11 +90,22 @@ class Session:
         """
         self.check_process()
         with self._turn:
-            if self.descriptor is not None:
-                forget(self.directory, self.id)
-                os.close(self.descriptor)
-                self.descriptor = None
+            if self.held:
+                self._release()
                 _held.discard(self)
+
+    @property
+    def held(self) -> bool:
+        """Whether the claim is taken now."""
+        return self.descriptor is not None
+
+    def alive(self, session: str) -> bool:
+        """Tell whether a session of this workspace, this one or another process's, is still held."""
+        return alive(self.directory, session)
+
+    def forget(self, session: str) -> None:
+        """Remove what a dead session left behind."""
+        forget(self.directory, session)
 
     def check_process(self) -> None:
         """Refuse a process that did not open the workspace.
@@ -103,9 +127,7 @@ _held: "weakref.WeakSet[Session]" = weakref.WeakSet()
 def _let_go() -> None:
     # A lock lasts while any process has its descriptor open: a child that kept it would keep its dead parent alive.
     for session in list(_held):
-        if session.descriptor is not None:
-            os.close(session.descriptor)
-            session.descriptor = None
+        session.let_go()
     _held.clear()
 
 

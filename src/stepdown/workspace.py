@@ -10,7 +10,7 @@
       bundles/         trained models, by id
       jobs/            trainings under way, `<job>.<session>.part`
       knowledge/       playbook and hints of each scenario, written from the newest row
-      sessions/        locks of living processes
+      sessions/        locks of living processes; beside a SQLite database that lies elsewhere
       unknown/         bundles and datasets that no row knows, set aside and kept until a person decides
 
 A workspace may be used by all threads of the process that opened it: transactions are taken in turn by the database, and
@@ -163,7 +163,7 @@ class Workspace:
         from stepdown.recovery import recover
 
         self.session.check_process()
-        held = self.session.descriptor is not None
+        held = self.session.held
         self.session.end()
         try:
             if held:
