@@ -5,8 +5,10 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -247,3 +249,52 @@ def test_a_training_is_seen_alive_from_another_process(local: Workspace, setting
     assert part.is_dir()
     part.rmdir()
     assert localized(local, plan=SMALL).bundle.id
+
+
+TRAINER = """
+import os, signal, sys, threading
+from pathlib import Path
+from stepdown.localize import localize
+from stepdown.training.plan import Plan
+from stepdown.workspace import Workspace
+workspace = Workspace.open(sys.argv[1])
+(dataset,) = (workspace.root / "datasets").iterdir()
+popen = __import__("subprocess").Popen.__init__
+def begun(self, *arguments, **options):
+    popen(self, *arguments, **options)
+    if sys.argv[2] == "0":
+        os.kill(os.getpid(), signal.SIGKILL)
+    threading.Timer(float(sys.argv[2]), os.kill, (os.getpid(), signal.SIGKILL)).start()
+__import__("subprocess").Popen.__init__ = begun
+localize(workspace, dataset, plan=Plan.tiny(iterations=1_000_000))
+"""
+
+
+def trainings(root: Path) -> list[int]:
+    """Return the processes that have a workspace on their command line, as Linux lists them."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (
+                os.fsencode(root) in (process / "cmdline").read_bytes()
+                and b"stepdown.local.fit" in (process / "cmdline").read_bytes()
+            ):
+                found.append(int(process.name))
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+@pytest.mark.parametrize("seconds", ["0", "0.05", "0.3", "0.8", "1.5"])
+def test_no_training_outlives_its_killed_parent(local: Workspace, settings: Settings, seconds: str) -> None:
+    local.close()
+    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
+    command = [sys.executable, "-c", TRAINER, str(local.root), seconds]
+    killed = subprocess.run(command, env=environment, capture_output=True, timeout=120, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+
+    until = time.monotonic() + 30
+    while trainings(local.root) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert trainings(local.root) == []
+    Workspace.open(local.root, settings=settings).close()
+    assert list((local.root / "jobs").iterdir()) == []

@@ -1,6 +1,6 @@
 """The training child: a dataset and a plan in, a directory of weights out.
 
-``python -m stepdown.local.fit --dataset DIR --plan plan.json --out DIR.part``
+``python -m stepdown.local.fit --dataset DIR --plan plan.json --out DIR.part --parent PID``
 
 It reads no clock and no network, and writes the weights last; whether the directory is a bundle is for the parent to
 say. Stdout carries JSON lines (``progress``, then one ``done``), stderr one sentence if it fails, and the exit code is
@@ -39,7 +39,7 @@ _PR_SET_PDEATHSIG = 1
 Report = Callable[[dict[str, Any]], None]
 
 
-def fit(dataset: Path, plan: Plan, out: Path, report: Report) -> None:
+def fit(dataset: Path, plan: Plan, out: Path, report: Report, parent: int | None = None) -> None:
     """Train one net and write it to a new or empty directory.
 
     Args:
@@ -47,6 +47,7 @@ def fit(dataset: Path, plan: Plan, out: Path, report: Report) -> None:
         plan: Sizes, schedule and seed.
         out: Where ``config.json``, the tokenizer and, last, ``model.safetensors`` go.
         report: Called with each event.
+        parent: Process id of who asked for it, and without whom it ends; by default whoever the parent is now.
 
     Raises:
         DatasetError: Empty, malformed, or a record is longer than the window.
@@ -72,7 +73,7 @@ def fit(dataset: Path, plan: Plan, out: Path, report: Report) -> None:
     )
     mx.random.seed(plan.seed)
     net = Llama(shape)
-    _follow(net, train_lessons, plan, shape.vocab, report)
+    _follow(net, train_lessons, plan, shape.vocab, report, parent)
     losses = {
         "train_loss": mean_loss(net, train_lessons, plan.batch),
         "valid_loss": mean_loss(net, valid_lessons, plan.batch),
@@ -82,9 +83,9 @@ def fit(dataset: Path, plan: Plan, out: Path, report: Report) -> None:
     report({"event": "done", **losses, "parameters": parameters, "blas": asdict(BLAS), "mlx": _MLX})
 
 
-def _follow(net: Llama, train: Sequence[Lesson], plan: Plan, vocab: int, report: Report) -> None:
+def _follow(net: Llama, train: Sequence[Lesson], plan: Plan, vocab: int, report: Report, parent: int | None) -> None:
     """Train, reporting the first step, the last and about a hundred in between."""
-    parent = os.getppid()
+    parent = os.getppid() if parent is None else parent
     every = -(-plan.iterations // _REPORTS)
     for iteration, loss in enumerate(learn(net, train, plan, vocab), start=1):
         if os.getppid() != parent:
@@ -111,7 +112,7 @@ def _save(out: Path, texts: dict[str, str], net: Llama) -> None:
     unfinished.replace(out / "model.safetensors")
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
     """Die on SIGTERM and SIGINT even if the parent ignores them, and on Linux at once when the parent is gone.
 
     Linux counts the parent's *thread*: it must live as long as its child.
@@ -119,11 +120,10 @@ def _die_with_parent() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform == "linux":
-        parent = os.getppid()
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        # The parent may have died just before the call; then nobody is left to send the signal.
-        if os.getppid() != parent:
-            sys.exit(1)
+    # The parent may have died before this, while mlx was being imported: then nobody is left to send the signal.
+    if os.getppid() != parent:
+        sys.exit(1)
 
 
 def _work_in_batches() -> None:
@@ -154,11 +154,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="stepdown.local.fit", description="Train one local bundle.")
     for name in ("--dataset", "--plan", "--out"):
         parser.add_argument(name, type=Path, required=True)
+    parser.add_argument(
+        "--parent", type=int, default=os.getppid(), help="Process id of who asks; it ends without them."
+    )
     paths = parser.parse_args(argv)
-    _die_with_parent()
+    _die_with_parent(paths.parent)
     _work_in_batches()
     try:
-        fit(paths.dataset, _read_plan(paths.plan), paths.out, _emit)
+        fit(paths.dataset, _read_plan(paths.plan), paths.out, _emit, paths.parent)
     except StepdownError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -144,7 +144,7 @@ def _run(job: Job, dataset: Path, part: Path, time_limit: float, watch: Callable
     plan = part.with_suffix(".plan")
     plan.write_text(job.plan.to_json(), "utf-8")
     command = [sys.executable, "-m", "stepdown.local.fit", "--dataset", str(dataset)]
-    command += ["--plan", str(plan), "--out", str(part)]
+    command += ["--plan", str(plan), "--out", str(part), "--parent", str(os.getpid())]
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as words:
         # A session of its own, so that the whole group can be killed and a Ctrl-C at the terminal reaches the parent only.
         child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=words, text=True, start_new_session=True)
