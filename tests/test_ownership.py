@@ -18,9 +18,11 @@ from stepdown.demo_ground import clear, mark
 from stepdown.doctor import examine
 from stepdown.errors import Refused, WorkspaceError
 from stepdown.history import rows
-from stepdown.recovery import unknown
 from stepdown.run import start
 from stepdown.sessions import alive, forget
+from stepdown.training.export import export
+from stepdown.training.records import Filters
+from stepdown.unknown import unknown
 from stepdown.workspace import Settings, Workspace
 
 
@@ -64,6 +66,17 @@ def test_what_was_set_aside_is_never_overwritten(workspace: Workspace, settings:
         Workspace.open(workspace.root, settings=settings).close()
 
     assert sorted((path / "notes").read_text() for path in unknown(workspace.root)) == ["one", "three", "two"]
+
+
+def test_a_dataset_that_somebody_changed_is_kept_beside_the_one_that_is_exported_again(local: Workspace) -> None:
+    (dataset,) = (local.root / "datasets").iterdir()
+    for text in ("mine", "mine too"):
+        (dataset / "train.jsonl").write_text(text)
+        assert export(local, Filters(SCENARIO)).path == dataset
+        assert (dataset / "train.jsonl").read_text() != text
+
+    kept = {path.name.partition(".")[2]: (path / "train.jsonl").read_text() for path in unknown(local.root)}
+    assert kept == {"changed": "mine", "changed.2": "mine too"}
 
 
 def test_a_half_removed_directory_goes_only_if_a_row_says_that_it_was_deleted(

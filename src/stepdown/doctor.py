@@ -14,8 +14,8 @@ from stepdown import __version__
 from stepdown.errors import StepdownError, WorkspaceError
 from stepdown.history import migrate, urls
 from stepdown.marker import FOLDERS, NAME, Marker, present
-from stepdown.recovery import unknown
 from stepdown.scenarios.registry import names
+from stepdown.unknown import unknown
 from stepdown.workspace import Workspace
 
 PACKAGES = ("mlx", "mlx-lm", "tokenizers", "sqlalchemy", "alembic", "cmaes", "scipy")

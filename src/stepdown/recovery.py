@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import chain, count, groupby
+from itertools import groupby
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -21,6 +21,7 @@ from stepdown.providers.protocol import Completion
 from stepdown.routing.reasons import local_failure
 from stepdown.sessions import NAME
 from stepdown.step import answered, unanswered
+from stepdown.unknown import FOLDER, ROOMS, entries, free
 from stepdown.workspace import Workspace
 
 INTERRUPTED = "interrupted"
@@ -32,9 +33,6 @@ PARTS = {
     "datasets": re.compile(rf"\.({NAME.pattern})\.part"),
 }
 """What work under way is called in each room, with the session whose it is: only such names are ever cleared."""
-
-UNKNOWN = "unknown"
-"""Where bundles and datasets lie that no row knows; `unknown/bundles/<id>` returns by itself when a row names it again."""
 
 
 def recover(workspace: Workspace) -> int:
@@ -128,11 +126,11 @@ def _attempt(workspace: Workspace, call: rows.Announcement, end: trace.Line | No
 def _clear(workspace: Workspace) -> None:
     """Remove what dead processes left half-made: `….<session>.part`, plans and locks, by names that only stepdown makes."""
     for room, form in PARTS.items():
-        for path in _entries(workspace.root / room):
+        for path in entries(workspace.root / room):
             part = form.fullmatch(path.name)
             if part is not None and not _alive(workspace, part[1]):
                 _discard(path)
-    for lock in _entries(workspace.session.directory):
+    for lock in entries(workspace.session.directory):
         if lock.suffix == ".lock" and not _alive(workspace, lock.stem):
             workspace.session.forget(lock.stem)
     with workspace.reading() as connection:
@@ -142,14 +140,6 @@ def _clear(workspace: Workspace) -> None:
         with workspace.writing() as connection:
             for path, target in _moves(workspace, connection):
                 _move(path, target)
-
-
-def _entries(directory: Path) -> list[Path]:
-    """Return what lies in a directory; nothing where nobody may look."""
-    try:
-        return sorted(directory.iterdir())
-    except OSError:
-        return []
 
 
 def _discard(path: Path) -> None:
@@ -165,9 +155,9 @@ def _moves(workspace: Workspace, connection: Connection) -> list[tuple[Path, Pat
 
     What no row knows may be all that is left of a newer database: it is set aside and never removed.
     """
-    rooms = [workspace.root / room for room in ("bundles", "datasets")]
-    asides = [workspace.root / UNKNOWN / room.name for room in rooms]
-    found = {path: name for room in (*rooms, *asides) for path in _entries(room) if (name := _digest(path))}
+    rooms = [workspace.root / room for room in ROOMS]
+    asides = [workspace.root / FOLDER / room.name for room in rooms]
+    found = {path: name for room in (*rooms, *asides) for path in entries(room) if (name := _digest(path))}
     known = reader.known_content(connection, sorted(set(found.values()))) if found else set()
     moves: list[tuple[Path, Path | None]] = []
     for path, digest in found.items():
@@ -178,19 +168,13 @@ def _moves(workspace: Workspace, connection: Connection) -> list[tuple[Path, Pat
         elif digest not in known and reader.last_act(connection, digest, "delete") is not None:
             moves.append((path, None))
         elif digest not in known or path.name != digest:
-            moves.append((path, _free(workspace.root / UNKNOWN / path.parent.name / path.name)))
+            moves.append((path, free(workspace.root, path.parent.name, path.name)))
     return moves
 
 
 def _digest(path: Path) -> str | None:
     stray = STRAY.fullmatch(path.name)
     return (stray[1] or stray[2]) if stray else None
-
-
-def _free(path: Path) -> Path:
-    """Return a name at which nothing lies yet."""
-    names = (path.with_name(f"{path.name}.{number}") for number in count(2))
-    return next(name for name in chain((path,), names) if not os.path.lexists(name))
 
 
 def _move(path: Path, target: Path | None) -> None:
@@ -201,11 +185,6 @@ def _move(path: Path, target: Path | None) -> None:
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             path.rename(target)
-
-
-def unknown(root: Path) -> list[Path]:
-    """Return what was set aside because no row knows it."""
-    return [path for room in ("bundles", "datasets") for path in _entries(root / UNKNOWN / room)]
 
 
 def _alive(workspace: Workspace, session: str) -> bool:

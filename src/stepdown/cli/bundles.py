@@ -19,8 +19,8 @@ Id = Annotated[str, typer.Argument(help="The bundle's id, or the beginning of it
 @app.command("list")
 def list_(directory: Directory = DEFAULT, as_json: Json = False) -> None:
     """List every bundle, its standing, and whether it is whole on disk."""
-    from stepdown.recovery import unknown
     from stepdown.shelf import shelf
+    from stepdown.unknown import unknown
 
     with workspace(directory) as opened:
         found, aside = shelf(opened), unknown(opened.root)

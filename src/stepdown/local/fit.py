@@ -8,10 +8,8 @@ that of the error.
 """
 
 import argparse
-import ctypes
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -21,6 +19,11 @@ from typing import Any
 
 from stepdown.errors import DatasetError, InvalidValue, StepdownError, TrainingFailed
 from stepdown.local.blas import load_blas
+from stepdown.local.parent import die_with_parent, named
+
+if __name__ == "__main__":
+    # Importing mlx takes a second, and a parent may be killed in it.
+    die_with_parent(named(sys.argv))
 
 BLAS = load_blas()  # Before mlx is imported, or it would not be used.
 
@@ -34,7 +37,6 @@ from stepdown.training.plan import Plan  # noqa: E402
 
 _MLX: str = mx.__version__  # type: ignore[attr-defined]  # its stub forgets it
 _REPORTS = 100
-_PR_SET_PDEATHSIG = 1
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -112,20 +114,6 @@ def _save(out: Path, texts: dict[str, str], net: Llama) -> None:
     unfinished.replace(out / "model.safetensors")
 
 
-def _die_with_parent(parent: int) -> None:
-    """Die on SIGTERM and SIGINT even if the parent ignores them, and on Linux at once when the parent is gone.
-
-    Linux counts the parent's *thread*: it must live as long as its child.
-    """
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # The parent may have died before this, while mlx was being imported: then nobody is left to send the signal.
-    if os.getppid() != parent:
-        sys.exit(1)
-
-
 def _work_in_batches() -> None:
     """Tell Linux that nobody waits at the keyboard for this process.
 
@@ -154,11 +142,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="stepdown.local.fit", description="Train one local bundle.")
     for name in ("--dataset", "--plan", "--out"):
         parser.add_argument(name, type=Path, required=True)
-    parser.add_argument(
-        "--parent", type=int, default=os.getppid(), help="Process id of who asks; it ends without them."
-    )
+    parser.add_argument("--parent", type=int, default=named(()), help="Process id of who asks; it ends without them.")
     paths = parser.parse_args(argv)
-    _die_with_parent(paths.parent)
+    die_with_parent(paths.parent)
     _work_in_batches()
     try:
         fit(paths.dataset, _read_plan(paths.plan), paths.out, _emit, paths.parent)

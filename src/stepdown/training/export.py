@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import stat
 from collections import Counter
@@ -20,6 +21,7 @@ from stepdown.errors import DatasetError, NotFound, WorkspaceError
 from stepdown.history import ledger, reader, rows
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.training.records import Filters, Split, content, line, manifest, record
+from stepdown.unknown import set_aside
 from stepdown.workspace import Workspace
 
 NAME = "manifest.json"
@@ -156,7 +158,9 @@ def _publish(workspace: Workspace, part: Path, filters: Filters, written: dict[s
     dataset = _described(target, digest, written)
     with workspace.writing() as connection:
         if not _whole(target, digest):
-            shutil.rmtree(target, ignore_errors=True)
+            if os.path.lexists(target):
+                # Somebody changed it, and may have meant to: it is set aside, and never removed.
+                set_aside(target, workspace.root, f"{digest}.changed")
             part.rename(target)
             sync(target.parent)
         workspace.reached("dataset-renamed")
