@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from stepdown.acts.export import export
+from stepdown.acts.localize import Trained, localize
+from stepdown.acts.run import play, start
 from stepdown.clock import Clock
 from stepdown.errors import ProviderError
 from stepdown.history import reader, rows
-from stepdown.localize import Trained, localize
 from stepdown.providers import trace
 from stepdown.providers.protocol import Completion, Request
-from stepdown.run import play, start
-from stepdown.training.export import export
 from stepdown.training.plan import Plan
 from stepdown.training.records import Filters
 from stepdown.workspace import Workspace
@@ -148,7 +148,7 @@ def calls(workspace: Workspace, step: rows.Step) -> list[trace.Line]:
 
 def active(workspace: Workspace) -> rows.Bundle:
     """Return the competitor's bundle."""
-    from stepdown.gather import slot_bundle
+    from stepdown.workspace.facts import slot_bundle
 
     with workspace.reading() as connection:
         found = slot_bundle(connection, SCENARIO, "competitor")

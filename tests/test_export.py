@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from journey import FRONTIER, SCENARIO, Hands, active, compete, count, discover, move, steps, tape
+from stepdown.acts.export import Dataset, export, opened
 from stepdown.errors import DatasetError, InvalidValue, NotFound, WorkspaceError
 from stepdown.history import ledger, reader, rows
-from stepdown.training.export import Dataset, export, opened
 from stepdown.training.records import Filters, Split, content
 from stepdown.workspace import Settings, Workspace
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from journey import Hands, discover
-from stepdown import chronicle, shelf
-from stepdown.auditing import differences
+from stepdown.acts.export import opened
 from stepdown.bundles.disk import Condition
-from stepdown.reporting import runs, story
 from stepdown.reports.markdown import render
-from stepdown.training.export import opened
+from stepdown.views import bundles, history
+from stepdown.views.audit import differences
+from stepdown.views.runs import runs, story
 from stepdown.workspace import Settings, Workspace
 
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "golden"
@@ -42,12 +42,12 @@ def test_an_earlier_workspace_is_told_whole(golden: Path, of_that_day: Settings)
 
         assert told
         assert all(text.startswith("#") for text in told)
-        assert chronicle.history(workspace)
+        assert history.history(workspace)
 
 
 def test_earlier_bundles_and_datasets_are_whole(golden: Path, of_that_day: Settings) -> None:
     with Workspace.open(golden, settings=of_that_day) as workspace:
-        assert {entry.condition for entry in shelf.shelf(workspace)} == {Condition.WHOLE}
+        assert {entry.condition for entry in bundles.shelf(workspace)} == {Condition.WHOLE}
         assert all(opened(path)[0].records for path in (golden / "datasets").iterdir())
 
 

@@ -12,20 +12,20 @@ from pathlib import Path
 import pytest
 
 from journey import SCENARIO, SMALL, Hands, active, compete, count
-from stepdown import operate, registry
-from stepdown.auditing import differences
+from stepdown.acts import configure, switch
+from stepdown.acts.export import Dataset
+from stepdown.acts.export import opened as opened_dataset
+from stepdown.acts.localize import evaluate, find_dataset, localize
 from stepdown.bundles.disk import Condition, look
 from stepdown.digest import sha256
 from stepdown.errors import DatasetError, InvalidValue, NotFound, Refused, StepdownError, TrainingFailed, WorkspaceError
 from stepdown.history import ledger, reader, rows
-from stepdown.localize import evaluate, find_dataset, localize
 from stepdown.scenarios.grid_ctf import GridCtf
 from stepdown.training.decoding import Decoding
 from stepdown.training.evaluation import summarize
-from stepdown.training.export import Dataset
-from stepdown.training.export import opened as opened_dataset
 from stepdown.training.job import Progress
 from stepdown.training.plan import Plan
+from stepdown.views.audit import differences
 from stepdown.workspace import Settings, Workspace
 
 LONG = Plan.tiny(iterations=1_000_000)
@@ -99,7 +99,7 @@ def test_a_damaged_bundle_is_trained_again_and_serves_again(local: Workspace) ->
     again = localize(local, local.root / "datasets" / held.dataset, plan=SMALL)
     assert not again.reused
     assert again.bundle.weights == held.weights
-    registry.activate(local, again.bundle.id, forced=True)
+    switch.activate(local, again.bundle.id, forced=True)
     assert compete(local).served == "local"
     assert differences(local) == []
 
@@ -122,7 +122,7 @@ def test_weights_that_cannot_be_made_again_are_named(workspace: Workspace, datas
         honest = localize(opened, dataset.path, plan=Plan.tiny(seed=1))
         (kept,) = cache.iterdir()
         shutil.copy(next(cache.glob("*/model.safetensors")), tmp_path / "other")
-        registry.delete(opened, honest.bundle.id)
+        switch.delete(opened, honest.bundle.id)
         data = bytearray((tmp_path / "other").read_bytes())
         data[-1] ^= 1
         (kept / "model.safetensors").write_bytes(data)
@@ -269,7 +269,7 @@ def test_an_evaluation_counts_only_for_the_decoding_it_was_made_with(warmer: Wor
     assert compete(warmer).reason == "quality-inconclusive"
 
     evaluate(warmer, active(warmer).id)
-    operate.set_policy(warmer, {"min_score": 0, "min_valid": 0})
+    configure.set_policy(warmer, {"min_score": 0, "min_valid": 0})
     assert compete(warmer).reason in {None, "local-invalid-output"}
     assert differences(warmer) == []
 

@@ -65,9 +65,9 @@ def test_discovery_improves_from_generation_to_generation(workspace: Workspace) 
 
 
 def test_equal_runs_in_two_workspaces_find_the_same(workspace: Workspace, local: Workspace) -> None:
-    from stepdown import operate
+    from stepdown.acts import configure
 
-    operate.set_policy(local, {"mode": "frontier-only"})
+    configure.set_policy(local, {"mode": "frontier-only"})
     with local.reading() as connection:
         assert local.knowledge(connection, SCENARIO).version == 1
     first, again = (discover(workspace, seed=4, generations=2, candidates=3) for _ in range(2))

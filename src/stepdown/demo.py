@@ -5,22 +5,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stepdown import operate, registry
-from stepdown.auditing import differences
+from stepdown.acts import configure, switch
+from stepdown.acts.export import Dataset, export
+from stepdown.acts.localize import localize
+from stepdown.acts.promote import promote
+from stepdown.acts.run import play, start
 from stepdown.errors import Refused
-from stepdown.gather import slot_bundle
 from stepdown.history import rows
-from stepdown.localize import localize
-from stepdown.promote import promote
 from stepdown.providers import trace
-from stepdown.reporting import runs as listed
-from stepdown.reporting import story
 from stepdown.reports.markdown import render
 from stepdown.routing.reasons import Reason
-from stepdown.run import play, start
-from stepdown.training.export import Dataset, export
 from stepdown.training.records import Filters
+from stepdown.views.audit import differences
+from stepdown.views.runs import runs as listed
+from stepdown.views.runs import story
 from stepdown.workspace import Settings, Workspace
+from stepdown.workspace.facts import slot_bundle
 
 SCENARIO = "grid_ctf"
 GENERATIONS = 20
@@ -185,9 +185,9 @@ class _Journey:
 
     def disabled(self) -> Evidence:
         """Switch the bundle off, and on again."""
-        registry.disable(self.workspace, self.bundle.id, by="demo", why="to see the fallback")
+        switch.disable(self.workspace, self.bundle.id, by="demo", why="to see the fallback")
         seen = self._falls_back(Reason.BUNDLE_DISABLED)
-        registry.enable(self.workspace, self.bundle.id, by="demo", why="it was seen")
+        switch.enable(self.workspace, self.bundle.id, by="demo", why="it was seen")
         return seen
 
     def raised(self) -> Evidence:
@@ -195,9 +195,9 @@ class _Journey:
         with self.workspace.reading() as connection:
             _, before = self.workspace.policy(connection)
         above = min(1.0, self.lower + 0.001)
-        operate.set_policy(self.workspace, {"min_score": above}, by="demo", why="above the bundle's bound")
+        configure.set_policy(self.workspace, {"min_score": above}, by="demo", why="above the bundle's bound")
         seen = self._falls_back(Reason.QUALITY_BELOW_THRESHOLD)
-        operate.set_policy(self.workspace, {"min_score": before.min_score}, by="demo", why="it was seen")
+        configure.set_policy(self.workspace, {"min_score": before.min_score}, by="demo", why="it was seen")
         return seen
 
     def restored(self) -> Evidence:

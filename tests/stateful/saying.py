@@ -9,8 +9,8 @@ from pathlib import Path
 from stateful.observing import sha256
 from stateful.weather import SCENARIO
 from stepdown.history import ledger, reader, rows
-from stepdown.reporting import story
 from stepdown.training.evaluation import held_out, terms
+from stepdown.views.runs import story
 from stepdown.workspace import Workspace
 from stepdown_machine.values import (
     Bundle,

@@ -49,8 +49,8 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Play a run: discovery while no bundle is fit, routed to the local one while it is."""
-    from stepdown.reporting import story
-    from stepdown.run import play, start
+    from stepdown.acts.run import play, start
+    from stepdown.views.runs import story
 
     with workspace(directory, made=True, url=database) as opened, progress("run") as show:
         under_way = start(
@@ -85,7 +85,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write strategies as training data, from the rows as they are now."""
-    from stepdown.training.export import export as write
+    from stepdown.acts.export import export as write
     from stepdown.training.records import Filters
 
     with workspace(directory) as opened:
@@ -105,7 +105,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a bundle in a child process, evaluate it on held-out seeds, and register it. It is not activated."""
-    from stepdown.localize import find_dataset, localize
+    from stepdown.acts.localize import find_dataset, localize
 
     with workspace(directory) as opened, progress("train") as show:
         trained = localize(

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from stepdown.audit.witnesses import Difference, Evidence
 from stepdown.history import rows
-from stepdown.history.audit import Difference, Evidence
 from stepdown.routing.facts import Facts
 from stepdown.routing.policy import Policy
 from stepdown.scenarios import referee

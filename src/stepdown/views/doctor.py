@@ -12,7 +12,7 @@ from sqlalchemy import text
 from stepdown import __version__
 from stepdown.errors import StepdownError
 from stepdown.history import migrate
-from stepdown.scenarios.registry import names
+from stepdown.scenarios.installed import names
 from stepdown.workspace import Workspace
 
 PACKAGES = ("mlx", "mlx-lm", "tokenizers", "sqlalchemy", "alembic", "cmaes", "scipy")

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from stepdown.gather import gather
 from stepdown.routing.decide import decide
 from stepdown.routing.facts import Facts
 from stepdown.routing.gates import GATES
 from stepdown.workspace import Workspace
+from stepdown.workspace.facts import gather
 
 LOOKS_AT = {
     "mode": ("mode",),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from stepdown.bundles.standing import Slot, fold
 from stepdown.errors import InvalidValue
 from stepdown.history import reader, rows
-from stepdown.reports.chronicle import Event, events
+from stepdown.reports.events import Event, events
 from stepdown.workspace import Workspace
 
 

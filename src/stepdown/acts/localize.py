@@ -9,21 +9,22 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from stepdown import __version__, registry
+from stepdown import __version__
+from stepdown.acts import switch
+from stepdown.acts.export import Dataset, opened
 from stepdown.bundles.disk import Condition, listing, look, publish
 from stepdown.bundles.manifest import FORMAT, Manifest
 from stepdown.errors import DatasetError, NotFound, Refused, TrainingFailed, WorkspaceError
-from stepdown.gather import is_retired
 from stepdown.history import ledger, reader, rows
 from stepdown.scenarios import prompt
 from stepdown.scenarios.protocol import Scenario
 from stepdown.training.evaluation import evaluation as summed
 from stepdown.training.evaluation import held_out as judged
 from stepdown.training.evaluation import held_out_seeds, terms
-from stepdown.training.export import Dataset, opened
 from stepdown.training.job import Job, Progress, backend, train, unwatched
 from stepdown.training.plan import Plan
 from stepdown.workspace import Workspace
+from stepdown.workspace.facts import is_retired
 
 TIME_LIMIT = 3600.0
 """Seconds a training child may take unless the caller says otherwise."""
@@ -227,7 +228,7 @@ def evaluate(workspace: Workspace, bundle_id: str) -> rows.Evaluation:
         LocalError: It cannot be loaded.
     """
     with workspace.reading() as connection:
-        bundle = registry.find(connection, bundle_id)
+        bundle = switch.find(connection, bundle_id)
     directory = workspace.bundle_directory(bundle.id)
     found = look(directory, bundle.id)
     if found.manifest is None:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from stepdown.acts.switch import OPERATOR, check_name
 from stepdown.errors import NotFound
 from stepdown.history import ledger, rows
-from stepdown.registry import OPERATOR, check_name
 from stepdown.routing.policy import Policy
 from stepdown.workspace import Workspace
 

@@ -8,10 +8,10 @@ from sqlalchemy import Connection
 from stepdown.bundles.disk import Condition, look, remove
 from stepdown.bundles.standing import MECHANISMS
 from stepdown.errors import InvalidValue, NotFound, Refused
-from stepdown.gather import is_disabled, is_retired, slot_bundle
 from stepdown.history import ledger, reader, rows
 from stepdown.training.evaluation import terms
 from stepdown.workspace import Workspace
+from stepdown.workspace.facts import is_disabled, is_retired, slot_bundle
 
 OPERATOR = "operator"
 

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, pairwise
 
+from stepdown.audit.witnesses import Difference, Evidence
 from stepdown.bundles.standing import MECHANISMS, ROLLBACK, Standing
 from stepdown.bundles.trail import behind
 from stepdown.history import rows
-from stepdown.history.audit import Difference, Evidence
 
 
 def acts(evidence: Evidence) -> Iterator[Difference]:

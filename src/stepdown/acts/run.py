@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from stepdown.acts.step import Task, examples, take
 from stepdown.errors import InvalidValue, StepdownError, WorkspaceError
 from stepdown.history import ledger, reader, rows
 from stepdown.providers.protocol import Example, Provider
@@ -12,7 +13,6 @@ from stepdown.scenarios import prompt, referee
 from stepdown.scenarios.generation import gate, step_seed
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
-from stepdown.step import Task, examples, take
 from stepdown.workspace import Workspace, write_atomically
 
 

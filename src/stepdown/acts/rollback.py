@@ -2,16 +2,16 @@
 
 from sqlalchemy import Connection
 
-from stepdown import registry
+from stepdown.acts import switch
+from stepdown.acts.switch import OPERATOR
 from stepdown.bundles.disk import look
 from stepdown.bundles.standing import ROLLBACK
 from stepdown.bundles.trail import behind
 from stepdown.errors import LocalError, Refused
-from stepdown.gather import compatible, slot_bundle
 from stepdown.history import reader, rows
-from stepdown.registry import OPERATOR
 from stepdown.scenarios import prompt
 from stepdown.workspace import Workspace
+from stepdown.workspace.facts import compatible, slot_bundle
 
 
 def rollback(
@@ -28,20 +28,20 @@ def rollback(
         Refused: No earlier bundle is good (kind `nothing-to-roll-back`), or the slot changed hands meanwhile (`stale`).
     """
     workspace.scenario(scenario_name)
-    registry.check_name(by)
+    switch.check_name(by)
     with workspace.reading() as connection:
-        hands = registry.hands(connection, scenario_name, role)
+        hands = switch.hands(connection, scenario_name, role)
         earlier = way_back(connection, scenario_name, role)
     target = _first_good(workspace, earlier, f"{scenario_name} {role}")
     workspace.reached("rollback-checked")
     with workspace.writing() as connection:
-        if registry.hands(connection, scenario_name, role) != hands:
+        if switch.hands(connection, scenario_name, role) != hands:
             raise Refused(
                 f"The slot {scenario_name} {role} changed hands while it was rolled back; look at "
                 "`stepdown bundles history` and roll back again if that is still wanted.",
                 kind="stale",
             )
-        registry.point(workspace, connection, target, by=ROLLBACK, why=registry.asked_for(by, why))
+        switch.point(workspace, connection, target, by=ROLLBACK, why=switch.asked_for(by, why))
     workspace.reached("act-recorded")
     return target
 
@@ -96,7 +96,7 @@ def _problem(workspace: Workspace, bundle: rows.Bundle) -> str | None:
 def _unfit(workspace: Workspace, connection: Connection, bundle: rows.Bundle) -> str | None:
     """Return what rows and files say against a bundle: switched off, not whole, or made for something else."""
     try:
-        registry.check_usable(workspace, connection, bundle.id)
+        switch.check_usable(workspace, connection, bundle.id)
     except Refused as refusal:
         return str(refusal)
     manifest = look(workspace.bundle_directory(bundle.id), bundle.id).manifest

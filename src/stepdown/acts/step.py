@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import Connection
 
 from stepdown.errors import ProviderError
-from stepdown.gather import Scene, breaker_of, gather
 from stepdown.history import ledger, reader, rows
 from stepdown.providers.prices import cost
 from stepdown.providers.protocol import Completion, Example, Provider, Request
@@ -18,6 +17,7 @@ from stepdown.routing.reasons import local_failure
 from stepdown.scenarios import referee
 from stepdown.scenarios.protocol import Scenario, Strategy
 from stepdown.workspace import Workspace
+from stepdown.workspace.facts import Scene, breaker_of, gather
 
 INVALID = "invalid-output"
 FORBIDDEN = "frontier-forbidden"

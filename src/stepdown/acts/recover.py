@@ -12,14 +12,14 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from stepdown.acts.step import answered, unanswered
 from stepdown.bundles.disk import remove
 from stepdown.history import ledger, reader, rows
 from stepdown.providers import trace
 from stepdown.providers.protocol import Completion
 from stepdown.routing.reasons import local_failure
-from stepdown.sessions import alive, forget
-from stepdown.step import answered, unanswered
 from stepdown.workspace import Workspace
+from stepdown.workspace.sessions import alive, forget
 
 INTERRUPTED = "interrupted"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from stepdown import registry
+from stepdown.acts import switch
 from stepdown.bundles.disk import Condition, look
 from stepdown.bundles.standing import Standing, Status, fold
 from stepdown.errors import LoadFailed
@@ -56,7 +56,7 @@ def entry(workspace: Workspace, bundle_id: str) -> Entry:
     """
     with workspace.reading() as connection:
         acts = reader.acts(connection)
-        return _entry(workspace, connection, registry.find(connection, bundle_id), fold(acts), acts)
+        return _entry(workspace, connection, switch.find(connection, bundle_id), fold(acts), acts)
 
 
 def verify(workspace: Workspace, bundle_id: str) -> Entry:

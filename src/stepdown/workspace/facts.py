@@ -14,9 +14,9 @@ from stepdown.routing.policy import Policy
 from stepdown.scenarios import prompt
 from stepdown.scenarios.harness import coverage
 from stepdown.scenarios.protocol import Scenario
-from stepdown.sessions import alive
 from stepdown.training.evaluation import terms
-from stepdown.workspace import Workspace
+from stepdown.workspace.sessions import alive
+from stepdown.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)

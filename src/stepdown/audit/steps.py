@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from stepdown.audit.witnesses import Difference, Evidence, compare, difference, policies_of
 from stepdown.digest import digest
 from stepdown.history import rows
-from stepdown.history.audit import Difference, Evidence, compare, difference, policies_of
 from stepdown.history.rows import COMPARISON
 from stepdown.providers.prices import cost
 from stepdown.providers.protocol import Completion

@@ -30,14 +30,14 @@ from stepdown.clock import Clock
 from stepdown.errors import InvalidValue, WorkspaceError
 from stepdown.history import engine as engines
 from stepdown.history import migrate, reader
+from stepdown.providers.installed import frontier as named_frontier
 from stepdown.providers.protocol import LocalProvider, Provider
-from stepdown.providers.registry import frontier as named_frontier
 from stepdown.routing.policy import Policy
+from stepdown.scenarios.installed import scenario as installed
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
-from stepdown.scenarios.registry import scenario as installed
-from stepdown.sessions import Session
 from stepdown.training.decoding import Decoding
+from stepdown.workspace.sessions import Session
 
 FORMAT = 1
 """The workspace format that this version writes and reads."""
@@ -139,7 +139,7 @@ class Workspace:
             WorkspaceError: It is newer than this version, locked, read-only, damaged or on a full disk.
             InvalidValue: The URL cannot be used, or the workspace was made with another one.
         """
-        from stepdown.recovery import recover
+        from stepdown.acts.recover import recover
 
         root = Path(root).absolute()
         settings = settings or Settings()
@@ -171,7 +171,7 @@ class Workspace:
 
     def close(self) -> None:
         """Give up the claim, close what this process announced and did not finish, and let go of the database."""
-        from stepdown.recovery import recover
+        from stepdown.acts.recover import recover
 
         held = self.session.descriptor is not None
         self.session.end()

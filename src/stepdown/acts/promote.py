@@ -9,23 +9,23 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
-from stepdown import registry
+from stepdown.acts import switch
+from stepdown.acts.comparison import Comparison, Player, player
+from stepdown.acts.localize import evaluate, record_evaluation
+from stepdown.acts.run import fail, start
+from stepdown.acts.step import examples
+from stepdown.acts.switch import OPERATOR
 from stepdown.bundles.standing import PROMOTION
-from stepdown.comparison import Comparison, Player, player
 from stepdown.errors import InvalidValue, Refused, StepdownError
-from stepdown.gather import slot_bundle
 from stepdown.history import ledger, reader, rows
-from stepdown.localize import evaluate, record_evaluation
-from stepdown.registry import OPERATOR
 from stepdown.routing.policy import Policy
-from stepdown.run import fail, start
 from stepdown.scenarios.harness import coverage
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.referee import COACH
-from stepdown.step import examples
 from stepdown.training.evaluation import evaluation, terms
 from stepdown.training.promotion import Evidence, Outcome, Trial, bounds
 from stepdown.workspace import Workspace
+from stepdown.workspace.facts import slot_bundle
 
 
 def unwatched(_done: int, _budget: int) -> None:
@@ -60,10 +60,10 @@ def promote(
             meanwhile (kind `stale`).
         LocalError: The bundle cannot answer.
     """
-    registry.check_name(by)
+    switch.check_name(by)
     with workspace.reading() as connection:
-        bundle = registry.find(connection, bundle_id)
-        hands = registry.hands(connection, bundle.scenario, bundle.role)
+        bundle = switch.find(connection, bundle_id)
+        hands = switch.hands(connection, bundle.scenario, bundle.role)
     comparison = _begin(workspace, bundle, trial or Trial(), frontier)
     try:
         comparison.play(watch)
@@ -76,7 +76,7 @@ def promote(
         verdict = _judge(workspace, connection, comparison, bundle, by, why)
         ledger.append(connection, verdict)
         if verdict.outcome == Outcome.PROMOTE:
-            _activate(workspace, connection, bundle, hands, registry.asked_for(by, why))
+            _activate(workspace, connection, bundle, hands, switch.asked_for(by, why))
     workspace.reached("act-recorded")
     return verdict
 
@@ -86,7 +86,7 @@ def _begin(workspace: Workspace, bundle: rows.Bundle, trial: Trial, frontier: st
     scenario = workspace.scenario(bundle.scenario)
     _, digest = terms(scenario, workspace.settings.decoding)
     with workspace.reading() as connection:
-        registry.check_usable(workspace, connection, bundle.id)
+        switch.check_usable(workspace, connection, bundle.id)
         _, policy = workspace.policy(connection)
         active = slot_bundle(connection, bundle.scenario, bundle.role)
         best = reader.best_run(connection, bundle.scenario)
@@ -172,10 +172,10 @@ def _record(workspace: Workspace, connection: Connection, comparison: Comparison
 def _activate(
     workspace: Workspace, connection: Connection, bundle: rows.Bundle, hands: tuple[int, str | None], why: str
 ) -> None:
-    if registry.hands(connection, bundle.scenario, bundle.role) != hands:
+    if switch.hands(connection, bundle.scenario, bundle.role) != hands:
         raise Refused(
             f"The slot of {bundle.id[:12]} changed hands while it was compared; promote it again.", kind="stale"
         )
     active = slot_bundle(connection, bundle.scenario, bundle.role)
     if active is None or active.id != bundle.id:
-        registry.point(workspace, connection, bundle, by=PROMOTION, why=why)
+        switch.point(workspace, connection, bundle, by=PROMOTION, why=why)

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from stepdown import registry
+from stepdown.acts import switch
+from stepdown.acts.rollback import leads_to
+from stepdown.acts.switch import OPERATOR
 from stepdown.bundles.disk import remove
 from stepdown.bundles.standing import PRUNE
 from stepdown.errors import InvalidValue, Refused
-from stepdown.gather import is_retired, slot_bundle
 from stepdown.history import ledger, reader, rows
-from stepdown.registry import OPERATOR
-from stepdown.rollback import leads_to
 from stepdown.workspace import Workspace
+from stepdown.workspace.facts import is_retired, slot_bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +56,17 @@ def prune(
     """
     if keep is not None and keep < 0:
         raise InvalidValue(f"Prune can keep 0 or more of the newest runs, not {keep}.")
-    registry.check_name(by)
+    switch.check_name(by)
     with workspace.writing() as connection:
         kept = needed(workspace, connection, keep)
-        named = [registry.find(connection, name) for name in dict.fromkeys(bundle_ids)]
+        named = [switch.find(connection, name) for name in dict.fromkeys(bundle_ids)]
         for bundle in named:
             _check(connection, bundle, kept)
         chosen = named or [
             bundle for bundle in reader.bundles(connection) if bundle.id not in kept and not _gone(connection, bundle)
         ]
         for bundle in chosen:
-            at, reason = workspace.now(), registry.asked_for(by, why)
+            at, reason = workspace.now(), switch.asked_for(by, why)
             act = rows.Act("delete", bundle.scenario, bundle.role, bundle.id, False, PRUNE, reason, at)
             ledger.append(connection, act)
     workspace.reached("act-recorded")

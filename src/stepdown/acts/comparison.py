@@ -9,15 +9,15 @@ answer in batches, with the very prompt and decoding of serving.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from stepdown.acts.run import RunUnderWay
+from stepdown.acts.step import Task, take
 from stepdown.bundles.disk import look
 from stepdown.errors import LocalError
 from stepdown.history import reader, rows
 from stepdown.providers.protocol import Example, LocalProvider
-from stepdown.run import RunUnderWay
 from stepdown.scenarios import prompt
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
-from stepdown.step import Task, take
 from stepdown.training.evaluation import held_out
 from stepdown.training.promotion import Trial, differences, settled
 from stepdown.workspace import Workspace

@@ -1,32 +1,33 @@
-"""Read both witnesses, whole, and compare them. The comparing is pure: `history.audit` and `history.rederive`."""
+"""Read both witnesses, whole, and compare them. The comparing is pure, in the room `audit`."""
 
 from collections.abc import Iterator
 from itertools import chain
 
-from stepdown.history import audit, changes, gaps, reader, rederive, rows, verdicts
-from stepdown.history.audit import Difference, Evidence
+from stepdown.audit import acts, gaps, promotions, steps, witnesses
+from stepdown.audit.witnesses import Difference, Evidence
+from stepdown.history import reader, rows
 from stepdown.providers import trace
-from stepdown.sessions import alive
 from stepdown.workspace import Workspace
+from stepdown.workspace.sessions import alive
 
 CHECKS = (
     gaps.missing,
     gaps.unlearned,
     gaps.surplus,
-    audit.doubles,
-    audit.witnesses,
-    audit.weights,
-    rederive.steps,
-    rederive.breakers,
-    rederive.generations,
-    rederive.evaluations,
-    rederive.lessons,
-    changes.acts,
-    changes.activations,
-    changes.policies,
-    changes.switches,
-    changes.judges,
-    verdicts.verdicts,
+    witnesses.doubles,
+    witnesses.witnesses,
+    witnesses.weights,
+    steps.steps,
+    steps.breakers,
+    steps.generations,
+    steps.evaluations,
+    steps.lessons,
+    acts.acts,
+    acts.activations,
+    acts.policies,
+    acts.switches,
+    acts.judges,
+    promotions.verdicts,
 )
 
 

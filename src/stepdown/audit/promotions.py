@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from stepdown.audit.witnesses import Difference, Evidence, difference, policies_of
 from stepdown.digest import digest
 from stepdown.history import rows
-from stepdown.history.audit import Difference, Evidence, difference, policies_of
 from stepdown.routing.policy import Policy
 from stepdown.scenarios.harness import coverage
 from stepdown.scenarios.protocol import Scenario

@@ -1,0 +1,5 @@
+"""One directory = one system: the open workspace, its sessions, and the facts of a moment."""
+
+from stepdown.workspace.workspace import FOLDERS, FORMAT, POINTS, Settings, Workspace, write_atomically
+
+__all__ = ("FOLDERS", "FORMAT", "POINTS", "Settings", "Workspace", "write_atomically")
