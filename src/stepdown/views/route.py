@@ -4,27 +4,9 @@ from dataclasses import dataclass
 
 from stepdown.routing.decide import decide
 from stepdown.routing.facts import Facts
-from stepdown.routing.gates import GATES
+from stepdown.routing.gates import GATES, Gate
 from stepdown.workspace import Workspace
 from stepdown.workspace.facts import gather
-
-LOOKS_AT = {
-    "mode": ("mode",),
-    "role": ("role", "local_roles"),
-    "presence": ("bundle", "present"),
-    "switch": ("enabled",),
-    "integrity": ("whole",),
-    "compatibility": ("compatible",),
-    "age": ("age", "max_age"),
-    "quality": ("evaluated", "score", "min_score"),
-    "validity": ("evaluated", "valid", "min_valid"),
-    "coverage": ("coverage", "min_coverage"),
-    "cooldown": ("breaker", "probing"),
-    "evidence": ("evaluated",),
-    "shadow": ("shadow",),
-    "canary": ("draw", "canary"),
-}
-"""The facts that each gate compares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +52,9 @@ def explain(workspace: Workspace, scenario_name: str, role: str, seed: int = 0) 
         scene = gather(workspace, connection, scenario, role, seed)
     decision = decide(scene.facts)
     otherwise = "frontier" if scene.facts.frontier_allowed else "nobody"
-    gates = tuple(GateReading(gate.__name__, gate(scene.facts), _seen(scene.facts, gate.__name__)) for gate in GATES)
+    gates = tuple(GateReading(gate.name, gate.ask(scene.facts), _seen(scene.facts, gate)) for gate in GATES)
     return Explanation("local" if decision.local else otherwise, decision.reason, scene.problem, gates)
 
 
-def _seen(facts: Facts, gate: str) -> str:
-    return ", ".join(f"{name}={getattr(facts, name)}" for name in LOOKS_AT[gate])
+def _seen(facts: Facts, gate: Gate) -> str:
+    return ", ".join(f"{name}={getattr(facts, name)}" for name in gate.reads)
