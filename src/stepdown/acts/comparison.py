@@ -9,8 +9,9 @@ answer in batches, with the very prompt and decoding of serving.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from stepdown.acts.concurrent import take_all
 from stepdown.acts.run import RunUnderWay
-from stepdown.acts.step import Task, take
+from stepdown.acts.step import Task
 from stepdown.bundles.disk import look
 from stepdown.errors import LocalError
 from stepdown.history import reader, rows
@@ -108,19 +109,19 @@ class Comparison:
             except LocalError:
                 # The slot's bundle is no rival if it cannot even answer; routing says so at every step.
                 self.champion = None
-        for seed, text in zip(block, prompts, strict=True):
-            reply = self._ask_frontier(seed, text)
+        first = len(self.seeds)
+        tasks = [self._task(first + place, *asked) for place, asked in enumerate(zip(block, prompts, strict=True))]
+        for step in take_all(self.run.workspace, tasks, self.run.at_once):
+            reply = self._frontier_reply(step)
             if reply is not None:
-                self.frontier[seed] = held_out(scenario, seed, reply).score
-            self.seeds.append(seed)
+                self.frontier[step.seed] = held_out(scenario, step.seed, reply).score
+            self.seeds.append(step.seed)
 
-    def _ask_frontier(self, seed: int, text: str) -> str | None:
-        """Let the frontier take the step of a seed; an illegal reply is a reply, a call that failed is none."""
-        workspace = self.run.workspace
-        task = Task(
+    def _task(self, position: int, seed: int, text: str) -> Task:
+        return Task(
             run=self.run.run.id,
             generation=1,
-            position=len(self.seeds),
+            position=position,
             role=self.role,
             scenario=self.run.scenario,
             frontier=self.run.frontier,
@@ -131,8 +132,10 @@ class Comparison:
             examples=self.told,
             comparison=True,
         )
-        step = take(workspace, task)
-        with workspace.reading() as connection:
+
+    def _frontier_reply(self, step: rows.Step) -> str | None:
+        """Return what the frontier said in a step; an illegal reply is a reply, a call that failed is none."""
+        with self.run.workspace.reading() as connection:
             return reader.frontier_reply(connection, step.id)
 
     @property

@@ -7,12 +7,11 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from stepdown.acts.step import answered, unanswered
+from stepdown.acts.attempt import answered, unanswered
 from stepdown.bundles.disk import remove
 from stepdown.history import ledger, reader, rows
 from stepdown.providers import trace
@@ -47,8 +46,12 @@ def _close(workspace: Workspace, connection: Connection) -> int:
     """Close everything again looked up inside the one writer's transaction: another process may have been quicker."""
     dead = [call for call in reader.unfinished(connection) if not _alive(workspace, call.session)]
     ends = _ends(workspace, {call.call for call in dead})
-    for _, calls in groupby(dead, key=lambda call: call.step):
-        ledger.append(connection, *_interrupted(workspace, list(calls), ends))
+    # Not by neighbours: steps that were taken side by side have their calls announced between each other's.
+    steps: dict[str, list[rows.Announcement]] = {}
+    for call in dead:
+        steps.setdefault(call.step, []).append(call)
+    for calls in steps.values():
+        ledger.append(connection, *_interrupted(workspace, calls, ends))
     for run in reader.unended(connection):
         if not _alive(workspace, run.session):
             ledger.append(connection, rows.Ending(run.id, INTERRUPTED, "Its process ended.", workspace.now()))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from stepdown.acts.concurrent import calls_at_once, take_all
 from stepdown.acts.step import Task, examples, take
 from stepdown.errors import InvalidValue, StepdownError, WorkspaceError
 from stepdown.history import ledger, reader, rows
@@ -38,6 +39,7 @@ class RunUnderWay:
         run: Its first row.
         scenario: What is played.
         frontier: Who answers when local does not.
+        at_once: How many of a generation's calls may be under way at the frontier together.
         champion: The best so far.
         number: Generations finished.
     """
@@ -46,6 +48,7 @@ class RunUnderWay:
     run: rows.Run
     scenario: Scenario
     frontier: Provider
+    at_once: int = 1
     champion: Champion | None = None
     number: int = 0
 
@@ -60,18 +63,19 @@ class RunUnderWay:
         with self.workspace.reading() as connection:
             known = self.workspace.knowledge(connection, self.scenario.name)
             told = examples(connection, self.scenario, self.run.id)
+        tasks = (self._candidate(position, known, told) for position in range(self.run.candidates))
         taken = []
-        for position in range(self.run.candidates):
-            taken.append(self._candidate(position, known, told))
-            yield taken[-1]
+        for step in take_all(self.workspace, tasks, self.at_once):
+            taken.append(step)
+            yield step
         self._decide(taken, known)
         self.workspace.reached("generation-decided")
         yield self._coach(taken)
 
-    def _candidate(self, position: int, known: Knowledge, told: tuple[Example, ...]) -> rows.Step:
+    def _candidate(self, position: int, known: Knowledge, told: tuple[Example, ...]) -> Task:
         seed = step_seed(self.run.seed, self.number, position)
         text = prompt.competitor(self.scenario, known, seed)
-        return take(self.workspace, self._task("competitor", position, seed, known, text, told))
+        return self._task("competitor", position, seed, known, text, told)
 
     def _task(
         self, role: str, position: int, seed: int, known: Knowledge, text: str, told: tuple[Example, ...]
@@ -158,6 +162,7 @@ def start(
     candidates: int = 8,
     frontier: str = "search",
     purpose: str = rows.WORK,
+    at_once: int | None = None,
 ) -> RunUnderWay:
     """Start a run.
 
@@ -169,6 +174,7 @@ def start(
         candidates: Candidates in each, at least 1.
         frontier: Word for the frontier provider.
         purpose: What it is for, see `rows.Run`.
+        at_once: Calls under way at the frontier together, see `concurrent.calls_at_once`.
 
     Raises:
         NotFound: No such scenario or provider.
@@ -181,6 +187,7 @@ def start(
         )
     scenario = workspace.scenario(scenario_name)
     provider = workspace.settings.frontier(frontier, scenario)
+    at_once = calls_at_once(provider, at_once)
     with workspace.writing() as connection:
         number = reader.count(connection, rows.Run) + 1
         run = rows.Run(
@@ -196,7 +203,7 @@ def start(
             purpose=purpose,
         )
         ledger.append(connection, run)
-    return RunUnderWay(workspace, run, scenario, provider)
+    return RunUnderWay(workspace, run, scenario, provider, at_once)
 
 
 def play(under_way: RunUnderWay, watch: Callable[[rows.Step], None] = nobody) -> rows.Run:

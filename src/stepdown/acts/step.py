@@ -6,18 +6,19 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from stepdown.acts.attempt import answered, unanswered, with_breaker
 from stepdown.errors import ProviderError
 from stepdown.history import ledger, reader, rows
 from stepdown.providers.prices import cost
 from stepdown.providers.protocol import Completion, Example, Provider, Request
-from stepdown.providers.traced import Traced
+from stepdown.providers.traced import Call, Traced
 from stepdown.routing.decide import Decision, Target, decide, shadowed, walk
 from stepdown.routing.policy import Mode
 from stepdown.routing.reasons import local_failure
 from stepdown.scenarios import referee
 from stepdown.scenarios.protocol import Scenario, Strategy
 from stepdown.workspace import Workspace
-from stepdown.workspace.facts import Scene, breaker_of, gather
+from stepdown.workspace.facts import Scene, gather
 
 INVALID = "invalid-output"
 FORBIDDEN = "frontier-forbidden"
@@ -69,32 +70,34 @@ def take(workspace: Workspace, task: Task) -> rows.Step:
     Raises:
         WorkspaceError: History or trace cannot be written; what was announced is closed at the next opening.
     """
-    with workspace.writing() as connection:
-        # Facts, decision and announcement are one transaction: nothing can change between looking and saying so.
-        scene = gather(workspace, connection, task.scenario, task.role, task.seed)
-        if task.comparison:
-            scene = replace(scene, facts=replace(scene.facts, mode=Mode.FRONTIER_ONLY))
-        decision = decide(scene.facts)
-        targets = walk(decision, frontier_allowed=scene.facts.frontier_allowed)
-        asking = _Asking(workspace, task, scene, decision)
-        if not targets:
-            return asking.record(connection, [])
-        first = asking.announce(connection, targets[0], ordinal=1)
-    workspace.reached("announced")
-    attempts = [asking.ask(first)]
-    if not attempts[0].accepted and len(targets) > 1:
-        attempts.append(asking.ask_next(targets[1], ordinal=2))
-    if shadowed(decision):
-        attempts.append(asking.ask_next(Target.LOCAL, ordinal=len(attempts) + 1, shadow=True))
-    with workspace.writing() as connection:
-        step = asking.record(connection, attempts)
-    workspace.reached("step-finished")
-    return step
+    return begin(workspace, task).finish()
+
+
+def begin(workspace: Workspace, task: Task) -> "StepUnderWay":
+    """Gather, decide, announce and start a step; nobody waits for its answer yet.
+
+    Facts, decision and announcement are one transaction: nothing can change between looking and saying so.
+
+    Raises:
+        WorkspaceError: History or trace cannot be written.
+    """
+    with workspace.announcing:
+        with workspace.writing() as connection:
+            scene = gather(workspace, connection, task.scenario, task.role, task.seed)
+            if task.comparison:
+                scene = replace(scene, facts=replace(scene.facts, mode=Mode.FRONTIER_ONLY))
+            decision = decide(scene.facts)
+            targets = walk(decision, frontier_allowed=scene.facts.frontier_allowed)
+            asking = _Asking(workspace, task, scene, decision)
+            if not targets:
+                return StepUnderWay(asking, targets, None, asking.record(connection, []))
+            announcement = asking.announce(connection, targets[0], ordinal=1)
+        return StepUnderWay(asking, targets, asking.start(announcement))
 
 
 @dataclass(frozen=True, slots=True)
 class _Asking:
-    """One step under way: what was decided, and the three acts that follow from it."""
+    """What was decided for one step, and the acts that follow from it."""
 
     workspace: Workspace
     task: Task
@@ -131,30 +134,36 @@ class _Asking:
         ledger.append(connection, announcement)
         return announcement
 
-    def ask_next(self, target: Target, *, ordinal: int, shadow: bool = False) -> rows.Attempt:
-        """Announce and ask, after an earlier attempt of the same step."""
-        with self.workspace.writing() as connection:
-            announcement = self.announce(connection, target, ordinal=ordinal, shadow=shadow)
+    def start(self, announcement: rows.Announcement) -> "_Asked":
+        """Let the trace say that the announced provider is about to be asked."""
         self.workspace.reached("announced")
-        return self.ask(announcement)
-
-    def ask(self, announcement: rows.Announcement) -> rows.Attempt:
-        """Ask the announced provider, and judge what it says."""
         target = Target(announcement.target)
         task, policy, settings = self.task, self.scene.policy, self.workspace.settings
         limit = policy.local_timeout if target is Target.LOCAL else policy.frontier_timeout
         request = Request(announcement.call, task.role, task.prompt, task.schema, task.seed, limit, task.examples)
-        provider = self._provider(target)
         durable = settings.durability == "full"
+        provider = self._provider(target)
         witness = Traced(provider, target, announcement.bundle, self.workspace.trace, settings.clock, durable)
         began = settings.clock.monotonic()
+        return _Asked(announcement, witness.start(request), began)
+
+    def answer(self, asked: "_Asked") -> rows.Attempt:
+        """Wait for the answer, and judge it."""
         try:
-            answer: Completion | ProviderError = witness.complete(request)
+            answer: Completion | ProviderError = asked.call.answer()
         except ProviderError as error:
             answer = error
-        latency = max(0.0, settings.clock.monotonic() - began)
+        latency = max(0.0, self.workspace.settings.clock.monotonic() - asked.began)
         self.workspace.reached("answered")
-        return self._attempt(announcement, answer, latency)
+        return self._attempt(asked.announcement, answer, latency)
+
+    def ask_next(self, target: Target, *, ordinal: int, shadow: bool = False) -> rows.Attempt:
+        """Announce and ask, after an earlier attempt of the same step."""
+        with self.workspace.announcing:
+            with self.workspace.writing() as connection:
+                announcement = self.announce(connection, target, ordinal=ordinal, shadow=shadow)
+            asked = self.start(announcement)
+        return self.answer(asked)
 
     def _attempt(
         self, announcement: rows.Announcement, answer: Completion | ProviderError, latency: float
@@ -233,53 +242,44 @@ class _Asking:
         return counted[-1].error_type or INVALID
 
 
-def with_breaker(connection: Connection, attempt: rows.Attempt, scene: Scene) -> rows.Attempt:
-    """Return the attempt with its bundle's breaker after it; only local's own finished attempts move one."""
-    if attempt.bundle is None or attempt.shadow:
-        return attempt
-    before = breaker_of(connection, attempt.bundle)
-    after = before.after(scene.policy, attempt.at, failed=not attempt.accepted)
-    return replace(attempt, breaker=after.as_json())
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A call that both witnesses know of, and that nobody waits for yet."""
+
+    announcement: rows.Announcement
+    call: Call
+    began: float
 
 
-def unanswered(announcement: rows.Announcement, workspace: Workspace) -> rows.Attempt:
-    """Return the attempt of an announced call before anything is known of its answer."""
-    return rows.Attempt(
-        call=announcement.call,
-        step=announcement.step,
-        target=announcement.target,
-        shadow=announcement.shadow,
-        requested_provider=announcement.provider,
-        requested_model=announcement.model,
-        bundle=announcement.bundle,
-        provider=None,
-        model=None,
-        digest=None,
-        error_type=None,
-        error=None,
-        text=None,
-        refusals=[],
-        score=None,
-        input_tokens=None,
-        output_tokens=None,
-        cost=None,
-        latency=None,
-        breaker=None,
-        recovered=False,
-        at=workspace.now(),
-    )
+@dataclass(frozen=True, slots=True)
+class StepUnderWay:
+    """A step whose first call is announced and started, or that was refused and is recorded already."""
 
+    asking: _Asking
+    targets: tuple[Target, ...]
+    first: _Asked | None
+    refused: rows.Step | None = None
 
-def answered(answer: Completion) -> dict[str, Any]:
-    """Return the columns of an attempt that the provider itself filled."""
-    return {
-        "provider": answer.provider,
-        "model": answer.model,
-        "digest": answer.digest,
-        "text": answer.text,
-        "input_tokens": answer.input_tokens,
-        "output_tokens": answer.output_tokens,
-    }
+    @property
+    def asks_local(self) -> bool:
+        """Whether local is asked, to serve or in the shadow."""
+        return self.targets[:1] == (Target.LOCAL,) or shadowed(self.asking.decision)
+
+    def finish(self) -> rows.Step:
+        """Wait for the answer, ask whoever is next if it cannot be used, and record the step."""
+        if self.first is None:
+            assert self.refused is not None, "a step that asks nobody is recorded at once"
+            return self.refused
+        asking, workspace = self.asking, self.asking.workspace
+        attempts = [asking.answer(self.first)]
+        if not attempts[0].accepted and len(self.targets) > 1:
+            attempts.append(asking.ask_next(self.targets[1], ordinal=2))
+        if shadowed(asking.decision):
+            attempts.append(asking.ask_next(Target.LOCAL, ordinal=len(attempts) + 1, shadow=True))
+        with workspace.writing() as connection:
+            step = asking.record(connection, attempts)
+        workspace.reached("step-finished")
+        return step
 
 
 def _matches(task: Task, strategy: Strategy | None) -> list[rows.Match]:

@@ -234,7 +234,8 @@ def generations(evidence: Evidence) -> Iterator[Difference]:
             by_generation[step.run, step.generation].append(step)
     champions: dict[str, tuple[str | None, float | None]] = defaultdict(lambda: (None, None))
     for row in evidence.generations:
-        best = max(by_generation[row.run, row.number], key=lambda step: step.score or 0.0, default=None)
+        candidates = sorted(by_generation[row.run, row.number], key=lambda step: step.position)
+        best = max(candidates, key=lambda step: step.score or 0.0, default=None)
         score = best.score if best else None
         decision = gate(score, champions[row.run][1])
         if decision == "advance" and best is not None:

@@ -135,19 +135,29 @@ def _ended(attempt: rows.Attempt, end: Line) -> Iterator[Difference]:
 
 
 def _order(evidence: Evidence) -> Iterator[Difference]:
-    """The calls of one run start in the trace in the order in which history announced them."""
-    run_of = {call.call: call.run for call in evidence.announcements}
-    traced: dict[str, list[str]] = defaultdict(list)
-    for line in evidence.trace:
-        if line.event == "start" and line.call in run_of:
-            traced[run_of[line.call]].append(line.call)
-    announced: dict[str, list[str]] = defaultdict(list)
+    """A run's calls start in the trace as history announced them; only calls that were in flight together may differ.
+
+    Whatever is asked side by side, a call is announced before it starts. So one that had ended before another started
+    cannot have been announced after it, and no call ends before it starts.
+    """
+    starts, ends = _places(evidence.trace, "start"), _places(evidence.trace, "end")
+    latest: dict[str, int] = {}
+    late: dict[str, None] = {}
     for call in evidence.announcements:
-        announced[call.run].append(call.call)
-    for run, calls in traced.items():
-        known = set(calls)
-        if calls != [call for call in announced[run] if call in known]:
-            yield Difference("I4", run, "the trace has its calls in another order than history")
+        start, end = starts.get(call.call), ends.get(call.call)
+        if start is None:
+            continue
+        if end is not None and end < start:
+            yield Difference("I4", call.call, "the trace has its end before its start")
+        if end is not None and end < latest.get(call.run, -1):
+            late[call.run] = None
+        latest[call.run] = max(start, latest.get(call.run, -1))
+    for run in late:
+        yield Difference("I4", run, "the trace has its calls in another order than history")
+
+
+def _places(trace: Sequence[Line], event: str) -> Mapping[str, int]:
+    return {line.call: place for place, line in enumerate(trace) if line.event == event}
 
 
 def compare(claim: str, where: str, value: Any, expected: Mapping[str, Any], other: str) -> Iterator[Difference]:

@@ -45,6 +45,9 @@ def run(
     generations: Annotated[int, typer.Option(help="Generations to play.")] = 8,
     candidates: Annotated[int, typer.Option(help="Candidates in each.")] = 8,
     frontier: Annotated[str, typer.Option(help="search, or recorded:PATH for a tape.")] = "search",
+    at_once: Annotated[
+        int | None, typer.Option(help="Calls under way at the frontier together; by default what it takes.")
+    ] = None,
     database: Annotated[str | None, typer.Option(help="SQLAlchemy URL, for a new workspace.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -54,7 +57,13 @@ def run(
 
     with workspace(directory, made=True, url=database) as opened, progress("run") as show:
         under_way = start(
-            opened, scenario, seed=seed, generations=generations, candidates=candidates, frontier=frontier
+            opened,
+            scenario,
+            seed=seed,
+            generations=generations,
+            candidates=candidates,
+            frontier=frontier,
+            at_once=at_once,
         )
         total, done = generations * (candidates + 1), 0
 

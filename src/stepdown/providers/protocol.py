@@ -68,6 +68,8 @@ class Provider(Protocol):
     Attributes:
         name: Who is asked (`gen_ai.provider.name`).
         model: What is asked for (`gen_ai.request.model`).
+
+    A provider that may be asked in several threads at once says how many calls it takes in `concurrency`; without it, one.
     """
 
     @property

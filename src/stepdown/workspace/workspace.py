@@ -15,9 +15,10 @@
 
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -118,6 +119,8 @@ class Workspace:
         settings: What it is composed of.
         session: This process's claim.
         loaded: Local providers by bundle id. An id is the digest of the content, so a change is another id.
+        announcing: Held from a call's announcement to its start in the trace, so that both witnesses have calls that are asked
+            side by side in one order.
     """
 
     root: Path
@@ -125,6 +128,7 @@ class Workspace:
     settings: Settings
     session: Session
     loaded: dict[str, LocalProvider]
+    announcing: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def open(cls, root: Path | str, *, url: str | None = None, settings: Settings | None = None) -> Self:
