@@ -171,7 +171,7 @@ def start(
         scenario_name: What is played.
         seed: Decides everything that is drawn.
         generations: How many, at least 1.
-        candidates: Candidates in each, at least 1.
+        candidates: How many in each.
         frontier: Word for the frontier provider.
         purpose: What it is for, see `rows.Run`.
         at_once: Calls under way at the frontier together, see `concurrent.calls_at_once`.
@@ -180,14 +180,10 @@ def start(
         NotFound: No such scenario or provider.
         InvalidValue: A number is out of range.
     """
-    if not (1 <= generations <= 10_000 and 1 <= candidates <= 1_000 and 0 <= seed < 2**63):
-        raise InvalidValue(
-            "A run needs 1 to 10000 generations of 1 to 1000 candidates and a seed of at least 0, "
-            f"not {generations} of {candidates} with seed {seed}."
-        )
+    _check_size(generations, candidates, seed)
     scenario = workspace.scenario(scenario_name)
     provider = workspace.settings.frontier(frontier, scenario)
-    at_once = calls_at_once(provider, at_once)
+    together = calls_at_once(provider, at_once)
     with workspace.writing() as connection:
         number = reader.count(connection, rows.Run) + 1
         run = rows.Run(
@@ -203,7 +199,15 @@ def start(
             purpose=purpose,
         )
         ledger.append(connection, run)
-    return RunUnderWay(workspace, run, scenario, provider, at_once)
+    return RunUnderWay(workspace, run, scenario, provider, together)
+
+
+def _check_size(generations: int, candidates: int, seed: int) -> None:
+    if not (1 <= generations <= 10_000 and 1 <= candidates <= 1_000 and 0 <= seed < 2**63):
+        raise InvalidValue(
+            f"A run needs 1 to 10000 generations of 1 to 1000 candidates and a seed of at least 0, not {generations} of "
+            f"{candidates} with seed {seed}."
+        )
 
 
 def play(under_way: RunUnderWay, watch: Callable[[rows.Step], None] = nobody) -> rows.Run:
