@@ -1,6 +1,5 @@
 """Acts on bundles: each is one row, in one transaction, and the standing is the fold of them all."""
 
-from collections.abc import Callable
 from typing import Literal
 
 from sqlalchemy import Connection
@@ -37,21 +36,21 @@ def activate(
         NotFound: There is no such bundle.
         Refused: It is retired, switched off, gone, broken, of a newer format, or not promoted as things are now.
     """
-
-    def check(connection: Connection, bundle: rows.Bundle) -> bool:
+    check_name(by)
+    with workspace.writing() as connection:
+        bundle = find(connection, bundle_id)
         check_usable(workspace, connection, bundle.id)
         active = slot_bundle(connection, bundle.scenario, bundle.role)
-        if active is not None and active.id == bundle.id:
-            return False
-        if not forced and not is_promoted(workspace, connection, bundle):
-            raise Refused(
-                f"The bundle {bundle.id[:12]} has no standing verdict to promote it; `stepdown promote {bundle.id[:12]}` "
-                "asks for one, and --force does without.",
-                kind="not-promoted",
-            )
-        return True
-
-    return _act(workspace, "activate", bundle_id, check, by, why, forced=forced)
+        if active is None or active.id != bundle.id:
+            if not forced and not is_promoted(workspace, connection, bundle):
+                raise Refused(
+                    f"The bundle {bundle.id[:12]} has no standing verdict to promote it; `stepdown promote "
+                    f"{bundle.id[:12]}` asks for one, and --force does without.",
+                    kind="not-promoted",
+                )
+            _append(workspace, connection, "activate", bundle, by, why, forced=forced)
+    workspace.reached("act-recorded")
+    return bundle
 
 
 def is_promoted(workspace: Workspace, connection: Connection, bundle: rows.Bundle) -> bool:
@@ -70,35 +69,52 @@ def point(workspace: Workspace, connection: Connection, bundle: rows.Bundle, *, 
         Refused: It cannot serve any more.
     """
     check_usable(workspace, connection, bundle.id)
-    act = rows.Act("activate", bundle.scenario, bundle.role, bundle.id, False, by, why, workspace.now())
-    ledger.append(connection, act)
-    workspace.reached("act-appended")
+    _append(workspace, connection, "activate", bundle, by, why)
 
 
 def disable(workspace: Workspace, bundle_id: str, *, by: str = OPERATOR, why: str = "") -> rows.Bundle:
     """Switch a bundle off; it stays its slot's, and serves nobody."""
-    return _act(workspace, "disable", bundle_id, lambda c, bundle: not is_disabled(c, bundle.id), by, why)
+    check_name(by)
+    with workspace.writing() as connection:
+        bundle = find(connection, bundle_id)
+        check_in_service(connection, bundle.id)
+        if not is_disabled(connection, bundle.id):
+            _append(workspace, connection, "disable", bundle, by, why)
+    workspace.reached("act-recorded")
+    return bundle
 
 
 def enable(workspace: Workspace, bundle_id: str, *, by: str = OPERATOR, why: str = "") -> rows.Bundle:
     """Switch a bundle on again."""
-    return _act(workspace, "enable", bundle_id, lambda c, bundle: is_disabled(c, bundle.id), by, why)
+    check_name(by)
+    with workspace.writing() as connection:
+        bundle = find(connection, bundle_id)
+        check_in_service(connection, bundle.id)
+        if is_disabled(connection, bundle.id):
+            _append(workspace, connection, "enable", bundle, by, why)
+    workspace.reached("act-recorded")
+    return bundle
 
 
 def retire(workspace: Workspace, bundle_id: str, *, by: str = OPERATOR, why: str = "") -> rows.Bundle:
     """Take a bundle out of service for ever; its slot is empty then. Its files stay."""
-    return _act(
-        workspace, "retire", bundle_id, lambda c, bundle: not is_retired(c, bundle.id), by, why, retired_is_fine=True
-    )
+    check_name(by)
+    with workspace.writing() as connection:
+        bundle = find(connection, bundle_id)
+        if not is_retired(connection, bundle.id):
+            _append(workspace, connection, "retire", bundle, by, why)
+    workspace.reached("act-recorded")
+    return bundle
 
 
 def delete(workspace: Workspace, bundle_id: str, *, by: str = OPERATOR, why: str = "") -> rows.Bundle:
     """Retire a bundle and remove its directory. The row first: a crash in between leaves a directory nobody routes to."""
-
-    def check(connection: Connection, bundle: rows.Bundle) -> bool:
-        return reader.last_act(connection, bundle.id, "delete") is None
-
-    bundle = _act(workspace, "delete", bundle_id, check, by, why, retired_is_fine=True)
+    check_name(by)
+    with workspace.writing() as connection:
+        bundle = find(connection, bundle_id)
+        if reader.last_act(connection, bundle.id, "delete") is None:
+            _append(workspace, connection, "delete", bundle, by, why)
+    workspace.reached("act-recorded")
     remove(workspace.bundle_directory(bundle.id))
     workspace.reached("directory-removed")
     return bundle
@@ -132,13 +148,22 @@ def check_usable(workspace: Workspace, connection: Connection, bundle_id: str) -
     Raises:
         Refused: With the kind that routing would name as its reason.
     """
-    if is_retired(connection, bundle_id):
-        raise Refused(f"The bundle {bundle_id[:12]} is retired for ever; train another.", kind="bundle-retired")
+    check_in_service(connection, bundle_id)
     if is_disabled(connection, bundle_id):
         raise Refused(
             f"The bundle {bundle_id[:12]} is disabled; `stepdown bundles enable` it first.", kind="bundle-disabled"
         )
     check_whole(workspace, bundle_id)
+
+
+def check_in_service(connection: Connection, bundle_id: str) -> None:
+    """Refuse a bundle that never serves again.
+
+    Raises:
+        Refused: With the kind `bundle-retired`.
+    """
+    if is_retired(connection, bundle_id):
+        raise Refused(f"The bundle {bundle_id[:12]} is retired for ever; train another.", kind="bundle-retired")
 
 
 def check_whole(workspace: Workspace, bundle_id: str) -> None:
@@ -176,27 +201,16 @@ def asked_for(by: str, why: str) -> str:
     return f"{by}: {why}" if why else f"asked for by {by}"
 
 
-def _act(
+def _append(
     workspace: Workspace,
+    connection: Connection,
     kind: Kind,
-    bundle_id: str,
-    changes: Callable[[Connection, rows.Bundle], bool],
+    bundle: rows.Bundle,
     by: str,
     why: str,
     *,
     forced: bool = False,
-    retired_is_fine: bool = False,
-) -> rows.Bundle:
-    """Record an act in one transaction, if it changes anything."""
-    check_name(by)
-    with workspace.writing() as connection:
-        bundle = find(connection, bundle_id)
-        if not retired_is_fine and is_retired(connection, bundle.id):
-            raise Refused(f"The bundle {bundle.id[:12]} is retired for ever; train another.", kind="bundle-retired")
-        if changes(connection, bundle):
-            at = workspace.now()
-            act = rows.Act(kind, bundle.scenario, bundle.role, bundle.id, forced, by, why, at)
-            ledger.append(connection, act)
-            workspace.reached("act-appended")
-    workspace.reached("act-recorded")
-    return bundle
+) -> None:
+    act = rows.Act(kind, bundle.scenario, bundle.role, bundle.id, forced, by, why, workspace.now())
+    ledger.append(connection, act)
+    workspace.reached("act-appended")
