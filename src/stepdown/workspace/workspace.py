@@ -38,38 +38,13 @@ from stepdown.scenarios.installed import scenario as installed
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
 from stepdown.training.decoding import Decoding
+from stepdown.workspace.points import nowhere
 from stepdown.workspace.sessions import Session
 
 FORMAT = 1
 """The workspace format that this version writes and reads."""
 
 FOLDERS = ("datasets", "bundles", "jobs", "knowledge", "sessions")
-
-POINTS = (
-    "announced",
-    "answered",
-    "step-appended",
-    "step-finished",
-    "generation-decided",
-    "knowledge-learned",
-    "dataset-written",
-    "dataset-renamed",
-    "dataset-recorded",
-    "weights-written",
-    "bundle-renamed",
-    "bundle-registered",
-    "comparison-played",
-    "rollback-checked",
-    "act-appended",
-    "act-recorded",
-    "directory-removed",
-    "policy-recorded",
-)
-"""Between two durable writes, in the order a journey passes them: where a crash would leave something half-said."""
-
-
-def nowhere(_point: str) -> None:
-    """Do nothing: what a workspace calls at each of `POINTS` unless it is given something else."""
 
 
 def local_provider(directory: Path, manifest: Manifest, decoding: Decoding, clock: Clock) -> LocalProvider:
