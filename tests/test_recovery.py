@@ -20,6 +20,8 @@ from stepdown.workspace import POINTS, Settings, Workspace
 ELSEWHERE = {"comparison-played", "rollback-checked"}
 """Points of promotion and rollback, which have journeys of their own."""
 
+JOB = "0" * 64
+
 DRIVER = """
 import os, signal, sys
 import numpy, scipy.special, tokenizers, cmaes
@@ -144,11 +146,11 @@ def test_the_parts_and_plans_of_dead_trainings_are_cleared_and_those_of_living_o
 ) -> None:
     mine, jobs = local.session.begin(), local.root / "jobs"
     for session in (mine, "1-00000000"):
-        (jobs / f"job.{session}.part").mkdir()
-        (jobs / f"job.{session}.plan").write_text("{}")
+        (jobs / f"{JOB}.{session}.part").mkdir()
+        (jobs / f"{JOB}.{session}.plan").write_text("{}")
     Workspace.open(local.root, settings=settings).close()
 
-    assert {path.name for path in jobs.iterdir()} == {f"job.{mine}.part", f"job.{mine}.plan"}
+    assert {path.name for path in jobs.iterdir()} == {f"{JOB}.{mine}.part", f"{JOB}.{mine}.plan"}
 
 
 def test_an_interrupted_local_call_says_nothing_of_its_bundles_health(

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import event
 
 from stateful.weather import Weather, settings
+from stepdown.history import urls
 from stepdown.workspace import Workspace
 
 STAGE = "place-0/workspace"
@@ -27,7 +28,7 @@ def rehearse(room: Path, act: Callable[[Workspace], object]) -> None:
     elsewhere = Path(tempfile.mkdtemp(dir=room / "rehearsals")) / "workspace"
     shutil.copytree(room / "template", elsewhere)
     told = settings(Weather(), elsewhere, room / "cache")
-    engine = told.engine(f"sqlite:///{room / STAGE / 'stepdown.db'}", "normal", told.busy_milliseconds)
+    engine = told.engine(urls.sqlite(room / STAGE / "stepdown.db"), "normal", told.busy_milliseconds)
 
     def lead(_dialect: Any, _record: Any, arguments: list[Any], _options: Any) -> None:
         arguments[0] = str(elsewhere / "stepdown.db")

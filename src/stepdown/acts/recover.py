@@ -3,10 +3,13 @@
 Everything closed here is marked as recovered. A process that still lives keeps what is its own.
 """
 
+import os
 import re
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -18,12 +21,20 @@ from stepdown.providers import trace
 from stepdown.providers.protocol import Completion
 from stepdown.routing.reasons import local_failure
 from stepdown.workspace import Workspace
-from stepdown.workspace.sessions import alive, forget
+from stepdown.workspace.sessions import NAME, alive, forget
 
 INTERRUPTED = "interrupted"
 
-DIGEST = re.compile("[0-9a-f]{64}")
-ASIDE = re.compile(r"\.[0-9a-f]{64}\.removed")
+DIGEST = "[0-9a-f]{64}"
+STRAY = re.compile(rf"({DIGEST})|\.({DIGEST})\.removed")
+PARTS = {
+    "jobs": re.compile(rf"{DIGEST}\.({NAME.pattern})\.(?:part|plan)"),
+    "datasets": re.compile(rf"\.({NAME.pattern})\.part"),
+}
+"""What work under way is called in each room, with the session whose it is: only such names are ever cleared."""
+
+UNKNOWN = "unknown"
+"""Where bundles and datasets lie that no row knows; `unknown/bundles/<id>` returns by itself when a row names it again."""
 
 
 def recover(workspace: Workspace) -> int:
@@ -119,29 +130,86 @@ def _attempt(workspace: Workspace, call: rows.Announcement, end: trace.Line | No
 
 
 def _clear(workspace: Workspace) -> None:
-    """Remove what dead processes left half-made: `….<session>.part`, plans, locks, and directories no row came to name."""
-    for room in ("jobs", "datasets"):
-        for part in (*(workspace.root / room).glob("*.part"), *(workspace.root / room).glob("*.plan")):
-            if not _alive(workspace, part.stem.rpartition(".")[2]):
-                shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink(missing_ok=True)
-    for lock in (workspace.root / "sessions").glob("*.lock"):
-        if not _alive(workspace, lock.stem):
+    """Remove what dead processes left half-made: `….<session>.part`, plans and locks, by names that only stepdown makes."""
+    for room, form in PARTS.items():
+        for path in _entries(workspace.root / room):
+            part = form.fullmatch(path.name)
+            if part is not None and not _alive(workspace, part[1]):
+                _discard(path)
+    for lock in _entries(workspace.root / "sessions"):
+        if lock.suffix == ".lock" and not _alive(workspace, lock.stem):
             forget(lock.parent, lock.stem)
     with workspace.reading() as connection:
-        strays = _strays(workspace, connection)
-    if strays:
+        moves = _moves(workspace, connection)
+    if moves:
         # A publisher renames inside its own transaction: looked up again as the one writer, a stray is really one.
         with workspace.writing() as connection:
-            for path in _strays(workspace, connection):
-                remove(path)
+            for path, target in _moves(workspace, connection):
+                _move(path, target)
 
 
-def _strays(workspace: Workspace, connection: Connection) -> list[Path]:
-    """Return what a crash left in the rooms of bundles and datasets; only names that stepdown makes are looked at."""
-    found = {path.name: path for room in ("bundles", "datasets") for path in (workspace.root / room).glob("*")}
-    known = reader.known_content(connection, [name for name in found if DIGEST.fullmatch(name)])
-    strays = [path for name, path in found.items() if DIGEST.fullmatch(name) and name not in known]
-    return [*strays, *(path for name, path in found.items() if ASIDE.fullmatch(name))]
+def _entries(directory: Path) -> list[Path]:
+    """Return what lies in a directory; nothing where nobody may look."""
+    try:
+        return sorted(directory.iterdir())
+    except OSError:
+        return []
+
+
+def _discard(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def _moves(workspace: Workspace, connection: Connection) -> list[tuple[Path, Path | None]]:
+    """Return what lies where it does not belong, and where it does; None for what a row says was deleted.
+
+    What no row knows may be all that is left of a newer database: it is set aside and never removed.
+    """
+    rooms = [workspace.root / room for room in ("bundles", "datasets")]
+    asides = [workspace.root / UNKNOWN / room.name for room in rooms]
+    found = {path: name for room in (*rooms, *asides) for path in _entries(room) if (name := _digest(path))}
+    known = reader.known_content(connection, sorted(set(found.values()))) if found else set()
+    moves: list[tuple[Path, Path | None]] = []
+    for path, digest in found.items():
+        if path.parent in asides:
+            home = workspace.root / path.parent.name / digest
+            if digest in known and path.name == digest and not os.path.lexists(home):
+                moves.append((path, home))
+        elif digest not in known and reader.last_act(connection, digest, "delete") is not None:
+            moves.append((path, None))
+        elif digest not in known or path.name != digest:
+            moves.append((path, _free(workspace.root / UNKNOWN / path.parent.name / path.name)))
+    return moves
+
+
+def _digest(path: Path) -> str | None:
+    stray = STRAY.fullmatch(path.name)
+    return (stray[1] or stray[2]) if stray else None
+
+
+def _free(path: Path) -> Path:
+    """Return a name at which nothing lies yet."""
+    names = (path.with_name(f"{path.name}.{number}") for number in count(2))
+    return next(name for name in chain((path,), names) if not os.path.lexists(name))
+
+
+def _move(path: Path, target: Path | None) -> None:
+    """Move something to where it belongs, as far as that may be done: a workspace opens all the same."""
+    with suppress(OSError):
+        if target is None:
+            remove(path)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(target)
+
+
+def unknown(root: Path) -> list[Path]:
+    """Return what was set aside because no row knows it."""
+    return [path for room in ("bundles", "datasets") for path in _entries(root / UNKNOWN / room)]
 
 
 def _alive(workspace: Workspace, session: str) -> bool:

@@ -14,7 +14,8 @@ from stepdown.scenarios import prompt, referee
 from stepdown.scenarios.generation import gate, step_seed
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
-from stepdown.workspace import Workspace, write_atomically
+from stepdown.workspace import Workspace
+from stepdown.workspace.marker import write_atomically
 
 
 def nobody(_step: rows.Step) -> None:

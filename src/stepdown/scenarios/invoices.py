@@ -1,7 +1,7 @@
 """invoices: a sentence in English, German or French, and in it an invoice's number, date and amount as people write them.
 
-Cases are made from a seed, without end: language, wording and notation are drawn, and the truth is exact because the sentence is
-written from it. Babel knows how dates and amounts look in each country. Pure: the same seed gives the same case.
+Cases are made from a seed, without end: language, wording and notation are drawn, and the truth is exact because the sentence
+is written from it. Babel knows how dates and amounts look in each country. Pure: the same seed gives the same case.
 """
 
 import random

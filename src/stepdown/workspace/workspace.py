@@ -11,26 +11,30 @@
       jobs/            trainings under way, `<job>.<session>.part`
       knowledge/       playbook and hints of each scenario, written from the newest row
       sessions/        locks of living processes
+      unknown/         bundles and datasets that no row knows, set aside and kept until a person decides
+
+A workspace may be used by all threads of the process that opened it: transactions are taken in turn by the database, and
+the claim and the loaded model are guarded. A forked child must open it again; what it inherited refuses to work. Where
+nobody may write, a workspace is opened to be read: nothing is recovered, made or locked, and whatever writes is refused.
 """
 
-import json
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, get_args
+from typing import Self
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import URL, Connection, Engine
 
 from stepdown.bundles.manifest import Manifest
 from stepdown.clock import Clock
 from stepdown.errors import InvalidValue, WorkspaceError
 from stepdown.history import engine as engines
-from stepdown.history import migrate, reader
+from stepdown.history import reader
+from stepdown.history.snapshot import Snapshot
 from stepdown.providers.installed import frontier as named_frontier
 from stepdown.providers.protocol import LocalProvider, Provider
 from stepdown.routing.policy import Policy
@@ -38,13 +42,9 @@ from stepdown.scenarios.installed import scenario as installed
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
 from stepdown.training.decoding import Decoding
+from stepdown.workspace.marker import TRACE
 from stepdown.workspace.points import nowhere
 from stepdown.workspace.sessions import Session
-
-FORMAT = 1
-"""The workspace format that this version writes and reads."""
-
-FOLDERS = ("datasets", "bundles", "jobs", "knowledge", "sessions")
 
 
 def local_provider(directory: Path, manifest: Manifest, decoding: Decoding, clock: Clock) -> LocalProvider:
@@ -78,7 +78,7 @@ class Settings:
     local: Callable[[Path, Manifest, Decoding, Clock], LocalProvider] = local_provider
     decoding: Decoding = Decoding()
     durability: engines.Durability | None = None
-    engine: Callable[[str, engines.Durability, int], Engine] = engines.create
+    engine: Callable[[str | URL, engines.Durability, int], Engine] = engines.create
     reached: Callable[[str], None] = nowhere
     cache: Path | None = None
     busy_milliseconds: int = engines.BUSY_MILLISECONDS
@@ -94,6 +94,8 @@ class Workspace:
         settings: What it is composed of.
         session: This process's claim.
         loaded: Local providers by bundle id. An id is the digest of the content, so a change is another id.
+        snapshot: The database as it can be read where nobody may write; None where this process may.
+        read_only: Whether everything that writes is refused.
         announcing: Held from a call's announcement to its start in the trace, so that both witnesses have calls that are asked
             side by side in one order.
     """
@@ -103,11 +105,16 @@ class Workspace:
     settings: Settings
     session: Session
     loaded: dict[str, LocalProvider]
-    announcing: threading.Lock = field(default_factory=threading.Lock)
+    snapshot: Snapshot | None = None
+    read_only: bool = False
+    announcing: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @classmethod
     def open(cls, root: Path | str, *, url: str | None = None, settings: Settings | None = None) -> Self:
         """Open a workspace, making it if it is new, migrating it if it is older, and closing what a crash left open.
+
+        Where this process may not write, it is opened to be read, as it was left.
 
         Args:
             root: The directory.
@@ -115,43 +122,25 @@ class Workspace:
             settings: What to compose it of.
 
         Raises:
-            WorkspaceError: It is newer than this version, locked, read-only, damaged or on a full disk.
-            InvalidValue: The URL cannot be used, or the workspace was made with another one.
+            WorkspaceError: It is newer than this version, locked, damaged, on a full disk, without its database, or the
+                database is another workspace's or cannot be reached. Nothing that was made for it stays.
+            InvalidValue: The URL cannot be used or remembered, or the workspace was made with another one.
+        """
+        from stepdown.acts.opening import opened
+
+        if not str(root):
+            raise InvalidValue("A workspace needs a directory; name one, or leave out --workspace.")
+        return opened(cls, Path(root).absolute(), url, settings or Settings())
+
+    def close(self) -> None:
+        """Give up the claim, close what this process announced and did not finish, and let go of the database.
+
+        Raises:
+            WorkspaceError: This is a forked child, and nothing here is its own to close.
         """
         from stepdown.acts.recover import recover
 
-        root = Path(root).absolute()
-        settings = settings or Settings()
-        if url is not None:
-            # Before anything is written: a workspace must not remember a database that cannot be used.
-            engines.create(url).dispose()
-        stored = _prepare(root, url, settings.durability)
-        if url is not None and stored.get("database") != url:
-            kept = stored.get("database") or "its own SQLite file"
-            raise InvalidValue(f"{root} keeps its history in {kept}; leave out the URL, or choose another workspace.")
-        settings = replace(settings, durability=settings.durability or stored.get("durability", "full"))
-        database = stored.get("database") or f"sqlite:///{root / 'stepdown.db'}"
-        engine = settings.engine(database, settings.durability or "full", settings.busy_milliseconds)
-        workspace = cls(root, engine, settings, Session(root / "sessions"), {})
-        try:
-            workspace._migrate()
-            recover(workspace)
-        except BaseException:
-            engine.dispose()
-            raise
-        return workspace
-
-    def _migrate(self) -> None:
-        with self.reading() as connection:
-            current = migrate.version(connection)
-        if current != migrate.HEAD:
-            with self.writing() as connection:
-                migrate.upgrade(connection)
-
-    def close(self) -> None:
-        """Give up the claim, close what this process announced and did not finish, and let go of the database."""
-        from stepdown.acts.recover import recover
-
+        self.session.check_process()
         held = self.session.descriptor is not None
         self.session.end()
         try:
@@ -160,6 +149,8 @@ class Workspace:
         finally:
             self.loaded.clear()
             self.engine.dispose()
+            if self.snapshot is not None:
+                self.snapshot.close()
 
     def __enter__(self) -> Self:
         return self
@@ -178,12 +169,24 @@ class Workspace:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Open a transaction that sees one state throughout."""
+        self.session.check_process()
         with engines.reading(self.engine) as connection:
             yield connection
+        if self.snapshot is not None:
+            self.snapshot.check()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Open the transaction of the one writer."""
+        """Open the transaction of the one writer.
+
+        Raises:
+            WorkspaceError: The workspace can only be read here.
+        """
+        self.session.check_process()
+        if self.read_only:
+            raise WorkspaceError(
+                f"{self.root} is read-only for this user; make it writable, or copy it to a place of your own."
+            )
         with engines.writing(self.engine) as connection:
             yield connection
 
@@ -198,7 +201,7 @@ class Workspace:
     @property
     def trace(self) -> Path:
         """The trace file."""
-        return self.root / "trace.jsonl"
+        return self.root / TRACE
 
     def scenario(self, name: str) -> Scenario:
         """Return a scenario.
@@ -224,55 +227,12 @@ class Workspace:
 
     def local(self, bundle: str, manifest: Manifest) -> LocalProvider:
         """Return the provider of a bundle that was just found whole; it loads the weights when first asked."""
-        if bundle not in self.loaded:
-            # One at a time: a role is served by one bundle, and weights are the largest thing here.
-            self.loaded.clear()
-            directory = self.bundle_directory(bundle)
-            made = self.settings.local(directory, manifest, self.settings.decoding, self.settings.clock)
-            self.loaded[bundle] = made
-        return self.loaded[bundle]
-
-
-def _prepare(root: Path, url: str | None, durability: str | None) -> dict[str, Any]:
-    """Make the directories, and return what `workspace.json` says."""
-    marker = root / "workspace.json"
-    try:
-        for folder in FOLDERS:
-            (root / folder).mkdir(parents=True, exist_ok=True)
-        if not marker.exists():
-            write_atomically(
-                marker, json.dumps({"format": FORMAT, "database": url, "durability": durability or "full"})
-            )
-        stored = _marked(marker)
-    except OSError as error:
-        raise WorkspaceError(f"{root} cannot be used as a workspace: {error.strerror}.") from error
-    except ValueError as error:
-        raise WorkspaceError(f"{marker} is damaged; write {{}} into it to use the default database.") from error
-    if stored.get("format", FORMAT) > FORMAT:
-        raise WorkspaceError(
-            f"{root} has workspace format {stored['format']}, and this stepdown knows up to {FORMAT}: upgrade stepdown.",
-            kind="workspace-newer",
-        )
-    return stored
-
-
-def _marked(marker: Path) -> dict[str, Any]:
-    """Read `workspace.json`, and believe no value of a kind that stepdown does not write.
-
-    Raises:
-        ValueError: It is not ours.
-    """
-    stored: dict[str, Any] = json.loads(marker.read_text("utf-8"))
-    kinds = {"format": (int, FORMAT), "database": (str | None, None), "durability": (str, "full")}
-    if not isinstance(stored, dict) or not all(isinstance(stored.get(n, d), k) for n, (k, d) in kinds.items()):
-        raise ValueError(f"{marker.name} is not a workspace's")
-    if stored.get("durability", "full") not in get_args(engines.Durability):
-        raise ValueError(f"{marker.name} names no durability")
-    return stored
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file's text in one step: a reader sees the old text or the new one, whole."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    aside.write_text(text, "utf-8")
-    aside.replace(path)
+        self.session.check_process()
+        with self._turn:
+            if bundle not in self.loaded:
+                # One at a time: a role is served by one bundle, and weights are the largest thing here.
+                self.loaded.clear()
+                directory = self.bundle_directory(bundle)
+                made = self.settings.local(directory, manifest, self.settings.decoding, self.settings.clock)
+                self.loaded[bundle] = made
+            return self.loaded[bundle]

@@ -1,0 +1,37 @@
+"""Whose a database is: the number of its workspace, kept where the database keeps words about itself.
+
+Two workspaces on one database would close each other's calls by the wrong trace, and each would miss the other's bundles.
+"""
+
+import re
+
+from sqlalchemy import Connection, text
+
+LARGEST = 2**31 - 1
+"""SQLite keeps one signed number of 32 bits for whoever uses the file."""
+
+KEEPERS = ("sqlite", "postgresql")
+"""Databases that have a place for such words."""
+
+_COMMENT = re.compile(r"stepdown workspace ([0-9]+)")
+
+
+def owner(connection: Connection) -> int | None:
+    """Return the number of the workspace that a migrated database belongs to; None when nobody claimed it yet."""
+    match connection.dialect.name:
+        case "sqlite":
+            return connection.execute(text("PRAGMA user_version")).scalar() or None
+        case "postgresql":
+            words = connection.execute(text("SELECT obj_description('run'::regclass, 'pg_class')")).scalar()
+            found = _COMMENT.fullmatch(words or "")
+            return int(found[1]) if found else None
+    return None
+
+
+def claim(connection: Connection, number: int) -> None:
+    """Write down, in the caller's transaction, which workspace the database belongs to."""
+    match connection.dialect.name:
+        case "sqlite":
+            connection.execute(text(f"PRAGMA user_version = {number:d}"))
+        case "postgresql":
+            connection.execute(text(f"COMMENT ON TABLE run IS 'stepdown workspace {number:d}'"))

@@ -1,0 +1,220 @@
+"""`workspace.json`: what a workspace remembers of itself, and the directory that holds it while it is being made."""
+
+import fcntl
+import json
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, get_args
+
+from sqlalchemy import URL
+
+from stepdown.errors import InvalidValue, WorkspaceError
+from stepdown.history import urls
+from stepdown.history.engine import Durability
+
+FORMAT = 1
+"""The workspace format that this version writes and reads."""
+
+NAME = "workspace.json"
+DATABASE = "stepdown.db"
+TRACE = "trace.jsonl"
+FOLDERS = ("datasets", "bundles", "jobs", "knowledge", "sessions")
+LIMIT = 1 << 20
+"""Bytes; a larger marker is not one of ours, and is not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What `workspace.json` says.
+
+    Attributes:
+        database: Where history is kept; None is the file in the directory.
+        durability: See `history.engine.create`.
+        id: The workspace's number, which its database holds too; None before versions that write one.
+        format: The workspace format.
+    """
+
+    database: URL | None = None
+    durability: Durability = "full"
+    id: int | None = None
+    format: int = FORMAT
+
+    def url(self, root: Path) -> URL:
+        """Return the database of a workspace at this place."""
+        return self.database if self.database is not None else urls.sqlite(root / DATABASE)
+
+    def write(self, root: Path) -> None:
+        """Replace the file in one step."""
+        database = urls.as_json(self.database) if self.database is not None else None
+        stored = {"format": self.format, "database": database, "durability": self.durability, "id": self.id}
+        write_atomically(root / NAME, json.dumps(stored))
+
+    @classmethod
+    def read(cls, root: Path) -> Self | None:
+        """Read it, and believe no value of a kind that stepdown does not write; None if there is none.
+
+        Raises:
+            WorkspaceError: It is damaged, unreadable or newer.
+        """
+        path = root / NAME
+        try:
+            stored = json.loads(_regular(path))
+            marker = cls(**_believed(stored))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise unusable(root, error) from error
+        except (ValueError, RecursionError) as error:
+            raise WorkspaceError(f"{path} is damaged; write {{}} into it to use the default database.") from error
+        if marker.format > FORMAT:
+            raise WorkspaceError(
+                f"{root} has workspace format {marker.format}, and this stepdown knows up to {FORMAT}: upgrade stepdown.",
+                kind="workspace-newer",
+            )
+        return marker
+
+
+def _believed(stored: Any) -> dict[str, Any]:
+    kinds: dict[str, tuple[Any, Any]] = {"format": (int, FORMAT), "durability": (str, "full"), "id": (int | None, None)}
+    if not isinstance(stored, dict) or not all(isinstance(stored.get(n, d), k) for n, (k, d) in kinds.items()):
+        raise ValueError("it is not a workspace's")
+    values = {name: stored.get(name, default) for name, (_, default) in kinds.items()}
+    if values["durability"] not in get_args(Durability):
+        raise ValueError("it names no durability")
+    return {**values, "database": urls.from_json(stored.get("database"))}
+
+
+def _regular(path: Path) -> bytes:
+    """Read a small file; a pipe in its place is not waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, looked at before it is read
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("it is not a file")
+        data = file.read(LIMIT + 1)
+    if len(data) > LIMIT:
+        raise ValueError("it is too large")
+    return data
+
+
+def unusable(root: Path, error: OSError | ValueError) -> WorkspaceError:
+    """Return what to say of a directory in which nothing can be read or made."""
+    why = error.strerror if isinstance(error, OSError) else "its path holds a character that no file system takes"
+    return WorkspaceError(f"{root} cannot be used as a workspace: {why}.")
+
+
+def present(root: Path) -> bool:
+    """Tell whether a directory is a workspace.
+
+    Raises:
+        WorkspaceError: Nobody may look.
+    """
+    try:
+        (root / NAME).lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:
+        raise unusable(root, error) from error
+    return True
+
+
+def check_files(root: Path, database: Path | None) -> None:
+    """Refuse a pipe, a device or a directory in the place of a file: opening it might never return.
+
+    Raises:
+        WorkspaceError: With its path.
+    """
+    for path in filter(None, (database, root / TRACE)):
+        with suppress(OSError):
+            mode = path.stat().st_mode
+            if not (stat.S_ISREG(mode) or (path == database and stat.S_ISDIR(mode))):
+                raise WorkspaceError(f"{path} is not a file; move away what is in its place, and restore a copy.")
+
+
+def writable(root: Path, database: Path | None) -> bool:
+    """Tell whether this process may write a workspace: its directory, its locks and its database."""
+    paths = [root, root / "sessions", *([database, database.parent] if database else [])]
+    return all(os.access(path, os.W_OK | (os.X_OK if path.is_dir() else 0)) for path in paths if path.exists())
+
+
+@contextmanager
+def founding(root: Path, database: Path | None) -> Iterator[None]:
+    """Hold a directory while a workspace is made or claimed in it; if that fails, take away what was made, and only that.
+
+    Others who make one at the same place wait, threads of this process too.
+
+    Raises:
+        WorkspaceError: The directory cannot be made or written.
+    """
+    try:
+        made, descriptor = _held(root)
+    except (OSError, ValueError) as error:
+        raise unusable(root, error) from error
+    ours = [root / name for name in (*FOLDERS, NAME)]
+    if database is not None:
+        ours += [database.with_name(database.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")]
+    new = [path for path in ours if not os.path.lexists(path)]
+    try:
+        yield
+    except BaseException as error:
+        _undo(new, made)
+        if isinstance(error, OSError):
+            raise unusable(root, error) from error
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _held(root: Path) -> tuple[list[Path], int]:
+    """Make a directory and lock it, and return the directories that were made for it, the innermost first."""
+    while True:
+        made = [path for path in (root, *root.parents) if not path.exists()]
+        root.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # Whoever held it before may have failed, and removed it.
+        with suppress(FileNotFoundError):
+            if os.path.samestat(root.stat(), os.fstat(descriptor)):
+                return made, descriptor
+        os.close(descriptor)
+
+
+def _undo(new: list[Path], made: list[Path]) -> None:
+    for path in new:
+        with suppress(OSError):
+            path.rmdir() if path.is_dir() else path.unlink()
+    for path in made:
+        with suppress(OSError):
+            path.rmdir()
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file's text in one step: a reader sees the old text or the new one, whole."""
+    # Threads of one process may write the same file at once.
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+    try:
+        aside.write_text(text, "utf-8")
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+def check_same(root: Path, marker: Marker, url: URL | None) -> None:
+    """Refuse to open a workspace with another database than its own.
+
+    Raises:
+        InvalidValue: With the database that it has.
+    """
+    if url is not None and _parts(url) != _parts(urls.absolute(marker.url(root))):
+        kept = urls.shown(marker.database) if marker.database is not None else "its own SQLite file"
+        raise InvalidValue(f"{root} keeps its history in {kept}; leave out the URL, or choose another workspace.")
+
+
+def _parts(url: URL) -> tuple[object, ...]:
+    # Without its password: a workspace of an earlier version may still hold one.
+    return (url.drivername, url.username, url.host, url.port, url.database, url.query)
