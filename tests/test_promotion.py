@@ -31,7 +31,6 @@ from journey import (
 )
 from stepdown.acts import configure, switch
 from stepdown.acts.export import export
-from stepdown.acts.localize import localize
 from stepdown.acts.promote import promote
 from stepdown.audit.acts import activations
 from stepdown.audit.promotions import verdicts
@@ -466,9 +465,6 @@ def test_what_cannot_be_promoted_is_refused_in_a_sentence_and_nothing_changes(ca
             promote(workspace, "f" * 64)
         with pytest.raises(NotFound, match="no frontier"):
             promote(workspace, bundle.id, frontier="nobody")
-    coach = localize(workspace, workspace.root / "datasets" / bundle.dataset, plan=WEAK, role="coach").bundle
-    with unchanged(workspace), pytest.raises(Refused, match="coach's lessons"):
-        promote(workspace, coach.id)
     switch.disable(workspace, bundle.id)
     with unchanged(workspace), pytest.raises(Refused, match="enable"):
         promote(workspace, bundle.id)

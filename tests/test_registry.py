@@ -4,15 +4,14 @@ import shutil
 
 import pytest
 
-from journey import SCENARIO, SMALL, active, compete, count
+from journey import SCENARIO, active, compete, count, scouted
 from stepdown.acts import configure, switch
-from stepdown.acts.localize import localize
 from stepdown.bundles.standing import Status
 from stepdown.errors import NotFound, Refused
 from stepdown.history import reader, rows
 from stepdown.views.audit import differences
 from stepdown.views.bundles import entry, shelf, verify
-from stepdown.workspace import Workspace
+from stepdown.workspace import Settings, Workspace
 
 
 def acts(workspace: Workspace) -> list[str]:
@@ -99,9 +98,11 @@ def test_deleting_removes_the_files_and_retiring_keeps_them(local: Workspace) ->
     assert acts(local) == ["activate", "retire", "delete"]
 
 
-def test_a_bundle_without_a_verdict_is_not_activated_unless_somebody_answers_for_it(local: Workspace) -> None:
+def test_a_bundle_without_a_verdict_is_not_activated_unless_somebody_answers_for_it(
+    local: Workspace, settings: Settings
+) -> None:
     held = active(local)
-    other = localize(local, local.root / "datasets" / held.dataset, plan=SMALL, role="coach").bundle
+    other = scouted(local.root, settings).bundle
     with pytest.raises(Refused) as refusal:
         switch.activate(local, other.id)
     assert refusal.value.kind == "not-promoted"
@@ -110,7 +111,7 @@ def test_a_bundle_without_a_verdict_is_not_activated_unless_somebody_answers_for
     switch.activate(local, other.id, forced=True, by="ada")
     with local.reading() as connection:
         *_, last = reader.acts(connection)
-    assert (last.bundle, last.role, last.forced, last.by) == (other.id, "coach", True, "ada")
+    assert (last.bundle, last.role, last.forced, last.by) == (other.id, "scout", True, "ada")
     assert active(local) == held
 
 

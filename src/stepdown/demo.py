@@ -163,7 +163,7 @@ class _Journey:
     def served_by_local(self) -> Evidence:
         """Route a run, and believe both witnesses only together."""
         run = self._run(self.seed + 1, 2, 4)
-        steps = [step for step in story(self.workspace, run).steps if step.role == "competitor"]
+        steps = [step for step in story(self.workspace, run).steps if step.role == self.bundle.role]
         calls = {line.call: line for line in trace.lines(self.workspace.trace) if line.event == "end"}
         served = [calls[step.served_call or ""] for step in steps if step.served == "local"]
         genuine = all(line.digest == self.bundle.weights for line in served)
@@ -222,7 +222,7 @@ class _Journey:
     def _falls_back(self, reason: Reason) -> Evidence:
         run = self._run(self.seed + 2, 1, 2)
         told = story(self.workspace, run)
-        steps = [step for step in told.steps if step.role == "competitor"]
+        steps = [step for step in told.steps if step.role == self.bundle.role]
         seen = all(step.served == "frontier" and step.reason == reason for step in steps)
         asked = all(attempt.target == "frontier" for attempt in told.attempts)
         return seen and asked, f"{run}: frontier served {len(steps)} of {len(steps)}, reason {_counted(told.reasons)}"

@@ -10,15 +10,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from stepdown.acts.concurrent import take_all
+from stepdown.acts.question import Question, ask
 from stepdown.acts.run import RunUnderWay
 from stepdown.acts.step import Task
 from stepdown.bundles.disk import look
 from stepdown.errors import LocalError
 from stepdown.history import reader, rows
 from stepdown.providers.protocol import Example, LocalProvider
-from stepdown.scenarios import prompt
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.roles import Role
 from stepdown.training.evaluation import held_out
 from stepdown.training.promotion import Trial, differences, settled
 from stepdown.workspace import Workspace
@@ -38,14 +39,14 @@ class Player:
     provider: LocalProvider
     replies: list[rows.Holdout] = field(default_factory=list)
 
-    def play(self, scenario: Scenario, prompts: Sequence[str], seeds: Sequence[int]) -> None:
+    def play(self, scenario: Scenario, role: Role, prompts: Sequence[str], seeds: Sequence[int]) -> None:
         """Answer one block of seeds.
 
         Raises:
             LocalError: It cannot answer.
         """
         answers = self.provider.answer(prompts, seeds)
-        self.replies += [held_out(scenario, seed, reply) for seed, reply in zip(seeds, answers, strict=True)]
+        self.replies += [held_out(scenario, role, seed, reply) for seed, reply in zip(seeds, answers, strict=True)]
 
 
 def player(workspace: Workspace, bundle_id: str) -> Player | None:
@@ -74,7 +75,7 @@ class Comparison:
     """
 
     run: RunUnderWay
-    role: str
+    role: Role
     trial: Trial
     knowledge: Knowledge
     told: tuple[Example, ...]
@@ -100,38 +101,26 @@ class Comparison:
                 return
 
     def _play_block(self, block: Sequence[int]) -> None:
-        scenario = self.run.scenario
-        prompts = [prompt.competitor(scenario, self.knowledge, seed) for seed in block]
-        self.challenger.play(scenario, prompts, block)
+        scenario, role = self.run.scenario, self.role
+        questions = [ask(scenario, role, self.knowledge, seed, self.told) for seed in block]
+        prompts = [question.prompt for question in questions]
+        self.challenger.play(scenario, role, prompts, block)
         if self.champion is not None:
             try:
-                self.champion.play(scenario, prompts, block)
+                self.champion.play(scenario, role, prompts, block)
             except LocalError:
                 # The slot's bundle is no rival if it cannot even answer; routing says so at every step.
                 self.champion = None
         first = len(self.seeds)
-        tasks = [self._task(first + place, *asked) for place, asked in enumerate(zip(block, prompts, strict=True))]
+        tasks = [self._task(first + place, question) for place, question in enumerate(questions)]
         for step in take_all(self.run.workspace, tasks, self.run.at_once):
             reply = self._frontier_reply(step)
             if reply is not None:
-                self.frontier[step.seed] = held_out(scenario, step.seed, reply).score
+                self.frontier[step.seed] = held_out(scenario, role, step.seed, reply).score
             self.seeds.append(step.seed)
 
-    def _task(self, position: int, seed: int, text: str) -> Task:
-        return Task(
-            run=self.run.run.id,
-            generation=1,
-            position=position,
-            role=self.role,
-            scenario=self.run.scenario,
-            frontier=self.run.frontier,
-            seed=seed,
-            knowledge=self.knowledge.version,
-            prompt=text,
-            schema=self.run.scenario.schema(),
-            examples=self.told,
-            comparison=True,
-        )
+    def _task(self, position: int, question: Question) -> Task:
+        return Task(self.run.run.id, 1, position, question, self.run.frontier, comparison=True)
 
     def _frontier_reply(self, step: rows.Step) -> str | None:
         """Return what the frontier said in a step; an illegal reply is a reply, a call that failed is none."""

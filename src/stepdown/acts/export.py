@@ -18,6 +18,8 @@ from stepdown.digest import digest as digest_of
 from stepdown.errors import DatasetError, NotFound, WorkspaceError
 from stepdown.history import ledger, reader, rows
 from stepdown.scenarios.prompt import Knowledge
+from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.roles import judged_role, proposer
 from stepdown.training.records import Filters, Split, content, line, manifest, record
 from stepdown.workspace import Workspace
 
@@ -53,11 +55,12 @@ def export(workspace: Workspace, filters: Filters) -> Dataset:
         DatasetError: No step passes the filters.
         WorkspaceError: The directory cannot be written.
     """
-    workspace.scenario(filters.scenario)
+    scenario = workspace.scenario(filters.scenario)
+    role = judged_role(scenario, filters.role).name if filters.role is not None else proposer(scenario).name
     part = workspace.root / "datasets" / f".{workspace.session.begin()}.part"
     try:
         with workspace.reading() as connection:
-            written = _write(connection, filters, part)
+            written = _write(_Rows(connection, scenario, role, filters), part)
         workspace.reached("dataset-written")
         dataset = _publish(workspace, part, filters, written)
     except OSError as error:
@@ -68,19 +71,35 @@ def export(workspace: Workspace, filters: Filters) -> Dataset:
     return dataset
 
 
-def _write(connection: Connection, filters: Filters, part: Path) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows that a filter accepts, as one transaction sees them."""
+
+    connection: Connection
+    scenario: Scenario
+    role: str
+    filters: Filters
+
+    def accepted(self) -> Iterator[tuple[rows.Step, rows.Generation | None]]:
+        """Yield steps and their generations, as the reader orders them."""
+        for step, generation in reader.exportable(self.connection, self.scenario.name, self.filters.run):
+            if step.role == self.role and self.filters.accept(step, generation):
+                yield step, generation
+
+
+def _write(found: _Rows, part: Path) -> dict[str, Any]:
     """Write the record files, in two passes over one state of the rows: where the split lies, then the records."""
-    _check_run(connection, filters)
+    _check_run(found.connection, found.filters)
     keys: list[str | None] = [None, None]
-    for step, _ in _accepted(connection, filters):
-        key = content(step.strategy or "")
+    for step, _ in found.accepted():
+        key = content(found.scenario, step)
         keys = [min(keys[0] or key, key), max(keys[1] or key, key)]
     if keys[0] is None or keys[1] is None:
         raise DatasetError(
             "No step passes these filters; export with fewer of them, or discover more.", kind="no-records"
         )
     part.mkdir()
-    return _write_files(connection, filters, Split(keys[0], keys[1]), part)
+    return _write_files(found, Split(keys[0], keys[1]), part)
 
 
 def _check_run(connection: Connection, filters: Filters) -> None:
@@ -93,14 +112,14 @@ def _check_run(connection: Connection, filters: Filters) -> None:
         raise NotFound(f"{filters.run} is a run of {run.scenario}, not of {filters.scenario}.", kind="unknown-run")
 
 
-def _write_files(connection: Connection, filters: Filters, split: Split, part: Path) -> dict[str, Any]:
-    files = _Files(part)
+def _write_files(found: _Rows, split: Split, part: Path) -> dict[str, Any]:
+    files, connection, filters = _Files(part), found.connection, found.filters
     runs: Counter[str] = Counter()
     with files.open:
-        for step, generation in _accepted(connection, filters):
+        for step, generation in found.accepted():
             known = _knowledge(connection, filters.scenario, step.knowledge)
             served = reader.attempt(connection, step.served_call or "")
-            side = "valid.jsonl" if split.validates(step.strategy or "") else "train.jsonl"
+            side = "valid.jsonl" if split.validates(content(found.scenario, step)) else "train.jsonl"
             files.write(side, line(record(step, generation, known, served)))
             runs[step.run] += 1
             if filters.matches:
@@ -127,12 +146,6 @@ class _Files:
         self._streams[name].write(data)
         self.hashes[name].update(data)
         self.counts[name] += 1
-
-
-def _accepted(connection: Connection, filters: Filters) -> Iterator[tuple[rows.Step, rows.Generation | None]]:
-    for step, generation in reader.exportable(connection, filters.scenario, filters.run):
-        if filters.accept(step, generation):
-            yield step, generation
 
 
 def _knowledge(connection: Connection, scenario: str, version: int) -> Knowledge:

@@ -12,12 +12,15 @@ from sqlalchemy import Connection
 from stepdown import __version__
 from stepdown.acts import switch
 from stepdown.acts.export import Dataset, opened
+from stepdown.acts.question import rendering
 from stepdown.bundles.disk import Condition, listing, look, publish
 from stepdown.bundles.manifest import FORMAT, Manifest
 from stepdown.errors import DatasetError, NotFound, Refused, TrainingFailed, WorkspaceError
 from stepdown.history import ledger, reader, rows
 from stepdown.scenarios import prompt
 from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.referee import own_case
+from stepdown.scenarios.roles import judged_role, proposer
 from stepdown.training.evaluation import evaluation as summed
 from stepdown.training.evaluation import held_out as judged
 from stepdown.training.evaluation import held_out_seeds, terms
@@ -64,7 +67,7 @@ def localize(
     dataset_path: Path,
     *,
     plan: Plan | None = None,
-    role: str = "competitor",
+    role: str | None = None,
     time_limit: float = TIME_LIMIT,
     fresh: bool = False,
     watch: Callable[[Progress], None] = unwatched,
@@ -74,8 +77,8 @@ def localize(
     Args:
         workspace: Where it is registered.
         dataset_path: Directory of an export.
-        plan: Net and schedule; the default suits a small laptop.
-        role: Role it shall serve.
+        plan: Net and schedule; the default suits a small laptop, and the way the scenario judges.
+        role: Role it shall serve, which must be the dataset's.
         time_limit: Seconds the training child may take.
         fresh: Train again even if an equal job's bundle is whole, and demand equal weights.
         watch: Called with each progress report.
@@ -91,8 +94,7 @@ def localize(
     if stored.get("prompt_format") != prompt.FORMAT or not isinstance(stored.get("scenario"), str):
         raise DatasetError(f"{dataset.path.name[:12]} has another prompt format; export it again.")
     scenario = workspace.scenario(stored["scenario"])
-    held_out_seeds(scenario)  # A bundle that cannot be evaluated is not worth training.
-    job = Job(dataset.content, scenario.name, role, plan or Plan(), backend())
+    job = _job(scenario, dataset, _role(scenario, stored, role), plan)
     earlier = _earlier(workspace, job)
     if earlier is not None and not fresh:
         return earlier
@@ -109,6 +111,26 @@ def localize(
         raise WorkspaceError(f"The bundle cannot be written: {error.strerror}. Nothing was kept of it.") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _job(scenario: Scenario, dataset: Dataset, role: str, plan: Plan | None) -> Job:
+    held_out_seeds(scenario)  # A bundle that cannot be evaluated is not worth training.
+    plan = plan or (Plan.for_cases() if own_case(scenario) else Plan())
+    return Job(dataset.content, scenario.name, role, plan, backend())
+
+
+def _role(scenario: Scenario, stored: Mapping[str, Any], wanted: str | None) -> str:
+    """Return the role that a dataset teaches.
+
+    Raises:
+        NotFound: The scenario does not have the role that is wanted.
+        Refused: Nobody can say how good its answers are.
+        DatasetError: The dataset teaches another one.
+    """
+    taught = str(stored["filters"].get("role") or proposer(scenario).name)
+    if wanted is not None and judged_role(scenario, wanted).name != taught:
+        raise DatasetError(f"The dataset teaches the role {taught}, not {wanted}; export {wanted}'s answers first.")
+    return judged_role(scenario, taught).name
 
 
 def _manifest(
@@ -212,9 +234,9 @@ def evaluate_directory(
     provider = settings.local(directory, manifest, settings.decoding, settings.clock)
     with workspace.reading() as connection:
         known = workspace.knowledge(connection, scenario.name)
-    seeds = held_out_seeds(scenario)
-    replies = provider.answer([prompt.competitor(scenario, known, seed) for seed in seeds], seeds)
-    held_out = [judged(scenario, seed, reply) for seed, reply in zip(seeds, replies, strict=True)]
+    seeds, role = held_out_seeds(scenario), judged_role(scenario, manifest.role)
+    replies = provider.answer([rendering(scenario, role, known, seed) for seed in seeds], seeds)
+    held_out = [judged(scenario, role, seed, reply) for seed, reply in zip(seeds, replies, strict=True)]
     bound = terms(scenario, settings.decoding)
     return summed(manifest.id, bound, known.version, held_out, workspace.now()), held_out
 

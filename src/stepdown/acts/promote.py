@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 from stepdown.acts import switch
 from stepdown.acts.comparison import Comparison, Player, player
 from stepdown.acts.localize import evaluate, record_evaluation
+from stepdown.acts.question import examples
 from stepdown.acts.run import fail, start
-from stepdown.acts.step import examples
 from stepdown.acts.switch import OPERATOR
 from stepdown.bundles.standing import PROMOTION
 from stepdown.errors import InvalidValue, Refused, StepdownError
@@ -21,7 +21,7 @@ from stepdown.history import ledger, reader, rows
 from stepdown.routing.policy import Policy
 from stepdown.scenarios.harness import coverage
 from stepdown.scenarios.protocol import Scenario
-from stepdown.scenarios.referee import COACH
+from stepdown.scenarios.roles import judged_role
 from stepdown.training.evaluation import evaluation, terms
 from stepdown.training.promotion import Evidence, Outcome, Trial, bounds
 from stepdown.workspace import Workspace
@@ -84,13 +84,14 @@ def promote(
 def _begin(workspace: Workspace, bundle: rows.Bundle, trial: Trial, frontier: str | None) -> Comparison:
     """Refuse what cannot be compared before anybody is asked, then start the run."""
     scenario = workspace.scenario(bundle.scenario)
+    role = judged_role(scenario, bundle.role)
     _, digest = terms(scenario, workspace.settings.decoding)
     with workspace.reading() as connection:
         switch.check_usable(workspace, connection, bundle.id)
         _, policy = workspace.policy(connection)
         active = slot_bundle(connection, bundle.scenario, bundle.role)
         best = reader.best_run(connection, bundle.scenario)
-        told = examples(connection, scenario, best.id) if best else ()
+        told = examples(connection, role, best.id) if best else ()
         knowledge = workspace.knowledge(connection, bundle.scenario)
         evaluated = reader.evaluation(connection, bundle.id, digest) is not None
     _check_comparable(scenario, policy, bundle.role, trial)
@@ -105,7 +106,7 @@ def _begin(workspace: Workspace, bundle: rows.Bundle, trial: Trial, frontier: st
     champion = player(workspace, active.id) if active is not None and active.id != bundle.id else None
     seeds = min(trial.budget, len(scenario.comparison_seeds()))
     run = start(workspace, scenario.name, generations=1, candidates=seeds, frontier=word, purpose=rows.COMPARISON)
-    return Comparison(run, bundle.role, trial, knowledge, told, challenger, champion)
+    return Comparison(run, role, trial, knowledge, told, challenger, champion)
 
 
 def _check_comparable(scenario: Scenario, policy: Policy, role: str, trial: Trial) -> None:
@@ -114,11 +115,6 @@ def _check_comparable(scenario: Scenario, policy: Policy, role: str, trial: Tria
             f"The policy keeps the {role}'s prompts from the frontier, so nothing can be compared with it; "
             "`bundles activate --force` does without.",
             kind="frontier-forbidden",
-        )
-    if role == COACH:
-        raise Refused(
-            "Nobody plays a coach's lessons on seeds, so nothing can be compared; `bundles activate --force` does without.",
-            kind="role-not-played",
         )
     if len(scenario.comparison_seeds()) < trial.look:
         raise InvalidValue(f"{scenario.name} offers fewer than {trial.look} comparison seeds; give it more.")

@@ -3,19 +3,22 @@
 from sqlalchemy import Connection
 
 from stepdown.acts import switch
+from stepdown.acts.question import rendering
 from stepdown.acts.switch import OPERATOR
 from stepdown.bundles.disk import look
 from stepdown.bundles.standing import ROLLBACK
 from stepdown.bundles.trail import behind
 from stepdown.errors import LocalError, Refused
 from stepdown.history import reader, rows
-from stepdown.scenarios import prompt
+from stepdown.scenarios.roles import judged_role, proposer
+from stepdown.scenarios.roles import role as named_role
+from stepdown.training.evaluation import held_out_seeds
 from stepdown.workspace import Workspace
 from stepdown.workspace.facts import compatible, slot_bundle
 
 
 def rollback(
-    workspace: Workspace, scenario_name: str, role: str = "competitor", *, by: str = OPERATOR, why: str = ""
+    workspace: Workspace, scenario_name: str, role: str | None = None, *, by: str = OPERATOR, why: str = ""
 ) -> rows.Bundle:
     """Point a slot at the last bundle it held before that is still good: in service, whole, and answering.
 
@@ -27,7 +30,8 @@ def rollback(
         InvalidValue: Nobody asks, or somebody under a mechanism's name.
         Refused: No earlier bundle is good (kind `nothing-to-roll-back`), or the slot changed hands meanwhile (`stale`).
     """
-    workspace.scenario(scenario_name)
+    scenario = workspace.scenario(scenario_name)
+    role = proposer(scenario).name if role is None else named_role(scenario, role).name
     switch.check_name(by)
     with workspace.reading() as connection:
         hands = switch.hands(connection, scenario_name, role)
@@ -84,11 +88,11 @@ def _problem(workspace: Workspace, bundle: rows.Bundle) -> str | None:
     if unfit is not None or manifest is None:
         return unfit or "it changed while it was looked at"
     scenario = workspace.scenario(bundle.scenario)
-    seed = scenario.tournament_seeds()[0]
     try:
+        (seed, *_), role = held_out_seeds(scenario), judged_role(scenario, bundle.role)
         provider = settings.local(directory, manifest, settings.decoding, settings.clock)
-        provider.answer([prompt.competitor(scenario, known, seed)], [seed])
-    except LocalError as error:
+        provider.answer([rendering(scenario, role, known, seed)], [seed])
+    except (LocalError, Refused) as error:
         return str(error)
     return None
 

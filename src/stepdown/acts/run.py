@@ -1,19 +1,23 @@
 """A run is generations of steps, tournaments, gate decisions and knowledge. Discovery and routed work are the same run."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from sqlalchemy import Connection
 
 from stepdown.acts.concurrent import calls_at_once, take_all
-from stepdown.acts.step import Task, examples, take
+from stepdown.acts.question import Question, ask, examples
+from stepdown.acts.step import Task, take
 from stepdown.errors import InvalidValue, StepdownError, WorkspaceError
 from stepdown.history import ledger, reader, rows
 from stepdown.providers.protocol import Example, Provider
-from stepdown.scenarios import prompt, referee
-from stepdown.scenarios.generation import gate, step_seed
+from stepdown.scenarios import prompt, roles
+from stepdown.scenarios.generation import gate, outcome, step_seed
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.referee import own_case
+from stepdown.scenarios.roles import Role
 from stepdown.workspace import Workspace
 from stepdown.workspace.marker import write_atomically
 
@@ -39,6 +43,7 @@ class RunUnderWay:
         workspace: Where it is recorded.
         run: Its first row.
         scenario: What is played.
+        role: Whose answers are looked for.
         frontier: Who answers when local does not.
         at_once: How many of a generation's calls may be under way at the frontier together.
         champion: The best so far.
@@ -48,6 +53,7 @@ class RunUnderWay:
     workspace: Workspace
     run: rows.Run
     scenario: Scenario
+    role: Role
     frontier: Provider
     at_once: int = 1
     champion: Champion | None = None
@@ -61,55 +67,43 @@ class RunUnderWay:
     def steps(self) -> Iterator[rows.Step]:
         """Play one generation, a step at a time: ask for candidates, decide between them, and let the coach learn."""
         self.number += 1
-        with self.workspace.reading() as connection:
-            known = self.workspace.knowledge(connection, self.scenario.name)
-            told = examples(connection, self.scenario, self.run.id)
-        tasks = (self._candidate(position, known, told) for position in range(self.run.candidates))
+        known, told = self._known()
+        questions = (
+            ask(self.scenario, self.role, known, step_seed(self.run.seed, self.number, position), told)
+            for position in range(self.run.candidates)
+        )
         taken = []
-        for step in take_all(self.workspace, tasks, self.at_once):
+        for step in take_all(self.workspace, map(self._task, count(), questions), self.at_once):
             taken.append(step)
             yield step
         self._decide(taken, known)
         self.workspace.reached("generation-decided")
-        yield self._coach(taken)
+        coach = roles.coach(self.scenario)
+        if coach is not None:
+            yield self._coach(coach, taken)
 
-    def _candidate(self, position: int, known: Knowledge, told: tuple[Example, ...]) -> Task:
-        seed = step_seed(self.run.seed, self.number, position)
-        text = prompt.competitor(self.scenario, known, seed)
-        return self._task("competitor", position, seed, known, text, told)
+    def _known(self) -> tuple[Knowledge, tuple[Example, ...]]:
+        """Return what is known now, and what this run has found."""
+        with self.workspace.reading() as connection:
+            known = self.workspace.knowledge(connection, self.scenario.name)
+            return known, examples(connection, self.role, self.run.id)
 
-    def _task(
-        self, role: str, position: int, seed: int, known: Knowledge, text: str, told: tuple[Example, ...]
-    ) -> Task:
-        schema = prompt.lesson_schema() if role == referee.COACH else self.scenario.schema()
-        return Task(
-            run=self.run.id,
-            generation=self.number,
-            position=position,
-            role=role,
-            scenario=self.scenario,
-            frontier=self.frontier,
-            seed=seed,
-            knowledge=known.version,
-            prompt=text,
-            schema=schema,
-            examples=told,
-        )
+    def _task(self, position: int, question: Question) -> Task:
+        return Task(self.run.id, self.number, position, question, self.frontier)
 
     def _decide(self, steps: Sequence[rows.Step], known: Knowledge) -> None:
         """Decide against the best so far, record it, and on a rollback return to what the champion knew."""
-        scored = [step for step in steps if step.strategy is not None and step.score is not None]
-        best = max(scored, key=lambda step: step.score or 0.0, default=None)
-        score = best.score if best is not None else None
+        scores = {step.id: step.score for step in steps if step.strategy is not None and step.score is not None}
+        best, score = outcome(scores, own_case=own_case(self.scenario))
         decision = gate(score, self.champion.score if self.champion else None)
         if decision == "advance" and best is not None and score is not None:
-            self.champion = Champion(best.id, score, known)
+            self.champion = Champion(best, score, known)
         champion = self.champion
         generation = rows.Generation(
             run=self.run.id,
             number=self.number,
             decision=decision,
-            best=best.id if best is not None else None,
+            best=best,
             score=score,
             champion=champion.step if champion else None,
             champion_score=champion.score if champion else None,
@@ -118,25 +112,34 @@ class RunUnderWay:
         with self.workspace.writing() as connection:
             ledger.append(connection, generation)
             if decision == "rollback" and champion is not None and best is not None:
-                self._learn(connection, best.id, champion.knowledge.playbook, champion.knowledge.hints)
+                self._learn(connection, best, champion.knowledge.playbook, champion.knowledge.hints)
 
-    def _coach(self, steps: Sequence[rows.Step]) -> rows.Step:
+    def _coach(self, coach: Role, steps: Sequence[rows.Step]) -> rows.Step:
         """Ask the coach what the generation teaches, and keep it if it is a lesson."""
-        with self.workspace.reading() as connection:
-            known = self.workspace.knowledge(connection, self.scenario.name)
-            told = examples(connection, self.scenario, self.run.id)
-        results = {step.strategy: step.score for step in steps if step.strategy is not None and step.score is not None}
-        text = prompt.coach(self.scenario, known, results)
+        known, told = self._known()
         position = self.run.candidates
         seed = step_seed(self.run.seed, self.number, position)
-        step = take(self.workspace, self._task(referee.COACH, position, seed, known, text, told))
-        found = referee.lesson(step.reply) if step.reply is not None else None
+        text = prompt.coach(self.scenario, known, self._results(steps))
+        step = take(
+            self.workspace, self._task(position, Question(self.scenario, coach, seed, known.version, text, told))
+        )
+        found = roles.lesson(step.reply)
         if found is not None:
             with self.workspace.writing() as connection:
                 self._learn(connection, step.id, *found)
             self.workspace.reached("knowledge-learned")
             write_knowledge(self.workspace, self.scenario.name)
         return step
+
+    def _results(self, steps: Sequence[rows.Step]) -> Mapping[str, float]:
+        """Return what each answer scored; where it was judged on its own case, the case belongs to it."""
+        scored = [step for step in steps if step.strategy is not None and step.score is not None]
+        cases = own_case(self.scenario)
+        return {
+            f"{prompt.seen(self.scenario, step.seed)} -> {step.strategy}" if cases else step.strategy or "": step.score
+            or 0.0
+            for step in scored
+        }
 
     def _learn(self, connection: Connection, step: str, playbook: str, hints: str) -> None:
         """Append a version of the knowledge, unless it says what is known already."""
@@ -164,6 +167,7 @@ def start(
     frontier: str = "search",
     purpose: str = rows.WORK,
     at_once: int | None = None,
+    role: str | None = None,
 ) -> RunUnderWay:
     """Start a run.
 
@@ -176,19 +180,20 @@ def start(
         frontier: Word for the frontier provider.
         purpose: What it is for, see `rows.Run`.
         at_once: Calls under way at the frontier together, see `concurrent.calls_at_once`.
+        role: Whose answers are looked for; the first that is judged, if nobody says.
 
     Raises:
-        NotFound: No such scenario or provider.
+        NotFound: No such scenario, role or provider.
         InvalidValue: A number is out of range.
     """
     _check_size(generations, candidates, seed)
     scenario = workspace.scenario(scenario_name)
+    asked = roles.proposer(scenario) if role is None else roles.judged_role(scenario, role)
     provider = workspace.settings.frontier(frontier, scenario)
     together = calls_at_once(provider, at_once)
     with workspace.writing() as connection:
-        number = reader.count(connection, rows.Run) + 1
         run = rows.Run(
-            id=f"run-{number}",
+            id=f"run-{reader.count(connection, rows.Run) + 1}",
             scenario=scenario.name,
             scenario_version=scenario.version,
             seed=seed,
@@ -200,7 +205,7 @@ def start(
             purpose=purpose,
         )
         ledger.append(connection, run)
-    return RunUnderWay(workspace, run, scenario, provider, together)
+    return RunUnderWay(workspace, run, scenario, asked, provider, together)
 
 
 def _check_size(generations: int, candidates: int, seed: int) -> None:

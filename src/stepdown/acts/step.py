@@ -1,22 +1,22 @@
 """ONE step of a role: gather facts, decide, ask, judge, record. Discovery and routed runs share it; there is no other path."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection
 
 from stepdown.acts.attempt import answered, unanswered, with_breaker
+from stepdown.acts.question import Question
 from stepdown.errors import ProviderError
-from stepdown.history import ledger, reader, rows
+from stepdown.history import ledger, rows
 from stepdown.providers.prices import cost
-from stepdown.providers.protocol import Completion, Example, Provider, Request
+from stepdown.providers.protocol import Completion, Provider, Request
 from stepdown.providers.traced import Call, Traced
 from stepdown.routing.decide import Decision, Target, decide, shadowed, walk
 from stepdown.routing.policy import Mode
 from stepdown.routing.reasons import local_failure
-from stepdown.scenarios import referee
-from stepdown.scenarios.protocol import Scenario, Strategy
+from stepdown.scenarios.referee import Judgement, judge
 from stepdown.workspace import Workspace
 from stepdown.workspace.facts import Scene, gather
 
@@ -26,34 +26,22 @@ FORBIDDEN = "frontier-forbidden"
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What one step is asked to do.
+    """What one step is asked to do, and where it stands.
 
     Attributes:
         run: Id of the run.
         generation: Its generation, from 1.
         position: Place in the generation, from 0.
-        role: Who is asked.
-        scenario: What is played.
+        question: What is asked, and of whom.
         frontier: Who answers when local does not.
-        seed: Decides observation, draws and proposals.
-        knowledge: Version of the knowledge in the prompt.
-        prompt: The whole prompt.
-        schema: JSON Schema of the reply.
-        examples: Earlier strategies of the run, for providers that propose from history.
         comparison: The frontier is asked for its own sake, whatever the gates would say.
     """
 
     run: str
     generation: int
     position: int
-    role: str
-    scenario: Scenario
+    question: Question
     frontier: Provider
-    seed: int
-    knowledge: int
-    prompt: str
-    schema: Mapping[str, Any]
-    examples: tuple[Example, ...] = ()
     comparison: bool = False
 
     @property
@@ -83,7 +71,7 @@ def begin(workspace: Workspace, task: Task) -> "StepUnderWay":
     """
     with workspace.announcing:
         with workspace.writing() as connection:
-            scene = gather(workspace, connection, task.scenario, task.role, task.seed)
+            scene = gather(workspace, connection, task.question.scenario, task.question.role.name, task.question.seed)
             if task.comparison:
                 scene = replace(scene, facts=replace(scene.facts, mode=Mode.FRONTIER_ONLY))
             decision = decide(scene.facts)
@@ -108,46 +96,61 @@ class _Asking:
         self, connection: Connection, target: Target, *, ordinal: int, shadow: bool = False
     ) -> rows.Announcement:
         """Say durably who is about to be asked."""
-        task, provider = self.task, self._provider(target)
+        task, provider, facts = self.task, self._provider(target), self.scene.facts
         announcement = rows.Announcement(
             call=f"{task.step}/{ordinal}",
-            step=task.step,
-            run=task.run,
-            generation=task.generation,
-            position=task.position,
-            role=task.role,
-            seed=task.seed,
-            knowledge=task.knowledge,
-            policy=self.scene.policy_number,
-            validators=sorted(self.scene.validators),
-            prompt=task.prompt,
-            facts=self.scene.facts.as_json(),
-            objections=list(self.decision.objections),
+            **self._place(),
             target=target.value,
             shadow=shadow,
             provider=provider.name,
             model=provider.model,
-            bundle=self.scene.facts.bundle if target is Target.LOCAL else None,
+            bundle=facts.bundle if target is Target.LOCAL else None,
             session=self.workspace.session.begin(),
             at=self.workspace.now(),
         )
         ledger.append(connection, announcement)
         return announcement
 
+    def _place(self) -> dict[str, Any]:
+        """Return what announcement and step both say of the question and of what was decided."""
+        task, question = self.task, self.task.question
+        return {
+            "step": task.step,
+            "run": task.run,
+            "generation": task.generation,
+            "position": task.position,
+            "role": question.role.name,
+            "seed": question.seed,
+            "knowledge": question.knowledge,
+            "policy": self.scene.policy_number,
+            "validators": sorted(self.scene.validators),
+            "prompt": question.prompt,
+            "facts": self.scene.facts.as_json(),
+            "objections": list(self.decision.objections),
+        }
+
     def start(self, announcement: rows.Announcement) -> "_Asked":
         """Let the trace say that the announced provider is about to be asked."""
         self.workspace.reached("announced")
         target = Target(announcement.target)
-        task, policy, settings = self.task, self.scene.policy, self.workspace.settings
-        limit = policy.local_timeout if target is Target.LOCAL else policy.frontier_timeout
-        request = Request(announcement.call, task.role, task.prompt, task.schema, task.seed, limit, task.examples)
+        question, policy, settings = self.task.question, self.scene.policy, self.workspace.settings
+        request = Request(
+            call=announcement.call,
+            role=question.role.name,
+            prompt=question.prompt,
+            schema=question.role.schema,
+            seed=question.seed,
+            time_limit=policy.local_timeout if target is Target.LOCAL else policy.frontier_timeout,
+            examples=question.examples,
+            instructions=question.scenario.rules,
+        )
         durable = settings.durability == "full"
         provider = self._provider(target)
         witness = Traced(provider, target, announcement.bundle, self.workspace.trace, settings.clock, durable)
         began = settings.clock.monotonic()
         return _Asked(announcement, witness.start(request), began)
 
-    def answer(self, asked: "_Asked") -> rows.Attempt:
+    def answer(self, asked: "_Asked") -> "_Tried":
         """Wait for the answer, and judge it."""
         try:
             answer: Completion | ProviderError = asked.call.answer()
@@ -155,9 +158,9 @@ class _Asking:
             answer = error
         latency = max(0.0, self.workspace.settings.clock.monotonic() - asked.began)
         self.workspace.reached("answered")
-        return self._attempt(asked.announcement, answer, latency)
+        return self._tried(replace(unanswered(asked.announcement, self.workspace), latency=latency), answer)
 
-    def ask_next(self, target: Target, *, ordinal: int, shadow: bool = False) -> rows.Attempt:
+    def ask_next(self, target: Target, *, ordinal: int, shadow: bool = False) -> "_Tried":
         """Announce and ask, after an earlier attempt of the same step."""
         with self.workspace.announcing:
             with self.workspace.writing() as connection:
@@ -165,23 +168,22 @@ class _Asking:
             asked = self.start(announcement)
         return self.answer(asked)
 
-    def _attempt(
-        self, announcement: rows.Announcement, answer: Completion | ProviderError, latency: float
-    ) -> rows.Attempt:
-        attempt = unanswered(announcement, self.workspace)
-        attempt = replace(attempt, latency=latency)
+    def _tried(self, attempt: rows.Attempt, answer: Completion | ProviderError) -> "_Tried":
         if isinstance(answer, ProviderError):
-            return replace(attempt, error_type=answer.error_type, error=str(answer))
-        refusals = referee.refusals(self.task.scenario, self.task.role, self.scene.validators, answer.text)
-        return replace(
+            return _Tried(replace(attempt, error_type=answer.error_type, error=str(answer)))
+        question = self.task.question
+        judgement = judge(question.scenario, question.role, answer.text, question.judged_on, self.scene.validators)
+        refusals = judgement.refusals
+        attempt = replace(
             attempt,
             error_type=INVALID if refusals else None,
             error=refusals[0] if refusals else None,
             refusals=list(refusals),
-            score=None if refusals else referee.score(self.task.scenario, self.task.role, answer.text),
-            cost=None if announcement.shadow else cost(answer, attempt.at),
+            score=judgement.score,
+            cost=None if attempt.shadow else cost(answer, attempt.at),
             **answered(answer),
         )
+        return _Tried(attempt, judgement)
 
     def _provider(self, target: Target) -> Provider:
         if target is Target.FRONTIER:
@@ -189,49 +191,39 @@ class _Asking:
         assert self.scene.manifest is not None, "local is asked only for a bundle that was just found whole"
         return self.workspace.local(self.scene.facts.bundle or "", self.scene.manifest)
 
-    def record(self, connection: Connection, attempts: Sequence[rows.Attempt]) -> rows.Step:
-        """Append the step, its attempts and its matches, together."""
-        counted = [attempt for attempt in attempts if not attempt.shadow]
-        served = next((attempt for attempt in counted if attempt.accepted), None)
-        strategy = referee.strategy(self.task.scenario, self.task.role, served.text) if served else None
-        step = self._step(counted, served, strategy)
-        matches = _matches(self.task, strategy) if served else []
+    def record(self, connection: Connection, tried: Sequence["_Tried"]) -> rows.Step:
+        """Append the step, its attempts and the matches of the answer that was used, together."""
+        counted = [each for each in tried if not each.attempt.shadow]
+        served = next((each for each in counted if each.attempt.accepted), None)
+        step = self._step([each.attempt for each in counted], served)
         ledger.append(connection, step)
-        for attempt in attempts:
-            ledger.append(connection, with_breaker(connection, attempt, self.scene))
-        ledger.append_all(connection, matches)
+        for each in tried:
+            ledger.append(connection, with_breaker(connection, each.attempt, self.scene))
+        if served is not None and served.judgement is not None:
+            matches = served.judgement.matches
+            ledger.append_all(connection, [rows.Match(step.id, m.seed, m.score, m.won, m.parts) for m in matches])
         self.workspace.reached("step-appended")
         return step
 
-    def _step(
-        self, counted: Sequence[rows.Attempt], served: rows.Attempt | None, strategy: Strategy | None
-    ) -> rows.Step:
-        task, facts = self.task, self.scene.facts
+    def _step(self, counted: Sequence[rows.Attempt], served: "_Tried | None") -> rows.Step:
         reason = self.decision.reason
         if reason is None and not counted[0].accepted:
             reason = local_failure(counted[0].error_type or "")
+        used = served.attempt if served else None
+        answer = served.judgement.answer if served and served.judgement and self.task.question.role.judged else None
+        place = self._place()
         return rows.Step(
-            id=task.step,
-            run=task.run,
-            generation=task.generation,
-            position=task.position,
-            role=task.role,
-            seed=task.seed,
-            knowledge=task.knowledge,
-            policy=self.scene.policy_number,
-            validators=sorted(self.scene.validators),
-            prompt=task.prompt,
-            facts=facts.as_json(),
-            objections=list(self.decision.objections),
+            id=place.pop("step"),
+            **place,
             requested=(Target.LOCAL if self.decision.local else Target.FRONTIER).value,
             reason=reason,
-            outcome="served" if served else "failed",
-            error=None if served else self._error(counted),
-            served=served.target if served else None,
-            served_call=served.call if served else None,
-            reply=served.text if served else None,
-            strategy=strategy.text if strategy else None,
-            score=served.score if served else None,
+            outcome="served" if used else "failed",
+            error=None if used else self._error(counted),
+            served=used.target if used else None,
+            served_call=used.call if used else None,
+            reply=used.text if used else None,
+            strategy=answer.text if answer else None,
+            score=used.score if used else None,
             recovered=False,
             at=self.workspace.now(),
         )
@@ -249,6 +241,14 @@ class _Asked:
     announcement: rows.Announcement
     call: Call
     began: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """A call that ended, and what was said of its reply, if there was one."""
+
+    attempt: rows.Attempt
+    judgement: Judgement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,27 +271,12 @@ class StepUnderWay:
             assert self.refused is not None, "a step that asks nobody is recorded at once"
             return self.refused
         asking, workspace = self.asking, self.asking.workspace
-        attempts = [asking.answer(self.first)]
-        if not attempts[0].accepted and len(self.targets) > 1:
-            attempts.append(asking.ask_next(self.targets[1], ordinal=2))
+        tried = [asking.answer(self.first)]
+        if not tried[0].attempt.accepted and len(self.targets) > 1:
+            tried.append(asking.ask_next(self.targets[1], ordinal=2))
         if shadowed(asking.decision):
-            attempts.append(asking.ask_next(Target.LOCAL, ordinal=len(attempts) + 1, shadow=True))
+            tried.append(asking.ask_next(Target.LOCAL, ordinal=len(tried) + 1, shadow=True))
         with workspace.writing() as connection:
-            step = asking.record(connection, attempts)
+            step = asking.record(connection, tried)
         workspace.reached("step-finished")
         return step
-
-
-def _matches(task: Task, strategy: Strategy | None) -> list[rows.Match]:
-    if strategy is None:
-        return []
-    played = referee.tournament(task.scenario, strategy)
-    return [rows.Match(task.step, match.seed, match.score, match.won, match.parts) for match in played]
-
-
-def examples(connection: Connection, scenario: Scenario, run: str) -> tuple[Example, ...]:
-    """Return a run's legal strategies so far and their scores, oldest first."""
-    return tuple(
-        Example(generation, scenario.parse(text).values, text, score)
-        for generation, text, score in reader.strategies(connection, run)
-    )

@@ -7,7 +7,7 @@ from stepdown.audit.witnesses import Difference, Evidence
 from stepdown.history import rows
 from stepdown.routing.facts import Facts
 from stepdown.routing.policy import Policy
-from stepdown.scenarios import referee
+from stepdown.scenarios import roles
 from stepdown.scenarios.prompt import Knowledge
 
 
@@ -69,8 +69,9 @@ def missing(evidence: Evidence) -> Iterator[Difference]:
         for number in range(1, run.generations + 1):
             if (run.id, number) not in decided:
                 yield Difference("I10", f"{run.id}/{number}", "the run completed without a decision on this generation")
-            # Its candidates, and the coach after them.
-            for step in (f"{run.id}/{number}/{position}" for position in range(run.candidates + 1)):
+            # Its candidates, and the coach after them, if the scenario has one.
+            asked = run.candidates + (roles.coach(evidence.scenarios(run.scenario)) is not None)
+            for step in (f"{run.id}/{number}/{position}" for position in range(asked)):
                 if step not in taken:
                     yield Difference("I4", step, "the run completed without this step")
 
@@ -81,8 +82,8 @@ def unlearned(evidence: Evidence) -> Iterator[Difference]:
     scenario_of = {run.id: run.scenario for run in evidence.runs if run.id in completed}
     known = {(row.scenario, row.playbook, row.hints) for row in evidence.lessons}
     for step in evidence.steps:
-        coached = step.role == referee.COACH and step.reply is not None and step.run in scenario_of
-        lesson = referee.lesson(step.reply or "") if coached else None
+        coached = step.role == roles.COACH and step.reply is not None and step.run in scenario_of
+        lesson = roles.lesson(step.reply) if coached else None
         if lesson is None or lesson == (Knowledge().playbook, Knowledge().hints):
             continue
         if (scenario_of[step.run], *lesson) not in known:

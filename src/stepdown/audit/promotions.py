@@ -10,6 +10,8 @@ from stepdown.history import rows
 from stepdown.routing.policy import Policy
 from stepdown.scenarios.harness import coverage
 from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.roles import Role
+from stepdown.scenarios.roles import role as named_role
 from stepdown.training.evaluation import held_out
 from stepdown.training.promotion import Evidence as Shown
 from stepdown.training.promotion import Trial, bounds, differences, settled
@@ -24,7 +26,7 @@ def verdicts(evidence: Evidence) -> Iterator[Difference]:
     for row in evidence.verdicts:
         try:
             yield from list(_judged_again(known, row))
-        except (KeyError, TypeError, ValueError):
+        except (LookupError, TypeError, ValueError):
             yield Difference("I10", _where(row), "its evidence is not such as a verdict follows from")
     named = {str(row.evidence[side]) for row in evidence.verdicts for side in ("challenger", "champion")}
     for evaluation in evidence.evaluations:
@@ -75,7 +77,7 @@ def _judged_again(known: _Known, row: rows.Verdict) -> Iterator[Difference]:
     trial, offered = Trial(**row.evidence["trial"]), scenario.comparison_seeds()
     if known.runs[row.run].candidates != min(trial.budget, len(offered)):
         yield Difference("I10", where, f"its run was not for a budget of {trial.budget} seeds")
-    frontier = _said(known.evidence, row.run, scenario)
+    frontier = _said(known.evidence, row.run, scenario, named_role(scenario, known.bundles[row.bundle].role))
     compared = _compared(offered, trial, known.scores[challenger.id], frontier)
     if challenger.terms["seeds"] != compared:
         yield Difference("I10", where, "it does not stand on the seeds that its trial compares, one look after another")
@@ -109,11 +111,11 @@ def _misnamed(known: _Known, row: rows.Verdict) -> str | None:
     return None if rival != bundle and slots[0] == slots[1] else "its champion is no rival for its slot"
 
 
-def _said(evidence: Evidence, run: str, scenario: Scenario) -> Scores:
+def _said(evidence: Evidence, run: str, scenario: Scenario, role: Role) -> Scores:
     """Return the frontier's score on each seed that it answered in a run."""
     seed_of = {step.id: step.seed for step in evidence.steps if step.run == run}
     return {
-        seed_of[attempt.step]: held_out(scenario, seed_of[attempt.step], attempt.text).score
+        seed_of[attempt.step]: held_out(scenario, role, seed_of[attempt.step], attempt.text).score
         for attempt in evidence.attempts
         if attempt.step in seed_of and attempt.text is not None and not attempt.recovered
     }

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stepdown.audit.witnesses import Difference, Evidence, compare, difference, policies_of
-from stepdown.digest import digest
 from stepdown.history import rows
 from stepdown.history.rows import COMPARISON
 from stepdown.providers.prices import cost
@@ -16,19 +15,18 @@ from stepdown.routing.decide import Target, decide, shadowed, walk
 from stepdown.routing.facts import Facts
 from stepdown.routing.policy import Mode, Policy
 from stepdown.routing.reasons import local_failure
-from stepdown.scenarios import harness, prompt, referee
-from stepdown.scenarios.generation import gate, step_seed
+from stepdown.scenarios import harness, referee, roles
+from stepdown.scenarios.generation import step_seed
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
-from stepdown.training.evaluation import summarize
 
 
 def steps(evidence: Evidence) -> Iterator[Difference]:
     """Derive every step again from what was announced, from its facts and from its attempts (I1, I2, I3, I7)."""
     run_of = {run.id: run for run in evidence.runs}
-    announced = _grouped(evidence.announcements, "step")
-    attempted = _grouped(evidence.attempts, "step")
-    matched = _grouped(evidence.matches, "step")
+    announced = grouped(evidence.announcements, "step")
+    attempted = grouped(evidence.attempts, "step")
+    matched = grouped(evidence.matches, "step")
     known = {
         (lesson.scenario, lesson.version): Knowledge(lesson.version, lesson.playbook, lesson.hints)
         for lesson in evidence.lessons
@@ -47,9 +45,8 @@ def steps(evidence: Evidence) -> Iterator[Difference]:
         yield from _decided(step, facts, run, policies.get(step.policy), measured)
         # What another version of the scenario gave cannot be played again by this one.
         same = scenario.version == run.scenario_version
-        yield from _walked(step, facts, attempted[step.id], scenario, scored=same)
+        yield from _walked(step, facts, attempted[step.id], matched[step.id], scenario, scored=same)
         if same:
-            yield from _matched(step, matched[step.id], scenario)
             measured_now = {"coverage": harness.coverage(scenario, step.validators)}
             yield from compare("I1", step.id, facts, measured_now, "the harness of that step")
 
@@ -59,7 +56,8 @@ ANNOUNCED = (
 )  # fmt: skip
 
 
-def _grouped(values: Sequence[Any], key: str) -> Mapping[str, list[Any]]:
+def grouped(values: Sequence[Any], key: str) -> Mapping[str, list[Any]]:
+    """Return rows by one of their columns, in their order."""
     found: dict[str, list[Any]] = defaultdict(list)
     for value in values:
         found[getattr(value, key)].append(value)
@@ -78,8 +76,12 @@ def _asked(
     knowledge = known.get((run.scenario, step.knowledge), Knowledge())
     if knowledge.version != step.knowledge:
         yield Difference("I10", step.id, f"its prompt had knowledge {step.knowledge}, which history does not have")
-    elif step.role != referee.COACH and scenario.version == run.scenario_version:
-        expected["prompt"] = prompt.competitor(scenario, knowledge, seed)
+    elif scenario.version == run.scenario_version:
+        role = roles.roles(scenario).get(step.role)
+        if role is None:
+            yield Difference("I10", step.id, f"{run.scenario} has no role {step.role}")
+        elif role.prompt is not None:
+            expected["prompt"] = role.prompt(knowledge, seed)
     yield from compare("I10", step.id, step, expected, "the run")
 
 
@@ -111,7 +113,13 @@ LIMITS = ("mode", "max_age", "min_score", "min_valid", "min_coverage", "shadow",
 
 
 def _walked(
-    step: rows.Step, facts: Facts, attempts: Sequence[rows.Attempt], scenario: Scenario, *, scored: bool
+    step: rows.Step,
+    facts: Facts,
+    attempts: Sequence[rows.Attempt],
+    matches: Sequence[rows.Match],
+    scenario: Scenario,
+    *,
+    scored: bool,
 ) -> Iterator[Difference]:
     """Who was asked, who served and why follow from the decision and from the attempts."""
     decision = decide(facts)
@@ -137,21 +145,23 @@ def _walked(
         yield from compare("I4", step.id, step, expected, "its recovery")
         for attempt in attempts:
             yield from compare("I4", attempt.call, attempt, UNJUDGED, "its recovery")
+        yield from _matched(step, matches, None, scenario)
         return
     if shadowed(decision) is not any(attempt.shadow for attempt in attempts):
         yield Difference("I3", step.id, "the policy's shadow and the shadow attempts disagree")
     derived = _outcome(decision.local, facts, decision.reason, counted)
     served = next((attempt for attempt in counted if attempt.accepted), None)
+    judgements = _judgements(step, attempts, scenario) if scored else {}
     if scored:
-        strategy = referee.strategy(scenario, step.role, served.text) if served else None
-        derived["strategy"] = strategy.text if strategy else None
-        derived["score"] = referee.score(scenario, step.role, served.text or "") if served else None
+        derived |= _used(step, judgements.get(served.call) if served else None, scenario)
     yield from compare("I3", step.id, step, derived, "its attempts")
     for attempt in attempts:
         if attempt.recovered:
             yield Difference("I4", attempt.call, "marked as recovered in a step that was not")
         if scored:
-            yield from _judged(attempt, step, scenario)
+            yield from _judged(attempt, judgements.get(attempt.call), again=referee.reproducible(scenario))
+    if scored and referee.reproducible(scenario):
+        yield from _matched(step, matches, judgements.get(served.call) if served else None, scenario)
 
 
 UNJUDGED = {"recovered": True, "refusals": [], "score": None, "cost": None}
@@ -176,13 +186,38 @@ def _outcome(local: bool, facts: Facts, reason: str | None, counted: Sequence[ro
     }
 
 
-def _judged(attempt: rows.Attempt, step: rows.Step, scenario: Scenario) -> Iterator[Difference]:
+def _judgements(
+    step: rows.Step, attempts: Sequence[rows.Attempt], scenario: Scenario
+) -> Mapping[str, referee.Judgement]:
+    """Judge every reply of a step again, each once; a scenario that cannot score again is not asked to."""
+    role = roles.roles(scenario).get(step.role)
+    if role is None:
+        return {}
+    seeds = referee.seeds_of(scenario, step.seed) if role.judged and referee.reproducible(scenario) else ()
+    return {
+        attempt.call: referee.judge(scenario, role, attempt.text, seeds, step.validators)
+        for attempt in attempts
+        if attempt.text is not None
+    }
+
+
+def _used(step: rows.Step, judgement: referee.Judgement | None, scenario: Scenario) -> dict[str, Any]:
+    """Return what a step keeps of the reply that was used."""
+    answer = judgement.answer if judgement and step.role in roles.roles(scenario) else None
+    judged = answer is not None and roles.role(scenario, step.role).judged
+    used: dict[str, Any] = {"strategy": answer.text if answer and judged else None}
+    if judgement is None or referee.reproducible(scenario):
+        used["score"] = judgement.score if judgement else None
+    return used
+
+
+def _judged(attempt: rows.Attempt, judgement: referee.Judgement | None, *, again: bool) -> Iterator[Difference]:
     """What the harness said, the score and the cost follow from the reply."""
-    if attempt.text is None:
+    if attempt.text is None or judgement is None:
         empty: dict[str, Any] = {"refusals": [], "score": None, "cost": None}
         yield from compare("I7", attempt.call, attempt, empty, "a call without a reply")
         return
-    refusals = list(referee.refusals(scenario, step.role, step.validators, attempt.text))
+    refusals = list(judgement.refusals)
     answer = Completion(
         attempt.text,
         attempt.provider or "",
@@ -195,7 +230,7 @@ def _judged(attempt: rows.Attempt, step: rows.Step, scenario: Scenario) -> Itera
         "refusals": refusals,
         "error_type": "invalid-output" if refusals else None,
         "error": refusals[0] if refusals else None,
-        "score": None if refusals else referee.score(scenario, step.role, attempt.text),
+        **({"score": judgement.score} if again or refusals else {}),
     }
     yield from compare("I7", attempt.call, attempt, expected, "the harness and the scenario")
     yield from compare(
@@ -203,9 +238,10 @@ def _judged(attempt: rows.Attempt, step: rows.Step, scenario: Scenario) -> Itera
     )
 
 
-def _matched(step: rows.Step, matches: Sequence[rows.Match], scenario: Scenario) -> Iterator[Difference]:
-    strategy = referee.strategy(scenario, step.role, step.strategy) if step.strategy else None
-    played = referee.tournament(scenario, strategy) if strategy else []
+def _matched(
+    step: rows.Step, matches: Sequence[rows.Match], judgement: referee.Judgement | None, scenario: Scenario
+) -> Iterator[Difference]:
+    played = judgement.matches if judgement else ()
     expected = [rows.Match(step.id, match.seed, match.score, match.won, match.parts) for match in played]
     if list(matches) != expected:
         yield Difference("I7", step.id, f"its matches are not what {scenario.name} gives for its strategy")
@@ -226,64 +262,9 @@ def breakers(evidence: Evidence) -> Iterator[Difference]:
         yield from compare("I10", attempt.call, attempt, {"breaker": stored}, "folding its bundle's attempts")
 
 
-def generations(evidence: Evidence) -> Iterator[Difference]:
-    """Decide every generation again from its steps (I10)."""
-    by_generation: dict[tuple[str, int], list[rows.Step]] = defaultdict(list)
-    for step in evidence.steps:
-        if step.strategy is not None and step.score is not None:
-            by_generation[step.run, step.generation].append(step)
-    champions: dict[str, tuple[str | None, float | None]] = defaultdict(lambda: (None, None))
-    for row in evidence.generations:
-        candidates = sorted(by_generation[row.run, row.number], key=lambda step: step.position)
-        best = max(candidates, key=lambda step: step.score or 0.0, default=None)
-        score = best.score if best else None
-        decision = gate(score, champions[row.run][1])
-        if decision == "advance" and best is not None:
-            champions[row.run] = (best.id, score)
-        champion, champion_score = champions[row.run]
-        expected = {
-            "decision": decision,
-            "best": best.id if best else None,
-            "score": score,
-            "champion": champion,
-            "champion_score": champion_score,
-        }
-        yield from compare("I10", f"{row.run}/{row.number}", row, expected, "its steps")
-
-
-def evaluations(evidence: Evidence) -> Iterator[Difference]:
-    """Sum every evaluation again from its held-out replies, and play those again (I7)."""
-    bundle_of = {bundle.id: bundle for bundle in evidence.bundles}
-    held_out = _grouped(evidence.holdouts, "evaluation")
-    for row in evidence.evaluations:
-        scenario = evidence.scenarios(bundle_of[row.bundle].scenario)
-        replies: Sequence[rows.Holdout] = held_out[row.id]
-        yield from compare("I7", row.id, row, {"terms_digest": digest(row.terms)}, "its terms")
-        if [reply.seed for reply in replies] != row.terms.get("seeds"):
-            yield Difference("I7", row.id, "its held-out seeds are not those of its terms")
-        if row.terms.get("scenario_version") != scenario.version:
-            continue
-        summary = summarize([reply.score for reply in replies], [reply.legal for reply in replies])
-        expected = {"mean": summary.mean, "lower": summary.lower, "valid": summary.valid, "seeds": len(replies)}
-        yield from compare("I7", row.id, row, expected, "its held-out replies")
-        for reply in replies:
-            strategy = referee.strategy(scenario, "", reply.reply)
-            played = scenario.play(strategy, reply.seed).score if strategy else 0.0
-            again = {"legal": strategy is not None, "score": played}
-            yield from compare("I7", f"{row.id} seed {reply.seed}", reply, again, "the scenario")
-
-
-def lessons(evidence: Evidence) -> Iterator[Difference]:
-    """Knowledge grows by one version at a time, and says what a coach said or what was known before (I10)."""
-    said = {step.id: referee.lesson(step.reply) for step in evidence.steps if step.reply is not None}
-    seen: dict[str, set[tuple[str, str]]] = defaultdict(lambda: {(Knowledge().playbook, Knowledge().hints)})
-    last: dict[str, int] = defaultdict(int)
-    for row in evidence.lessons:
-        where = f"knowledge {row.scenario} {row.version}"
-        if row.version != last[row.scenario] + 1:
-            yield Difference("I10", where, f"it follows version {last[row.scenario]}")
-        text = (row.playbook, row.hints)
-        if text != said.get(row.step) and text not in seen[row.scenario]:
-            yield Difference("I10", where, f"its step {row.step} did not teach it, and it was not known before")
-        seen[row.scenario].add(text)
-        last[row.scenario] = row.version
+def unreproducible(evidence: Evidence) -> Iterator[str]:
+    """Say what could not be played again, because its scenario does not promise to give the same score twice."""
+    for name in dict.fromkeys(run.scenario for run in evidence.runs):
+        if not referee.reproducible(evidence.scenarios(name)):
+            runs = sum(run.scenario == name for run in evidence.runs)
+            yield f"not reproducible: {name} does not give a score twice, so those of its {runs} runs were not played again"

@@ -115,7 +115,7 @@ def active(
 
 def rollback(
     directory: Directory = DEFAULT,
-    slot: Slot = "grid_ctf/competitor",
+    slot: Slot = "grid_ctf",
     why: Why = "",
     by: By = "operator",
     as_json: Json = False,
@@ -149,6 +149,6 @@ def prune(
     emit(found, as_json=as_json, people=lambda: "\n".join(lines) or "There is no bundle to prune.")
 
 
-def _slot(text: str) -> tuple[str, str]:
+def _slot(text: str) -> tuple[str, str | None]:
     scenario, _, role = text.partition("/")
-    return scenario, role or "competitor"
+    return scenario, role or None

@@ -119,7 +119,7 @@ def _show_harness(scenario_name: str, enabled: frozenset[str], *, as_json: bool)
 def route(
     directory: Directory = DEFAULT,
     scenario: ScenarioName = "grid_ctf",
-    role: Annotated[str, typer.Option(help="The role that would ask.")] = "competitor",
+    role: Annotated[str | None, typer.Option(help="The role that would ask; the one that is judged.")] = None,
     seed: Annotated[int, typer.Option(help="The step's seed; it decides a canary's draw.")] = 0,
     explain: Annotated[bool, typer.Option("--explain", help="Show every gate with its facts.")] = False,
     as_json: Json = False,

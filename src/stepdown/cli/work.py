@@ -45,6 +45,9 @@ def run(
     generations: Annotated[int, typer.Option(help="Generations to play.")] = 8,
     candidates: Annotated[int, typer.Option(help="Candidates in each.")] = 8,
     frontier: Annotated[str, typer.Option(help="search, or recorded:PATH for a tape.")] = "search",
+    role: Annotated[
+        str | None, typer.Option(help="Whose answers are looked for; by default the one that is judged.")
+    ] = None,
     at_once: Annotated[
         int | None, typer.Option(help="Calls under way at the frontier together; by default what it takes.")
     ] = None,
@@ -64,6 +67,7 @@ def run(
             candidates=candidates,
             frontier=frontier,
             at_once=at_once,
+            role=role,
         )
         total, done = generations * (candidates + 1), 0
 
@@ -107,7 +111,7 @@ def export(
 def train(
     dataset: Annotated[str, typer.Argument(help="An export: its directory, or the beginning of its digest.")],
     directory: Directory = DEFAULT,
-    role: Annotated[str, typer.Option(help="The role it shall serve.")] = "competitor",
+    role: Annotated[str | None, typer.Option(help="The role it shall serve; the dataset's.")] = None,
     plan: Annotated[str, typer.Option(help="default, tiny, or a JSON file of a plan's values.")] = "default",
     time_limit: Annotated[float, typer.Option(help="Seconds the training may take.")] = 3600.0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Train again, and demand the same weights.")] = False,

@@ -48,7 +48,8 @@ def exportable(*, of_one_run: bool) -> Select[Any]:
 _STEP = schema.step.c
 STRATEGIES = (
     select(_STEP.generation, _STEP.strategy, _STEP.score)
-    .where(_STEP.run == bindparam("run"), _STEP.strategy.is_not(None), _STEP.score.is_not(None))
+    .where(_STEP.run == bindparam("run"), _STEP.role == bindparam("role"))
+    .where(_STEP.strategy.is_not(None), _STEP.score.is_not(None))
     .order_by(_STEP.generation, _STEP.position)
 )
 

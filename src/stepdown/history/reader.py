@@ -44,11 +44,11 @@ def steps(connection: Connection, run_id: str) -> list[rows.Step]:
     return sorted(all_of(connection, rows.Step, run=run_id), key=lambda step: (step.generation, step.position))
 
 
-def strategies(connection: Connection, run_id: str) -> list[tuple[int, str, float]]:
-    """Return generation, text and score of every strategy that a run accepted and scored, by their places."""
+def strategies(connection: Connection, run_id: str, role: str) -> list[tuple[int, str, float]]:
+    """Return generation, text and score of every answer of a role that a run accepted and scored, by their places."""
     return [
         (generation, text, score)
-        for generation, text, score in connection.execute(questions.STRATEGIES, {"run": run_id})
+        for generation, text, score in connection.execute(questions.STRATEGIES, {"run": run_id, "role": role})
     ]
 
 

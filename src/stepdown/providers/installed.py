@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from stepdown.errors import NotFound
+from stepdown.errors import NotFound, Refused
 from stepdown.providers.protocol import Provider
-from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.protocol import Box, Scenario
 
 
 def frontier(spec: str, scenario: Scenario) -> Provider:
@@ -17,11 +17,17 @@ def frontier(spec: str, scenario: Scenario) -> Provider:
     Raises:
         NotFound: There is no provider of that name.
         InvalidValue: The tape is not one.
+        Refused: The provider cannot propose answers for such a scenario.
     """
     name, _, argument = spec.partition(":")
     if name == "search" and not argument:
         from stepdown.providers.search import Search
 
+        if not isinstance(scenario, Box):
+            raise Refused(
+                f"The frontier search looks for the best point of a box, and {scenario.name} has none; choose another one.",
+                kind="frontier-cannot-propose",
+            )
         return Search(scenario)
     if name == "recorded" and argument:
         from stepdown.providers.recorded import Recorded

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import chain
 
-from stepdown.audit import acts, gaps, promotions, steps, witnesses
+from stepdown.audit import acts, evaluations, gaps, generations, promotions, steps, witnesses
 from stepdown.audit.witnesses import Difference, Evidence
 from stepdown.history import reader, rows
 from stepdown.providers import trace
@@ -19,9 +19,9 @@ CHECKS = (
     witnesses.weights,
     steps.steps,
     steps.breakers,
-    steps.generations,
-    steps.evaluations,
-    steps.lessons,
+    generations.generations,
+    evaluations.evaluations,
+    generations.lessons,
     acts.acts,
     acts.activations,
     acts.policies,
@@ -41,6 +41,11 @@ def found(workspace: Workspace) -> Iterator[Difference]:
     read = evidence(workspace)
     dangling = list(gaps.dangling(read))
     yield from dangling or chain.from_iterable(check(read) for check in CHECKS)
+
+
+def unchecked(workspace: Workspace) -> list[str]:
+    """Return in sentences what nobody can check again."""
+    return list(steps.unreproducible(evidence(workspace)))
 
 
 def evidence(workspace: Workspace) -> Evidence:

@@ -6,17 +6,20 @@ from stepdown.bundles.standing import Slot, fold
 from stepdown.errors import InvalidValue
 from stepdown.history import reader, rows
 from stepdown.reports.events import Event, events
+from stepdown.scenarios.roles import proposer
+from stepdown.scenarios.roles import role as named_role
 from stepdown.workspace import Workspace
 
 
-def history(workspace: Workspace, slot: Slot | None = None) -> list[Event]:
-    """Return every change, oldest first; with a slot, those of its bundles.
+def history(workspace: Workspace, slot: tuple[str, str | None] | None = None) -> list[Event]:
+    """Return every change, oldest first; with a slot, those of its bundles, and without a role those of the judged one.
 
     Raises:
-        NotFound: The slot's scenario does not exist.
+        NotFound: The slot's scenario or role does not exist.
     """
     if slot is not None:
-        workspace.scenario(slot[0])
+        scenario, role = workspace.scenario(slot[0]), slot[1]
+        slot = scenario.name, (named_role(scenario, role) if role is not None else proposer(scenario)).name
     with workspace.reading() as connection:
         found = events(
             reader.acts(connection),

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from stepdown.routing.decide import decide
 from stepdown.routing.facts import Facts
 from stepdown.routing.gates import GATES, Gate
+from stepdown.scenarios.roles import proposer
+from stepdown.scenarios.roles import role as named_role
 from stepdown.workspace import Workspace
 from stepdown.workspace.facts import gather
 
@@ -41,13 +43,14 @@ class Explanation:
     gates: tuple[GateReading, ...]
 
 
-def explain(workspace: Workspace, scenario_name: str, role: str, seed: int = 0) -> Explanation:
+def explain(workspace: Workspace, scenario_name: str, role: str | None = None, seed: int = 0) -> Explanation:
     """Gather the facts and ask every gate, without asking any provider.
 
     Raises:
-        NotFound: No such scenario.
+        NotFound: No such scenario or role.
     """
     scenario = workspace.scenario(scenario_name)
+    role = (named_role(scenario, role) if role is not None else proposer(scenario)).name
     with workspace.reading() as connection:
         scene = gather(workspace, connection, scenario, role, seed)
     decision = decide(scene.facts)
