@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from stepdown.acts.export import export
+from stepdown.acts.localize import evaluate, localize
+from stepdown.acts.promote import promote
+from stepdown.acts.run import play, start
 from stepdown.history import rows
-from stepdown.localize import evaluate, localize
-from stepdown.promote import promote
-from stepdown.run import play, start
-from stepdown.training.export import export
 from stepdown.training.records import Filters
 from stepdown.workspace import Settings, Workspace
 

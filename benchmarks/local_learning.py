@@ -23,7 +23,7 @@ from cmaes import CMA
 from stepdown.local.decode import Loaded, load
 from stepdown.scenarios.grid_ctf import KEYS, GridCtf, strategy
 from stepdown.scenarios.prompt import Knowledge, competitor
-from stepdown.scenarios.protocol import IllegalStrategy
+from stepdown.scenarios.protocol import IllegalAnswer
 from stepdown.training.plan import Plan
 
 SCENARIO = GridCtf()
@@ -50,7 +50,7 @@ def search(seed: int) -> list[dict[str, str]]:
             step = seed * 1000 + generation * POPULATION + candidate
             proposed = strategy(SCENARIO.repair(dict(zip(KEYS, optimizer.ask().tolist(), strict=True))))
             score = SCENARIO.play(proposed, step).score
-            told.append((np.array([proposed.values[key] for key in KEYS]), -score))
+            told.append((np.array([proposed.value[key] for key in KEYS]), -score))
             if score >= LEAST_SCORE:
                 records.append({"prompt": competitor(SCENARIO, knowledge, step), "completion": proposed.text})
         optimizer.tell(told)
@@ -76,7 +76,7 @@ def judge(net: Loaded, knowledge: Knowledge) -> tuple[float, float]:
     for seed, reply in zip(seeds, net.generate(prompts(knowledge), max_tokens=64), strict=True):
         try:
             scores.append(SCENARIO.play(SCENARIO.parse(reply.text), seed).score)
-        except IllegalStrategy:
+        except IllegalAnswer:
             scores.append(None)
     return fmean(score is not None for score in scores), fmean(score or 0.0 for score in scores)
 

@@ -25,7 +25,7 @@ from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator
 from cosmic_ray.work_db import WorkDB, use_db
 
-MUTATED = ("routing", "bundles", "history", "training/records.py", "step.py")
+MUTATED = ("routing", "bundles", "history", "audit", "training/records.py", "acts/step.py")
 SPARED = ("migrations", "migrate.py", "append_only.py", "engine.py")
 """Done once, before any example begins, or about a database that refuses: ordinary tests have them."""
 CONSTRAINTS = frozenset(("nullable", "unique", "primary_key", "autoincrement", "sqlite_autoincrement"))

@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 from statistics import median, quantiles
 
-from stepdown import registry
+from stepdown.acts import switch
+from stepdown.acts.export import export
+from stepdown.acts.localize import localize
+from stepdown.acts.run import play, start
 from stepdown.history import rows
-from stepdown.localize import localize
-from stepdown.run import play, start
-from stepdown.training.export import export
 from stepdown.training.plan import Plan
 from stepdown.training.records import Filters
 from stepdown.workspace import Settings, Workspace
@@ -32,7 +32,7 @@ def handed_down(workspace: Workspace, tape: Path) -> None:
     tape.write_text("".join(json.dumps(line) + "\n" for line in lines))
     play(start(workspace, SCENARIO, generations=2, candidates=6, frontier=f"recorded:{tape}"))
     dataset = export(workspace, Filters(SCENARIO))
-    registry.activate(workspace, localize(workspace, dataset.path, plan=PLAN).bundle.id, forced=True)
+    switch.activate(workspace, localize(workspace, dataset.path, plan=PLAN).bundle.id, forced=True)
 
 
 def measure(workspace: Workspace, steps: int) -> list[float]:

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from sqlalchemy import Connection, event
 
-from stepdown.gather import breaker_of, is_disabled, slot_bundle
 from stepdown.history import ledger, reader, rows
 from stepdown.routing.breaker import Breaker
 from stepdown.workspace import Settings, Workspace
+from stepdown.workspace.facts import breaker_of, is_disabled, slot_bundle
 
 SCENARIO, ROLE = "grid_ctf", "competitor"
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from journey import Hands, discover, localized, near_the_best
-from stepdown import registry
+from stepdown.acts import switch
 from stepdown.workspace import Settings, Workspace
 
 # A shared machine may pause any example; what must be fast is measured in benchmarks.
@@ -58,7 +58,7 @@ def handed_down(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Path
     with Workspace.open(root, settings=settings) as opened:
         tape = near_the_best(root.parent / "tape.jsonl")
         discover(opened, generations=2, candidates=6, frontier=f"recorded:{tape}")
-        registry.activate(opened, localized(opened).bundle.id, forced=True, by="conftest", why="every test begins here")
+        switch.activate(opened, localized(opened).bundle.id, forced=True, by="conftest", why="every test begins here")
     return root
 
 

@@ -4,22 +4,25 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from stepdown.acts.export import export
+from stepdown.acts.localize import Trained, localize
+from stepdown.acts.run import play, start
 from stepdown.clock import Clock
 from stepdown.errors import ProviderError
 from stepdown.history import reader, rows
-from stepdown.localize import Trained, localize
 from stepdown.providers import trace
 from stepdown.providers.protocol import Completion, Request
-from stepdown.run import play, start
-from stepdown.training.export import export
+from stepdown.scenarios import roles
+from stepdown.scenarios.grid_ctf import GridCtf
+from stepdown.scenarios.roles import Role
 from stepdown.training.plan import Plan
 from stepdown.training.records import Filters
-from stepdown.workspace import Workspace
+from stepdown.workspace import Settings, Workspace
 
 SCENARIO = "grid_ctf"
 FRONTIER = Path(__file__).parents[1] / "fixtures" / "frontier" / "replies.jsonl"
@@ -82,6 +85,15 @@ class Strange:
         return self._changes[name] if name in self._changes else getattr(self._real, name)
 
 
+class Scouted(GridCtf):
+    """grid_ctf with a second judged role, which is asked and played like the competitor."""
+
+    def roles(self) -> list[Role]:
+        """Competitor, scout, coach."""
+        competitor, coach = roles.roles(GridCtf()).values()
+        return [competitor, replace(competitor, name="scout"), coach]
+
+
 def failing(error_type: str) -> Scripted:
     """Return a provider that only fails."""
     return Scripted([ProviderError(f"It was told to fail with {error_type}.", error_type=error_type)])
@@ -96,17 +108,17 @@ def move(aggression: float, defense: float, path_bias: float) -> str:
 BEST = move(1.0, 0.4, 1.0)
 
 
-def tape(path: Path, competitor: Sequence[str | Mapping[str, Any]]) -> Path:
+def tape(path: Path, competitor: Sequence[str | Mapping[str, Any]], role: str = "competitor") -> Path:
     """Write a tape for the recorded frontier, with one coach's lesson."""
     lines: list[Mapping[str, Any]] = [{"text": r} if isinstance(r, str) else r for r in competitor]
     lesson = {"role": "coach", "text": '{"playbook":"Attack.","hints":"Press on."}'}
-    path.write_text("".join(json.dumps(row) + "\n" for row in [*({"role": "competitor", **x} for x in lines), lesson]))
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*({"role": role, **x} for x in lines), lesson]))
     return path
 
 
-def near_the_best(path: Path) -> Path:
+def near_the_best(path: Path, role: str = "competitor") -> Path:
     """Write a tape of three strategies that a small net learns by heart."""
-    return tape(path, [BEST, move(0.9, 0.5, 1.0), move(0.95, 0.45, 1.0)])
+    return tape(path, [BEST, move(0.9, 0.5, 1.0), move(0.95, 0.45, 1.0)], role)
 
 
 def discover(
@@ -116,6 +128,14 @@ def discover(
     return play(
         start(workspace, SCENARIO, seed=seed, generations=generations, candidates=candidates, frontier=frontier)
     )
+
+
+def scouted(root: Path, settings: Settings) -> Trained:
+    """Play, export and train for the scout of a workspace, and return the bundle; nothing is active."""
+    with Workspace.open(root, settings=replace(settings, scenario=lambda _name: Scouted())) as workspace:
+        tape = near_the_best(workspace.root.parent / "scout.jsonl", "scout")
+        play(start(workspace, SCENARIO, generations=1, candidates=6, frontier=f"recorded:{tape}", role="scout"))
+        return localized(workspace, filters=Filters(SCENARIO, role="scout"))
 
 
 def localized(workspace: Workspace, plan: Plan = SMALL, filters: Filters | None = None) -> Trained:
@@ -150,7 +170,7 @@ def calls(workspace: Workspace, step: rows.Step) -> list[trace.Line]:
 
 def active(workspace: Workspace) -> rows.Bundle:
     """Return the competitor's bundle."""
-    from stepdown.gather import slot_bundle
+    from stepdown.workspace.facts import slot_bundle
 
     with workspace.reading() as connection:
         found = slot_bundle(connection, SCENARIO, "competitor")

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from journey import Hands
+from stepdown.audit import acts as changes
+from stepdown.audit.witnesses import Evidence
 from stepdown.bundles.trail import behind
-from stepdown.history import changes, rows
-from stepdown.history.audit import Evidence
+from stepdown.history import rows
 from stepdown.routing.policy import Policy
 from stepdown.scenarios.grid_ctf import GridCtf
 

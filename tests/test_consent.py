@@ -11,9 +11,9 @@ import pytest
 
 from journey import active, attempts, compete, discover, failing, steps
 from sealed import KERNEL
-from stepdown import operate
-from stepdown.auditing import differences
+from stepdown.acts import configure
 from stepdown.errors import InvalidValue
+from stepdown.views.audit import differences
 from stepdown.workspace import Settings, Workspace
 
 BOTH = ["competitor", "coach"]
@@ -27,7 +27,7 @@ started = seal()  # Before anything else: a thread that runs already would not b
 import ctypes, socket, subprocess
 from dataclasses import dataclass
 from stepdown.providers.protocol import Completion
-from stepdown.run import play, start
+from stepdown.acts.run import play, start
 from stepdown.workspace import Settings, Workspace
 
 ASK = {
@@ -61,7 +61,7 @@ by_kernel = pytest.mark.skipif(not KERNEL, reason="only Linux forbids what Pytho
 
 def sealed(workspace: Workspace, way: str = "host") -> subprocess.CompletedProcess[str]:
     """Play a run in a process that may open no socket; its frontier would open one in some way."""
-    operate.set_policy(workspace, {"max_age": 1e12})  # The child lives by the real clock.
+    configure.set_policy(workspace, {"max_age": 1e12})  # The child lives by the real clock.
     workspace.close()
     command = [sys.executable, "-c", SEALED, str(workspace.root), way]
     # The child finds what this process finds.
@@ -70,7 +70,7 @@ def sealed(workspace: Workspace, way: str = "host") -> subprocess.CompletedProce
 
 
 def test_no_socket_is_opened_for_roles_that_the_frontier_may_never_see(local: Workspace, settings: Settings) -> None:
-    operate.set_policy(local, {"frontier_never": BOTH})
+    configure.set_policy(local, {"frontier_never": BOTH})
 
     done = sealed(local)
 
@@ -83,7 +83,7 @@ def test_no_socket_is_opened_for_roles_that_the_frontier_may_never_see(local: Wo
 
 
 def test_no_socket_is_opened_even_when_local_cannot_serve(local: Workspace, settings: Settings) -> None:
-    operate.set_policy(local, {"frontier_never": BOTH, "min_score": 1.0})
+    configure.set_policy(local, {"frontier_never": BOTH, "min_score": 1.0})
 
     done = sealed(local)
 
@@ -99,13 +99,13 @@ def test_no_socket_is_opened_even_when_local_cannot_serve(local: Workspace, sett
     "way", ["host", "neighbour", *(pytest.param(way, marks=by_kernel) for way in ("pair", "from-below"))]
 )
 def test_whoever_opens_a_socket_in_any_way_is_ended(local: Workspace, way: str) -> None:
-    operate.set_policy(local, {"frontier_never": ["competitor"]})
+    configure.set_policy(local, {"frontier_never": ["competitor"]})
 
     assert sealed(local, way).returncode == -signal.SIGSYS  # At the coach's first call.
 
 
 def test_a_process_that_was_started_to_open_one_does_not_stay_unseen(local: Workspace) -> None:
-    operate.set_policy(local, {"frontier_never": ["competitor"]})
+    configure.set_policy(local, {"frontier_never": ["competitor"]})
 
     assert "subprocess.Popen" in sealed(local, "by-another").stdout.split()
 
@@ -117,7 +117,7 @@ def test_a_frontier_that_opens_none_may_be_asked_under_the_seal(local: Workspace
 
 
 def test_a_failing_local_is_not_followed_by_a_forbidden_frontier(local: Workspace, settings: Settings) -> None:
-    operate.set_policy(local, {"frontier_never": ["competitor"]})
+    configure.set_policy(local, {"frontier_never": ["competitor"]})
     local.close()
     with Workspace.open(local.root, settings=replace(settings, local=lambda *_: failing("timeout"))) as reopened:
         step = compete(reopened, seed=3)
@@ -131,7 +131,7 @@ def test_a_failing_local_is_not_followed_by_a_forbidden_frontier(local: Workspac
 def test_a_role_that_local_may_never_see_does_not_reach_a_bundle(
     local: Workspace, settings: Settings, shadow: bool
 ) -> None:
-    operate.set_policy(local, {"local_never": ["competitor"], "shadow": shadow})
+    configure.set_policy(local, {"local_never": ["competitor"], "shadow": shadow})
     local.close()
 
     def opened(directory: Path, *_: object) -> object:
@@ -146,12 +146,12 @@ def test_a_role_that_local_may_never_see_does_not_reach_a_bundle(
 
 
 def test_consent_is_a_policy_with_a_history(local: Workspace) -> None:
-    operate.set_policy(local, {"local_never": "competitor, coach"}, by="ada")
+    configure.set_policy(local, {"local_never": "competitor, coach"}, by="ada")
     assert compete(local, seed=3).reason == "role-not-eligible"
 
-    operate.set_policy(local, {"local_never": ""}, by="ada")
+    configure.set_policy(local, {"local_never": ""}, by="ada")
     assert compete(local, seed=4).served == "local"
     with pytest.raises(InvalidValue):
-        operate.set_policy(local, {"frontier_never": [1]})
+        configure.set_policy(local, {"frontier_never": [1]})
     assert active(local) is not None
     assert discover(local).id == "run-4"

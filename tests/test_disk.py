@@ -16,16 +16,16 @@ from hypothesis import strategies as st
 
 from holdings import held
 from journey import SCENARIO, Hands, active, attempts, compete, count
-from stepdown import operate, registry
-from stepdown.auditing import differences
+from stepdown.acts import configure, switch
 from stepdown.bundles.disk import MANIFEST_LIMIT, Condition, contents, listing, look, publish, remove
 from stepdown.bundles.manifest import NAME, Manifest
 from stepdown.digest import sha256
 from stepdown.errors import Refused
-from stepdown.explain import explain
 from stepdown.history import ledger, rows
 from stepdown.scenarios.grid_ctf import GridCtf
 from stepdown.training.evaluation import terms
+from stepdown.views.audit import differences
+from stepdown.views.route import explain
 from stepdown.workspace import Workspace
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "bundles"
@@ -87,7 +87,7 @@ def test_an_explanation_says_what_is_wrong_and_asks_nobody(workspace: Workspace,
 def test_what_is_not_whole_does_not_become_active_even_by_force(workspace: Workspace, name: str) -> None:
     found = installed(workspace, name, activated=False)
     with pytest.raises(Refused) as refusal:
-        registry.activate(workspace, found, forced=True)
+        switch.activate(workspace, found, forced=True)
 
     assert refusal.value.kind == CASES[name]["reason"]
     assert count(workspace, rows.Act) == 0
@@ -250,7 +250,7 @@ def test_weights_of_another_kind_are_a_failed_local_try_that_opens_the_breaker(
     workspace: Workspace, hands: Hands
 ) -> None:
     installed(workspace, "unloadable")
-    operate.set_policy(workspace, {"breaker_threshold": 2, "breaker_cooldown": 60})
+    configure.set_policy(workspace, {"breaker_threshold": 2, "breaker_cooldown": 60})
 
     reasons = [compete(workspace, seed=seed).reason for seed in range(3)]
     assert reasons == ["local-load-failed", "local-load-failed", "local-cooldown"]

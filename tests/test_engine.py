@@ -14,7 +14,7 @@ from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import DatabaseError, IntegrityError, StatementError
 
 from journey import Hands, compete, discover
-from stepdown import operate
+from stepdown.acts import configure
 from stepdown.errors import InvalidValue, WorkspaceError
 from stepdown.history import engine, ledger, migrate, reader, rows, schema
 from stepdown.history.append_only import triggers
@@ -48,8 +48,8 @@ def test_every_connection_has_the_pragmas(tmp_path: Path, durability: tuple[engi
 
 @pytest.mark.parametrize("statement", ["UPDATE {} SET seq = seq", "DELETE FROM {}"])
 def test_no_row_of_any_table_can_be_changed_or_removed(local: Workspace, statement: str) -> None:
-    operate.set_policy(local, {"min_score": 0.5})
-    operate.switch_validator(local, "grid_ctf", "budget", enabled=False)
+    configure.set_policy(local, {"min_score": 0.5})
+    configure.switch_validator(local, "grid_ctf", "budget", enabled=False)
     filled = []
     for table in TABLES:
         with sqlite3.connect(local.root / "stepdown.db") as raw:
@@ -112,12 +112,12 @@ def test_a_locked_database_gives_a_sentence_and_changes_nothing(local: Workspace
     impatient = Workspace.open(local.root, settings=replace(settings, busy_milliseconds=20))
     try:
         with pytest.raises(WorkspaceError, match="locked by another process"):
-            operate.set_policy(impatient, {"min_score": 0.1})
+            configure.set_policy(impatient, {"min_score": 0.1})
     finally:
         blocker.execute("ROLLBACK")
         blocker.close()
         impatient.close()
-    operate.set_policy(local, {"min_score": 0.2})
+    configure.set_policy(local, {"min_score": 0.2})
     with local.reading() as connection:
         assert local.policy(connection)[0] == 1
 

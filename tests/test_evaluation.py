@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from journey import BEST, SCENARIO, Strange, active, compete, count, localized
-from stepdown.auditing import differences
+from stepdown.acts.localize import evaluate
 from stepdown.bundles.disk import look
 from stepdown.errors import InvalidValue
 from stepdown.history import reader, rows, schema
-from stepdown.localize import evaluate
 from stepdown.providers.protocol import Request
 from stepdown.scenarios import prompt
 from stepdown.scenarios.generation import SEEDS
@@ -21,6 +20,7 @@ from stepdown.scenarios.grid_ctf import GridCtf
 from stepdown.training.decoding import Decoding
 from stepdown.training.evaluation import summarize, terms
 from stepdown.training.plan import Plan
+from stepdown.views.audit import differences
 from stepdown.workspace import Settings, Workspace
 
 

@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from journey import FRONTIER, SCENARIO, Hands, active, compete, count, discover, move, steps, tape
+from stepdown.acts.export import Dataset, export, opened
+from stepdown.digest import digest
 from stepdown.errors import DatasetError, InvalidValue, NotFound, WorkspaceError
 from stepdown.history import ledger, reader, rows
-from stepdown.training.export import Dataset, export, opened
-from stepdown.training.records import Filters, Split, content
+from stepdown.training.records import Filters, Split
 from stepdown.workspace import Settings, Workspace
 
 
@@ -125,15 +126,15 @@ def test_no_strategy_stands_on_both_sides(mixed: Workspace) -> None:
 
 
 @given(st.lists(st.text(min_size=1), min_size=2, unique=True))
-def test_two_strategies_are_enough_for_two_sides_and_each_has_one(strategies: list[str]) -> None:
-    keys = sorted(map(content, strategies))
+def test_two_contents_are_enough_for_two_sides_and_each_has_one(contents: list[str]) -> None:
+    keys = sorted(map(digest, contents))
     split = Split(keys[0], keys[-1])
-    sides = {strategy: split.validates(strategy) for strategy in strategies}
+    sides = {key: split.validates(key) for key in keys}
 
     assert set(sides.values()) == {True, False}
-    # The ends of the list decide two places only: with one strategy more, at most four places change.
-    wider = Split(min(keys[0], content("one more")), max(keys[-1], content("one more")))
-    assert sum(wider.validates(strategy) is not side for strategy, side in sides.items()) <= 4
+    # The ends of the list decide two places only: with one content more, at most four places change.
+    wider = Split(min(keys[0], digest("one more")), max(keys[-1], digest("one more")))
+    assert sum(wider.validates(key) is not side for key, side in sides.items()) <= 4
 
 
 def test_one_strategy_alone_trains(workspace: Workspace, tmp_path: Path) -> None:

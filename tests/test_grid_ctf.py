@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stepdown.scenarios import harness, referee
+from stepdown.scenarios import harness, referee, roles
 from stepdown.scenarios.grid_ctf import BUDGET, KEYS, GridCtf, strategy
-from stepdown.scenarios.protocol import IllegalStrategy
+from stepdown.scenarios.protocol import IllegalAnswer
 
 GRID = GridCtf()
 EVERY = frozenset(GRID.validators)
@@ -42,11 +42,16 @@ replies = st.one_of(
 )
 
 
+def judged(reply: str) -> referee.Judgement:
+    """Judge a reply by the referee alone, over the tournament."""
+    return referee.judge(GRID, roles.role(GRID, roles.COMPETITOR), reply, GRID.tournament_seeds())
+
+
 def is_legal(reply: str) -> bool:
     """Ask the referee."""
     try:
         GRID.parse(reply)
-    except IllegalStrategy:
+    except IllegalAnswer:
         return False
     return True
 
@@ -133,7 +138,7 @@ def test_a_score_is_the_published_formula_to_four_decimals(values: dict[str, flo
 
 def test_the_best_strategy_scores_about_089_and_random_play_about_065() -> None:
     best = strategy({"aggression": 1.0, "defense": 0.4, "path_bias": 1.0})
-    assert referee.score(GRID, "competitor", best.text) == pytest.approx(0.89, abs=0.02)
+    assert judged(best.text).score == pytest.approx(0.89, abs=0.02)
 
     draw = random.Random(0)
     drawn = [{key: draw.random() for key in KEYS} for _ in range(2000)]
@@ -183,12 +188,12 @@ def test_more_validators_never_refuse_less(some: set[str], others: set[str]) -> 
      '{"playbook":"a","hints":"b","more":1}', json.dumps({"playbook": "a" * 601, "hints": "b"}), "[" * 5000],
 )  # fmt: skip
 def test_a_coach_is_heard_only_when_it_gives_a_lesson(reply: str) -> None:
-    assert referee.lesson(reply) is None
-    assert referee.refusals(GRID, referee.COACH, EVERY, reply)
+    assert roles.lesson(reply) is None
+    assert referee.judge(GRID, roles.role(GRID, roles.COACH), reply, (), EVERY).refusals
 
 
 @given(anything)
 def test_no_reply_whatever_breaks_the_referee(value: Any) -> None:
     reply = json.dumps(value)
-    assert referee.score(GRID, "competitor", reply) is not None
-    assert referee.lesson(reply) is None or isinstance(value, dict)
+    assert judged(reply).score is not None
+    assert roles.lesson(reply) is None or isinstance(value, dict)

@@ -16,22 +16,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from journey import SCENARIO, SMALL, Hands, active, compete, count, discover, localized
-from stepdown import operate, registry
-from stepdown.auditing import differences
+from stepdown.acts import configure, switch
+from stepdown.acts.promote import promote
+from stepdown.acts.prune import prune
+from stepdown.acts.rollback import rollback
 from stepdown.bundles.standing import fold
 from stepdown.bundles.trail import behind
-from stepdown.chronicle import active_at, history, instant
 from stepdown.cli import main
 from stepdown.errors import InvalidValue, NotFound, Refused, StepdownError
-from stepdown.gather import slot_bundle
 from stepdown.history import reader, rows
-from stepdown.promote import promote
-from stepdown.prune import prune
-from stepdown.rollback import rollback
 from stepdown.scenarios import prompt
 from stepdown.training.plan import Plan
 from stepdown.training.promotion import Trial
+from stepdown.views.audit import differences
+from stepdown.views.history import active_at, history, instant
 from stepdown.workspace import Settings, Workspace
+from stepdown.workspace.facts import slot_bundle
 
 SLOT = (SCENARIO, "competitor")
 
@@ -46,7 +46,7 @@ def trained(workspace: Workspace, seed: int) -> rows.Bundle:
 
 def forced(workspace: Workspace, bundle: rows.Bundle) -> rows.Bundle:
     """Activate a bundle, whatever it can."""
-    return registry.activate(workspace, bundle.id, forced=True)
+    return switch.activate(workspace, bundle.id, forced=True)
 
 
 def acts(workspace: Workspace) -> list[rows.Act]:
@@ -86,8 +86,8 @@ def test_rollback_passes_over_what_is_not_good_any_more(local: Workspace) -> Non
     good = active(local)
     broken, disabled, retired, unloadable, bad = (forced(local, trained(local, seed)) for seed in range(1, 6))
     (local.bundle_directory(broken.id) / "config.json").unlink()
-    registry.disable(local, disabled.id)
-    registry.retire(local, retired.id)
+    switch.disable(local, disabled.id)
+    switch.retire(local, retired.id)
     shutil.rmtree(local.bundle_directory(unloadable.id))
     assert active(local) == bad
 
@@ -109,7 +109,7 @@ def test_rollback_passes_over_what_was_made_for_other_prompts(
 
 def test_rollback_from_a_retired_bundle_fills_the_empty_slot(local: Workspace) -> None:
     good = active(local)
-    registry.retire(local, forced(local, trained(local, 1)).id)
+    switch.retire(local, forced(local, trained(local, 1)).id)
     with local.reading() as connection:
         assert slot_bundle(connection, *SLOT) is None
 
@@ -207,7 +207,7 @@ def test_prune_keeps_the_active_its_way_back_and_what_a_kept_run_asked(local: Wo
 def test_prune_keeps_where_a_rollback_really_leads_not_just_what_was_there_before(local: Workspace) -> None:
     good = active(local)
     disabled, broken, now = (forced(local, trained(local, seed)) for seed in (1, 2, 3))
-    registry.disable(local, disabled.id)
+    switch.disable(local, disabled.id)
     (local.bundle_directory(broken.id) / "config.json").unlink()
 
     assert set(prune(local, keep=0).removed) == {disabled, broken}
@@ -234,7 +234,7 @@ def test_prune_lets_go_of_what_only_old_runs_asked(local: Workspace) -> None:
 def test_prune_keeps_whoever_a_kept_comparison_was_between(local: Workspace) -> None:
     champion, challenger, unused = active(local), trained(local, 1), trained(local, 2)
     compared = promote(local, challenger.id, trial=Trial(margin=0.2)).run
-    operate.set_policy(local, {"mode": "frontier-only"})
+    configure.set_policy(local, {"mode": "frontier-only"})
     back, now = forced(local, trained(local, 3)), forced(local, trained(local, 4))
 
     assert prune(local).removed == (unused,)
@@ -281,15 +281,15 @@ def test_prune_of_a_named_bundle_takes_that_one_alone_and_only_once(local: Works
 def test_history_says_who_changed_what_when_and_why(local: Workspace, hands: Hands) -> None:
     good = active(local)
     hands.forward(60)
-    operate.set_policy(local, {"min_score": 0.8}, by="ada", why="stricter")
+    configure.set_policy(local, {"min_score": 0.8}, by="ada", why="stricter")
     hands.forward(60)
-    operate.set_policy(local, {"min_score": 0.75, "canary": 0.5}, by="bo", why="softer")
+    configure.set_policy(local, {"min_score": 0.75, "canary": 0.5}, by="bo", why="softer")
     hands.forward(60)
-    operate.switch_validator(local, SCENARIO, "budget", enabled=False, by="bo", why="too slow")
+    configure.switch_validator(local, SCENARIO, "budget", enabled=False, by="bo", why="too slow")
     hands.forward(60)
     promote(local, good.id, by="ada", why="again")
     hands.forward(60)
-    registry.disable(local, good.id, by="bo", why="night")
+    switch.disable(local, good.id, by="bo", why="night")
 
     told = [(event.kind, event.by, event.why, event.detail.partition(" (")[0]) for event in history(local)]
 
@@ -309,7 +309,7 @@ def test_history_says_who_changed_what_when_and_why(local: Workspace, hands: Han
 
 def test_a_policys_history_says_each_value_as_it_is_set(workspace: Workspace) -> None:
     for changes in ({"shadow": "on", "frontier_never": "coach,competitor"}, {"max_age": "inf"}, {"shadow": "off"}):
-        operate.set_policy(workspace, changes)
+        configure.set_policy(workspace, changes)
 
     assert [event.detail for event in history(workspace)] == [
         "1: frontier_never=coach,competitor, shadow=on",
@@ -322,13 +322,13 @@ def test_a_policys_history_says_each_value_as_it_is_set(workspace: Workspace) ->
 def test_nobody_acts_as_nobody_or_under_the_name_of_a_mechanism(local: Workspace, name: str) -> None:
     held, spare = active(local), trained(local, 1)
     deeds: list[Callable[[], object]] = [
-        lambda: registry.activate(local, spare.id, forced=True, by=name),
-        lambda: registry.disable(local, held.id, by=name),
+        lambda: switch.activate(local, spare.id, forced=True, by=name),
+        lambda: switch.disable(local, held.id, by=name),
         lambda: promote(local, spare.id, by=name),
         lambda: rollback(local, *SLOT, by=name),
         lambda: prune(local, [spare.id], by=name),
-        lambda: operate.set_policy(local, {"min_score": 0.5}, by=name),
-        lambda: operate.switch_validator(local, SCENARIO, "budget", enabled=False, by=name),
+        lambda: configure.set_policy(local, {"min_score": 0.5}, by=name),
+        lambda: configure.switch_validator(local, SCENARIO, "budget", enabled=False, by=name),
     ]
     before = history(local), count(local, rows.Run)
 
@@ -344,7 +344,7 @@ def test_active_at_an_instant_is_what_the_acts_until_then_say(local: Workspace, 
     hands.forward(3600)
     second = forced(local, trained(local, 1))
     hands.forward(3600)
-    registry.retire(local, second.id)
+    switch.retire(local, second.id)
 
     assert active_at(local, begun - timedelta(seconds=1)) == {}
     assert active_at(local, begun) == {SLOT: first}
@@ -569,7 +569,7 @@ def test_a_rollback_whose_target_is_pruned_away_moves_nothing(local: Workspace, 
     def pruned_meanwhile(point: str) -> None:
         if point == "rollback-checked":
             with Workspace.open(local.root, settings=settings) as other:
-                registry.delete(other, good.id)
+                switch.delete(other, good.id)
 
     with Workspace.open(local.root, settings=replace(settings, reached=pruned_meanwhile)) as reopened:
         with pytest.raises(Refused) as refusal:
@@ -586,7 +586,7 @@ def test_a_slot_whose_bundle_retired_meanwhile_changed_hands(local: Workspace, s
     def retired_meanwhile(point: str) -> None:
         if point == "comparison-played":
             with Workspace.open(local.root, settings=settings) as other:
-                registry.retire(other, held.id)
+                switch.retire(other, held.id)
 
     with Workspace.open(local.root, settings=replace(settings, reached=retired_meanwhile)) as reopened:
         with pytest.raises(Refused, match="changed hands") as refusal:

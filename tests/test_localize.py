@@ -11,21 +11,24 @@ from pathlib import Path
 
 import pytest
 
-from journey import SCENARIO, SMALL, Hands, active, compete, count
-from stepdown import operate, registry
-from stepdown.auditing import differences
+from journey import SCENARIO, SMALL, Hands, Scouted, active, compete, count, scouted, steps
+from stepdown.acts import configure, switch
+from stepdown.acts.export import Dataset
+from stepdown.acts.export import opened as opened_dataset
+from stepdown.acts.localize import evaluate, find_dataset, localize
+from stepdown.acts.promote import promote
+from stepdown.acts.run import play, start
 from stepdown.bundles.disk import Condition, look
 from stepdown.digest import sha256
 from stepdown.errors import DatasetError, InvalidValue, NotFound, Refused, StepdownError, TrainingFailed, WorkspaceError
 from stepdown.history import ledger, reader, rows
-from stepdown.localize import evaluate, find_dataset, localize
 from stepdown.scenarios.grid_ctf import GridCtf
 from stepdown.training.decoding import Decoding
 from stepdown.training.evaluation import summarize
-from stepdown.training.export import Dataset
-from stepdown.training.export import opened as opened_dataset
 from stepdown.training.job import Progress
 from stepdown.training.plan import Plan
+from stepdown.training.promotion import Trial
+from stepdown.views.audit import differences
 from stepdown.workspace import Settings, Workspace
 
 LONG = Plan.tiny(iterations=1_000_000)
@@ -81,14 +84,36 @@ def test_an_equal_job_is_not_trained_twice(workspace: Workspace, dataset: Datase
     assert count(workspace, rows.Bundle) == 1
 
 
-def test_another_plan_dataset_or_role_is_another_job(local: Workspace, tmp_path: Path) -> None:
-    held = active(local)
-    path = local.root / "datasets" / held.dataset
-    other = localize(local, path, plan=SMALL, role="coach")
+def test_a_bundle_is_trained_for_the_role_that_its_dataset_teaches_and_for_no_other(
+    local: Workspace, settings: Settings
+) -> None:
+    path = local.root / "datasets" / active(local).dataset
+    before = count(local, rows.Bundle)
+    with pytest.raises(Refused, match="roles that are judged: competitor"):
+        localize(local, path, plan=SMALL, role="coach")
+    with pytest.raises(NotFound, match="no role 'nosuch'; choose one of competitor, coach"):
+        localize(local, path, plan=SMALL, role="nosuch")
+    two = replace(settings, scenario=lambda _name: Scouted())
+    with Workspace.open(local.root, settings=two) as workspace, pytest.raises(DatasetError, match="teaches the role"):
+        localize(workspace, path, plan=SMALL, role="scout")
 
-    assert not other.reused
-    assert (other.bundle.role, other.bundle.weights) == ("coach", held.weights)
-    assert other.bundle.id != held.id
+    assert count(local, rows.Bundle) == before
+
+
+def test_a_second_judged_role_is_trained_evaluated_compared_and_served(local: Workspace, settings: Settings) -> None:
+    local.close()
+    trained = scouted(local.root, settings)
+    two = replace(settings, scenario=lambda _name: Scouted())
+    with Workspace.open(local.root, settings=two) as workspace:
+        assert (trained.bundle.role, trained.evaluation.valid) == ("scout", 1.0)
+        verdict = promote(workspace, trained.bundle.id, trial=Trial(budget=16, look=8), frontier="search")
+        assert verdict.bundle == trained.bundle.id
+        configure.set_policy(workspace, {"local_roles": ["scout"], "min_score": 0.5})
+        switch.activate(workspace, trained.bundle.id, forced=True)
+        run = play(start(workspace, SCENARIO, generations=1, candidates=2, role="scout"))
+
+        assert [(step.role, step.served) for step in steps(workspace, run.id, "scout")] == [("scout", "local")] * 2
+        assert differences(workspace) == []
 
 
 def test_a_damaged_bundle_is_trained_again_and_serves_again(local: Workspace) -> None:
@@ -99,7 +124,7 @@ def test_a_damaged_bundle_is_trained_again_and_serves_again(local: Workspace) ->
     again = localize(local, local.root / "datasets" / held.dataset, plan=SMALL)
     assert not again.reused
     assert again.bundle.weights == held.weights
-    registry.activate(local, again.bundle.id, forced=True)
+    switch.activate(local, again.bundle.id, forced=True)
     assert compete(local).served == "local"
     assert differences(local) == []
 
@@ -122,7 +147,7 @@ def test_weights_that_cannot_be_made_again_are_named(workspace: Workspace, datas
         honest = localize(opened, dataset.path, plan=Plan.tiny(seed=1))
         (kept,) = cache.iterdir()
         shutil.copy(next(cache.glob("*/model.safetensors")), tmp_path / "other")
-        registry.delete(opened, honest.bundle.id)
+        switch.delete(opened, honest.bundle.id)
         data = bytearray((tmp_path / "other").read_bytes())
         data[-1] ^= 1
         (kept / "model.safetensors").write_bytes(data)
@@ -269,7 +294,7 @@ def test_an_evaluation_counts_only_for_the_decoding_it_was_made_with(warmer: Wor
     assert compete(warmer).reason == "quality-inconclusive"
 
     evaluate(warmer, active(warmer).id)
-    operate.set_policy(warmer, {"min_score": 0, "min_valid": 0})
+    configure.set_policy(warmer, {"min_score": 0, "min_valid": 0})
     assert compete(warmer).reason in {None, "local-invalid-output"}
     assert differences(warmer) == []
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from journey import BEST, active, attempts, compete, discover, tape
-from stepdown import operate
-from stepdown.auditing import differences, evidence
-from stepdown.history.rederive import steps as derived
+from stepdown.acts import configure
+from stepdown.audit.steps import steps as derived
 from stepdown.providers.prices import Price, cost
 from stepdown.providers.protocol import Completion, Request
-from stepdown.reporting import plain, story
 from stepdown.reports.markdown import render
 from stepdown.reports.story import percentiles
+from stepdown.views.audit import differences, evidence
+from stepdown.views.runs import plain, story
 from stepdown.workspace import Settings, Workspace
 
 PRICED = {"text": BEST, "model": "tape-2026-11", "input_tokens": 1000, "output_tokens": 200}
@@ -86,12 +86,12 @@ def test_a_reply_is_priced_as_who_answered_not_as_who_was_asked(workspace: Works
 def november(local: Workspace, hands: Any) -> Workspace:
     """A workspace that local serves, on a day on which the tape has a price."""
     hands.instant = NOVEMBER
-    operate.set_policy(local, {"max_age": 1e9})
+    configure.set_policy(local, {"max_age": 1e9})
     return local
 
 
 def test_spend_adds_up_to_the_attempts_it_came_from(november: Workspace, tmp_path: Path) -> None:
-    operate.set_policy(november, {"mode": "frontier-only"})
+    configure.set_policy(november, {"mode": "frontier-only"})
     run = discover(november, candidates=3, frontier=priced(tmp_path, PRICED, {"error": "timeout"}, {"text": BEST}))
 
     told = story(november, run.id)
@@ -107,9 +107,9 @@ def test_spend_adds_up_to_the_attempts_it_came_from(november: Workspace, tmp_pat
 
 def test_savings_stand_against_a_frontier_that_was_really_paid(november: Workspace, tmp_path: Path) -> None:
     word = priced(tmp_path)
-    operate.set_policy(november, {"mode": "frontier-only"})
+    configure.set_policy(november, {"mode": "frontier-only"})
     discover(november, candidates=3, frontier=word)
-    operate.set_policy(november, {"mode": "auto"})
+    configure.set_policy(november, {"mode": "auto"})
 
     told = story(november, discover(november, seed=3, candidates=4, frontier=word).id)
 
@@ -124,9 +124,9 @@ def test_savings_stand_against_a_frontier_that_was_really_paid(november: Workspa
 
 def test_without_a_measured_baseline_savings_are_unknown(november: Workspace, tmp_path: Path) -> None:
     # Another frontier was paid, this one never served a step of this role with a known price.
-    operate.set_policy(november, {"mode": "frontier-only"})
+    configure.set_policy(november, {"mode": "frontier-only"})
     discover(november, candidates=2, frontier=priced(tmp_path))
-    operate.set_policy(november, {"mode": "auto"})
+    configure.set_policy(november, {"mode": "auto"})
     unpriced = tape(tmp_path / "unpriced.jsonl", [BEST])
 
     told = story(november, discover(november, seed=3, candidates=2, frontier=f"recorded:{unpriced}").id)
@@ -157,7 +157,7 @@ def test_percentiles_of_nothing_are_unknown_and_of_one_are_that_one() -> None:
 
 
 def test_the_audit_sees_a_cost_that_does_not_follow_from_the_table(november: Workspace, tmp_path: Path) -> None:
-    operate.set_policy(november, {"mode": "frontier-only"})
+    configure.set_policy(november, {"mode": "frontier-only"})
     discover(november, frontier=priced(tmp_path))
     found = evidence(november)
     paid = next(attempt for attempt in found.attempts if attempt.cost)
@@ -168,7 +168,7 @@ def test_the_audit_sees_a_cost_that_does_not_follow_from_the_table(november: Wor
 
 
 def test_a_shadow_has_no_price_at_all(november: Workspace) -> None:
-    operate.set_policy(november, {"shadow": True})
+    configure.set_policy(november, {"shadow": True})
     step = compete(november, seed=3)
 
     (shadow,) = [attempt for attempt in attempts(november, step) if attempt.shadow]

@@ -10,20 +10,20 @@ from pathlib import Path
 import pytest
 
 from journey import SCENARIO, active, compete, count, discover, together
-from stepdown import registry
-from stepdown.auditing import differences
+from stepdown.acts import switch
+from stepdown.acts.clear import clear, mark
+from stepdown.acts.export import export
+from stepdown.acts.run import start
 from stepdown.bundles.disk import Condition, look
 from stepdown.cli import main
-from stepdown.demo_ground import clear, mark
-from stepdown.doctor import examine
 from stepdown.errors import Refused, WorkspaceError
 from stepdown.history import rows
-from stepdown.run import start
-from stepdown.sessions import alive, forget
-from stepdown.training.export import export
 from stepdown.training.records import Filters
-from stepdown.unknown import unknown
+from stepdown.views.audit import differences
+from stepdown.views.doctor import examine
 from stepdown.workspace import Settings, Workspace
+from stepdown.workspace.sessions import alive, forget
+from stepdown.workspace.unknown import unknown
 
 
 def contents(root: Path) -> dict[str, bytes | None]:
@@ -88,7 +88,7 @@ def test_a_half_removed_directory_goes_only_if_a_row_says_that_it_was_deleted(
     Workspace.open(local.root, settings=settings).close()
     assert {path.name for path in unknown(local.root)} == {f".{'b' * 64}.removed", f".{held}.removed"}
 
-    registry.delete(local, held)
+    switch.delete(local, held)
     (bundles / f".{held}.removed").mkdir()
     (bundles / held).mkdir()
     Workspace.open(local.root, settings=settings).close()

@@ -12,11 +12,11 @@ from sqlalchemy import URL
 
 from journey import compete, count
 from stepdown.cli import main
-from stepdown.doctor import examine
 from stepdown.errors import InvalidValue, StepdownError, WorkspaceError
 from stepdown.history import engine, rows, urls
-from stepdown.marker import Marker
+from stepdown.views.doctor import examine
 from stepdown.workspace import Settings, Workspace
+from stepdown.workspace.marker import Marker
 
 NAMES = (
     "a%20b", "what?", "a?mode=memory", "a#b", "a%b", "100%", "a;b", "a&b=c", "a+b", "a:b", "a@b", "file:x", ":memory:",

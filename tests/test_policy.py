@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepdown import operate
+from stepdown.acts import configure
 from stepdown.errors import InvalidValue
 from stepdown.history import rows
 from stepdown.routing.policy import SHARES, Policy
@@ -33,7 +33,7 @@ def test_a_value_out_of_range_is_refused_in_one_sentence_and_changes_nothing(
     workspace: Workspace, name: str, value: Any
 ) -> None:
     with pytest.raises(InvalidValue) as refusal:
-        operate.set_policy(workspace, {"min_valid": 0.5, name: value})
+        configure.set_policy(workspace, {"min_valid": 0.5, name: value})
 
     assert name in str(refusal.value)
     assert "\n" not in str(refusal.value)
@@ -76,8 +76,8 @@ def test_what_is_stored_is_read_back_the_same(changes: dict[str, Any]) -> None:
 
 
 def test_a_change_is_a_row_that_says_who_and_why_and_no_change_is_none(workspace: Workspace) -> None:
-    operate.set_policy(workspace, {"min_score": 0.5}, by="ada", why="a trial")
-    operate.set_policy(workspace, {"min_score": 0.5}, by="bob", why="again")
+    configure.set_policy(workspace, {"min_score": 0.5}, by="ada", why="a trial")
+    configure.set_policy(workspace, {"min_score": 0.5}, by="bob", why="again")
 
     with workspace.reading() as connection:
         from stepdown.history import reader

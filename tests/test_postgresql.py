@@ -17,11 +17,11 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from journey import SCENARIO, count, discover, together
-from stepdown.auditing import differences
+from stepdown.acts.run import start
 from stepdown.cli import main
 from stepdown.errors import WorkspaceError
 from stepdown.history import rows, urls
-from stepdown.run import start
+from stepdown.views.audit import differences
 from stepdown.workspace import Settings, Workspace
 
 pytest.importorskip("psycopg")
@@ -118,7 +118,7 @@ def test_a_run_on_a_server_is_played_audited_and_seen_by_whoever_has_the_databas
 
 KILLED = """
 import os, signal, sys
-from stepdown.run import start
+from stepdown.acts.run import start
 from stepdown.workspace import Workspace
 workspace = Workspace.open(sys.argv[1])
 start(workspace, "grid_ctf").advance()

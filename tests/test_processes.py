@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from journey import SCENARIO, SMALL, active, compete, count, discover, localized, together
-from stepdown import operate
-from stepdown.auditing import differences
+from stepdown.acts import configure
+from stepdown.acts.run import start
 from stepdown.errors import StepdownError
 from stepdown.history import reader, rows
-from stepdown.run import start
-from stepdown.sessions import alive
+from stepdown.views.audit import differences
 from stepdown.workspace import Settings, Workspace
+from stepdown.workspace.sessions import alive
 
 
 def forked(act: Callable[[], object]) -> str:
@@ -48,7 +48,7 @@ ACTS: dict[str, Callable[[Workspace], object]] = {
     "close": lambda workspace: workspace.close(),
     "leave": lambda workspace: workspace.__exit__(None, None, None),
     "read": lambda workspace: count(workspace, rows.Run),
-    "write": lambda workspace: operate.set_policy(workspace, {"min_score": 0.5}),
+    "write": lambda workspace: configure.set_policy(workspace, {"min_score": 0.5}),
     "claim": lambda workspace: workspace.session.begin(),
     "give up": lambda workspace: workspace.session.end(),
     "run": discover,
@@ -130,7 +130,7 @@ def test_threads_that_open_the_same_new_workspace_make_it_once(tmp_path: Path, s
 
         def opened(_position: int, attempt: int = attempt) -> int:
             with Workspace.open(tmp_path / str(attempt), settings=settings) as workspace:
-                operate.set_policy(workspace, {"min_score": 0.5})
+                configure.set_policy(workspace, {"min_score": 0.5})
                 return count(workspace, rows.PolicyChange)
 
         assert together(6, opened) == [1] * 6
@@ -221,7 +221,7 @@ def test_a_fork_while_another_thread_migrates_leaves_the_child_free_to(tmp_path:
 
 
 def test_knowledge_is_written_by_threads_at_once(workspace: Workspace) -> None:
-    from stepdown.run import write_knowledge
+    from stepdown.acts.run import write_knowledge
 
     assert together(12, lambda _: write_knowledge(workspace, SCENARIO)) == [None] * 12
     assert {path.name for path in (workspace.root / "knowledge" / SCENARIO).iterdir()} == {"playbook.md", "hints.md"}
@@ -254,7 +254,7 @@ def test_a_training_is_seen_alive_from_another_process(local: Workspace, setting
 TRAINER = """
 import os, signal, sys, threading
 from pathlib import Path
-from stepdown.localize import localize
+from stepdown.acts.localize import localize
 from stepdown.training.plan import Plan
 from stepdown.workspace import Workspace
 workspace = Workspace.open(sys.argv[1])

@@ -29,28 +29,27 @@ from journey import (
     steps,
     tape,
 )
-from stepdown import operate, registry
-from stepdown.auditing import differences as audited
-from stepdown.auditing import evidence
+from stepdown.acts import configure, switch
+from stepdown.acts.export import export
+from stepdown.acts.promote import promote
+from stepdown.audit.acts import activations
+from stepdown.audit.promotions import verdicts
 from stepdown.errors import InvalidValue, NotFound, Refused
-from stepdown.gather import slot_bundle
 from stepdown.history import reader, rows
-from stepdown.history.changes import activations
-from stepdown.history.verdicts import verdicts
-from stepdown.localize import localize
-from stepdown.promote import promote
 from stepdown.providers import trace
-from stepdown.reporting import story
 from stepdown.reports.markdown import render
 from stepdown.routing.facts import Facts
-from stepdown.shelf import shelf
 from stepdown.training import promotion
 from stepdown.training.decoding import Decoding
-from stepdown.training.export import export
 from stepdown.training.plan import Plan
 from stepdown.training.promotion import LOOK, Bounds, Evidence, Outcome, Trial, bounds, differences, exceeds, settled
 from stepdown.training.records import Filters
+from stepdown.views.audit import differences as audited
+from stepdown.views.audit import evidence
+from stepdown.views.bundles import shelf
+from stepdown.views.runs import story
 from stepdown.workspace import Settings, Workspace
+from stepdown.workspace.facts import slot_bundle
 
 WEAK = Plan.tiny(iterations=1)
 """Learns nothing: its replies are not even JSON."""
@@ -322,8 +321,8 @@ def test_a_frontier_that_sometimes_fails_is_compared_where_it_answered(candidate
 
 def test_weak_coverage_holds_a_good_bundle(candidate: Candidate) -> None:
     workspace = candidate.workspace
-    operate.switch_validator(workspace, SCENARIO, "budget", enabled=False)
-    operate.switch_validator(workspace, SCENARIO, "unit-range", enabled=False)
+    configure.switch_validator(workspace, SCENARIO, "budget", enabled=False)
+    configure.switch_validator(workspace, SCENARIO, "unit-range", enabled=False)
 
     verdict = promote(workspace, candidate.bundle.id)
 
@@ -335,14 +334,14 @@ def test_a_bundle_that_merely_exists_is_not_activated(candidate: Candidate) -> N
     workspace = candidate.workspace
 
     with pytest.raises(Refused, match=r"stepdown promote .* --force") as refusal:
-        registry.activate(workspace, candidate.bundle.id)
+        switch.activate(workspace, candidate.bundle.id)
 
     assert refusal.value.kind == "not-promoted"
     assert acts(workspace) == []
 
 
 def test_force_is_an_operators_act_and_recorded_as_one(candidate: Candidate) -> None:
-    registry.activate(candidate.workspace, candidate.bundle.id, forced=True, by="ada", why="I answer for it")
+    switch.activate(candidate.workspace, candidate.bundle.id, forced=True, by="ada", why="I answer for it")
 
     (act,) = acts(candidate.workspace)
     assert (act.forced, act.by, act.why) == (True, "ada", "I answer for it")
@@ -352,9 +351,9 @@ def test_force_is_an_operators_act_and_recorded_as_one(candidate: Candidate) -> 
 def test_a_standing_verdict_lets_an_operator_activate_again_without_force(candidate: Candidate) -> None:
     workspace = candidate.workspace
     promote(workspace, candidate.bundle.id)
-    registry.activate(workspace, localized(workspace, WEAK).bundle.id, forced=True)
+    switch.activate(workspace, localized(workspace, WEAK).bundle.id, forced=True)
 
-    registry.activate(workspace, candidate.bundle.id)
+    switch.activate(workspace, candidate.bundle.id)
 
     assert active(workspace) == candidate.bundle
 
@@ -362,12 +361,12 @@ def test_a_standing_verdict_lets_an_operator_activate_again_without_force(candid
 def test_a_verdict_stands_only_for_the_terms_it_was_given_under(candidate: Candidate, settings: Settings) -> None:
     workspace = candidate.workspace
     promote(workspace, candidate.bundle.id)
-    registry.activate(workspace, localized(workspace, WEAK).bundle.id, forced=True)
+    switch.activate(workspace, localized(workspace, WEAK).bundle.id, forced=True)
     workspace.close()
 
     other = replace(settings, decoding=Decoding(max_tokens=80))
     with Workspace.open(workspace.root, settings=other) as reopened, pytest.raises(Refused) as refusal:
-        registry.activate(reopened, candidate.bundle.id)
+        switch.activate(reopened, candidate.bundle.id)
 
     assert refusal.value.kind == "not-promoted"
 
@@ -402,7 +401,7 @@ def test_the_champion_plays_too_and_a_clearly_worse_successor_is_held(candidate:
 def test_a_champion_that_cannot_answer_is_no_rival(candidate: Candidate) -> None:
     workspace = candidate.workspace
     weak = localized(workspace, WEAK).bundle
-    registry.activate(workspace, weak.id, forced=True)
+    switch.activate(workspace, weak.id, forced=True)
     (workspace.bundle_directory(weak.id) / "config.json").unlink()
 
     verdict = promote(workspace, candidate.bundle.id)
@@ -466,14 +465,11 @@ def test_what_cannot_be_promoted_is_refused_in_a_sentence_and_nothing_changes(ca
             promote(workspace, "f" * 64)
         with pytest.raises(NotFound, match="no frontier"):
             promote(workspace, bundle.id, frontier="nobody")
-    coach = localize(workspace, workspace.root / "datasets" / bundle.dataset, plan=WEAK, role="coach").bundle
-    with unchanged(workspace), pytest.raises(Refused, match="coach's lessons"):
-        promote(workspace, coach.id)
-    registry.disable(workspace, bundle.id)
+    switch.disable(workspace, bundle.id)
     with unchanged(workspace), pytest.raises(Refused, match="enable"):
         promote(workspace, bundle.id)
-    registry.enable(workspace, bundle.id)
-    operate.set_policy(workspace, {"frontier_never": ["competitor"]})
+    switch.enable(workspace, bundle.id)
+    configure.set_policy(workspace, {"frontier_never": ["competitor"]})
     with unchanged(workspace), pytest.raises(Refused, match="keeps the competitor's prompts") as refusal:
         promote(workspace, bundle.id)
     assert refusal.value.kind == "frontier-forbidden"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from journey import discover
-from stepdown import operate
+from stepdown.acts import configure
 from stepdown.workspace import Settings, Workspace
 
 NOBODY = 65534
@@ -163,7 +163,7 @@ def test_an_auditor_sees_what_is_still_in_the_log_of_the_database(
     auditor: Auditor, copy: Path, room: Path, settings: Settings
 ) -> None:
     with Workspace.open(copy, settings=settings) as workspace:
-        operate.set_policy(workspace, {"min_score": 0.5}, why="in the log")
+        configure.set_policy(workspace, {"min_score": 0.5}, why="in the log")
         assert (copy / "stepdown.db-wal").stat().st_size > 0
         shutil.copytree(copy, room / "left", ignore=shutil.ignore_patterns("*-shm"))
         before = state(room / "left")

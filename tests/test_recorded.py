@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from journey import FRONTIER, attempts, discover, steps
-from stepdown.auditing import differences
 from stepdown.errors import InvalidValue, NotFound, ProviderError
+from stepdown.providers.installed import frontier
 from stepdown.providers.protocol import Request
 from stepdown.providers.recorded import Recorded
-from stepdown.providers.registry import frontier
 from stepdown.scenarios.grid_ctf import GridCtf
+from stepdown.views.audit import differences
 from stepdown.workspace import Workspace
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from journey import active, compete, count, discover
-from stepdown.auditing import differences
+from stepdown.acts.recover import recover
 from stepdown.bundles.disk import Condition, look
 from stepdown.history import ledger, reader, rows
-from stepdown.recovery import recover
+from stepdown.views.audit import differences
 from stepdown.workspace import POINTS, Settings, Workspace
 
 ELSEWHERE = {"comparison-played", "rollback-checked"}
@@ -27,9 +27,9 @@ import os, signal, sys
 import numpy, scipy.special, tokenizers, cmaes
 from pathlib import Path
 from journey import SCENARIO, SMALL, Hands, discover
-from stepdown import operate, registry
-from stepdown.localize import localize
-from stepdown.training.export import export
+from stepdown.acts import configure, switch
+from stepdown.acts.localize import localize
+from stepdown.acts.export import export
 from stepdown.training.records import Filters
 from stepdown.workspace import Settings, Workspace
 
@@ -40,11 +40,11 @@ def journey(root, cache, point):
     settings = Settings(clock=Hands().clock, durability="normal", cache=cache, reached=reached)
     with Workspace.open(root, settings=settings) as workspace:
         discover(workspace, seed=7, candidates=2, frontier=sys.argv[3])
-        operate.set_policy(workspace, {"min_score": 0.5})
+        configure.set_policy(workspace, {"min_score": 0.5})
         dataset = export(workspace, Filters(SCENARIO, include_local=True, matches=True))
         trained = localize(workspace, dataset.path, plan=SMALL)
-        registry.activate(workspace, trained.bundle.id, forced=True)
-        registry.delete(workspace, trained.bundle.id)
+        switch.activate(workspace, trained.bundle.id, forced=True)
+        switch.delete(workspace, trained.bundle.id)
 
 base, cache = Path(sys.argv[1]), Path(sys.argv[2])
 for point in sys.argv[4:]:
@@ -112,7 +112,7 @@ def test_the_answer_that_a_dead_process_had_is_kept_and_never_used(
 
 def test_a_living_process_keeps_what_is_its_own(local: Workspace, settings: Settings) -> None:
     from journey import SCENARIO
-    from stepdown.run import start
+    from stepdown.acts.run import start
 
     under_way = start(local, SCENARIO, generations=1, candidates=1)
     with Workspace.open(local.root, settings=settings) as other:
@@ -125,7 +125,7 @@ def test_a_living_process_keeps_what_is_its_own(local: Workspace, settings: Sett
 
 def test_a_run_that_was_left_is_interrupted_when_its_session_ends(workspace: Workspace, settings: Settings) -> None:
     from journey import SCENARIO
-    from stepdown.run import start
+    from stepdown.acts.run import start
 
     start(workspace, SCENARIO).advance()
     workspace.close()
@@ -163,7 +163,7 @@ def test_an_interrupted_local_call_says_nothing_of_its_bundles_health(
 
 def test_what_nobody_finished_is_not_exported(killed: Mapping[str, Path], settings: Settings) -> None:
     from journey import SCENARIO
-    from stepdown.training.export import export
+    from stepdown.acts.export import export
     from stepdown.training.records import Filters
 
     with Workspace.open(killed["answered"], settings=settings) as workspace:

@@ -4,15 +4,14 @@ import shutil
 
 import pytest
 
-from journey import SCENARIO, SMALL, active, compete, count
-from stepdown import operate, registry
-from stepdown.auditing import differences
+from journey import SCENARIO, active, compete, count, scouted
+from stepdown.acts import configure, switch
 from stepdown.bundles.standing import Status
 from stepdown.errors import NotFound, Refused
 from stepdown.history import reader, rows
-from stepdown.localize import localize
-from stepdown.shelf import entry, shelf, verify
-from stepdown.workspace import Workspace
+from stepdown.views.audit import differences
+from stepdown.views.bundles import entry, shelf, verify
+from stepdown.workspace import Settings, Workspace
 
 
 def acts(workspace: Workspace) -> list[str]:
@@ -23,11 +22,11 @@ def acts(workspace: Workspace) -> list[str]:
 
 def test_an_act_says_who_and_why_and_an_act_that_changes_nothing_is_none(local: Workspace) -> None:
     held = active(local).id
-    registry.disable(local, held, by="ada", why="a trial")
-    registry.disable(local, held, by="bob", why="again")
-    registry.enable(local, held)
-    registry.enable(local, held)
-    registry.activate(local, held, forced=True)
+    switch.disable(local, held, by="ada", why="a trial")
+    switch.disable(local, held, by="bob", why="again")
+    switch.enable(local, held)
+    switch.enable(local, held)
+    switch.activate(local, held, forced=True)
 
     assert acts(local) == ["activate", "disable", "enable"]
     with local.reading() as connection:
@@ -36,7 +35,7 @@ def test_an_act_says_who_and_why_and_an_act_that_changes_nothing_is_none(local: 
 
 
 @pytest.mark.parametrize("name", ["", "0", "f" * 64, "%", "_", "../bundles", "a b", "*"])
-@pytest.mark.parametrize("act", [registry.activate, registry.disable, registry.delete, registry.retire])
+@pytest.mark.parametrize("act", [switch.activate, switch.disable, switch.delete, switch.retire])
 def test_a_name_that_fits_no_bundle_is_refused(local: Workspace, act: object, name: str) -> None:
     if active(local).id.startswith(name) and name:
         return
@@ -49,16 +48,16 @@ def test_a_name_that_fits_no_bundle_is_refused(local: Workspace, act: object, na
 def test_a_beginning_of_the_id_is_enough(local: Workspace) -> None:
     held = active(local).id
 
-    assert registry.disable(local, held[:6]).id == held
+    assert switch.disable(local, held[:6]).id == held
 
 
 def test_a_disabled_bundle_stays_its_slots_and_does_not_become_active(local: Workspace) -> None:
     held = active(local).id
-    registry.disable(local, held)
+    switch.disable(local, held)
 
     assert active(local).id == held
     with pytest.raises(Refused) as refusal:
-        registry.activate(local, held, forced=True)
+        switch.activate(local, held, forced=True)
     assert refusal.value.kind == "bundle-disabled"
 
 
@@ -66,21 +65,21 @@ def test_a_bundle_that_is_gone_or_changed_does_not_become_active(local: Workspac
     held = active(local).id
     (local.bundle_directory(held) / "config.json").write_text("{}")
     with pytest.raises(Refused) as broken:
-        registry.activate(local, held, forced=True)
+        switch.activate(local, held, forced=True)
     shutil.rmtree(local.bundle_directory(held))
     with pytest.raises(Refused) as gone:
-        registry.activate(local, held, forced=True)
+        switch.activate(local, held, forced=True)
 
     assert [broken.value.kind, gone.value.kind] == ["bundle-integrity", "bundle-absent"]
 
 
-@pytest.mark.parametrize("end", [registry.retire, registry.delete])
+@pytest.mark.parametrize("end", [switch.retire, switch.delete])
 def test_the_end_is_the_end(local: Workspace, end: object) -> None:
     held = active(local).id
     end(local, held)  # type: ignore[operator]
     end(local, held)  # type: ignore[operator]
 
-    for act in (registry.activate, registry.enable, registry.disable):
+    for act in (switch.activate, switch.enable, switch.disable):
         with pytest.raises(Refused) as refusal:
             act(local, held)
         assert refusal.value.kind == "bundle-retired"
@@ -91,26 +90,28 @@ def test_the_end_is_the_end(local: Workspace, end: object) -> None:
 
 def test_deleting_removes_the_files_and_retiring_keeps_them(local: Workspace) -> None:
     held = active(local).id
-    registry.retire(local, held)
+    switch.retire(local, held)
     assert local.bundle_directory(held).exists()
 
-    registry.delete(local, held)
+    switch.delete(local, held)
     assert not local.bundle_directory(held).exists()
     assert acts(local) == ["activate", "retire", "delete"]
 
 
-def test_a_bundle_without_a_verdict_is_not_activated_unless_somebody_answers_for_it(local: Workspace) -> None:
+def test_a_bundle_without_a_verdict_is_not_activated_unless_somebody_answers_for_it(
+    local: Workspace, settings: Settings
+) -> None:
     held = active(local)
-    other = localize(local, local.root / "datasets" / held.dataset, plan=SMALL, role="coach").bundle
+    other = scouted(local.root, settings).bundle
     with pytest.raises(Refused) as refusal:
-        registry.activate(local, other.id)
+        switch.activate(local, other.id)
     assert refusal.value.kind == "not-promoted"
     assert acts(local) == ["activate"]
 
-    registry.activate(local, other.id, forced=True, by="ada")
+    switch.activate(local, other.id, forced=True, by="ada")
     with local.reading() as connection:
         *_, last = reader.acts(connection)
-    assert (last.bundle, last.role, last.forced, last.by) == (other.id, "coach", True, "ada")
+    assert (last.bundle, last.role, last.forced, last.by) == (other.id, "scout", True, "ada")
     assert active(local) == held
 
 
@@ -136,6 +137,6 @@ def test_verifying_opens_the_weights(local: Workspace) -> None:
 def test_an_unknown_scenario_or_validator_is_refused_and_changes_nothing(workspace: Workspace) -> None:
     for scenario, validator, kind in (("chess", "budget", "unknown-scenario"), (SCENARIO, "x", "unknown-validator")):
         with pytest.raises(NotFound) as refusal:
-            operate.switch_validator(workspace, scenario, validator, enabled=False)
+            configure.switch_validator(workspace, scenario, validator, enabled=False)
         assert refusal.value.kind == kind
     assert count(workspace, rows.HarnessSwitch) == 0

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from journey import FRONTIER, active, attempts, compete, discover, steps, tape
-from stepdown import operate
+from stepdown.acts import configure
 from stepdown.errors import NotFound
-from stepdown.reporting import plain, runs, story
 from stepdown.reports.markdown import render, table
 from stepdown.reports.story import percentiles
+from stepdown.views.runs import plain, runs, story
 from stepdown.workspace import Workspace
 
 UNESCAPED_BAR = re.compile(r"(?<!\\)(?:\\\\)*\|")
@@ -45,7 +45,7 @@ def test_an_unknown_price_is_unknown_and_not_zero(workspace: Workspace) -> None:
 
 def test_the_report_names_who_served_every_step_and_why_local_did_not(local: Workspace) -> None:
     step = compete(local, seed=1)
-    operate.set_policy(local, {"min_score": 1.0})
+    configure.set_policy(local, {"min_score": 1.0})
     other = compete(local, seed=2)
 
     assert f"| {step.id} | competitor | local | local ok | local |" in render(story(local, step.run))
@@ -109,7 +109,7 @@ def test_no_reply_of_a_coach_breaks_the_report(workspace: Workspace, tmp_path: P
 
 def test_the_sentence_of_a_failed_run_is_one_line(workspace: Workspace) -> None:
     from journey import SCENARIO
-    from stepdown.run import start
+    from stepdown.acts.run import start
 
     under_way = start(workspace, SCENARIO)
     under_way.end("failed", "It broke.\n\n# And forged a heading")
@@ -124,7 +124,7 @@ def test_an_unknown_run_is_refused(workspace: Workspace) -> None:
 
 
 def test_what_is_printed_as_json_is_json(local: Workspace) -> None:
-    operate.set_policy(local, {"max_age": "inf"})
+    configure.set_policy(local, {"max_age": "inf"})
     step = compete(local)
 
     text = json.dumps(plain(story(local, step.run)), allow_nan=False)

@@ -13,7 +13,7 @@ from stepdown.routing.breaker import State
 from stepdown.routing.canary import draw
 from stepdown.routing.decide import Decision, Target, decide, shadowed, walk
 from stepdown.routing.facts import Facts
-from stepdown.routing.gates import GATES
+from stepdown.routing.gates import GATES, Gate
 from stepdown.routing.policy import Mode
 from stepdown.routing.reasons import Reason, local_failure
 
@@ -187,9 +187,31 @@ def test_only_what_the_shadow_alone_held_back_is_shadowed(objections: list[Reaso
 
 
 def test_each_gate_gives_one_reason_in_the_order_of_the_list() -> None:
-    names = [gate.__name__ for gate in GATES]
+    names = [gate.name for gate in GATES]
 
     assert len(names) == len(set(names)) == len(ORDER) - 4
+
+
+class Watched:
+    """Facts that remember which of them were looked at."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts, self.seen = facts, set[str]()
+
+    def __getattr__(self, name: str) -> object:
+        self.seen.add(name)
+        return getattr(self._facts, name)
+
+
+@pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.name)
+def test_a_gate_reads_what_it_says_and_nothing_else(gate: Gate) -> None:
+    seen = set[str]()
+    for changes in ({}, {"breaker": State.HALF_OPEN}, {"bundle": None}, {"present": False}, {"evaluated": False}):
+        facts = Watched(replace(FIT, **changes))
+        gate.ask(facts)  # type: ignore[arg-type]
+        seen |= facts.seen
+
+    assert seen == set(gate.reads)
 
 
 @pytest.mark.parametrize(

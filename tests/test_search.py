@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from journey import SCENARIO, discover, steps
 from stepdown.providers.protocol import Example, Request
 from stepdown.providers.search import Search
-from stepdown.scenarios import referee
+from stepdown.scenarios import referee, roles
 from stepdown.scenarios.grid_ctf import BUDGET, KEYS, GridCtf, strategy
 from stepdown.workspace import Workspace
 
@@ -20,7 +20,7 @@ shares = st.floats(0, 1)
 def example(generation: int, values: tuple[float, float, float], score: float) -> Example:
     """Return an earlier strategy."""
     played = strategy(dict(zip(KEYS, values, strict=True)))
-    return Example(generation, played.values, played.text, score)
+    return Example(generation, played.value, played.text, score)
 
 
 examples = st.lists(
@@ -36,12 +36,14 @@ def asked(role: str, seed: int, told: tuple[Example, ...]) -> str:
 
 @given(st.integers(0, 2**31), examples)
 def test_every_proposal_is_legal_whatever_was_told(seed: int, told: tuple[Example, ...]) -> None:
-    assert referee.refusals(GRID, "competitor", GRID.validators, asked("competitor", seed, told)) == ()
+    reply = asked("competitor", seed, told)
+
+    assert referee.judge(GRID, roles.role(GRID, roles.COMPETITOR), reply, (), GRID.validators).refusals == ()
 
 
 @given(st.integers(0, 2**31), examples)
 def test_every_lesson_is_one(seed: int, told: tuple[Example, ...]) -> None:
-    assert referee.lesson(asked("coach", seed, told)) is not None
+    assert roles.lesson(asked("coach", seed, told)) is not None
 
 
 @given(st.integers(0, 2**31), examples)
@@ -65,9 +67,9 @@ def test_discovery_improves_from_generation_to_generation(workspace: Workspace) 
 
 
 def test_equal_runs_in_two_workspaces_find_the_same(workspace: Workspace, local: Workspace) -> None:
-    from stepdown import operate
+    from stepdown.acts import configure
 
-    operate.set_policy(local, {"mode": "frontier-only"})
+    configure.set_policy(local, {"mode": "frontier-only"})
     with local.reading() as connection:
         assert local.knowledge(connection, SCENARIO).version == 1
     first, again = (discover(workspace, seed=4, generations=2, candidates=3) for _ in range(2))

@@ -4,12 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from stepdown.sessions import Session, alive, forget
+from stepdown.workspace.sessions import Session, alive, forget
 
 HOLDER = """
 import sys
 from pathlib import Path
-from stepdown.sessions import Session
+from stepdown.workspace.sessions import Session
 print(Session(Path(sys.argv[1])).begin(), flush=True)
 sys.stdin.read()
 """

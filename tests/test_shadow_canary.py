@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 
 from journey import BEST, SCENARIO, Hands, Scripted, active, attempts, calls, compete, discover, failing, steps
-from stepdown import operate
-from stepdown.auditing import differences
+from stepdown.acts import configure
+from stepdown.acts.export import export
 from stepdown.errors import ProviderError
 from stepdown.history import rows
 from stepdown.providers.protocol import Completion, Request
-from stepdown.reporting import story
 from stepdown.reports.markdown import render
 from stepdown.routing.canary import draw
-from stepdown.training.export import export
 from stepdown.training.records import Filters
+from stepdown.views.audit import differences
+from stepdown.views.runs import story
 from stepdown.workspace import Settings, Workspace
 
 DOWN = ProviderError("The weights are on strike.", error_type="timeout")
@@ -57,7 +57,7 @@ def staged(local: Workspace, settings: Settings) -> Iterator[Staged]:
 
 
 def test_a_shadow_is_judged_and_neither_served_nor_priced_nor_counted(local: Workspace) -> None:
-    operate.set_policy(local, {"shadow": True})
+    configure.set_policy(local, {"shadow": True})
 
     step = compete(local, seed=3)
 
@@ -83,7 +83,7 @@ def test_a_shadow_is_judged_and_neither_served_nor_priced_nor_counted(local: Wor
 
 
 def test_what_a_shadow_said_is_never_exported(local: Workspace) -> None:
-    operate.set_policy(local, {"shadow": True})
+    configure.set_policy(local, {"shadow": True})
     step = compete(local, seed=3)
 
     records = export(local, Filters(SCENARIO, include_local=True)).path
@@ -92,18 +92,18 @@ def test_what_a_shadow_said_is_never_exported(local: Workspace) -> None:
 
 
 def test_failing_shadows_move_no_breaker_and_cost_no_step(staged: Staged) -> None:
-    operate.set_policy(staged.workspace, {"shadow": True})
+    configure.set_policy(staged.workspace, {"shadow": True})
     staged.say(DOWN)
 
     assert staged.reasons(5) == ["shadow-only"] * 5
 
-    operate.set_policy(staged.workspace, {"shadow": False})
+    configure.set_policy(staged.workspace, {"shadow": False})
     staged.say(BEST)
     assert staged.reasons(1, seed=90) == [None]
 
 
 def test_no_shadow_runs_where_local_would_not_serve_anyway(local: Workspace) -> None:
-    operate.set_policy(local, {"shadow": True, "min_score": 1.0})
+    configure.set_policy(local, {"shadow": True, "min_score": 1.0})
 
     step = compete(local, seed=3)
 
@@ -115,7 +115,7 @@ def test_no_shadow_runs_where_local_would_not_serve_anyway(local: Workspace) -> 
 
 
 def test_a_canary_serves_the_steps_whose_hash_says_so_and_the_same_in_a_replay(staged: Staged) -> None:
-    operate.set_policy(staged.workspace, {"canary": 0.5})
+    configure.set_policy(staged.workspace, {"canary": 0.5})
 
     first, again = (discover(staged.workspace, seed=11, generations=3, candidates=8).id for _ in range(2))
 
@@ -137,7 +137,7 @@ def test_a_canary_grows_without_taking_a_step_back() -> None:
 
 @pytest.mark.parametrize(("share", "reason"), [(0.0, "canary-held"), (1.0, None)])
 def test_zero_is_nobody_and_one_is_everybody(staged: Staged, share: float, reason: str | None) -> None:
-    operate.set_policy(staged.workspace, {"canary": share})
+    configure.set_policy(staged.workspace, {"canary": share})
 
     assert staged.reasons(6) == [reason] * 6
 
@@ -147,7 +147,7 @@ def test_zero_is_nobody_and_one_is_everybody(staged: Staged, share: float, reaso
 
 def breaking(workspace: Workspace, **changes: float) -> None:
     """Set the breaker's policy."""
-    operate.set_policy(workspace, {f"breaker_{name}": value for name, value in changes.items()})
+    configure.set_policy(workspace, {f"breaker_{name}": value for name, value in changes.items()})
 
 
 def test_a_failing_local_opens_its_breaker_and_a_probe_heals_it(staged: Staged, hands: Hands) -> None:
@@ -194,10 +194,10 @@ def test_the_frontiers_failures_are_not_locals(staged: Staged, tmp_path: Path) -
     breaking(staged.workspace, threshold=1)
     down = tmp_path / "down.jsonl"
     down.write_text('{"role":"competitor","error":"rate-limit"}\n{"role":"coach","error":"rate-limit"}\n', "utf-8")
-    operate.set_policy(staged.workspace, {"mode": "frontier-only"})
+    configure.set_policy(staged.workspace, {"mode": "frontier-only"})
     assert compete(staged.workspace, seed=50, frontier=f"recorded:{down}").outcome == "failed"
 
-    operate.set_policy(staged.workspace, {"mode": "auto"})
+    configure.set_policy(staged.workspace, {"mode": "auto"})
     assert staged.reasons(2) == [None, None]
 
 
@@ -236,12 +236,12 @@ def test_zero_probes_close_when_the_cooldown_is_over(staged: Staged, hands: Hand
 
 
 def test_a_fallback_changes_no_preference(staged: Staged) -> None:
-    before = operate.set_policy(staged.workspace, {})
+    before = configure.set_policy(staged.workspace, {})
     bundle = active(staged.workspace)
     staged.say(DOWN, BEST)
 
     assert staged.reasons(2) == ["local-timeout", None]
-    assert operate.set_policy(staged.workspace, {}) == before
+    assert configure.set_policy(staged.workspace, {}) == before
     assert active(staged.workspace) == bundle
 
 

@@ -9,9 +9,9 @@ from sqlalchemy import event
 
 from journey import Hands
 from stepdown.bundles.standing import Status, fold
-from stepdown.gather import breaker_of, is_disabled, is_retired, slot_bundle
 from stepdown.history import engine, ledger, reader, rows, schema
 from stepdown.workspace import Workspace
+from stepdown.workspace.facts import breaker_of, is_disabled, is_retired, slot_bundle
 
 BUNDLES = ("one", "two", "three")
 SLOT = {"one": ("grid_ctf", "competitor"), "two": ("grid_ctf", "competitor"), "three": ("other", "competitor")}

@@ -22,12 +22,12 @@ from journey import (
     move,
     steps,
 )
-from stepdown import operate
-from stepdown.auditing import differences
+from stepdown.acts import configure
+from stepdown.acts.run import play, start
 from stepdown.errors import InvalidValue, LoadFailed, LocalTimeout, NotFound, WorkspaceError
 from stepdown.history import reader, rows
-from stepdown.run import play, start
 from stepdown.scenarios.generation import gate
+from stepdown.views.audit import differences
 from stepdown.workspace import Settings, Workspace
 
 Composed = Callable[..., Workspace]
@@ -113,7 +113,7 @@ def test_an_answer_of_the_frontier_that_is_illegal_fails_the_step(workspace: Wor
 def test_a_forbidden_frontier_is_asked_by_nobody(workspace: Workspace, settings: Settings) -> None:
     frontier = Scripted([BEST])
     with Workspace.open(workspace.root, settings=replace(settings, frontier=lambda *_: frontier)) as opened:
-        operate.set_policy(opened, {"mode": "local-only"})
+        configure.set_policy(opened, {"mode": "local-only"})
         step = compete(opened)
         assert (step.outcome, step.error, step.reason) == ("failed", "frontier-forbidden", "bundle-absent")
         assert attempts(opened, step) == []
@@ -125,10 +125,10 @@ def test_a_forbidden_frontier_is_asked_by_nobody(workspace: Workspace, settings:
 def test_a_role_whose_prompts_must_not_leave_is_served_by_local_or_by_nobody(composed: Composed) -> None:
     frontier = Scripted([BEST])
     workspace = composed(frontier=frontier)
-    operate.set_policy(workspace, {"frontier_never": "competitor"})
+    configure.set_policy(workspace, {"frontier_never": "competitor"})
     assert compete(workspace).served == "local"
 
-    operate.set_policy(workspace, {"min_score": 1.0})
+    configure.set_policy(workspace, {"min_score": 1.0})
     step = compete(workspace)
     assert (step.error, step.reason) == ("frontier-forbidden", "quality-below-threshold")
     assert {request.role for request in frontier.asked} == {"coach"}
@@ -141,14 +141,14 @@ def test_local_is_limited_by_its_policys_seconds(local: Workspace, hands: Hands,
 
     slow = replace(settings, clock=replace(hands.clock, monotonic=ticking))
     with Workspace.open(local.root, settings=slow) as workspace:
-        operate.set_policy(workspace, {"local_timeout": 2.0})
+        configure.set_policy(workspace, {"local_timeout": 2.0})
         step = compete(workspace)
     assert (step.served, step.reason) == ("frontier", "local-timeout")
 
 
 def test_a_shadow_is_judged_and_never_served_priced_or_counted(composed: Composed) -> None:
     workspace = composed()
-    operate.set_policy(workspace, {"shadow": "on"})
+    configure.set_policy(workspace, {"shadow": "on"})
     step = compete(workspace)
 
     frontier, shadow = attempts(workspace, step)
@@ -161,7 +161,7 @@ def test_a_shadow_is_judged_and_never_served_priced_or_counted(composed: Compose
 
 
 def test_a_canary_serves_its_share_and_a_replay_chooses_the_same(local: Workspace) -> None:
-    operate.set_policy(local, {"canary": 0.5})
+    configure.set_policy(local, {"canary": 0.5})
     once, again = (discover(local, seed=3, candidates=12) for _ in range(2))
 
     served = [[step.served for step in steps(local, run.id)] for run in (once, again)]
@@ -172,7 +172,7 @@ def test_a_canary_serves_its_share_and_a_replay_chooses_the_same(local: Workspac
 def test_an_illegal_reply_that_a_weak_harness_lets_through_scores_zero(workspace: Workspace, tmp_path: Path) -> None:
     from journey import tape
 
-    operate.switch_validator(workspace, SCENARIO, "budget", enabled=False)
+    configure.switch_validator(workspace, SCENARIO, "budget", enabled=False)
     step = compete(workspace, frontier=f"recorded:{tape(tmp_path / 'tape', [move(1.0, 1.0, 1.0)])}")
 
     assert (step.outcome, step.strategy, step.score) == ("served", None, 0.0)

@@ -10,8 +10,8 @@ import pytest
 from journey import Hands, compete, count, discover
 from stepdown.errors import InvalidValue, StepdownError, WorkspaceError
 from stepdown.history import rows
-from stepdown.marker import FOLDERS
 from stepdown.workspace import POINTS, Settings, Workspace
+from stepdown.workspace.marker import FOLDERS
 
 
 def test_a_new_directory_becomes_a_workspace(workspace: Workspace) -> None:

@@ -4,22 +4,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stepdown import operate, registry
-from stepdown.auditing import differences
-from stepdown.demo_ground import TAKEN_AWAY, clear, mark
-from stepdown.gather import slot_bundle
+from stepdown.acts import configure, switch
+from stepdown.acts.clear import TAKEN_AWAY, clear, mark
+from stepdown.acts.export import Dataset, export
+from stepdown.acts.localize import localize
+from stepdown.acts.promote import promote
+from stepdown.acts.run import play, start
 from stepdown.history import rows
-from stepdown.localize import localize
-from stepdown.promote import promote
 from stepdown.providers import trace
-from stepdown.reporting import runs as listed
-from stepdown.reporting import story
 from stepdown.reports.markdown import render
 from stepdown.routing.reasons import Reason
-from stepdown.run import play, start
-from stepdown.training.export import Dataset, export
 from stepdown.training.records import Filters
+from stepdown.views.audit import differences
+from stepdown.views.runs import runs as listed
+from stepdown.views.runs import story
 from stepdown.workspace import Settings, Workspace
+from stepdown.workspace.facts import slot_bundle
 
 SCENARIO = "grid_ctf"
 GENERATIONS = 20
@@ -155,7 +155,7 @@ class _Journey:
     def served_by_local(self) -> Evidence:
         """Route a run, and believe both witnesses only together."""
         run = self._run(self.seed + 1, 2, 4)
-        steps = [step for step in story(self.workspace, run).steps if step.role == "competitor"]
+        steps = [step for step in story(self.workspace, run).steps if step.role == self.bundle.role]
         calls = {line.call: line for line in trace.lines(self.workspace.trace) if line.event == "end"}
         served = [calls[step.served_call or ""] for step in steps if step.served == "local"]
         genuine = all(line.digest == self.bundle.weights for line in served)
@@ -177,9 +177,9 @@ class _Journey:
 
     def disabled(self) -> Evidence:
         """Switch the bundle off, and on again."""
-        registry.disable(self.workspace, self.bundle.id, by="demo", why="to see the fallback")
+        switch.disable(self.workspace, self.bundle.id, by="demo", why="to see the fallback")
         seen = self._falls_back(Reason.BUNDLE_DISABLED)
-        registry.enable(self.workspace, self.bundle.id, by="demo", why="it was seen")
+        switch.enable(self.workspace, self.bundle.id, by="demo", why="it was seen")
         return seen
 
     def raised(self) -> Evidence:
@@ -187,9 +187,9 @@ class _Journey:
         with self.workspace.reading() as connection:
             _, before = self.workspace.policy(connection)
         above = min(1.0, self.lower + 0.001)
-        operate.set_policy(self.workspace, {"min_score": above}, by="demo", why="above the bundle's bound")
+        configure.set_policy(self.workspace, {"min_score": above}, by="demo", why="above the bundle's bound")
         seen = self._falls_back(Reason.QUALITY_BELOW_THRESHOLD)
-        operate.set_policy(self.workspace, {"min_score": before.min_score}, by="demo", why="it was seen")
+        configure.set_policy(self.workspace, {"min_score": before.min_score}, by="demo", why="it was seen")
         return seen
 
     def restored(self) -> Evidence:
@@ -214,7 +214,7 @@ class _Journey:
     def _falls_back(self, reason: Reason) -> Evidence:
         run = self._run(self.seed + 2, 1, 2)
         told = story(self.workspace, run)
-        steps = [step for step in told.steps if step.role == "competitor"]
+        steps = [step for step in told.steps if step.role == self.bundle.role]
         seen = all(step.served == "frontier" and step.reason == reason for step in steps)
         asked = all(attempt.target == "frontier" for attempt in told.attempts)
         return seen and asked, f"{run}: frontier served {len(steps)} of {len(steps)}, reason {_counted(told.reasons)}"

@@ -12,16 +12,16 @@ from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
 
 from journey import BEST, SCENARIO, active, attempts, discover, localized, move, steps
-from stepdown import operate, registry
-from stepdown.auditing import differences
-from stepdown.chronicle import active_at, history
+from stepdown.acts import configure, switch
+from stepdown.acts.promote import promote
+from stepdown.acts.rollback import rollback
 from stepdown.history import rows
-from stepdown.promote import promote
-from stepdown.reporting import story
 from stepdown.reports.markdown import render
-from stepdown.rollback import rollback
 from stepdown.training.plan import Plan
 from stepdown.training.records import Filters
+from stepdown.views.audit import differences
+from stepdown.views.history import active_at, history
+from stepdown.views.runs import story
 from stepdown.workspace import Settings, Workspace
 
 BEGIN = datetime(2026, 11, 10, 12, tzinfo=UTC)
@@ -99,7 +99,7 @@ def test_a_models_life(workspace: Workspace, clock: FrozenDateTimeFactory, tmp_p
 
     # A worse successor is forced into the slot; in the shadow it shows what it is.
     clock.tick(3600)
-    operate.set_policy(workspace, {"mode": "frontier-only"}, by="bo", why="to learn from a poor teacher")
+    configure.set_policy(workspace, {"mode": "frontier-only"}, by="bo", why="to learn from a poor teacher")
     poor = discover(
         workspace,
         generations=2,
@@ -108,9 +108,9 @@ def test_a_models_life(workspace: Workspace, clock: FrozenDateTimeFactory, tmp_p
     )
     worse = localized(workspace, filters=Filters(SCENARIO, run=poor.id)).bundle
     with pytest.raises(Exception, match="no standing verdict"):
-        registry.activate(workspace, worse.id, by="bo")
-    registry.activate(workspace, worse.id, by="bo", why="I like it", forced=True)
-    operate.set_policy(workspace, {"mode": "auto", "shadow": True, "min_score": 0.5}, by="bo", why="to watch it")
+        switch.activate(workspace, worse.id, by="bo")
+    switch.activate(workspace, worse.id, by="bo", why="I like it", forced=True)
+    configure.set_policy(workspace, {"mode": "auto", "shadow": True, "min_score": 0.5}, by="bo", why="to watch it")
     watched = discover(workspace, seed=17, candidates=4, frontier=good)
     when["worse"] = workspace.now()
     served, shadows = scores(workspace, watched)
@@ -120,7 +120,7 @@ def test_a_models_life(workspace: Workspace, clock: FrozenDateTimeFactory, tmp_p
     # Rolled back, and local is what it was.
     clock.tick(3600)
     assert rollback(workspace, SCENARIO, "competitor", by="ada", why="its shadow was poor") == better
-    operate.set_policy(workspace, {"shadow": False, "min_score": 0.75}, by="ada", why="as before")
+    configure.set_policy(workspace, {"shadow": False, "min_score": 0.75}, by="ada", why="as before")
     healed = discover(workspace, seed=18, candidates=4, frontier=good)
     assert {step.served for step in steps(workspace, healed.id)} == {"local"}
 

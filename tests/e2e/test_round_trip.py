@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from journey import SCENARIO, active, attempts, calls, compete, discover, localized, steps
-from stepdown import operate, registry
-from stepdown.auditing import differences
+from stepdown.acts import configure, switch
 from stepdown.digest import sha256
 from stepdown.history import rows
-from stepdown.reporting import story
 from stepdown.reports.markdown import render
 from stepdown.routing.reasons import Reason
 from stepdown.training.plan import Plan
 from stepdown.training.records import Filters
+from stepdown.views.audit import differences
+from stepdown.views.runs import story
 from stepdown.workspace import Workspace
 
 
@@ -32,16 +32,16 @@ def removed(workspace: Workspace) -> Iterator[None]:
 @contextmanager
 def disabled(workspace: Workspace) -> Iterator[None]:
     bundle = active(workspace).id
-    registry.disable(workspace, bundle)
+    switch.disable(workspace, bundle)
     yield
-    registry.enable(workspace, bundle)
+    switch.enable(workspace, bundle)
 
 
 @contextmanager
 def raised(workspace: Workspace) -> Iterator[None]:
-    operate.set_policy(workspace, {"min_score": 1.0})
+    configure.set_policy(workspace, {"min_score": 1.0})
     yield
-    operate.set_policy(workspace, {"min_score": 0.75})
+    configure.set_policy(workspace, {"min_score": 0.75})
 
 
 @contextmanager
@@ -56,17 +56,17 @@ def byte_flipped(workspace: Workspace) -> Iterator[None]:
 @contextmanager
 def validators_off(workspace: Workspace) -> Iterator[None]:
     for name in ("unit-range", "budget"):
-        operate.switch_validator(workspace, SCENARIO, name, enabled=False)
+        configure.switch_validator(workspace, SCENARIO, name, enabled=False)
     yield
     for name in ("unit-range", "budget"):
-        operate.switch_validator(workspace, SCENARIO, name, enabled=True)
+        configure.switch_validator(workspace, SCENARIO, name, enabled=True)
 
 
 @contextmanager
 def forced(workspace: Workspace) -> Iterator[None]:
-    operate.set_policy(workspace, {"mode": "frontier-only"})
+    configure.set_policy(workspace, {"mode": "frontier-only"})
     yield
-    operate.set_policy(workspace, {"mode": "auto"})
+    configure.set_policy(workspace, {"mode": "auto"})
 
 
 OBSTACLES = {
@@ -121,7 +121,7 @@ def test_the_whole_journey_from_an_empty_directory(workspace: Workspace, tmp_pat
     assert trained.evaluation.valid >= 0.90
     assert compete(workspace, seed=1).reason == "bundle-absent"
 
-    registry.activate(workspace, trained.bundle.id, forced=True, why="it has shown what it can")
+    switch.activate(workspace, trained.bundle.id, forced=True, why="it has shown what it can")
     routed = discover(workspace, seed=1, generations=2, candidates=4)
     served = [step for step in steps(workspace, routed.id) if step.served == "local"]
     assert len(served) >= 4

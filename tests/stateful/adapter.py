@@ -18,13 +18,13 @@ from stateful.observing import Observer
 from stateful.planting import plant
 from stateful.ranges import MOST
 from stateful.weather import ASKED, SCENARIO, Weather, settings
-from stepdown import operate
+from stepdown.acts import configure
 from stepdown.bundles.disk import Condition, look
 from stepdown.bundles.standing import fold
-from stepdown.chronicle import active_at
-from stepdown.gather import slot_bundle
 from stepdown.history import reader
+from stepdown.views.history import active_at
 from stepdown.workspace import Workspace
+from stepdown.workspace.facts import slot_bundle
 from stepdown_machine import operations as op
 from stepdown_machine.model import grid_ctf
 from stepdown_machine.observed import Holding, Observation
@@ -93,7 +93,7 @@ class StepdownSystem:
         self._root = self._base / "workspace"
         shutil.copytree(room() / "template", self._root)
         self._open()
-        operate.set_policy(self._workspace, spelled(Policy()))
+        configure.set_policy(self._workspace, spelled(Policy()))
         self._observer = Observer(self._root)
         self._forgery: Forgery | None = None
         self._damages = count()

@@ -54,7 +54,7 @@ def wrong(root: Path, request: Request, *, alone: bool) -> Iterator[str]:
         yield f"{request.call} asks another question than was announced"
     if sorted(request.schema["properties"]) != KEYS.get(role, MOVE):
         yield f"{request.call} asks a {role} for {sorted(request.schema['properties'])}"
-    if any(each.values != json.loads(each.text) for each in request.examples):
+    if any(each.value != json.loads(each.text) for each in request.examples):
         yield f"{request.call} is shown strategies with other values"
     if shown != due and (purpose != "comparison" or alone):
         yield f"{request.call} is shown {shown}, and should be {due}"

@@ -10,6 +10,7 @@ from typing import Any
 from stateful.lies import EVALUATED, WHERE, Copy, Lie, altered, one_value
 from stateful.removals import new_bundle
 from stateful.weather import SmallGrid, Weather
+from stepdown.scenarios import roles
 from stepdown.training.evaluation import held_out, summarize
 
 
@@ -195,7 +196,7 @@ def easier_seed(copy: Copy) -> bool:
         query = "SELECT seq, reply, score, legal FROM holdout WHERE evaluation = :id ORDER BY seq"
         found = copy.rows(query, id=evaluation)
         seq, reply, *_ = found[-1]
-        played = held_out(grid, other, reply)
+        played = held_out(grid, roles.role(grid, roles.COMPETITOR), other, reply)
         copy.put("holdout", seq, "seed", other)
         copy.put("holdout", seq, "score", played.score)
         scores = [*(row[2] for row in found[:-1]), played.score]

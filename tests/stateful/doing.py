@@ -11,19 +11,19 @@ from stateful.exported import wants_matches
 from stateful.ranges import out_of_range
 from stateful.saying import bundle, dataset, promoted, report
 from stateful.weather import SCENARIO
-from stepdown import operate, registry
-from stepdown.auditing import differences
+from stepdown.acts import configure, switch
+from stepdown.acts.export import export
+from stepdown.acts.localize import find_dataset, localize
+from stepdown.acts.promote import promote
+from stepdown.acts.prune import prune
+from stepdown.acts.rollback import rollback
+from stepdown.acts.run import RunUnderWay, play, start
 from stepdown.errors import StepdownError
 from stepdown.history import rows
-from stepdown.localize import find_dataset, localize
-from stepdown.promote import promote
-from stepdown.prune import prune
-from stepdown.rollback import rollback
-from stepdown.run import RunUnderWay, play, start
-from stepdown.training.export import export
 from stepdown.training.plan import Plan
 from stepdown.training.promotion import Trial
 from stepdown.training.records import Filters
+from stepdown.views.audit import differences
 from stepdown.workspace import Workspace
 from stepdown_machine import operations as op
 from stepdown_machine.protocol import One
@@ -88,21 +88,21 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
                 AFRESH.add((name, plan))
             return bundle(workspace, trained.bundle.id)
         case op.Activate(bundle=name):
-            registry.activate(workspace, name, by=PERSON, forced=True)
+            switch.activate(workspace, name, by=PERSON, forced=True)
         case op.Disable(bundle=name):
-            registry.disable(workspace, name, by=PERSON)
+            switch.disable(workspace, name, by=PERSON)
         case op.Enable(bundle=name):
-            registry.enable(workspace, name)
+            switch.enable(workspace, name)
         case op.Retire(bundle=name):
-            registry.retire(workspace, name)
+            switch.retire(workspace, name)
         case op.Delete(bundle=name):
-            registry.delete(workspace, name)
+            switch.delete(workspace, name)
         case op.Promote() | op.Rollback() | op.Prune():
             return succession(workspace, operation)
         case op.SetPolicy(policy=policy):
-            operate.set_policy(workspace, spelled(policy))
+            configure.set_policy(workspace, spelled(policy))
         case op.SetValidator(name=name, enabled=enabled):
-            operate.switch_validator(workspace, SCENARIO, name, enabled=enabled)
+            configure.switch_validator(workspace, SCENARIO, name, enabled=enabled)
         case op.Report(run=run):
             return report(workspace, run)
         case op.Audit():

@@ -17,10 +17,10 @@ RECORDS = """SELECT step.id, step.run, step.seed, step.prompt, step.strategy, st
         coalesce(generation.decision = 'advance' AND generation.best = step.id, 0) AS kept, step.knowledge,
         coalesce(knowledge.playbook, 'Nothing is known yet.') AS playbook, coalesce(knowledge.hints, 'Explore.') AS hints,
         attempt.target, attempt.provider, attempt.model, attempt.digest
-    FROM step JOIN attempt ON attempt.call = step.served_call
+    FROM step JOIN run ON run.id = step.run JOIN attempt ON attempt.call = step.served_call
     LEFT JOIN generation ON generation.run = step.run AND generation.number = step.generation
     LEFT JOIN knowledge ON knowledge.scenario = 'grid_ctf' AND knowledge.version = step.knowledge
-    ORDER BY step.seq"""
+    ORDER BY run.seq, step.generation, step.position"""
 MATCHES = "SELECT seed, score, won, parts FROM match WHERE step = ? ORDER BY seq"
 Ask = Callable[..., list[Row]]
 """Asks the database raw."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from stateful.conspiracies import conspiracies
 from stateful.lies import COLUMNS, Copy, Lie, kinds, one_value
 from stateful.removals import missing
-from stepdown.auditing import found
+from stepdown.views.audit import found
 from stepdown.workspace import Settings, Workspace
 
 LIES: dict[str, Lie] = {

@@ -13,14 +13,14 @@ from pathlib import Path
 
 from stateful.asking import ALLOWED
 from stateful.weather import NEIGHBOURS, Weather, settings
-from stepdown import operate, registry
+from stepdown.acts import configure, switch
+from stepdown.acts.export import export
+from stepdown.acts.localize import localize
+from stepdown.acts.promote import promote
+from stepdown.acts.rollback import rollback
+from stepdown.acts.run import play, start
 from stepdown.history import ledger, rows
-from stepdown.localize import localize
-from stepdown.promote import promote
-from stepdown.rollback import rollback
 from stepdown.routing.policy import Policy
-from stepdown.run import play, start
-from stepdown.training.export import export
 from stepdown.training.plan import Plan
 from stepdown.training.promotion import Trial
 from stepdown.training.records import Filters
@@ -53,7 +53,7 @@ def settle(root: Path, cache: Path, plans: Iterable[Plan], ours: str) -> None:
             assert opened.policy(connection) == (0, Policy.from_json(UNSET)), (
                 "the policy that nobody set is another one"
             )
-        operate.set_policy(opened, LENIENT)
+        configure.set_policy(opened, LENIENT)
         _live(opened, weather, list(plans))
         _others(opened, weather, ours)
         for scenario, role in ((LAST, "competitor"), *((ours, role) for role in ROLES)):
@@ -64,8 +64,8 @@ def settle(root: Path, cache: Path, plans: Iterable[Plan], ours: str) -> None:
     with Workspace.open(root, settings=composed) as opened:
         for scenario in NEIGHBOURS:
             for validator in opened.scenario(scenario).validators:
-                operate.switch_validator(opened, scenario, validator, enabled=False)
-        operate.set_policy(opened, Policy().as_json())
+                configure.switch_validator(opened, scenario, validator, enabled=False)
+        configure.set_policy(opened, Policy().as_json())
     assert not weather.wrong, weather.wrong[0]
 
 
@@ -79,34 +79,34 @@ def _live(workspace: Workspace, weather: Weather, plans: list[Plan]) -> None:
     play(start(workspace, FIRST, seed=1, generations=2, candidates=2))
     made = export(workspace, Filters(FIRST, matches=True))
     one, two = (localize(workspace, made.path, plan=plan).bundle.id for plan in plans)
-    registry.activate(workspace, one, forced=True)
+    switch.activate(workspace, one, forced=True)
     for local, frontier in (("calm", "calm"), ("error", "calm"), ("garbage", "error"), ("timeout", "illegal")):
         weather.local, weather.frontier = local, frontier
         play(start(workspace, FIRST, seed=2, generations=1, candidates=2))
     weather.local, weather.frontier = "calm", "calm"
     for change in ({"shadow": True}, {"shadow": False, "canary": 0.5}, {"canary": 1.0}, {"mode": "local-only"}):
-        operate.set_policy(workspace, change)
+        configure.set_policy(workspace, change)
         play(start(workspace, FIRST, seed=3, generations=1, candidates=2))
-    operate.set_policy(workspace, {"mode": "auto"})
+    configure.set_policy(workspace, {"mode": "auto"})
     # As good as the frontier without any margin it cannot be shown to be: this one is held where it is, by force.
     promote(workspace, one, trial=Trial(margin=0.0, budget=16, look=8))
-    registry.activate(workspace, two, forced=True)
+    switch.activate(workspace, two, forced=True)
     rollback(workspace, FIRST)
     promote(workspace, two, trial=Trial(margin=0.5, budget=16, look=8))
-    registry.disable(workspace, two)
-    registry.enable(workspace, two)
+    switch.disable(workspace, two)
+    switch.enable(workspace, two)
 
 
 def _others(workspace: Workspace, weather: Weather, scenario: str) -> None:
     """Let frontiers of other names be paid in the machine's own scenario, for replies that teach nobody anything."""
-    operate.set_policy(workspace, {"frontier_never": "coach"})
-    operate.switch_validator(workspace, scenario, "budget", enabled=False)
+    configure.set_policy(workspace, {"frontier_never": "coach"})
+    configure.switch_validator(workspace, scenario, "budget", enabled=False)
     weather.frontier = "illegal"
     for word in ("another", "zeal"):
         play(start(workspace, scenario, seed=7, generations=1, candidates=1, frontier=word))
     weather.frontier = "calm"
-    operate.switch_validator(workspace, scenario, "budget", enabled=True)
-    operate.set_policy(workspace, {"frontier_never": ""})
+    configure.switch_validator(workspace, scenario, "budget", enabled=True)
+    configure.set_policy(workspace, {"frontier_never": ""})
 
 
 def _plant(workspace: Workspace, scenario: str, role: str) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from stateful.observing import sha256
 from stateful.weather import SCENARIO
 from stepdown.history import ledger, reader, rows
-from stepdown.reporting import story
+from stepdown.scenarios.roles import COMPETITOR, role
 from stepdown.training.evaluation import held_out, terms
+from stepdown.views.runs import story
 from stepdown.workspace import Workspace
 from stepdown_machine.values import (
     Bundle,
@@ -33,7 +34,7 @@ def promoted(workspace: Workspace, verdict: rows.Verdict) -> Promoted:
         rival = reader.newest(connection, rows.Evaluation, id=shown["champion"]) if shown["champion"] else None
     scenario = workspace.scenario(SCENARIO)
     pairs = tuple(
-        Pair(each.seed, each.reply, each.score, held_out(scenario, each.seed, its).score)
+        Pair(each.seed, each.reply, each.score, held_out(scenario, role(scenario, COMPETITOR), each.seed, its).score)
         for each in replies
         if (its := said[each.seed]) is not None
     )

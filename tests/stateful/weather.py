@@ -228,7 +228,7 @@ NEIGHBOURS = ("duel", "skirmish")
 
 
 def _only(scenario: SmallGrid) -> Callable[[str], SmallGrid]:
-    from stepdown.scenarios.registry import scenario as installed
+    from stepdown.scenarios.installed import scenario as installed
 
     @cache
     def found(name: str) -> SmallGrid:

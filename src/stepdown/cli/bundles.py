@@ -19,8 +19,8 @@ Id = Annotated[str, typer.Argument(help="The bundle's id, or the beginning of it
 @app.command("list")
 def list_(directory: Directory = DEFAULT, as_json: Json = False) -> None:
     """List every bundle, its standing, and whether it is whole on disk."""
-    from stepdown.shelf import shelf
-    from stepdown.unknown import unknown
+    from stepdown.views.bundles import shelf
+    from stepdown.workspace.unknown import unknown
 
     with workspace(directory) as opened:
         found, aside = shelf(opened), unknown(opened.root)
@@ -45,8 +45,8 @@ def list_(directory: Directory = DEFAULT, as_json: Json = False) -> None:
 @app.command()
 def show(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> None:
     """Show what a bundle promises, what its evaluation said, and what was done with it."""
-    from stepdown.reports.chronicle import acted, said
-    from stepdown.shelf import entry
+    from stepdown.reports.events import acted, said
+    from stepdown.views.bundles import entry
 
     with workspace(directory) as opened:
         found = entry(opened, bundle)
@@ -68,7 +68,7 @@ def show(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> N
 @app.command()
 def verify(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> None:
     """Check every byte of a bundle, and open its weights. Exit 1 when it is not whole."""
-    from stepdown.shelf import verify as check
+    from stepdown.views.bundles import verify as check
 
     with workspace(directory) as opened:
         found = check(opened, bundle)
@@ -88,20 +88,20 @@ def activate(
     as_json: Json = False,
 ) -> None:
     """Make a bundle that was promoted its slot's. It serves only while every gate lets it."""
-    from stepdown import registry
+    from stepdown.acts import switch
 
     with workspace(directory) as opened:
-        _said("active", registry.activate(opened, bundle, by=by, why=why, forced=force), as_json=as_json)
+        _said("active", switch.activate(opened, bundle, by=by, why=why, forced=force), as_json=as_json)
 
 
 def _act(name: str, sentence: str, done: str) -> Callable[..., None]:
     def command(
         bundle: Id, directory: Directory = DEFAULT, why: Why = "", by: By = "operator", as_json: Json = False
     ) -> None:
-        from stepdown import registry
+        from stepdown.acts import switch
 
         with workspace(directory) as opened:
-            _said(done, getattr(registry, name)(opened, bundle, by=by, why=why), as_json=as_json)
+            _said(done, getattr(switch, name)(opened, bundle, by=by, why=why), as_json=as_json)
 
     command.__doc__ = sentence
     return command

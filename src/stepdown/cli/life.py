@@ -34,8 +34,8 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Compare a bundle with the frontier on held-out seeds, and activate it if it is as good. Exit 1 when it is not."""
-    from stepdown.promote import promote as judge
-    from stepdown.reports.chronicle import said
+    from stepdown.acts.promote import promote as judge
+    from stepdown.reports.events import said
     from stepdown.training.promotion import Trial
 
     trial = Trial(margin, error_rate, budget, look)
@@ -49,7 +49,7 @@ def promote(
 
 def evaluate(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> None:
     """Evaluate a bundle anew on the held-out seeds, as scenario, prompt and decoding are now."""
-    from stepdown.localize import evaluate as measure
+    from stepdown.acts.localize import evaluate as measure
 
     with workspace(directory) as opened:
         found = measure(opened, bundle)
@@ -74,7 +74,7 @@ def bundles_history(directory: Directory = DEFAULT, slot: Slot = "", as_json: Js
 
 
 def _show_history(directory: Directory, slot: str | None, *, as_json: bool) -> None:
-    from stepdown.chronicle import history as read
+    from stepdown.views.history import history as read
 
     with workspace(directory) as opened:
         found = read(opened, _slot(slot) if slot else None)
@@ -101,7 +101,7 @@ def active(
     as_json: Json = False,
 ) -> None:
     """Show which bundle each slot holds, or held at a time."""
-    from stepdown.chronicle import active_at, instant
+    from stepdown.views.history import active_at, instant
 
     with workspace(directory) as opened:
         found = active_at(opened, instant(at) if at is not None else None)
@@ -115,13 +115,13 @@ def active(
 
 def rollback(
     directory: Directory = DEFAULT,
-    slot: Slot = "grid_ctf/competitor",
+    slot: Slot = "grid_ctf",
     why: Why = "",
     by: By = "operator",
     as_json: Json = False,
 ) -> None:
     """Return a slot to its last good bundle: it is found whole and answers before anything moves."""
-    from stepdown.rollback import rollback as go_back
+    from stepdown.acts.rollback import rollback as go_back
 
     with workspace(directory) as opened:
         found = go_back(opened, *_slot(slot), by=by, why=why)
@@ -140,7 +140,7 @@ def prune(
     as_json: Json = False,
 ) -> None:
     """Remove bundles that no slot, no rollback and no kept run needs. Their rows stay."""
-    from stepdown.prune import prune as remove
+    from stepdown.acts.prune import prune as remove
 
     with workspace(directory) as opened:
         found = remove(opened, bundles or (), keep=keep, by=by, why=why)
@@ -149,6 +149,6 @@ def prune(
     emit(found, as_json=as_json, people=lambda: "\n".join(lines) or "There is no bundle to prune.")
 
 
-def _slot(text: str) -> tuple[str, str]:
+def _slot(text: str) -> tuple[str, str | None]:
     scenario, _, role = text.partition("/")
-    return scenario, role or "competitor"
+    return scenario, role or None

@@ -45,8 +45,8 @@ def workspace(directory: Path, *, made: bool = False, url: str | None = None) ->
         WorkspaceError: There is none, and the command does not make one.
     """
     from stepdown.errors import WorkspaceError
-    from stepdown.marker import present
     from stepdown.workspace import Workspace
+    from stepdown.workspace.marker import present
 
     if not made and not present(directory):
         raise WorkspaceError(

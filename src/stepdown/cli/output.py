@@ -29,7 +29,7 @@ def err() -> Console:
 def emit(value: Any, *, as_json: bool, people: Callable[[], object]) -> None:
     """Print a value: as JSON, or what `people` returns (a table, or text)."""
     if as_json:
-        from stepdown.reporting import plain
+        from stepdown.views.runs import plain
 
         sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, indent=2) + "\n")
         return

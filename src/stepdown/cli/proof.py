@@ -20,8 +20,8 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Tell a run from its rows, as Markdown or JSON: trajectory, who served and why, tokens, bundles, knowledge."""
-    from stepdown.reporting import runs, story
     from stepdown.reports.markdown import render
+    from stepdown.views.runs import runs, story
 
     with workspace(directory) as opened:
         if run is not None:
@@ -40,11 +40,12 @@ def report(
 
 def audit(directory: Directory = DEFAULT, as_json: Json = False) -> None:
     """Compare history with the provider trace, and derive every decision and score again. Exit 1 on any difference."""
-    from stepdown.auditing import differences
+    from stepdown.views.audit import differences, unchecked
 
     with workspace(directory) as opened:
-        found = differences(opened)
-    lines = "\n".join(map(str, found)) or "History and trace agree; every decision and score follows again."
+        found, left = differences(opened), unchecked(opened)
+    agreed = "History and trace agree; every decision follows again" + ("." if left else ", and every score.")
+    lines = "\n".join([*(map(str, found) if found else [agreed]), *left])
     emit(found, as_json=as_json, people=lambda: lines)
     if found:
         raise typer.Exit(1)
@@ -52,7 +53,7 @@ def audit(directory: Directory = DEFAULT, as_json: Json = False) -> None:
 
 def doctor(directory: Directory = DEFAULT, as_json: Json = False) -> None:
     """Show what stepdown stands on here: versions, BLAS, database, disk. Exit 1 when something is wrong."""
-    from stepdown.doctor import examine
+    from stepdown.views.doctor import examine
 
     found = examine(directory)
     body = [(check.name, "ok" if check.good else "WRONG", check.finding) for check in found]

@@ -33,7 +33,7 @@ def policy_set(
     as_json: Json = False,
 ) -> None:
     """Change some values of the policy: all of them, or none if one is wrong."""
-    from stepdown.operate import set_policy
+    from stepdown.acts.configure import set_policy
 
     wanted = dict(_pair(change) for change in changes)
     with workspace(directory) as opened:
@@ -61,7 +61,7 @@ def _show_policy(number: int, values: dict[str, object], *, as_json: bool) -> No
 @harness.command("show")
 def harness_show(directory: Directory = DEFAULT, scenario: ScenarioName = "grid_ctf", as_json: Json = False) -> None:
     """Show which validators are on, and the coverage they are measured at."""
-    from stepdown.scenarios.registry import scenario as named
+    from stepdown.scenarios.installed import scenario as named
 
     found = named(scenario)
     with workspace(directory) as opened, opened.reading() as connection:
@@ -79,7 +79,7 @@ def harness_enable(
     as_json: Json = False,
 ) -> None:
     """Switch a validator on."""
-    from stepdown.operate import switch_validator
+    from stepdown.acts.configure import switch_validator
 
     with workspace(directory) as opened:
         enabled = switch_validator(opened, scenario, validator, enabled=True, by=by, why=why)
@@ -96,7 +96,7 @@ def harness_disable(
     as_json: Json = False,
 ) -> None:
     """Switch a validator off. Coverage falls with it, and local stops serving below the policy's limit."""
-    from stepdown.operate import switch_validator
+    from stepdown.acts.configure import switch_validator
 
     with workspace(directory) as opened:
         enabled = switch_validator(opened, scenario, validator, enabled=False, by=by, why=why)
@@ -105,7 +105,7 @@ def harness_disable(
 
 def _show_harness(scenario_name: str, enabled: frozenset[str], *, as_json: bool) -> None:
     from stepdown.scenarios.harness import coverage
-    from stepdown.scenarios.registry import scenario as named
+    from stepdown.scenarios.installed import scenario as named
 
     scenario = named(scenario_name)
     measured = coverage(scenario, enabled)
@@ -119,13 +119,13 @@ def _show_harness(scenario_name: str, enabled: frozenset[str], *, as_json: bool)
 def route(
     directory: Directory = DEFAULT,
     scenario: ScenarioName = "grid_ctf",
-    role: Annotated[str, typer.Option(help="The role that would ask.")] = "competitor",
+    role: Annotated[str | None, typer.Option(help="The role that would ask; the one that is judged.")] = None,
     seed: Annotated[int, typer.Option(help="The step's seed; it decides a canary's draw.")] = 0,
     explain: Annotated[bool, typer.Option("--explain", help="Show every gate with its facts.")] = False,
     as_json: Json = False,
 ) -> None:
     """Say who would serve a step now, and why. Nobody is asked."""
-    from stepdown.explain import explain as explained
+    from stepdown.views.route import explain as explained
 
     with workspace(directory) as opened:
         found = explained(opened, scenario, role, seed)

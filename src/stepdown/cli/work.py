@@ -45,18 +45,31 @@ def run(
     generations: Annotated[int, typer.Option(help="Generations to play.")] = 8,
     candidates: Annotated[int, typer.Option(help="Candidates in each.")] = 8,
     frontier: Annotated[str, typer.Option(help="search, or recorded:PATH for a tape.")] = "search",
+    role: Annotated[
+        str | None, typer.Option(help="Whose answers are looked for; by default the one that is judged.")
+    ] = None,
+    at_once: Annotated[
+        int | None, typer.Option(help="Calls under way at the frontier together; by default what it takes.")
+    ] = None,
     database: Annotated[str | None, typer.Option(help="SQLAlchemy URL, for a new workspace.")] = None,
     as_json: Json = False,
 ) -> None:
     """Play a run: discovery while no bundle is fit, routed to the local one while it is."""
-    from stepdown.reporting import story
-    from stepdown.run import check, play, start
+    from stepdown.acts.run import check, play, start
+    from stepdown.views.runs import story
     from stepdown.workspace import Settings
 
-    check(Settings(), scenario, seed, generations, candidates, frontier)
+    check(Settings(), scenario, seed, generations, candidates, frontier, at_once=at_once, role=role)
     with workspace(directory, made=True, url=database) as opened, progress("run") as show:
         under_way = start(
-            opened, scenario, seed=seed, generations=generations, candidates=candidates, frontier=frontier
+            opened,
+            scenario,
+            seed=seed,
+            generations=generations,
+            candidates=candidates,
+            frontier=frontier,
+            at_once=at_once,
+            role=role,
         )
         total, done = generations * (candidates + 1), 0
 
@@ -87,7 +100,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write strategies as training data, from the rows as they are now."""
-    from stepdown.training.export import export as write
+    from stepdown.acts.export import export as write
     from stepdown.training.records import Filters
 
     with workspace(directory) as opened:
@@ -100,14 +113,14 @@ def export(
 def train(
     dataset: Annotated[str, typer.Argument(help="An export: its directory, or the beginning of its digest.")],
     directory: Directory = DEFAULT,
-    role: Annotated[str, typer.Option(help="The role it shall serve.")] = "competitor",
+    role: Annotated[str | None, typer.Option(help="The role it shall serve; the dataset's.")] = None,
     plan: Annotated[str, typer.Option(help="default, tiny, or a JSON file of a plan's values.")] = "default",
     time_limit: Annotated[float, typer.Option(help="Seconds the training may take.")] = 3600.0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Train again, and demand the same weights.")] = False,
     as_json: Json = False,
 ) -> None:
     """Train a bundle in a child process, evaluate it on held-out seeds, and register it. It is not activated."""
-    from stepdown.localize import find_dataset, localize
+    from stepdown.acts.localize import find_dataset, localize
 
     with workspace(directory) as opened, progress("train") as show:
         trained = localize(

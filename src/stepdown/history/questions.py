@@ -40,15 +40,17 @@ def exportable(*, of_one_run: bool) -> Select[Any]:
         # A comparison's prompts are held-out ones: whoever learned them could not be examined any more.
         .where(runs.c.scenario == bindparam("scenario"), runs.c.purpose == rows.WORK)
         .where(*([step.c.run == bindparam("run")] if of_one_run else []))
-        .order_by(step.c.seq)
+        # By their places, not by when each was done: steps that were taken side by side end in any order.
+        .order_by(runs.c.seq, step.c.generation, step.c.position)
     )
 
 
 _STEP = schema.step.c
 STRATEGIES = (
     select(_STEP.generation, _STEP.strategy, _STEP.score)
-    .where(_STEP.run == bindparam("run"), _STEP.strategy.is_not(None), _STEP.score.is_not(None))
-    .order_by(_STEP.seq)
+    .where(_STEP.run == bindparam("run"), _STEP.role == bindparam("role"))
+    .where(_STEP.strategy.is_not(None), _STEP.score.is_not(None))
+    .order_by(_STEP.generation, _STEP.position)
 )
 
 _UNDER_WAY = schema.run.c.id.not_in(select(schema.ending.c.run))

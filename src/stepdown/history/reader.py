@@ -40,15 +40,15 @@ def run(connection: Connection, run_id: str) -> rows.Run | None:
 
 
 def steps(connection: Connection, run_id: str) -> list[rows.Step]:
-    """Return a run's steps, oldest first."""
-    return all_of(connection, rows.Step, run=run_id)
+    """Return a run's steps by generation and position, in which order however many were taken side by side."""
+    return sorted(all_of(connection, rows.Step, run=run_id), key=lambda step: (step.generation, step.position))
 
 
-def strategies(connection: Connection, run_id: str) -> list[tuple[int, str, float]]:
-    """Return generation, text and score of every strategy that a run accepted and scored, oldest first."""
+def strategies(connection: Connection, run_id: str, role: str) -> list[tuple[int, str, float]]:
+    """Return generation, text and score of every answer of a role that a run accepted and scored, by their places."""
     return [
         (generation, text, score)
-        for generation, text, score in connection.execute(questions.STRATEGIES, {"run": run_id})
+        for generation, text, score in connection.execute(questions.STRATEGIES, {"run": run_id, "role": role})
     ]
 
 
@@ -133,7 +133,7 @@ def matches(connection: Connection, step_id: str) -> list[rows.Match]:
 def exportable(
     connection: Connection, scenario: str, run_id: str | None
 ) -> Iterator[tuple[rows.Step, rows.Generation | None]]:
-    """Yield a scenario's steps, each with its generation's gate decision, oldest first, in constant memory."""
+    """Yield a scenario's steps, each with its generation's gate decision, by run and place, in constant memory."""
     width = len(fields(rows.Step))
     query = questions.exportable(of_one_run=bool(run_id))
     values = {"scenario": scenario, **({"run": run_id} if run_id else {})}

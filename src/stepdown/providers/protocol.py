@@ -7,13 +7,13 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An earlier strategy of the same run and its score, for providers that propose from history.
+    """An earlier answer of the same run and its score, for providers that propose from history.
 
     It travels beside the prompt, never in it: prompts are exported, and another row's score must not leak through them.
     """
 
     generation: int
-    values: Mapping[str, float]
+    value: Any
     text: str
     score: float
 
@@ -29,7 +29,8 @@ class Request:
         schema: JSON Schema of the reply.
         seed: For providers that can be seeded.
         time_limit: Seconds the reply may take.
-        examples: Earlier strategies of the run, oldest first.
+        examples: Earlier answers of the run, oldest first.
+        instructions: The scenario's rules, for a model that cannot know them. A bundle learned them from examples.
     """
 
     call: str
@@ -39,6 +40,7 @@ class Request:
     seed: int
     time_limit: float
     examples: tuple[Example, ...] = ()
+    instructions: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ class Provider(Protocol):
     Attributes:
         name: Who is asked (`gen_ai.provider.name`).
         model: What is asked for (`gen_ai.request.model`).
+
+    A provider that may be asked in several threads at once says how many calls it takes in `concurrency`; without it, one.
     """
 
     @property

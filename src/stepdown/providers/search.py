@@ -12,7 +12,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar
 
 from stepdown.providers.protocol import Completion, Example, Request
-from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.protocol import Box
+from stepdown.scenarios.roles import COACH
 
 if TYPE_CHECKING:
     from cmaes import CMA
@@ -28,13 +29,13 @@ LEAST_POPULATION = 4
 class Search:
     """Proposes strategies for one scenario."""
 
-    scenario: Scenario
+    scenario: Box
     name: ClassVar[str] = "search"
     model: ClassVar[str] = "cma-es"
 
     def complete(self, request: Request) -> Completion:
         """Propose a strategy to a competitor, or a lesson to a coach."""
-        reply = self._lesson(request) if request.role == "coach" else self._strategy(request)
+        reply = self._lesson(request) if request.role == COACH else self._strategy(request)
         return Completion(json.dumps(reply, separators=(",", ":"), sort_keys=True), self.name, self.model)
 
     def _strategy(self, request: Request) -> dict[str, float]:
@@ -57,7 +58,7 @@ class Search:
         for group in told:
             worst = min(group, key=lambda example: example.score)
             full = [*group, *[worst] * (size - len(group))]
-            optimizer.tell([(np.array([e.values[name] for name in names]), -e.score) for e in full])
+            optimizer.tell([(np.array([e.value[name] for name in names]), -e.score) for e in full])
         return optimizer
 
     def _lesson(self, request: Request) -> dict[str, str]:
@@ -74,5 +75,5 @@ def _slope(examples: Sequence[Example], name: str) -> float:
     """Return the covariance of a parameter with the score: its sign says where scores grow."""
     if len(examples) < 3:
         return 0.0
-    mean = sum(example.values[name] for example in examples) / len(examples)
-    return sum((example.values[name] - mean) * example.score for example in examples) / len(examples)
+    mean = sum(example.value[name] for example in examples) / len(examples)
+    return float(sum((example.value[name] - mean) * example.score for example in examples) / len(examples))

@@ -36,6 +36,10 @@ class Traced:
         Raises:
             ProviderError: The provider failed, in its own words or with any other exception.
         """
+        return self.start(request).answer()
+
+    def start(self, request: Request) -> "Call":
+        """Write down what the provider is about to be asked; asking it is for `Call.answer`, in whatever thread."""
         start = trace.Line(
             event="start",
             call=request.call,
@@ -48,14 +52,36 @@ class Traced:
         )
         # Not synced: the announcement in history already survives, and the end of the call syncs both lines.
         trace.write(self.path, start, durable=False)
-        began = self.clock.monotonic()
+        return Call(self, request, start)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call whose start is written down.
+
+    Attributes:
+        traced: Who is asked, and where it is written down.
+        request: What is asked.
+        start: The line that is written already.
+    """
+
+    traced: Traced
+    request: Request
+    start: trace.Line
+
+    def answer(self) -> Completion:
+        """Ask the provider, and write down what it said.
+
+        Raises:
+            ProviderError: The provider failed, in its own words or with any other exception.
+        """
+        began = self.traced.clock.monotonic()
         try:
-            completion = self._ask(request)
+            completion = self._ask()
         except ProviderError as error:
-            self._end(start, began, error_type=error.error_type, error=str(error))
+            self._end(began, error_type=error.error_type, error=str(error))
             raise
         self._end(
-            start,
             began,
             provider=completion.provider,
             model=completion.model,
@@ -66,17 +92,19 @@ class Traced:
         )
         return completion
 
-    def _ask(self, request: Request) -> Completion:
+    def _ask(self) -> Completion:
+        provider = self.traced.provider
         try:
-            return self.provider.complete(request)
+            return provider.complete(self.request)
         except ProviderError:
             raise
         except Exception as error:
             # A provider is somebody else's code: whatever it throws is a failed call with a reason, and never a lost step.
             kind = type(error).__name__
-            raise ProviderError(f"{self.provider.name} broke: {kind}: {error}", error_type=kind) from error
+            raise ProviderError(f"{provider.name} broke: {kind}: {error}", error_type=kind) from error
 
-    def _end(self, start: trace.Line, began: float, **said: Any) -> None:
-        duration = max(0.0, self.clock.monotonic() - began)
-        end = replace(start, event="end", at=self.clock.now(), duration=duration, **said)
-        trace.write(self.path, end, durable=self.durable)
+    def _end(self, began: float, **said: Any) -> None:
+        clock = self.traced.clock
+        duration = max(0.0, clock.monotonic() - began)
+        end = replace(self.start, event="end", at=clock.now(), duration=duration, **said)
+        trace.write(self.traced.path, end, durable=self.traced.durable)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from stepdown.history import rows
-from stepdown.reports.chronicle import acted, said
+from stepdown.reports.events import acted, said
 from stepdown.reports.story import SHADOW, Provenance, Spend, Story
 
 

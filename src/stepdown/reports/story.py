@@ -162,7 +162,9 @@ def tell(
 
 
 def _local_share(steps: Iterable[rows.Step]) -> float | None:
-    served = [step.served for step in steps if step.role != "coach" and step.served is not None]
+    served = [
+        step.served for step in steps if step.role in step.facts.get("local_roles", ()) and step.served is not None
+    ]
     return served.count("local") / len(served) if served else None
 
 

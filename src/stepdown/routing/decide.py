@@ -38,7 +38,7 @@ class Decision:
 
 def decide(facts: Facts) -> Decision:
     """Ask every gate and keep every objection, so a report can name them all."""
-    return Decision(tuple(reason for gate in GATES if (reason := gate(facts)) is not None))
+    return Decision(tuple(reason for gate in GATES if (reason := gate.ask(facts)) is not None))
 
 
 def walk(decision: Decision, *, frontier_allowed: bool) -> tuple[Target, ...]:

@@ -4,13 +4,12 @@ Numbers at the limit pass. A comparison is written so that NaN and None object: 
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from stepdown.routing.breaker import State
 from stepdown.routing.facts import Facts
 from stepdown.routing.policy import Mode
 from stepdown.routing.reasons import Reason
-
-Gate = Callable[[Facts], Reason | None]
 
 
 def mode(facts: Facts) -> Reason | None:
@@ -84,25 +83,6 @@ def canary(facts: Facts) -> Reason | None:
     return None if facts.draw < facts.canary else Reason.CANARY_HELD
 
 
-GATES: tuple[Gate, ...] = (
-    mode,
-    role,
-    presence,
-    switch,
-    integrity,
-    compatibility,
-    age,
-    quality,
-    validity,
-    coverage,
-    cooldown,
-    evidence,
-    shadow,
-    canary,
-)
-"""Every gate, in the order of `Reason`."""
-
-
 def at_least(value: float | None, limit: float) -> bool:
     """Tell whether a known number reaches the limit; None and NaN do not."""
     return value is not None and value >= limit
@@ -111,3 +91,40 @@ def at_least(value: float | None, limit: float) -> bool:
 def at_most(value: float | None, limit: float) -> bool:
     """Tell whether a known number keeps within the limit; None and NaN do not."""
     return value is not None and value <= limit
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One question to the facts.
+
+    Attributes:
+        ask: Returns the gate's objection, or None.
+        reads: The facts that it looks at, and no others.
+    """
+
+    ask: Callable[[Facts], Reason | None]
+    reads: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What the gate is called."""
+        return self.ask.__name__
+
+
+GATES = (
+    Gate(mode, ("mode",)),
+    Gate(role, ("role", "local_roles")),
+    Gate(presence, ("bundle", "present")),
+    Gate(switch, ("bundle", "enabled")),
+    Gate(integrity, ("present", "whole")),
+    Gate(compatibility, ("present", "whole", "compatible")),
+    Gate(age, ("bundle", "age", "max_age")),
+    Gate(quality, ("evaluated", "score", "min_score")),
+    Gate(validity, ("evaluated", "valid", "min_valid")),
+    Gate(coverage, ("coverage", "min_coverage")),
+    Gate(cooldown, ("breaker", "probing")),
+    Gate(evidence, ("bundle", "evaluated")),
+    Gate(shadow, ("shadow",)),
+    Gate(canary, ("draw", "canary")),
+)
+"""Every gate, in the order of `Reason`."""

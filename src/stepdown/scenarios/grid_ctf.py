@@ -12,13 +12,13 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, ClassVar
 
-from stepdown.scenarios.protocol import IllegalStrategy, Match, Probe, Strategy, Validator
+from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, Probe, Validator, answer
 
 BUDGET = 1.4
 WINNING_SCORE = 0.55
 KEYS = ("aggression", "defense", "path_bias")
 SEEDS, AT_HAND = 1024, 16
-"""How many seeds a process remembers the draws of, and how many replies, which may be long, what was read in them."""
+"""How many seeds a process remembers the draws of, and of how many replies, which may be long, what validators read."""
 
 
 class GridCtf:
@@ -52,7 +52,7 @@ class GridCtf:
         enemy, density = _observed(seed)
         return {"enemy_spawn_bias": enemy, "resource_density": density}
 
-    def parse(self, reply: str) -> Strategy:
+    def parse(self, reply: str) -> Answer:
         """Read a strategy strictly: exactly three real numbers in [0, 1] within the budget, each key once."""
         return _parsed(reply)
 
@@ -65,9 +65,10 @@ class GridCtf:
             clipped["aggression"] = round(clipped["aggression"] - max(0.0, excess - share), 2)
         return clipped
 
-    def play(self, strategy: Strategy, seed: int) -> Match:
+    def play(self, answer: Answer, seed: int) -> Match:
         """Play one match."""
-        return _played(*(strategy.values[key] for key in KEYS), seed)
+        values = answer.value
+        return _played(values["aggression"], values["defense"], values["path_bias"], seed)
 
     def probes(self) -> Sequence[Probe]:
         """Read the shipped probes."""
@@ -86,30 +87,26 @@ class GridCtf:
         return _seeds()[2]
 
 
-def strategy(values: Mapping[str, float]) -> Strategy:
-    """Return a strategy in canonical form: sorted keys, no spaces, floats as Python's shortest repr, no minus zero."""
-    floats = {key: float(values[key]) + 0.0 for key in sorted(values)}
-    return Strategy(floats, json.dumps(floats, separators=(",", ":")))
+def strategy(values: Mapping[str, float]) -> Answer:
+    """Return a strategy as an answer: all numbers are floats, and none is minus zero."""
+    return answer({key: float(values[key]) + 0.0 for key in sorted(values)})
 
 
-# A reply is judged, scored and played one after the other, and by an audit twice more; the last few are enough.
-@lru_cache(AT_HAND)
-def _parsed(reply: str) -> Strategy:
+def _parsed(reply: str) -> Answer:
     try:
         values = json.loads(reply, object_pairs_hook=_each_key_once)
     except (ValueError, RecursionError) as error:
-        raise IllegalStrategy(f"not a JSON object: {error}") from None
+        raise IllegalAnswer(f"not a JSON object: {error}") from None
     if not isinstance(values, dict) or values.keys() != set(KEYS):
-        raise IllegalStrategy(f"not an object of exactly {', '.join(KEYS)}")
+        raise IllegalAnswer(f"not an object of exactly {', '.join(KEYS)}")
     for key, value in values.items():
         if type(value) not in (int, float) or not 0 <= value <= 1:
-            raise IllegalStrategy(f"{key} is not a number from 0 to 1")
+            raise IllegalAnswer(f"{key} is not a number from 0 to 1")
     if values["aggression"] + values["defense"] > BUDGET:
-        raise IllegalStrategy(f"aggression + defense exceeds {BUDGET}")
+        raise IllegalAnswer(f"aggression + defense exceeds {BUDGET}")
     return strategy(values)
 
 
-@lru_cache(AT_HAND)
 def _played(aggression: float, defense: float, path_bias: float, seed: int) -> Match:
     capture = _clip(0.55 * aggression + 0.45 * path_bias + _luck(seed))
     survival = _clip(1 - 0.4 * aggression + 0.4 * defense)

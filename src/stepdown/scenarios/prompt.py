@@ -27,18 +27,22 @@ class Knowledge:
 
 def competitor(scenario: Scenario, knowledge: Knowledge, seed: int) -> str:
     """Return what the competitor is asked on a seed. It carries no score and no earlier strategy, so nothing leaks."""
-    seen = " ".join(f"{name}={value}" for name, value in scenario.observation(seed).items())
     return (
         f"{scenario.name} v{scenario.version} competitor\n"
         f"playbook: {one_line(knowledge.playbook)}\n"
         f"hints: {one_line(knowledge.hints)}\n"
-        f"observation: {seen}\n"
+        f"observation: {seen(scenario, seed)}\n"
         "strategy:"
     )
 
 
+def seen(scenario: Scenario, seed: int) -> str:
+    """Return what is seen on a seed, in one line."""
+    return " ".join(f"{name}={one_line(str(value))}" for name, value in scenario.observation(seed).items())
+
+
 def coach(scenario: Scenario, knowledge: Knowledge, results: Mapping[str, float]) -> str:
-    """Return what the coach is asked after a generation: the knowledge so far and each strategy's mean score."""
+    """Return what the coach is asked after a generation: the knowledge so far and each answer's score."""
     table = "\n".join(f"{score:.4f} {text}" for text, score in results.items()) or "no legal strategy"
     return (
         f"{scenario.name} v{scenario.version} coach\n"

@@ -5,25 +5,43 @@ Register one under the entry point group `stepdown.scenarios`; `stepdown.scenari
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
+
+from stepdown.digest import canonical
+
+
+class IllegalAnswer(ValueError):
+    """A reply is no answer; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Strategy:
-    """A legal move, parsed once.
+class Answer:
+    """A legal answer, parsed once.
 
     Attributes:
-        values: Parameter name to number.
+        value: A JSON value of any kind: an object, an array, a text, a number.
         text: Canonical JSON. The database column, the exported completion and every digest are these very bytes.
     """
 
-    values: Mapping[str, float]
+    value: Any
     text: str
+
+
+def answer(value: Any) -> Answer:
+    """Return a JSON value as an answer, in canonical form: sorted keys, no spaces, floats as Python's shortest repr.
+
+    Raises:
+        IllegalAnswer: It has no such form: a number that is none, half a surrogate pair, or nested beyond all use.
+    """
+    try:
+        return Answer(value, canonical(value).decode())
+    except (ValueError, TypeError, RecursionError) as error:
+        raise IllegalAnswer(f"The answer has no canonical form: {error}.") from None
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One strategy played on one seed.
+    """One answer played on one seed.
 
     Attributes:
         seed: The seed it was played on.
@@ -61,38 +79,43 @@ class Validator(Protocol):
 
 
 class Scenario(Protocol):
-    """A game that strategies are found for."""
+    """What is asked, and how an answer is judged.
+
+    Beside what stands here a scenario may say:
+
+    - `own_case = True`: an answer is judged on the question it answers, as in a task, and not on every tournament seed, as
+      in a game. Score, split, plan and the gate of a generation follow from it.
+    - `reproducible = False`: the same answer may get another score another time; an audit then says that it cannot score
+      again, and never that a score is wrong.
+    - `roles()`: see `scenarios.roles`; without it, a competitor and a coach.
+    """
 
     name: str
     version: int
     rules: str
-    parameters: Mapping[str, tuple[float, float]]
     validators: Mapping[str, Validator]
 
     def schema(self) -> Mapping[str, Any]:
-        """Return the JSON Schema of a strategy."""
+        """Return the JSON Schema of an answer."""
 
-    def observation(self, seed: int) -> Mapping[str, float]:
-        """Return what a player sees before moving."""
+    def observation(self, seed: int) -> Mapping[str, Any]:
+        """Return what is seen before answering: names to numbers or texts."""
 
-    def parse(self, reply: str) -> Strategy:
-        """Return the strategy in a reply: the referee's word on legality.
+    def parse(self, reply: str) -> Answer:
+        """Return the answer in a reply: the referee's word on legality.
 
         Raises:
-            IllegalStrategy: The reply is not a legal strategy.
+            IllegalAnswer: There is none.
         """
 
-    def repair(self, values: Mapping[str, float]) -> Mapping[str, float]:
-        """Return the nearest legal values, for a proposer that searches a box."""
-
-    def play(self, strategy: Strategy, seed: int) -> Match:
-        """Play one match. Deterministic."""
+    def play(self, answer: Answer, seed: int) -> Match:
+        """Say how good an answer is on a seed."""
 
     def probes(self) -> Sequence[Probe]:
         """Return the fixed set that coverage is measured on."""
 
     def tournament_seeds(self) -> Sequence[int]:
-        """Return the seeds that candidates are judged on."""
+        """Return the seeds that candidates are judged on, where they are not judged on their own case."""
 
     def holdout_seeds(self) -> Sequence[int]:
         """Return the seeds that bundles are evaluated on; never in a prompt that is trained on."""
@@ -101,5 +124,12 @@ class Scenario(Protocol):
         """Return more held-out seeds, for promotion: a bundle chosen by its evaluation is proven on others."""
 
 
-class IllegalStrategy(ValueError):
-    """The referee refuses a reply; the message says why."""
+@runtime_checkable
+class Box(Protocol):
+    """A scenario whose answers are points of a box, so that a search can propose them."""
+
+    name: str
+    parameters: Mapping[str, tuple[float, float]]
+
+    def repair(self, values: Mapping[str, float]) -> Mapping[str, float]:
+        """Return the nearest legal values."""

@@ -1,57 +1,85 @@
-"""What a reply is worth: what the harness says against it, what the scenario makes of it. Pure."""
+"""What a reply is worth: parsed once, played once, and judged alike by step, evaluation, comparison and audit. Pure."""
 
-import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 
 from stepdown.errors import InvalidValue
 from stepdown.scenarios import harness
-from stepdown.scenarios.protocol import IllegalStrategy, Match, Scenario, Strategy
-
-COACH = "coach"
-"""The role that answers with a lesson; every other role answers with a strategy."""
-
-LESSON_LIMIT = 600
-"""Characters of a playbook or of hints: they are part of every prompt, and a small model's window is short."""
+from stepdown.scenarios.guard import guarded
+from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, Scenario
+from stepdown.scenarios.roles import Role
 
 
-def refusals(scenario: Scenario, role: str, validators: Collection[str], reply: str) -> tuple[str, ...]:
-    """Return what is said against a reply: the harness judges strategies, and a lesson must be one."""
-    if role == COACH:
-        return () if lesson(reply) else ("The reply is not a lesson: an object of playbook and hints.",)
-    return harness.objections(scenario, validators, reply)
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is said of a reply.
+
+    Attributes:
+        refusals: Why it cannot be used; empty when it can.
+        answer: The legal answer in it; None when there is none, which a weak harness may have let through.
+        matches: The answer on each seed it was played on.
+        score: Mean of the matches, 0..1; 0 for an illegal reply that was let through; None when it was refused, or when
+            nobody can say.
+    """
+
+    refusals: tuple[str, ...]
+    answer: Answer | None
+    matches: tuple[Match, ...]
+    score: float | None
 
 
-def strategy(scenario: Scenario, role: str, reply: str | None) -> Strategy | None:
-    """Return the legal strategy in a reply, or None."""
-    if reply is None or role == COACH:
-        return None
-    try:
-        return scenario.parse(reply)
-    except IllegalStrategy:
-        return None
+def judge(
+    scenario: Scenario, role: Role, reply: str, seeds: Sequence[int], validators: Collection[str] = ()
+) -> Judgement:
+    """Judge a reply: the harness first, then the referee, who alone says what an answer is and how good.
 
-
-def score(scenario: Scenario, role: str, reply: str) -> float | None:
-    """Return a reply's mean score over the tournament; 0 for an illegal one that a weak harness accepted; None for a lesson."""
-    if role == COACH:
-        return None
-    found = strategy(scenario, role, reply)
-    return round(fmean(match.score for match in tournament(scenario, found)), 6) if found else 0.0
-
-
-def tournament(scenario: Scenario, played: Strategy) -> list[Match]:
-    """Play a strategy on every tournament seed."""
-    return [play(scenario, played, seed) for seed in scenario.tournament_seeds()]
-
-
-def play(scenario: Scenario, played: Strategy, seed: int) -> Match:
-    """Play one match, and take no score that cannot be compared.
+    Args:
+        scenario: Whose harness and score.
+        role: Whose reply.
+        reply: The reply, untouched.
+        seeds: To play on; without any, nobody can say how good an answer is yet.
+        validators: Those that are switched on.
 
     Raises:
-        InvalidValue: The scenario gave no number from 0 to 1; NaN is none.
+        InvalidValue: The scenario broke, or gave a score that cannot be compared.
     """
-    match = scenario.play(played, seed)
+    refusals = harness.objections(scenario, validators, reply) if role.validated else ()
+    found, refusal = _parsed(scenario, role, reply)
+    if not role.validated and refusal is not None:
+        refusals = (refusal,)
+    if refusals or role.play is None:
+        return Judgement(refusals, None if refusals else found, (), None)
+    if found is None:
+        return Judgement((), None, (), 0.0)
+    matches = tuple(_played(scenario, role.play, found, seed) for seed in seeds)
+    return Judgement((), found, matches, round(fmean(match.score for match in matches), 6) if matches else None)
+
+
+def seeds_of(scenario: Scenario, seed: int) -> Sequence[int]:
+    """Return the seeds that the answer to a seed's question is judged on: its own, or a game's whole tournament."""
+    return (seed,) if own_case(scenario) else scenario.tournament_seeds()
+
+
+def own_case(scenario: Scenario) -> bool:
+    """Tell whether an answer is judged on the question it answers, and on no other."""
+    return bool(getattr(scenario, "own_case", False))
+
+
+def reproducible(scenario: Scenario) -> bool:
+    """Tell whether the scenario says that it gives the same score for the same answer again."""
+    return bool(getattr(scenario, "reproducible", True))
+
+
+def _parsed(scenario: Scenario, role: Role, reply: str) -> tuple[Answer | None, str | None]:
+    try:
+        return guarded(scenario, "reading a reply", lambda: role.parse(reply)), None
+    except IllegalAnswer as error:
+        return None, str(error) or f"The reply is no answer of a {role.name}."
+
+
+def _played(scenario: Scenario, play: Callable[[Answer, int], Match], answer: Answer, seed: int) -> Match:
+    match = guarded(scenario, f"playing seed {seed}", lambda: play(answer, seed))
     if not 0 <= match.score <= 1:
         raise InvalidValue(
             f"{scenario.name} gave a score of {match.score!r} on seed {seed}, which cannot be compared; scores are numbers "
@@ -59,16 +87,3 @@ def play(scenario: Scenario, played: Strategy, seed: int) -> Match:
             kind="score-out-of-range",
         )
     return match
-
-
-def lesson(reply: str) -> tuple[str, str] | None:
-    """Return the playbook and hints of a coach's reply, or None when it holds no lesson."""
-    try:
-        found = json.loads(reply)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(found, dict) or found.keys() != {"playbook", "hints"}:
-        return None
-    playbook, hints = found["playbook"], found["hints"]
-    fits = all(isinstance(text, str) and 0 < len(text.strip()) <= LESSON_LIMIT for text in (playbook, hints))
-    return (playbook, hints) if fits else None

@@ -10,8 +10,10 @@ from typing import Any
 from stepdown.digest import digest
 from stepdown.errors import InvalidValue
 from stepdown.history import rows
-from stepdown.scenarios import prompt, referee
-from stepdown.scenarios.protocol import IllegalStrategy, Scenario
+from stepdown.scenarios import prompt
+from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.referee import judge
+from stepdown.scenarios.roles import Role
 from stepdown.training.decoding import Decoding
 
 CONFIDENCE = 0.95
@@ -84,17 +86,14 @@ def held_out_seeds(scenario: Scenario) -> Sequence[int]:
     return seeds
 
 
-def held_out(scenario: Scenario, seed: int, reply: str) -> rows.Holdout:
-    """Judge one reply to a held-out seed; an illegal one scores 0.
+def held_out(scenario: Scenario, role: Role, seed: int, reply: str) -> rows.Holdout:
+    """Judge one reply to a held-out seed, by the referee alone; an illegal one scores 0.
 
     Raises:
         InvalidValue: The scenario's score is not one.
     """
-    try:
-        score = referee.play(scenario, scenario.parse(reply), seed).score
-    except IllegalStrategy:
-        return rows.Holdout("", seed, 0.0, legal=False, reply=reply)
-    return rows.Holdout("", seed, score, legal=True, reply=reply)
+    judgement = judge(scenario, role, reply, (seed,))
+    return rows.Holdout("", seed, judgement.score or 0.0, legal=judgement.answer is not None, reply=reply)
 
 
 def evaluation(

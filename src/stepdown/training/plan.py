@@ -84,6 +84,11 @@ class Plan:
         return cls(**{**small, "learning_rate": 2e-2, **changes})
 
     @classmethod
+    def for_cases(cls) -> Self:
+        """Return the plan for answers that depend on the question: no prompt is disturbed, and none is left out."""
+        return cls(prompt_noise=0.0, rehearsals=0, iterations=800, learning_rate=2e-3, layers=2)
+
+    @classmethod
     def parse(cls, text: str) -> Self:
         """Read what ``to_json`` wrote; fields left out keep their defaults.
 

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from stepdown.digest import sha256
+from stepdown.digest import digest, sha256
 from stepdown.errors import InvalidValue
 from stepdown.history import rows
 from stepdown.scenarios.prompt import FORMAT, Knowledge
+from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.referee import own_case
 
 VALID_SHARE = 10
 """One in this many distinct strategies goes to validation."""
@@ -25,6 +27,7 @@ class Filters:
         kept_only: Only what a gate kept: the best of a generation that advanced.
         include_local: Also replies that a local model served. Off, no model is trained on itself by accident.
         matches: Also write each strategy's matches, to `matches.jsonl`.
+        role: Only this role; None takes the one whose answers a run of the scenario looks for.
     """
 
     scenario: str
@@ -33,6 +36,7 @@ class Filters:
     kept_only: bool = False
     include_local: bool = False
     matches: bool = False
+    role: str | None = None
 
     def __post_init__(self) -> None:
         if self.min_score is not None and not 0 <= self.min_score <= 1:
@@ -41,8 +45,8 @@ class Filters:
             )
 
     def as_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
+        """Return plain values; a role that nobody named is not named here either."""
+        return {name: value for name, value in asdict(self).items() if name != "role" or value is not None}
 
     def accept(self, step: rows.Step, generation: rows.Generation | None) -> bool:
         """Tell whether a step becomes a record: served, legal, and within every filter.
@@ -101,30 +105,34 @@ def line(value: Mapping[str, Any]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Which strategies validate. Decided by content, so that no strategy stands on both sides.
+    """Which records validate. Decided by content, so that nothing that is to be told apart stands on both sides.
 
-    A strategy's place depends on itself, but for two: of all that are exported, the one with the lowest hash always
-    validates and the one with the highest always trains, so that neither side is empty once there are two strategies.
+    In a game that content is the answer: a net shall find good strategies that it has not seen. Where an answer is judged on
+    its own case it is the question: every label must be learned, and answered for questions that were not.
+
+    A record's place depends on that content, but for two: of all that are exported, the lowest hash always validates and
+    the highest always trains, so that neither side is empty once there are two.
 
     Attributes:
-        lowest: Lowest hash of a strategy in the export.
+        lowest: Lowest hash of a content in the export.
         highest: Highest one.
     """
 
     lowest: str
     highest: str
 
-    def validates(self, strategy: str) -> bool:
-        """Tell whether a strategy's records go to `valid.jsonl`."""
-        key = content(strategy)
+    def validates(self, key: str) -> bool:
+        """Tell whether the records of a content, by its hash, go to `valid.jsonl`."""
         if key == self.highest:
             return False
         return key == self.lowest or int(key[:8], 16) % VALID_SHARE == 0
 
 
-def content(strategy: str) -> str:
-    """Return the hash that decides a strategy's side."""
-    return sha256(strategy.encode())
+def content(scenario: Scenario, step: rows.Step) -> str:
+    """Return the hash that decides a step's side: of its question where that is judged, else of its answer."""
+    if own_case(scenario):
+        return digest(scenario.observation(step.seed))
+    return sha256((step.strategy or "").encode())
 
 
 def manifest(

@@ -1,0 +1,1 @@
+"""What writes: each act is one function on an open workspace."""

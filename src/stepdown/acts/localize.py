@@ -1,0 +1,261 @@
+"""From a dataset to a bundle that may be routed to: train, evaluate, publish, register."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from stepdown import __version__
+from stepdown.acts import switch
+from stepdown.acts.export import Dataset, opened
+from stepdown.acts.question import rendering
+from stepdown.bundles.disk import Condition, listing, look, publish
+from stepdown.bundles.manifest import FORMAT, Manifest
+from stepdown.errors import DatasetError, NotFound, Refused, TrainingFailed, WorkspaceError
+from stepdown.history import ledger, reader, rows
+from stepdown.scenarios import prompt
+from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.referee import own_case
+from stepdown.scenarios.roles import judged_role, proposer
+from stepdown.training.evaluation import evaluation as summed
+from stepdown.training.evaluation import held_out as judged
+from stepdown.training.evaluation import held_out_seeds, terms
+from stepdown.training.job import Job, Progress, backend, train, unwatched
+from stepdown.training.plan import Plan
+from stepdown.workspace import Workspace
+from stepdown.workspace.facts import is_retired
+
+TIME_LIMIT = 3600.0
+"""Seconds a training child may take unless the caller says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A bundle and what is known of it.
+
+    Attributes:
+        bundle: Its registration.
+        evaluation: Its newest evaluation.
+        reused: An equal job's bundle was whole already, and nothing was trained.
+    """
+
+    bundle: rows.Bundle
+    evaluation: rows.Evaluation
+    reused: bool
+
+
+def find_dataset(workspace: Workspace, name: str | Path) -> Path:
+    """Return the directory of a dataset, by path or by the beginning of its digest.
+
+    Raises:
+        NotFound: There is none, or the beginning fits several.
+    """
+    if Path(name).is_dir():
+        return Path(name)
+    found = sorted((workspace.root / "datasets").glob(f"{name}*")) if str(name).isalnum() else []
+    if len(found) != 1:
+        raise NotFound(f"There is no dataset {str(name)!r} here; `stepdown export` makes one.", kind="unknown-dataset")
+    return found[0]
+
+
+def localize(
+    workspace: Workspace,
+    dataset_path: Path,
+    *,
+    plan: Plan | None = None,
+    role: str | None = None,
+    time_limit: float = TIME_LIMIT,
+    fresh: bool = False,
+    watch: Callable[[Progress], None] = unwatched,
+) -> Trained:
+    """Train a bundle from a dataset, evaluate it on held-out seeds, publish it and register it. It is not activated.
+
+    Args:
+        workspace: Where it is registered.
+        dataset_path: Directory of an export.
+        plan: Net and schedule; the default suits a small laptop, and the way the scenario judges.
+        role: Role it shall serve, which must be the dataset's.
+        time_limit: Seconds the training child may take.
+        fresh: Train again even if an equal job's bundle is whole, and demand equal weights.
+        watch: Called with each progress report.
+
+    Raises:
+        NotFound: There is no such dataset.
+        DatasetError: It is not the export it says it is, or was made for another prompt format.
+        InvalidValue: The time limit is no number of seconds.
+        TrainingFailed: The child failed, or `fresh` gave other weights.
+        ContextOverflow: A prompt does not fit the plan's window, whole.
+    """
+    dataset, stored = opened(dataset_path)
+    if stored.get("prompt_format") != prompt.FORMAT or not isinstance(stored.get("scenario"), str):
+        raise DatasetError(f"{dataset.path.name[:12]} has another prompt format; export it again.")
+    scenario = workspace.scenario(stored["scenario"])
+    job = _job(scenario, dataset, _role(scenario, stored, role), plan)
+    earlier = _earlier(workspace, job)
+    if earlier is not None and not fresh:
+        return earlier
+    part = workspace.root / "jobs" / f"{job.digest}.{workspace.session.begin()}.part"
+    cache = None if fresh else workspace.settings.cache
+    try:
+        done = train(job, dataset.path, part, time_limit=time_limit, cache=cache, watch=watch)
+        workspace.reached("weights-written")
+        manifest = _manifest(workspace, scenario, dataset, job, part, done)
+        if earlier is not None:
+            return _same_weights(earlier, manifest)
+        return _register(workspace, manifest, part, *evaluate_directory(workspace, scenario, part, manifest))
+    except OSError as error:
+        raise WorkspaceError(f"The bundle cannot be written: {error.strerror}. Nothing was kept of it.") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _job(scenario: Scenario, dataset: Dataset, role: str, plan: Plan | None) -> Job:
+    held_out_seeds(scenario)  # A bundle that cannot be evaluated is not worth training.
+    plan = plan or (Plan.for_cases() if own_case(scenario) else Plan())
+    return Job(dataset.content, scenario.name, role, plan, backend())
+
+
+def _role(scenario: Scenario, stored: Mapping[str, Any], wanted: str | None) -> str:
+    """Return the role that a dataset teaches.
+
+    Raises:
+        NotFound: The scenario does not have the role that is wanted.
+        Refused: Nobody can say how good its answers are.
+        DatasetError: The dataset teaches another one.
+    """
+    taught = str(stored["filters"].get("role") or proposer(scenario).name)
+    if wanted is not None and judged_role(scenario, wanted).name != taught:
+        raise DatasetError(f"The dataset teaches the role {taught}, not {wanted}; export {wanted}'s answers first.")
+    return judged_role(scenario, taught).name
+
+
+def _manifest(
+    workspace: Workspace, scenario: Scenario, dataset: Dataset, job: Job, part: Path, done: Mapping[str, Any]
+) -> Manifest:
+    return Manifest(
+        format=FORMAT,
+        scenario=scenario.name,
+        scenario_version=scenario.version,
+        role=job.role,
+        prompt_format=prompt.FORMAT,
+        dataset=dataset.digest,
+        plan=json.loads(job.plan.to_json()),
+        job=job.digest,
+        backend=job.backend,
+        files=listing(part),
+        losses={"train": done["train_loss"], "valid": done["valid_loss"]},
+        trained_at=workspace.now(),
+        stepdown=__version__,
+        edition=_editions(workspace, job),
+    )
+
+
+def _editions(workspace: Workspace, job: Job) -> int:
+    with workspace.reading() as connection:
+        return len(reader.bundles_of_job(connection, job.digest))
+
+
+def _same_weights(earlier: Trained, manifest: Manifest) -> Trained:
+    if manifest.weights != earlier.bundle.weights:
+        raise TrainingFailed(
+            f"Training the job again gave other weights ({manifest.weights[:12]}, not {earlier.bundle.weights[:12]}); "
+            "its backend is not reproducible.",
+            kind="not-reproducible",
+        )
+    return earlier
+
+
+def _earlier(workspace: Workspace, job: Job) -> Trained | None:
+    """Return the bundle of an equal job that is still whole, in service and evaluated as things are now."""
+    with workspace.reading() as connection:
+        for bundle in reversed(reader.bundles_of_job(connection, job.digest)):
+            found = look(workspace.bundle_directory(bundle.id), bundle.id)
+            if found.condition is not Condition.WHOLE or is_retired(connection, bundle.id):
+                continue
+            scenario = workspace.scenario(bundle.scenario)
+            _, digest = terms(scenario, workspace.settings.decoding)
+            evaluation = reader.evaluation(connection, bundle.id, digest)
+            if evaluation is not None:
+                return Trained(bundle, evaluation, reused=True)
+    return None
+
+
+def _register(
+    workspace: Workspace,
+    manifest: Manifest,
+    part: Path,
+    evaluation: rows.Evaluation,
+    held_out: list[rows.Holdout],
+) -> Trained:
+    """Publish and register in one transaction: the rename happens inside it, so a bundle is whole or invisible."""
+    with workspace.writing() as connection:
+        bundle = rows.Bundle(
+            id=manifest.id,
+            scenario=manifest.scenario,
+            role=manifest.role,
+            job=manifest.job,
+            dataset=manifest.dataset,
+            weights=manifest.weights,
+            trained_at=manifest.trained_at,
+            session=workspace.session.begin(),
+            at=workspace.now(),
+        )
+        publish(part, manifest, workspace.root / "bundles")
+        workspace.reached("bundle-renamed")
+        if reader.bundle(connection, manifest.id) is None:
+            ledger.append(connection, bundle)
+        evaluation = record_evaluation(connection, evaluation, held_out)
+    workspace.reached("bundle-registered")
+    return Trained(bundle, evaluation, reused=False)
+
+
+def record_evaluation(
+    connection: Connection, evaluation: rows.Evaluation, held_out: Sequence[rows.Holdout]
+) -> rows.Evaluation:
+    """Append an evaluation and its replies under the next free id."""
+    evaluation = replace(evaluation, id=f"evaluation-{reader.count(connection, rows.Evaluation) + 1}")
+    ledger.append(connection, evaluation)
+    ledger.append_all(connection, [replace(reply, evaluation=evaluation.id) for reply in held_out])
+    return evaluation
+
+
+def evaluate_directory(
+    workspace: Workspace, scenario: Scenario, directory: Path, manifest: Manifest
+) -> tuple[rows.Evaluation, list[rows.Holdout]]:
+    """Ask a bundle's weights the serving prompt on every held-out seed, decoded as in serving, in one batch.
+
+    An illegal reply scores 0. Nothing is recorded yet.
+    """
+    settings = workspace.settings
+    provider = settings.local(directory, manifest, settings.decoding, settings.clock)
+    with workspace.reading() as connection:
+        known = workspace.knowledge(connection, scenario.name)
+    seeds, role = held_out_seeds(scenario), judged_role(scenario, manifest.role)
+    replies = provider.answer([rendering(scenario, role, known, seed) for seed in seeds], seeds)
+    held_out = [judged(scenario, role, seed, reply) for seed, reply in zip(seeds, replies, strict=True)]
+    bound = terms(scenario, settings.decoding)
+    return summed(manifest.id, bound, known.version, held_out, workspace.now()), held_out
+
+
+def evaluate(workspace: Workspace, bundle_id: str) -> rows.Evaluation:
+    """Evaluate a registered bundle anew, as scenario, prompt format and decoding are now, and record it.
+
+    Raises:
+        NotFound: There is no such bundle.
+        Refused: It is not whole.
+        LocalError: It cannot be loaded.
+    """
+    with workspace.reading() as connection:
+        bundle = switch.find(connection, bundle_id)
+    directory = workspace.bundle_directory(bundle.id)
+    found = look(directory, bundle.id)
+    if found.manifest is None:
+        raise Refused(f"The bundle {bundle.id[:12]} cannot be evaluated: {found.problem}.", kind="bundle-integrity")
+    scenario = workspace.scenario(bundle.scenario)
+    evaluation, held_out = evaluate_directory(workspace, scenario, directory, found.manifest)
+    with workspace.writing() as connection:
+        return record_evaluation(connection, evaluation, held_out)

@@ -1,0 +1,221 @@
+"""Opening a workspace: found, made or refused. What cannot be opened stays as it was, and nothing is left behind for it."""
+
+import secrets
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import URL, Connection, Engine
+
+from stepdown.acts.recover import recover
+from stepdown.errors import WorkspaceError
+from stepdown.history import engine as engines
+from stepdown.history import migrate, owner, snapshot, urls
+from stepdown.workspace import Settings, Workspace
+from stepdown.workspace.claims import DatabaseSession
+from stepdown.workspace.marker import (
+    FOLDERS,
+    TRACE,
+    Marker,
+    check_files,
+    check_path,
+    check_same,
+    founding,
+    sessions,
+    unusable,
+    writable,
+)
+from stepdown.workspace.sessions import Session
+
+Opened = TypeVar("Opened", bound=Workspace)
+
+
+def opened(kind: type[Opened], root: Path, text: str | None, settings: Settings) -> Opened:
+    """Open the workspace at a place, or make it; see `Workspace.open`."""
+    check_path(root)
+    url = _asked(text)
+    marker = Marker.read(root)
+    if marker is None:
+        marker = _founded(root, url, settings)
+    check_same(root, marker, url)
+    file = urls.file(marker.url(root))
+    check_files(root, file)
+    if file is not None and not file.exists():
+        raise _gone(root, f"{file} is missing")
+    settings = replace(settings, durability=settings.durability or marker.durability)
+    if not writable(root, file, sessions(root, marker)):
+        return _to_read(kind, root, marker, settings)
+    return _to_work(kind, root, marker, settings)
+
+
+def _asked(text: str | None) -> URL | None:
+    """Return the database that somebody named, if a workspace can be made on it: before anything is."""
+    if text is None:
+        return None
+    url = urls.absolute(urls.parse(text))
+    urls.check_memorable(url)
+    engines.create(url).dispose()
+    return url
+
+
+def _founded(root: Path, url: URL | None, settings: Settings) -> Marker:
+    """Make a workspace: the marker last, so that whoever finds one knows that there was a database."""
+    marker = Marker(url, settings.durability or "full", secrets.randbelow(owner.LARGEST) + 1)
+    file = urls.file(marker.url(root))
+    with founding(root, file, sessions(root, marker)):
+        check_files(root, file)
+        found = Marker.read(root)
+        if found is not None:
+            return found  # Somebody else made it while this one waited.
+        engine = settings.engine(marker.url(root), marker.durability, settings.busy_milliseconds)
+        try:
+            engines.reach(engine)
+            with engines.writing(engine) as connection:
+                if migrate.version(connection) is None and _written(root / TRACE):
+                    raise _gone(root, f"{root / TRACE} has no history beside it")
+                migrate.upgrade(connection)
+                marker = _numbered(root, marker, owner.owner(connection))
+            _make_folders(root, marker)
+            marker.write(root)
+            # After the marker: a crash in between leaves a database that nobody claims, and not one that nobody may open.
+            with engines.writing(engine) as connection:
+                return _claimed(root, marker, connection)
+        finally:
+            engine.dispose()
+
+
+def _written(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def _make_folders(root: Path, marker: Marker) -> None:
+    try:
+        for folder in (*(root / name for name in FOLDERS), sessions(root, marker)):
+            folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise unusable(root, error) from error
+
+
+def _gone(root: Path, what: str) -> WorkspaceError:
+    return WorkspaceError(
+        f"The history of {root} is gone: {what}. Restore a copy of it, or move the directory away to begin anew.",
+        kind="database-absent",
+    )
+
+
+def _numbered(root: Path, marker: Marker, holder: int | None) -> Marker:
+    """Return a new or old marker with the number that its database has, or refuse the database.
+
+    Raises:
+        WorkspaceError: The database is another workspace's.
+    """
+    if holder is None or holder == marker.id:
+        return marker
+    if marker.database is None:
+        # The file in the directory is its own, whatever happened to a marker.
+        return replace(marker, id=holder)
+    raise WorkspaceError(
+        f"The database {urls.shown(marker.database)} belongs to another workspace than {root}, number {holder}; "
+        f"open that one, or choose another database.",
+        kind="database-taken",
+    )
+
+
+def _to_work(kind: type[Opened], root: Path, marker: Marker, settings: Settings) -> Opened:
+    engine = settings.engine(marker.url(root), settings.durability or "full", settings.busy_milliseconds)
+    workspace = kind(root, engine, settings, _session(root, marker, engine), {})
+    try:
+        engines.reach(engine)
+        _bring_forward(workspace, marker)
+        _make_folders(root, marker)
+        recover(workspace)
+    except BaseException:
+        engine.dispose()
+        raise
+    return workspace
+
+
+def _session(root: Path, marker: Marker, engine: Engine) -> Session:
+    directory = sessions(root, marker)
+    return DatabaseSession(directory, engine=engine) if engine.dialect.name == "postgresql" else Session(directory)
+
+
+def _bring_forward(workspace: Workspace, marker: Marker) -> None:
+    """Migrate the database, and make sure that it is this workspace's."""
+    with workspace.reading() as connection:
+        current = migrate.version(connection)
+        if current is None:
+            raise _gone(workspace.root, f"{_place(workspace, marker)} is empty")
+    if current != migrate.HEAD:
+        with workspace.writing() as connection:
+            migrate.upgrade(connection)
+    with workspace.reading() as connection:
+        holder = owner.owner(connection)
+    if workspace.engine.dialect.name in owner.KEEPERS and (marker.id is None or holder != marker.id):
+        _claim(workspace)
+
+
+def _place(workspace: Workspace, marker: Marker) -> str:
+    return urls.shown(marker.database) if marker.database is not None else str(urls.file(marker.url(workspace.root)))
+
+
+def _claim(workspace: Workspace) -> None:
+    """Give workspace and database the same number, if neither is another's."""
+    root = workspace.root
+    with founding(root, None), workspace.writing() as connection:
+        marker = _numbered(root, Marker.read(root) or Marker(), owner.owner(connection))
+        if marker.id is None:
+            marker = replace(marker, id=secrets.randbelow(owner.LARGEST) + 1)
+        _claimed(root, marker, connection).write(root)
+
+
+def _claimed(root: Path, marker: Marker, connection: Connection) -> Marker:
+    """Write a marker's number into the database, unless it has one: then it must be the same."""
+    holder = owner.owner(connection)
+    if holder is None and marker.id is not None:
+        owner.claim(connection, marker.id)
+    return _numbered(root, marker, holder)
+
+
+def _to_read(kind: type[Opened], root: Path, marker: Marker, settings: Settings) -> Opened:
+    """Open what nobody may write: nothing is made, locked or recovered."""
+    file = urls.file(marker.url(root))
+    shots = [lambda: snapshot.of(file), lambda: snapshot.copied(file)] if file is not None else [lambda: None]
+    for take in shots:
+        shot = take()
+        url = shot.url if shot is not None else marker.url(root)
+        engine = settings.engine(url, settings.durability or "full", settings.busy_milliseconds)
+        workspace = kind(root, engine, settings, _session(root, marker, engine), {}, shot, read_only=True)
+        try:
+            if _readable(workspace, marker):
+                return workspace
+        except BaseException:
+            workspace.close()
+            raise
+        workspace.close()
+    raise WorkspaceError(
+        f"The history of {root} has an older schema; let somebody who may write it open it once, or copy it."
+    )
+
+
+def _readable(workspace: Workspace, marker: Marker) -> bool:
+    """Tell whether a database can be read as it is; a private copy may be brought forward, and the original not."""
+    private = workspace.snapshot is not None and workspace.snapshot.copy is not None
+    try:
+        engines.reach(workspace.engine)
+        with workspace.reading() as connection:
+            current = migrate.version(connection)
+    except WorkspaceError:
+        if private or workspace.snapshot is None:
+            raise
+        return False
+    if current is None:
+        raise _gone(workspace.root, f"{_place(workspace, marker)} is empty")
+    if current != migrate.HEAD:
+        with engines.writing(workspace.engine) if private else workspace.reading() as connection:
+            if not private and current < migrate.HEAD:
+                return False
+            migrate.upgrade(connection)
+    with workspace.reading() as connection:
+        _numbered(workspace.root, marker, owner.owner(connection))
+    return True

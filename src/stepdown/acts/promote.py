@@ -1,0 +1,177 @@
+"""From a candidate to the slot's bundle, by evidence.
+
+A comparison is played first (`comparison`), judged by `training.promotion`. Then both bundles' evaluations, the verdict and, if
+it says so, the activation are one transaction. If the slot changed hands meanwhile, somebody else has decided, and nothing of
+the verdict is recorded.
+"""
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+from stepdown.acts import switch
+from stepdown.acts.comparison import Comparison, Player, player
+from stepdown.acts.localize import evaluate, record_evaluation
+from stepdown.acts.question import examples
+from stepdown.acts.run import fail, start
+from stepdown.acts.switch import OPERATOR
+from stepdown.bundles.standing import PROMOTION
+from stepdown.errors import InvalidValue, Refused, StepdownError
+from stepdown.history import ledger, reader, rows
+from stepdown.routing.policy import Policy
+from stepdown.scenarios.harness import coverage
+from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.roles import judged_role
+from stepdown.training.evaluation import evaluation, terms
+from stepdown.training.promotion import Evidence, Outcome, Trial, bounds
+from stepdown.workspace import Workspace
+from stepdown.workspace.facts import slot_bundle
+
+
+def unwatched(_done: int, _budget: int) -> None:
+    """Tell nobody how far a comparison is."""
+
+
+def promote(
+    workspace: Workspace,
+    bundle_id: str,
+    *,
+    trial: Trial | None = None,
+    frontier: str | None = None,
+    by: str = OPERATOR,
+    why: str = "",
+    watch: Callable[[int, int], None] = unwatched,
+) -> rows.Verdict:
+    """Compare a bundle with the frontier and its slot's bundle, record the verdict, and activate it if that says so.
+
+    Args:
+        workspace: Where it is registered.
+        bundle_id: The bundle's id, or the beginning of it.
+        trial: Margin, error rate and budget.
+        frontier: Word for the frontier; by default the one that found the best champion.
+        by: Who asks.
+        why: The reason.
+        watch: Called with the seeds compared and the budget.
+
+    Raises:
+        NotFound: There is no such bundle or frontier.
+        InvalidValue: Nobody asks, or the scenario has too few seeds, or gives scores that cannot be compared.
+        Refused: The bundle cannot serve, the policy keeps this role from the frontier, or the slot changed hands
+            meanwhile (kind `stale`).
+        LocalError: The bundle cannot answer.
+    """
+    switch.check_name(by)
+    with workspace.reading() as connection:
+        bundle = switch.find(connection, bundle_id)
+        hands = switch.hands(connection, bundle.scenario, bundle.role)
+    comparison = _begin(workspace, bundle, trial or Trial(), frontier)
+    try:
+        comparison.play(watch)
+    except StepdownError as error:
+        fail(comparison.run, error)
+        raise
+    comparison.run.end()
+    workspace.reached("comparison-played")
+    with workspace.writing() as connection:
+        verdict = _judge(workspace, connection, comparison, bundle, by, why)
+        ledger.append(connection, verdict)
+        if verdict.outcome == Outcome.PROMOTE:
+            _activate(workspace, connection, bundle, hands, switch.asked_for(by, why))
+    workspace.reached("act-recorded")
+    return verdict
+
+
+def _begin(workspace: Workspace, bundle: rows.Bundle, trial: Trial, frontier: str | None) -> Comparison:
+    """Refuse what cannot be compared before anybody is asked, then start the run."""
+    scenario = workspace.scenario(bundle.scenario)
+    role = judged_role(scenario, bundle.role)
+    _, digest = terms(scenario, workspace.settings.decoding)
+    with workspace.reading() as connection:
+        switch.check_usable(workspace, connection, bundle.id)
+        _, policy = workspace.policy(connection)
+        active = slot_bundle(connection, bundle.scenario, bundle.role)
+        best = reader.best_run(connection, bundle.scenario)
+        told = examples(connection, role, best.id) if best else ()
+        knowledge = workspace.knowledge(connection, bundle.scenario)
+        evaluated = reader.evaluation(connection, bundle.id, digest) is not None
+    _check_comparable(scenario, policy, bundle.role, trial)
+    word = frontier or (best.frontier if best else "search")
+    workspace.settings.frontier(word, scenario)  # A word that names none is refused before anything is recorded.
+    if not evaluated:
+        # Routing counts the evaluation on the other held-out seeds; a promoted bundle without one would not serve.
+        evaluate(workspace, bundle.id)
+    challenger = player(workspace, bundle.id)
+    if challenger is None:
+        raise Refused(f"The bundle {bundle.id[:12]} was removed at this very moment.", kind="bundle-absent")
+    champion = player(workspace, active.id) if active is not None and active.id != bundle.id else None
+    seeds = min(trial.budget, len(scenario.comparison_seeds()))
+    run = start(workspace, scenario.name, generations=1, candidates=seeds, frontier=word, purpose=rows.COMPARISON)
+    return Comparison(run, role, trial, knowledge, told, challenger, champion)
+
+
+def _check_comparable(scenario: Scenario, policy: Policy, role: str, trial: Trial) -> None:
+    if not policy.allows_frontier(role):
+        raise Refused(
+            f"The policy keeps the {role}'s prompts from the frontier, so nothing can be compared with it; "
+            "`bundles activate --force` does without.",
+            kind="frontier-forbidden",
+        )
+    if len(scenario.comparison_seeds()) < trial.look:
+        raise InvalidValue(f"{scenario.name} offers fewer than {trial.look} comparison seeds; give it more.")
+
+
+def _judge(
+    workspace: Workspace, connection: Connection, comparison: Comparison, bundle: rows.Bundle, by: str, why: str
+) -> rows.Verdict:
+    """Record both evaluations, and return the verdict by policy and harness as they are at this very moment."""
+    scenario, trial = comparison.run.scenario, comparison.trial
+    number, policy = workspace.policy(connection)
+    validators = workspace.validators(connection, scenario)
+    challenger = _record(workspace, connection, comparison, comparison.challenger)
+    champion = _record(workspace, connection, comparison, comparison.champion) if comparison.champion else None
+    compared = comparison.to_frontier
+    evidence = Evidence(
+        trial=trial,
+        seeds=len(compared),
+        unanswered=len(comparison.seeds) - len(compared),
+        to_frontier=bounds(compared, trial.error_rate),
+        to_champion=bounds(comparison.to_champion, trial.error_rate),
+        valid=challenger.valid or 0.0,
+        min_valid=policy.min_valid,
+        coverage=coverage(scenario, validators),
+        min_coverage=policy.min_coverage,
+        challenger=challenger.id,
+        champion=champion.id if champion else None,
+    )
+    _, digest = terms(scenario, workspace.settings.decoding)
+    return rows.Verdict(
+        bundle=bundle.id,
+        run=comparison.run.run.id,
+        terms_digest=digest,
+        outcome=evidence.outcome.value,
+        evidence=evidence.as_json(),
+        policy=number,
+        validators=sorted(validators),
+        by=by,
+        why=why,
+        at=workspace.now(),
+    )
+
+
+def _record(workspace: Workspace, connection: Connection, comparison: Comparison, who: Player) -> rows.Evaluation:
+    run, at = comparison.run, workspace.now()
+    bound = terms(run.scenario, workspace.settings.decoding, comparison.seeds)
+    row = evaluation(who.bundle, bound, comparison.knowledge.version, who.replies, at, run.run.id)
+    return record_evaluation(connection, row, who.replies)
+
+
+def _activate(
+    workspace: Workspace, connection: Connection, bundle: rows.Bundle, hands: tuple[int, str | None], why: str
+) -> None:
+    if switch.hands(connection, bundle.scenario, bundle.role) != hands:
+        raise Refused(
+            f"The slot of {bundle.id[:12]} changed hands while it was compared; promote it again.", kind="stale"
+        )
+    active = slot_bundle(connection, bundle.scenario, bundle.role)
+    if active is None or active.id != bundle.id:
+        switch.point(workspace, connection, bundle, by=PROMOTION, why=why)

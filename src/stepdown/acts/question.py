@@ -1,0 +1,64 @@
+"""A question, apart from whoever asks it: a run, a comparison, or somebody who wants one answer now."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from stepdown.history import reader
+from stepdown.providers.protocol import Example
+from stepdown.scenarios.guard import guarded
+from stepdown.scenarios.prompt import Knowledge
+from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.referee import seeds_of
+from stepdown.scenarios.roles import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What one step is to answer.
+
+    Attributes:
+        scenario: Where it is asked.
+        role: Who is asked.
+        seed: Decides the case, the canary's draw and what a provider proposes.
+        knowledge: Version of the knowledge in the prompt.
+        prompt: The whole prompt.
+        examples: Earlier answers of the run, for providers that propose from history.
+        judged_on: Seeds that the answer is judged on; without any, nobody can say yet how good it is.
+    """
+
+    scenario: Scenario
+    role: Role
+    seed: int
+    knowledge: int
+    prompt: str
+    examples: tuple[Example, ...] = ()
+    judged_on: Sequence[int] = ()
+
+
+def ask(
+    scenario: Scenario, role: Role, knowledge: Knowledge, seed: int, examples: tuple[Example, ...] = ()
+) -> Question:
+    """Return the question of a seed to a judged role."""
+    rendered = rendering(scenario, role, knowledge, seed)
+    return Question(scenario, role, seed, knowledge.version, rendered, examples, seeds_of(scenario, seed))
+
+
+def rendering(scenario: Scenario, role: Role, knowledge: Knowledge, seed: int) -> str:
+    """Return a judged role's prompt on a seed: the one that is exported, evaluated, compared and served.
+
+    Raises:
+        InvalidValue: The scenario broke.
+    """
+    render = role.prompt
+    assert render is not None, "a role that is judged has a prompt"
+    return guarded(scenario, f"rendering the prompt of seed {seed}", lambda: render(knowledge, seed))
+
+
+def examples(connection: Connection, role: Role, run: str) -> tuple[Example, ...]:
+    """Return a run's legal answers of a role so far and their scores, by their places."""
+    return tuple(
+        Example(generation, role.parse(text).value, text, score)
+        for generation, text, score in reader.strategies(connection, run, role.name)
+    )

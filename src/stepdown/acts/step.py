@@ -1,0 +1,282 @@
+"""ONE step of a role: gather facts, decide, ask, judge, record. Discovery and routed runs share it; there is no other path."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from stepdown.acts.attempt import answered, unanswered, with_breaker
+from stepdown.acts.question import Question
+from stepdown.errors import ProviderError
+from stepdown.history import ledger, rows
+from stepdown.providers.prices import cost
+from stepdown.providers.protocol import Completion, Provider, Request
+from stepdown.providers.traced import Call, Traced
+from stepdown.routing.decide import Decision, Target, decide, shadowed, walk
+from stepdown.routing.policy import Mode
+from stepdown.routing.reasons import local_failure
+from stepdown.scenarios.referee import Judgement, judge
+from stepdown.workspace import Workspace
+from stepdown.workspace.facts import Scene, gather
+
+INVALID = "invalid-output"
+FORBIDDEN = "frontier-forbidden"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What one step is asked to do, and where it stands.
+
+    Attributes:
+        run: Id of the run.
+        generation: Its generation, from 1.
+        position: Place in the generation, from 0.
+        question: What is asked, and of whom.
+        frontier: Who answers when local does not.
+        comparison: The frontier is asked for its own sake, whatever the gates would say.
+    """
+
+    run: str
+    generation: int
+    position: int
+    question: Question
+    frontier: Provider
+    comparison: bool = False
+
+    @property
+    def step(self) -> str:
+        """The step's id."""
+        return f"{self.run}/{self.generation}/{self.position}"
+
+
+def take(workspace: Workspace, task: Task) -> rows.Step:
+    """Take one step, and return what was recorded of it.
+
+    A refusal, a failed call and an illegal reply are outcomes of the step, not exceptions.
+
+    Raises:
+        WorkspaceError: History or trace cannot be written; what was announced is closed at the next opening.
+    """
+    return begin(workspace, task).finish()
+
+
+def begin(workspace: Workspace, task: Task) -> "StepUnderWay":
+    """Gather, decide, announce and start a step; nobody waits for its answer yet.
+
+    Facts, decision and announcement are one transaction: nothing can change between looking and saying so.
+
+    Raises:
+        WorkspaceError: History or trace cannot be written.
+    """
+    with workspace.announcing:
+        with workspace.writing() as connection:
+            scene = gather(workspace, connection, task.question.scenario, task.question.role.name, task.question.seed)
+            if task.comparison:
+                scene = replace(scene, facts=replace(scene.facts, mode=Mode.FRONTIER_ONLY))
+            decision = decide(scene.facts)
+            targets = walk(decision, frontier_allowed=scene.facts.frontier_allowed)
+            asking = _Asking(workspace, task, scene, decision)
+            if not targets:
+                return StepUnderWay(asking, targets, None, asking.record(connection, []))
+            announcement = asking.announce(connection, targets[0], ordinal=1)
+        return StepUnderWay(asking, targets, asking.start(announcement))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """What was decided for one step, and the acts that follow from it."""
+
+    workspace: Workspace
+    task: Task
+    scene: Scene
+    decision: Decision
+
+    def announce(
+        self, connection: Connection, target: Target, *, ordinal: int, shadow: bool = False
+    ) -> rows.Announcement:
+        """Say durably who is about to be asked."""
+        task, provider, facts = self.task, self._provider(target), self.scene.facts
+        announcement = rows.Announcement(
+            call=f"{task.step}/{ordinal}",
+            **self._place(),
+            target=target.value,
+            shadow=shadow,
+            provider=provider.name,
+            model=provider.model,
+            bundle=facts.bundle if target is Target.LOCAL else None,
+            session=self.workspace.session.begin(),
+            at=self.workspace.now(),
+        )
+        ledger.append(connection, announcement)
+        return announcement
+
+    def _place(self) -> dict[str, Any]:
+        """Return what announcement and step both say of the question and of what was decided."""
+        task, question = self.task, self.task.question
+        return {
+            "step": task.step,
+            "run": task.run,
+            "generation": task.generation,
+            "position": task.position,
+            "role": question.role.name,
+            "seed": question.seed,
+            "knowledge": question.knowledge,
+            "policy": self.scene.policy_number,
+            "validators": sorted(self.scene.validators),
+            "prompt": question.prompt,
+            "facts": self.scene.facts.as_json(),
+            "objections": list(self.decision.objections),
+        }
+
+    def start(self, announcement: rows.Announcement) -> "_Asked":
+        """Let the trace say that the announced provider is about to be asked."""
+        self.workspace.reached("announced")
+        target = Target(announcement.target)
+        question, policy, settings = self.task.question, self.scene.policy, self.workspace.settings
+        request = Request(
+            call=announcement.call,
+            role=question.role.name,
+            prompt=question.prompt,
+            schema=question.role.schema,
+            seed=question.seed,
+            time_limit=policy.local_timeout if target is Target.LOCAL else policy.frontier_timeout,
+            examples=question.examples,
+            instructions=question.scenario.rules,
+        )
+        durable = settings.durability == "full"
+        provider = self._provider(target)
+        witness = Traced(provider, target, announcement.bundle, self.workspace.trace, settings.clock, durable)
+        began = settings.clock.monotonic()
+        return _Asked(announcement, witness.start(request), began)
+
+    def answer(self, asked: "_Asked") -> "_Tried":
+        """Wait for the answer, and judge it."""
+        try:
+            answer: Completion | ProviderError = asked.call.answer()
+        except ProviderError as error:
+            answer = error
+        latency = max(0.0, self.workspace.settings.clock.monotonic() - asked.began)
+        self.workspace.reached("answered")
+        return self._tried(replace(unanswered(asked.announcement, self.workspace), latency=latency), answer)
+
+    def ask_next(self, target: Target, *, ordinal: int, shadow: bool = False) -> "_Tried":
+        """Announce and ask, after an earlier attempt of the same step."""
+        with self.workspace.announcing:
+            with self.workspace.writing() as connection:
+                announcement = self.announce(connection, target, ordinal=ordinal, shadow=shadow)
+            asked = self.start(announcement)
+        return self.answer(asked)
+
+    def _tried(self, attempt: rows.Attempt, answer: Completion | ProviderError) -> "_Tried":
+        if isinstance(answer, ProviderError):
+            return _Tried(replace(attempt, error_type=answer.error_type, error=str(answer)))
+        question = self.task.question
+        judgement = judge(question.scenario, question.role, answer.text, question.judged_on, self.scene.validators)
+        refusals = judgement.refusals
+        attempt = replace(
+            attempt,
+            error_type=INVALID if refusals else None,
+            error=refusals[0] if refusals else None,
+            refusals=list(refusals),
+            score=judgement.score,
+            cost=None if attempt.shadow else cost(answer, attempt.at),
+            **answered(answer),
+        )
+        return _Tried(attempt, judgement)
+
+    def _provider(self, target: Target) -> Provider:
+        if target is Target.FRONTIER:
+            return self.task.frontier
+        assert self.scene.manifest is not None, "local is asked only for a bundle that was just found whole"
+        return self.workspace.local(self.scene.facts.bundle or "", self.scene.manifest)
+
+    def record(self, connection: Connection, tried: Sequence["_Tried"]) -> rows.Step:
+        """Append the step, its attempts and the matches of the answer that was used, together."""
+        counted = [each for each in tried if not each.attempt.shadow]
+        served = next((each for each in counted if each.attempt.accepted), None)
+        step = self._step([each.attempt for each in counted], served)
+        ledger.append(connection, step)
+        for each in tried:
+            ledger.append(connection, with_breaker(connection, each.attempt, self.scene))
+        if served is not None and served.judgement is not None:
+            matches = served.judgement.matches
+            ledger.append_all(connection, [rows.Match(step.id, m.seed, m.score, m.won, m.parts) for m in matches])
+        self.workspace.reached("step-appended")
+        return step
+
+    def _step(self, counted: Sequence[rows.Attempt], served: "_Tried | None") -> rows.Step:
+        reason = self.decision.reason
+        if reason is None and not counted[0].accepted:
+            reason = local_failure(counted[0].error_type or "")
+        used = served.attempt if served else None
+        answer = served.judgement.answer if served and served.judgement and self.task.question.role.judged else None
+        place = self._place()
+        return rows.Step(
+            id=place.pop("step"),
+            **place,
+            requested=(Target.LOCAL if self.decision.local else Target.FRONTIER).value,
+            reason=reason,
+            outcome="served" if used else "failed",
+            error=None if used else self._error(counted),
+            served=used.target if used else None,
+            served_call=used.call if used else None,
+            reply=used.text if used else None,
+            strategy=answer.text if answer else None,
+            score=used.score if used else None,
+            recovered=False,
+            at=self.workspace.now(),
+        )
+
+    def _error(self, counted: Sequence[rows.Attempt]) -> str:
+        if not self.scene.facts.frontier_allowed:
+            return FORBIDDEN
+        return counted[-1].error_type or INVALID
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A call that both witnesses know of, and that nobody waits for yet."""
+
+    announcement: rows.Announcement
+    call: Call
+    began: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """A call that ended, and what was said of its reply, if there was one."""
+
+    attempt: rows.Attempt
+    judgement: Judgement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepUnderWay:
+    """A step whose first call is announced and started, or that was refused and is recorded already."""
+
+    asking: _Asking
+    targets: tuple[Target, ...]
+    first: _Asked | None
+    refused: rows.Step | None = None
+
+    @property
+    def asks_local(self) -> bool:
+        """Whether local is asked, to serve or in the shadow."""
+        return self.targets[:1] == (Target.LOCAL,) or shadowed(self.asking.decision)
+
+    def finish(self) -> rows.Step:
+        """Wait for the answer, ask whoever is next if it cannot be used, and record the step."""
+        if self.first is None:
+            assert self.refused is not None, "a step that asks nobody is recorded at once"
+            return self.refused
+        asking, workspace = self.asking, self.asking.workspace
+        tried = [asking.answer(self.first)]
+        if not tried[0].attempt.accepted and len(self.targets) > 1:
+            tried.append(asking.ask_next(self.targets[1], ordinal=2))
+        if shadowed(asking.decision):
+            tried.append(asking.ask_next(Target.LOCAL, ordinal=len(tried) + 1, shadow=True))
+        with workspace.writing() as connection:
+            step = asking.record(connection, tried)
+        workspace.reached("step-finished")
+        return step

@@ -1,0 +1,1 @@
+"""What follows from what: rows and trace lines in, differences out. Pure."""

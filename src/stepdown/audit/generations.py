@@ -1,0 +1,52 @@
+"""Decide every generation again from its steps, and follow what was learned from them. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from stepdown.audit.witnesses import Difference, Evidence, compare
+from stepdown.history import rows
+from stepdown.scenarios import referee, roles
+from stepdown.scenarios.generation import gate, outcome
+from stepdown.scenarios.prompt import Knowledge
+
+
+def generations(evidence: Evidence) -> Iterator[Difference]:
+    """Decide every generation again from its steps (I10)."""
+    by_generation: dict[tuple[str, int], list[rows.Step]] = defaultdict(list)
+    for step in evidence.steps:
+        if step.strategy is not None and step.score is not None:
+            by_generation[step.run, step.generation].append(step)
+    scenario_of = {run.id: run.scenario for run in evidence.runs}
+    champions: dict[str, tuple[str | None, float | None]] = defaultdict(lambda: (None, None))
+    for row in evidence.generations:
+        candidates = sorted(by_generation[row.run, row.number], key=lambda step: step.position)
+        scores = {step.id: step.score for step in candidates if step.score is not None}
+        best, score = outcome(scores, own_case=referee.own_case(evidence.scenarios(scenario_of[row.run])))
+        decision = gate(score, champions[row.run][1])
+        if decision == "advance" and best is not None:
+            champions[row.run] = (best, score)
+        champion, champion_score = champions[row.run]
+        expected = {
+            "decision": decision,
+            "best": best,
+            "score": score,
+            "champion": champion,
+            "champion_score": champion_score,
+        }
+        yield from compare("I10", f"{row.run}/{row.number}", row, expected, "its steps")
+
+
+def lessons(evidence: Evidence) -> Iterator[Difference]:
+    """Knowledge grows by one version at a time, and says what a coach said or what was known before (I10)."""
+    said = {step.id: roles.lesson(step.reply) for step in evidence.steps if step.reply is not None}
+    seen: dict[str, set[tuple[str, str]]] = defaultdict(lambda: {(Knowledge().playbook, Knowledge().hints)})
+    last: dict[str, int] = defaultdict(int)
+    for row in evidence.lessons:
+        where = f"knowledge {row.scenario} {row.version}"
+        if row.version != last[row.scenario] + 1:
+            yield Difference("I10", where, f"it follows version {last[row.scenario]}")
+        text = (row.playbook, row.hints)
+        if text != said.get(row.step) and text not in seen[row.scenario]:
+            yield Difference("I10", where, f"its step {row.step} did not teach it, and it was not known before")
+        seen[row.scenario].add(text)
+        last[row.scenario] = row.version

@@ -1,0 +1,157 @@
+"""Judge every promotion again, from replies, from what the frontier said, and from policy and harness of that moment. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from stepdown.audit.witnesses import Difference, Evidence, difference, policies_of
+from stepdown.digest import digest
+from stepdown.history import rows
+from stepdown.routing.policy import Policy
+from stepdown.scenarios.harness import coverage
+from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.roles import Role
+from stepdown.scenarios.roles import role as named_role
+from stepdown.training.evaluation import held_out
+from stepdown.training.promotion import Evidence as Shown
+from stepdown.training.promotion import Trial, bounds, differences, settled
+
+Scores = Mapping[int, float]
+"""Seed to score."""
+
+
+def verdicts(evidence: Evidence) -> Iterator[Difference]:
+    """Derive every verdict and its evidence, and find no evaluation of a comparison that came to none (I10)."""
+    known = _known(evidence)
+    for row in evidence.verdicts:
+        try:
+            yield from list(_judged_again(known, row))
+        except (LookupError, TypeError, ValueError):
+            yield Difference("I10", _where(row), "its evidence is not such as a verdict follows from")
+    named = {str(row.evidence[side]) for row in evidence.verdicts for side in ("challenger", "champion")}
+    for evaluation in evidence.evaluations:
+        if evaluation.run is not None and evaluation.id not in named:
+            yield Difference("I10", evaluation.id, f"no verdict follows from it, and it was a part of {evaluation.run}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What verdicts follow from, by name."""
+
+    evidence: Evidence
+    runs: Mapping[str, rows.Run]
+    bundles: Mapping[str, rows.Bundle]
+    evaluations: Mapping[str, rows.Evaluation]
+    scores: Mapping[str, Scores]
+    policies: Mapping[int, Policy]
+
+
+def _known(evidence: Evidence) -> _Known:
+    scores: dict[str, dict[int, float]] = defaultdict(dict)
+    for reply in evidence.holdouts:
+        scores[reply.evaluation][reply.seed] = reply.score
+    return _Known(
+        evidence=evidence,
+        runs={run.id: run for run in evidence.runs},
+        bundles={bundle.id: bundle for bundle in evidence.bundles},
+        evaluations={row.id: row for row in evidence.evaluations},
+        scores=scores,
+        policies=policies_of(evidence),
+    )
+
+
+def _where(row: rows.Verdict) -> str:
+    return f"verdict on {row.bundle[:12]} of {row.run}"
+
+
+def _judged_again(known: _Known, row: rows.Verdict) -> Iterator[Difference]:
+    where, misnamed = _where(row), _misnamed(known, row)
+    if misnamed is not None:
+        yield Difference("I10", where, misnamed)
+        return
+    challenger = known.evaluations[row.evidence["challenger"]]
+    scenario = known.evidence.scenarios(known.bundles[row.bundle].scenario)
+    # What another version of the scenario gave cannot be played again by this one.
+    if challenger.terms["scenario_version"] != scenario.version:
+        return
+    trial, offered = Trial(**row.evidence["trial"]), scenario.comparison_seeds()
+    if known.runs[row.run].candidates != min(trial.budget, len(offered)):
+        yield Difference("I10", where, f"its run was not for a budget of {trial.budget} seeds")
+    frontier = _said(known.evidence, row.run, scenario, named_role(scenario, known.bundles[row.bundle].role))
+    compared = _compared(offered, trial, known.scores[challenger.id], frontier)
+    if challenger.terms["seeds"] != compared:
+        yield Difference("I10", where, "it does not stand on the seeds that its trial compares, one look after another")
+        return
+    shown = _shown(known, row, trial, compared, frontier, coverage(scenario, row.validators))
+    held_out_terms = {**challenger.terms, "seeds": list(scenario.holdout_seeds())}
+    derived = {**shown.as_json(), "outcome": shown.outcome.value, "terms_digest": digest(held_out_terms)}
+    stored = {**row.evidence, "outcome": row.outcome, "terms_digest": row.terms_digest}
+    for name in [*derived, *sorted(stored.keys() - derived.keys())]:
+        if stored.get(name) != derived.get(name):
+            yield difference("I10", where, name, stored.get(name), derived.get(name), "judging again")
+
+
+def _misnamed(known: _Known, row: rows.Verdict) -> str | None:
+    """Say which of the things that a verdict names cannot be what it was judged by."""
+    bundle, run = known.bundles[row.bundle], known.runs[row.run]
+    if row.policy not in known.policies:
+        return f"it names policy {row.policy}, which history does not have"
+    if (run.purpose, run.scenario) != (rows.COMPARISON, bundle.scenario):
+        return f"{row.run} is no comparison in its scenario"
+    challenger = known.evaluations.get(row.evidence["challenger"])
+    if challenger is None or (challenger.bundle, challenger.run) != (row.bundle, row.run):
+        return "it names an evaluation that is not the bundle's in that run"
+    if row.evidence["champion"] is None:
+        return None
+    champion = known.evaluations.get(row.evidence["champion"])
+    if champion is None or (champion.run, champion.terms) != (row.run, challenger.terms):
+        return "it names an evaluation of its champion that is not on the same seeds in that run"
+    rival = known.bundles[champion.bundle]
+    slots = [(each.scenario, each.role) for each in (bundle, rival)]
+    return None if rival != bundle and slots[0] == slots[1] else "its champion is no rival for its slot"
+
+
+def _said(evidence: Evidence, run: str, scenario: Scenario, role: Role) -> Scores:
+    """Return the frontier's score on each seed that it answered in a run."""
+    seed_of = {step.id: step.seed for step in evidence.steps if step.run == run}
+    return {
+        seed_of[attempt.step]: held_out(scenario, role, seed_of[attempt.step], attempt.text).score
+        for attempt in evidence.attempts
+        if attempt.step in seed_of and attempt.text is not None and not attempt.recovered
+    }
+
+
+def _compared(offered: Sequence[int], trial: Trial, mine: Scores, frontier: Scores) -> list[int]:
+    """Return the seeds up to the look that settled it, that the frontier was silent at, or that spent the budget."""
+    seen: list[int] = []
+    for first in range(0, min(trial.budget, len(offered)), trial.look):
+        block = offered[: trial.budget][first : first + trial.look]
+        seen += block
+        answered = [seed for seed in seen if seed in frontier and seed in mine]
+        found = differences([mine[seed] for seed in answered], [frontier[seed] for seed in answered])
+        if frontier.keys().isdisjoint(block) or settled(found, trial):
+            break
+    return seen
+
+
+def _shown(
+    known: _Known, row: rows.Verdict, trial: Trial, compared: Sequence[int], frontier: Scores, covered: float
+) -> Shown:
+    challenger, policy = known.evaluations[row.evidence["challenger"]], known.policies[row.policy]
+    mine, its = known.scores[challenger.id], known.scores.get(row.evidence["champion"])
+    answered = [seed for seed in compared if seed in frontier]
+    to_frontier = differences([mine[seed] for seed in answered], [frontier[seed] for seed in answered])
+    to_champion = differences([mine[seed] for seed in compared], [its[seed] for seed in compared]) if its else []
+    return Shown(
+        trial=trial,
+        seeds=len(answered),
+        unanswered=len(compared) - len(answered),
+        to_frontier=bounds(to_frontier, trial.error_rate),
+        to_champion=bounds(to_champion, trial.error_rate),
+        valid=challenger.valid or 0.0,
+        min_valid=policy.min_valid,
+        coverage=covered,
+        min_coverage=policy.min_coverage,
+        challenger=challenger.id,
+        champion=row.evidence["champion"],
+    )

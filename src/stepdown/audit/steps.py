@@ -1,0 +1,270 @@
+"""Derive again what history says was derived: decisions from facts, walks from decisions, scores from strategies. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from stepdown.audit.witnesses import Difference, Evidence, compare, difference, policies_of
+from stepdown.history import rows
+from stepdown.history.rows import COMPARISON
+from stepdown.providers.prices import cost
+from stepdown.providers.protocol import Completion
+from stepdown.routing.breaker import Breaker
+from stepdown.routing.canary import draw
+from stepdown.routing.decide import Target, decide, shadowed, walk
+from stepdown.routing.facts import Facts
+from stepdown.routing.policy import Mode, Policy
+from stepdown.routing.reasons import local_failure
+from stepdown.scenarios import harness, referee, roles
+from stepdown.scenarios.generation import step_seed
+from stepdown.scenarios.prompt import Knowledge
+from stepdown.scenarios.protocol import Scenario
+
+
+def steps(evidence: Evidence) -> Iterator[Difference]:
+    """Derive every step again from what was announced, from its facts and from its attempts (I1, I2, I3, I7)."""
+    run_of = {run.id: run for run in evidence.runs}
+    announced = grouped(evidence.announcements, "step")
+    attempted = grouped(evidence.attempts, "step")
+    matched = grouped(evidence.matches, "step")
+    known = {
+        (lesson.scenario, lesson.version): Knowledge(lesson.version, lesson.playbook, lesson.hints)
+        for lesson in evidence.lessons
+    }
+    policies = policies_of(evidence)
+    measured = {(row.bundle, row.lower, row.valid) for row in evidence.evaluations}
+    for step in evidence.steps:
+        run = run_of[step.run]
+        scenario = evidence.scenarios(run.scenario)
+        for call in announced[step.id]:
+            yield from compare(
+                "I4", step.id, step, {name: getattr(call, name) for name in ANNOUNCED}, "its announcement"
+            )
+        yield from _asked(step, run, scenario, known)
+        facts = Facts.from_json(step.facts)
+        yield from _decided(step, facts, run, policies.get(step.policy), measured)
+        # What another version of the scenario gave cannot be played again by this one.
+        same = scenario.version == run.scenario_version
+        yield from _walked(step, facts, attempted[step.id], matched[step.id], scenario, scored=same)
+        if same:
+            measured_now = {"coverage": harness.coverage(scenario, step.validators)}
+            yield from compare("I1", step.id, facts, measured_now, "the harness of that step")
+
+
+ANNOUNCED = (
+    "run", "generation", "position", "role", "seed", "knowledge", "policy", "validators", "prompt", "facts", "objections",
+)  # fmt: skip
+
+
+def grouped(values: Sequence[Any], key: str) -> Mapping[str, list[Any]]:
+    """Return rows by one of their columns, in their order."""
+    found: dict[str, list[Any]] = defaultdict(list)
+    for value in values:
+        found[getattr(value, key)].append(value)
+    return found
+
+
+def _asked(
+    step: rows.Step, run: rows.Run, scenario: Scenario, known: Mapping[tuple[str, int], Knowledge]
+) -> Iterator[Difference]:
+    """The question follows from the run's seed and the knowledge of that version."""
+    compared = run.purpose == COMPARISON and step.position < run.candidates
+    seed = (
+        scenario.comparison_seeds()[step.position] if compared else step_seed(run.seed, step.generation, step.position)
+    )
+    expected: dict[str, Any] = {"id": f"{step.run}/{step.generation}/{step.position}", "seed": seed}
+    knowledge = known.get((run.scenario, step.knowledge), Knowledge())
+    if knowledge.version != step.knowledge:
+        yield Difference("I10", step.id, f"its prompt had knowledge {step.knowledge}, which history does not have")
+    elif scenario.version == run.scenario_version:
+        role = roles.roles(scenario).get(step.role)
+        if role is None:
+            yield Difference("I10", step.id, f"{run.scenario} has no role {step.role}")
+        elif role.prompt is not None:
+            expected["prompt"] = role.prompt(knowledge, seed)
+    yield from compare("I10", step.id, step, expected, "the run")
+
+
+def _decided(
+    step: rows.Step,
+    facts: Facts,
+    run: rows.Run,
+    policy: Policy | None,
+    measured: set[tuple[str, float | None, float | None]],
+) -> Iterator[Difference]:
+    """The objections follow from the facts, and the facts from what history says elsewhere."""
+    objections = list(decide(facts).objections)
+    if step.objections != objections:
+        yield difference("I1", step.id, "objections", step.objections, objections, "deciding again")
+    if policy is None:
+        yield Difference("I10", step.id, f"it names policy {step.policy}, which history does not have")
+        return
+    derived = {name: getattr(policy, name) for name in LIMITS}
+    derived |= {"role": step.role, "draw": draw(step.seed), "local_roles": policy.eligible_roles}
+    derived |= {"frontier_allowed": policy.allows_frontier(step.role)}
+    if run.purpose == COMPARISON:
+        derived["mode"] = Mode.FRONTIER_ONLY
+    yield from compare("I1", step.id, facts, derived, "the policy, role or seed of that step")
+    if facts.evaluated and (facts.bundle, facts.score, facts.valid) not in measured:
+        yield Difference("I1", step.id, f"no evaluation of its bundle says {facts.score} and {facts.valid}")
+
+
+LIMITS = ("mode", "max_age", "min_score", "min_valid", "min_coverage", "shadow", "canary")
+
+
+def _walked(
+    step: rows.Step,
+    facts: Facts,
+    attempts: Sequence[rows.Attempt],
+    matches: Sequence[rows.Match],
+    scenario: Scenario,
+    *,
+    scored: bool,
+) -> Iterator[Difference]:
+    """Who was asked, who served and why follow from the decision and from the attempts."""
+    decision = decide(facts)
+    counted = [attempt for attempt in attempts if not attempt.shadow]
+    targets = [target.value for target in walk(decision, frontier_allowed=facts.frontier_allowed)]
+    asked = [attempt.target for attempt in counted]
+    wanted = targets[: 1 if counted and counted[0].accepted else len(targets)]
+    if asked != wanted and not (step.recovered and asked == targets[: len(asked)]):
+        yield difference("I2" if decision.local else "I3", step.id, "asked", asked, wanted, "the decision")
+    if step.recovered:
+        failed_first = len(counted) > 1 and decision.reason is None
+        expected: dict[str, Any] = {
+            "requested": counted[0].target if counted else None,
+            "reason": local_failure(counted[0].error_type or "invalid-output") if failed_first else decision.reason,
+            "outcome": "interrupted",
+            "error": "interrupted",
+            "served": None,
+            "served_call": None,
+            "reply": None,
+            "strategy": None,
+            "score": None,
+        }
+        yield from compare("I4", step.id, step, expected, "its recovery")
+        for attempt in attempts:
+            yield from compare("I4", attempt.call, attempt, UNJUDGED, "its recovery")
+        yield from _matched(step, matches, None, scenario)
+        return
+    if shadowed(decision) is not any(attempt.shadow for attempt in attempts):
+        yield Difference("I3", step.id, "the policy's shadow and the shadow attempts disagree")
+    derived = _outcome(decision.local, facts, decision.reason, counted)
+    served = next((attempt for attempt in counted if attempt.accepted), None)
+    judgements = _judgements(step, attempts, scenario) if scored else {}
+    if scored:
+        derived |= _used(step, judgements.get(served.call) if served else None, scenario)
+    yield from compare("I3", step.id, step, derived, "its attempts")
+    for attempt in attempts:
+        if attempt.recovered:
+            yield Difference("I4", attempt.call, "marked as recovered in a step that was not")
+        if scored:
+            yield from _judged(attempt, judgements.get(attempt.call), again=referee.reproducible(scenario))
+    if scored and referee.reproducible(scenario):
+        yield from _matched(step, matches, judgements.get(served.call) if served else None, scenario)
+
+
+UNJUDGED = {"recovered": True, "refusals": [], "score": None, "cost": None}
+"""What recovery closes, it does not judge: nobody was served."""
+
+
+def _outcome(local: bool, facts: Facts, reason: str | None, counted: Sequence[rows.Attempt]) -> dict[str, Any]:
+    served = next((attempt for attempt in counted if attempt.accepted), None)
+    if reason is None and counted and not counted[0].accepted:
+        reason = local_failure(counted[0].error_type or "")
+    error = None
+    if served is None:
+        error = counted[-1].error_type if facts.frontier_allowed and counted else "frontier-forbidden"
+    return {
+        "requested": (Target.LOCAL if local else Target.FRONTIER).value,
+        "reason": reason,
+        "outcome": "served" if served else "failed",
+        "error": error,
+        "served": served.target if served else None,
+        "served_call": served.call if served else None,
+        "reply": served.text if served else None,
+    }
+
+
+def _judgements(
+    step: rows.Step, attempts: Sequence[rows.Attempt], scenario: Scenario
+) -> Mapping[str, referee.Judgement]:
+    """Judge every reply of a step again, each once; a scenario that cannot score again is not asked to."""
+    role = roles.roles(scenario).get(step.role)
+    if role is None:
+        return {}
+    seeds = referee.seeds_of(scenario, step.seed) if role.judged and referee.reproducible(scenario) else ()
+    return {
+        attempt.call: referee.judge(scenario, role, attempt.text, seeds, step.validators)
+        for attempt in attempts
+        if attempt.text is not None
+    }
+
+
+def _used(step: rows.Step, judgement: referee.Judgement | None, scenario: Scenario) -> dict[str, Any]:
+    """Return what a step keeps of the reply that was used."""
+    answer = judgement.answer if judgement and step.role in roles.roles(scenario) else None
+    judged = answer is not None and roles.role(scenario, step.role).judged
+    used: dict[str, Any] = {"strategy": answer.text if answer and judged else None}
+    if judgement is None or referee.reproducible(scenario):
+        used["score"] = judgement.score if judgement else None
+    return used
+
+
+def _judged(attempt: rows.Attempt, judgement: referee.Judgement | None, *, again: bool) -> Iterator[Difference]:
+    """What the harness said, the score and the cost follow from the reply."""
+    if attempt.text is None or judgement is None:
+        empty: dict[str, Any] = {"refusals": [], "score": None, "cost": None}
+        yield from compare("I7", attempt.call, attempt, empty, "a call without a reply")
+        return
+    refusals = list(judgement.refusals)
+    answer = Completion(
+        attempt.text,
+        attempt.provider or "",
+        attempt.model or "",
+        attempt.digest,
+        attempt.input_tokens,
+        attempt.output_tokens,
+    )
+    expected = {
+        "refusals": refusals,
+        "error_type": "invalid-output" if refusals else None,
+        "error": refusals[0] if refusals else None,
+        **({"score": judgement.score} if again or refusals else {}),
+    }
+    yield from compare("I7", attempt.call, attempt, expected, "the harness and the scenario")
+    yield from compare(
+        "I12", attempt.call, attempt, {"cost": None if attempt.shadow else cost(answer, attempt.at)}, "the price table"
+    )
+
+
+def _matched(
+    step: rows.Step, matches: Sequence[rows.Match], judgement: referee.Judgement | None, scenario: Scenario
+) -> Iterator[Difference]:
+    played = judgement.matches if judgement else ()
+    expected = [rows.Match(step.id, match.seed, match.score, match.won, match.parts) for match in played]
+    if list(matches) != expected:
+        yield Difference("I7", step.id, f"its matches are not what {scenario.name} gives for its strategy")
+
+
+def breakers(evidence: Evidence) -> Iterator[Difference]:
+    """Fold every bundle's breaker again from its attempts (I10)."""
+    step_of = {step.id: step for step in evidence.steps}
+    policies = policies_of(evidence)
+    now: dict[str, Breaker] = defaultdict(Breaker)
+    for attempt in evidence.attempts:
+        moves = attempt.bundle is not None and not attempt.shadow and not attempt.recovered
+        stored = None
+        if moves and attempt.bundle is not None:
+            policy = policies.get(step_of[attempt.step].policy, Policy())
+            now[attempt.bundle] = now[attempt.bundle].after(policy, attempt.at, failed=not attempt.accepted)
+            stored = now[attempt.bundle].as_json()
+        yield from compare("I10", attempt.call, attempt, {"breaker": stored}, "folding its bundle's attempts")
+
+
+def unreproducible(evidence: Evidence) -> Iterator[str]:
+    """Say what could not be played again, because its scenario does not promise to give the same score twice."""
+    for name in dict.fromkeys(run.scenario for run in evidence.runs):
+        if not referee.reproducible(evidence.scenarios(name)):
+            runs = sum(run.scenario == name for run in evidence.runs)
+            yield f"not reproducible: {name} does not give a score twice, so those of its {runs} runs were not played again"

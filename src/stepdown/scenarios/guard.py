@@ -1,0 +1,33 @@
+"""A scenario is somebody else's code: whatever it throws becomes one sentence that names it. Pure."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from stepdown.errors import InvalidValue, StepdownError
+from stepdown.scenarios.protocol import IllegalAnswer, Scenario
+
+Result = TypeVar("Result")
+
+
+def guarded(scenario: Scenario, doing: str, call: Callable[[], Result]) -> Result:
+    """Call a scenario.
+
+    Args:
+        scenario: Who is called.
+        doing: What it does, for the sentence.
+        call: The call.
+
+    Raises:
+        IllegalAnswer: It refuses a reply, which is its right.
+        InvalidValue: It broke (kind `scenario-broken`).
+    """
+    try:
+        return call()
+    except (IllegalAnswer, StepdownError):
+        raise
+    except Exception as error:
+        name, kind = getattr(scenario, "name", type(scenario).__name__), type(error).__name__
+        raise InvalidValue(
+            f"The scenario {name} broke while {doing} ({kind}: {error}); mend it, or leave it out.",
+            kind="scenario-broken",
+        ) from error

@@ -1,0 +1,143 @@
+"""Roles: who is asked in a scenario, with which words, and how good an answer is. Values, and the scenario's own. Pure.
+
+A scenario that says nothing of roles has two: its competitor, whose answers are played, and a coach, who is shown what a
+generation came to and answers with a lesson. One with a method `roles` has those that it returns, by name.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stepdown.errors import NotFound, Refused
+from stepdown.scenarios import prompt
+from stepdown.scenarios.guard import guarded
+from stepdown.scenarios.prompt import Knowledge
+from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, Scenario, answer
+
+COMPETITOR, COACH = "competitor", "coach"
+
+LESSON_LIMIT = 600
+"""Characters of a playbook or of hints: they are part of every prompt, and a small model's window is short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Somebody who is asked.
+
+    Attributes:
+        name: The role's name, stored with every step.
+        schema: JSON Schema of a reply.
+        parse: Reads a reply; raises `IllegalAnswer`.
+        prompt: Renders the question of a seed. None for a role that is only asked after a generation.
+        play: Says how good an answer is on a seed. None where nobody can say, and then no bundle is trained for the role.
+        validated: Whether the scenario's harness judges its replies.
+    """
+
+    name: str
+    schema: Mapping[str, Any]
+    parse: Callable[[str], Answer]
+    prompt: Callable[[Knowledge, int], str] | None = None
+    play: Callable[[Answer, int], Match] | None = None
+    validated: bool = False
+
+    @property
+    def judged(self) -> bool:
+        """Whether it can be said how good its answers are."""
+        return self.play is not None and self.prompt is not None
+
+
+def roles(scenario: Scenario) -> Mapping[str, Role]:
+    """Return a scenario's roles by name."""
+    return guarded(scenario, "naming its roles", lambda: _roles(scenario))
+
+
+def _roles(scenario: Scenario) -> Mapping[str, Role]:
+    own = getattr(scenario, "roles", None)
+    if own is not None:
+        return {each.name: each for each in own()}
+    competitor = Role(
+        COMPETITOR,
+        scenario.schema(),
+        scenario.parse,
+        lambda knowledge, seed: prompt.competitor(scenario, knowledge, seed),
+        scenario.play,
+        validated=True,
+    )
+    return {COMPETITOR: competitor, COACH: Role(COACH, prompt.lesson_schema(), parse_lesson)}
+
+
+def role(scenario: Scenario, name: str) -> Role:
+    """Return one of a scenario's roles.
+
+    Raises:
+        NotFound: It has none of that name.
+    """
+    known = roles(scenario)
+    if name not in known:
+        raise NotFound(f"{scenario.name} has no role {name!r}; choose one of {', '.join(known)}.", kind="unknown-role")
+    return known[name]
+
+
+def judged_role(scenario: Scenario, name: str) -> Role:
+    """Return a role that a bundle can be trained for, evaluated in and compared in.
+
+    Raises:
+        NotFound: The scenario has no such role.
+        Refused: Nobody can say how good its answers are (kind `role-not-played`).
+    """
+    found = role(scenario, name)
+    if not found.judged:
+        judged = ", ".join(each.name for each in roles(scenario).values() if each.judged) or "none"
+        raise Refused(
+            f"Nobody can say how good an answer of the {name} of {scenario.name} is, so no bundle is trained, evaluated or "
+            f"compared for it; roles that are judged: {judged}.",
+            kind="role-not-played",
+        )
+    return found
+
+
+def proposer(scenario: Scenario) -> Role:
+    """Return the role whose answers a run looks for: the first that is judged.
+
+    Raises:
+        Refused: None is.
+    """
+    for each in roles(scenario).values():
+        if each.judged:
+            return each
+    raise Refused(
+        f"{scenario.name} has no role whose answers are judged, so no run can be played.", kind="role-not-played"
+    )
+
+
+def coach(scenario: Scenario) -> Role | None:
+    """Return the role that learns from each generation, if the scenario has it."""
+    return roles(scenario).get(COACH)
+
+
+def parse_lesson(reply: str) -> Answer:
+    """Read a coach's reply strictly: a JSON object of a playbook and hints, both short texts.
+
+    Raises:
+        IllegalAnswer: It is no lesson.
+    """
+    try:
+        found = json.loads(reply)
+    except (ValueError, RecursionError):
+        found = None
+    fits = isinstance(found, dict) and found.keys() == {"playbook", "hints"}
+    if not fits or not all(
+        isinstance(text, str) and 0 < len(text.strip()) <= LESSON_LIMIT and "\0" not in text for text in found.values()
+    ):
+        raise IllegalAnswer("The reply is not a lesson: an object of playbook and hints.")
+    return answer(found)
+
+
+def lesson(reply: str | None) -> tuple[str, str] | None:
+    """Return the playbook and hints of a coach's reply, or None when it holds no lesson."""
+    try:
+        told = parse_lesson(reply or "").value
+    except IllegalAnswer:
+        return None
+    return told["playbook"], told["hints"]

@@ -1,0 +1,93 @@
+"""What bundles there are: rows and directories seen together."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from stepdown.acts import switch
+from stepdown.bundles.disk import Condition, look
+from stepdown.bundles.standing import Standing, Status, fold
+from stepdown.errors import LoadFailed
+from stepdown.history import reader, rows
+from stepdown.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One bundle.
+
+    Attributes:
+        bundle: Its registration.
+        status: Its place in life.
+        condition: What a look at its directory says.
+        problem: Why it is not whole; empty when it is.
+        evaluation: Its newest evaluation.
+        promise: Its manifest, when it is whole.
+        acts: What was done with it, oldest first.
+        verdicts: What promotion said of it, oldest first.
+    """
+
+    bundle: rows.Bundle
+    status: Status
+    condition: Condition
+    problem: str
+    evaluation: rows.Evaluation | None
+    promise: Mapping[str, Any] | None
+    acts: tuple[rows.Act, ...]
+    verdicts: tuple[rows.Verdict, ...]
+
+
+def shelf(workspace: Workspace) -> list[Entry]:
+    """Return every bundle, oldest first."""
+    with workspace.reading() as connection:
+        acts = reader.acts(connection)
+        standing = fold(acts)
+        return [_entry(workspace, connection, bundle, standing, acts) for bundle in reader.bundles(connection)]
+
+
+def entry(workspace: Workspace, bundle_id: str) -> Entry:
+    """Return one bundle by the beginning of its id.
+
+    Raises:
+        NotFound: There is none, or several.
+    """
+    with workspace.reading() as connection:
+        acts = reader.acts(connection)
+        return _entry(workspace, connection, switch.find(connection, bundle_id), fold(acts), acts)
+
+
+def verify(workspace: Workspace, bundle_id: str) -> Entry:
+    """Look at every byte of a bundle, and load its weights as serving would."""
+    found = entry(workspace, bundle_id)
+    if found.condition is not Condition.WHOLE:
+        return found
+    seen = look(workspace.bundle_directory(found.bundle.id), found.bundle.id)
+    assert seen.manifest is not None, "a whole bundle has a manifest"
+    from stepdown.local.provider import BundleProvider
+
+    settings = workspace.settings
+    directory = workspace.bundle_directory(found.bundle.id)
+    try:
+        BundleProvider(directory, seen.manifest, settings.decoding, settings.clock).load()
+    except LoadFailed as error:
+        return replace(found, condition=Condition.BROKEN, problem=str(error))
+    return found
+
+
+def _entry(
+    workspace: Workspace, connection: Connection, bundle: rows.Bundle, standing: Standing, acts: list[rows.Act]
+) -> Entry:
+    seen = look(workspace.bundle_directory(bundle.id), bundle.id)
+    return Entry(
+        bundle=bundle,
+        status=standing.status(bundle.id),
+        condition=seen.condition,
+        problem=seen.problem,
+        evaluation=reader.newest_evaluation(connection, bundle.id),
+        promise=json.loads(seen.manifest.data) if seen.manifest else None,
+        acts=tuple(act for act in acts if act.bundle == bundle.id),
+        verdicts=tuple(reader.verdicts(connection, bundle.id)),
+    )

@@ -1,0 +1,137 @@
+"""What stepdown stands on here, looked at and not assumed."""
+
+import os
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from sqlalchemy import text
+
+from stepdown import __version__
+from stepdown.errors import StepdownError, WorkspaceError
+from stepdown.history import migrate, urls
+from stepdown.scenarios.installed import names
+from stepdown.workspace import Workspace
+from stepdown.workspace.marker import FOLDERS, NAME, Marker, present
+from stepdown.workspace.unknown import unknown
+
+PACKAGES = ("mlx", "mlx-lm", "tokenizers", "sqlalchemy", "alembic", "cmaes", "scipy")
+OPTIONAL = frozenset({"mlx-lm"})
+SHOWN = 5
+"""Things of unknown origin that are named one by one."""
+LOW_DISK = 200 << 20
+"""Bytes: less than a training of the default plan and its cache may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: What.
+        good: Whether stepdown can work with it.
+        finding: What was found, and what to do if it is wrong.
+    """
+
+    name: str
+    good: bool
+    finding: str
+
+
+def examine(directory: Path) -> list[Check]:
+    """Look at the installation, the machine and, if there is one, the workspace."""
+    checks = [Check("stepdown", True, f"{__version__} on Python {platform.python_version()}, {platform.platform()}")]
+    checks += [_package(name) for name in PACKAGES]
+    checks += [_guarded("blas", _blas), Check("scenarios", bool(names()), ", ".join(names()) or "none: reinstall")]
+    try:
+        found = present(directory)
+    except WorkspaceError as error:
+        return [*checks, Check("workspace", False, str(error))]
+    if found:
+        checks += _workspace(directory)
+    else:
+        checks.append(Check("workspace", True, f"none at {directory} yet; `stepdown run` makes one"))
+    return checks
+
+
+def _package(name: str) -> Check:
+    try:
+        return Check(name, True, version(name))
+    except PackageNotFoundError:
+        return Check(
+            name, name in OPTIONAL, "not installed" + (" (not needed to train or serve)" if name in OPTIONAL else "")
+        )
+
+
+def _blas() -> str:
+    from stepdown.local.blas import load_blas
+
+    blas = load_blas()
+    return f"{blas.name}: {blas.config}" + (f" ({blas.path})" if blas.path else "")
+
+
+def _guarded(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name, True, look())
+    except (StepdownError, OSError, ImportError) as error:
+        return Check(name, False, str(error))
+
+
+def _workspace(directory: Path) -> Iterator[Check]:
+    try:
+        with Workspace.open(directory) as workspace:
+            said = f"{workspace.root}{', only to be read: nothing is recovered' if workspace.read_only else ''}"
+            yield Check("workspace", True, said)
+            yield _guarded("database", lambda: _database(workspace))
+            yield from _remembered(workspace)
+            yield from _rooms(workspace)
+    except StepdownError as error:
+        yield Check("workspace", False, str(error))
+    yield _free(directory)
+
+
+def _free(directory: Path) -> Check:
+    try:
+        free = shutil.disk_usage(directory).free
+    except OSError as error:
+        return Check("disk", False, f"{directory} cannot be looked at: {error.strerror}")
+    return Check("disk", free > LOW_DISK, f"{free >> 20} MiB free")
+
+
+def _remembered(workspace: Workspace) -> Iterator[Check]:
+    """Say what an earlier version stored, and this one would not."""
+    marker = Marker.read(workspace.root)
+    if marker is not None and marker.database is not None:
+        try:
+            urls.check_memorable(marker.database)
+        except StepdownError as error:
+            yield Check("database URL", False, f"{error} Take it out of {workspace.root / NAME}.")
+
+
+def _rooms(workspace: Workspace) -> Iterator[Check]:
+    """Say which rooms nobody may look into, and what lies in them that history does not know."""
+    for folder in FOLDERS:
+        room = workspace.root / folder
+        if room.exists() and not os.access(room, os.R_OK | os.X_OK):
+            yield Check(folder, False, f"{room} cannot be read; mend its permissions")
+    found = unknown(workspace.root)
+    if found:
+        names = ", ".join(f"{path.parent.name}/{path.name[:12]}" for path in found[:SHOWN])
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        said = f"{names}{more} in {found[0].parents[1]}: no row names them; restore their history, or remove them"
+        yield Check("unknown", True, said)
+
+
+def _database(workspace: Workspace) -> str:
+    with workspace.reading() as connection:
+        found = f"{workspace.engine.dialect.name}, schema {migrate.version(connection)}"
+        if workspace.engine.dialect.name != "sqlite":
+            return found
+        problem = connection.execute(text("PRAGMA quick_check")).scalar()
+        mode = connection.execute(text("PRAGMA journal_mode")).scalar()
+    if problem != "ok":
+        raise OSError(f"the database is damaged ({problem}); restore a copy of it")
+    return f"{found}, journal {mode}, durability {workspace.settings.durability}"

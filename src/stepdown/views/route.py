@@ -1,0 +1,63 @@
+"""A decision spelled out: every gate, what it looked at, and what it said."""
+
+from dataclasses import dataclass
+
+from stepdown.routing.decide import decide
+from stepdown.routing.facts import Facts
+from stepdown.routing.gates import GATES, Gate
+from stepdown.scenarios.roles import proposer
+from stepdown.scenarios.roles import role as named_role
+from stepdown.workspace import Workspace
+from stepdown.workspace.facts import gather
+
+
+@dataclass(frozen=True, slots=True)
+class GateReading:
+    """One gate.
+
+    Attributes:
+        name: Its name.
+        objection: Its reason, None when it has none.
+        facts: What it looked at.
+    """
+
+    name: str
+    objection: str | None
+    facts: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What would happen to a step now.
+
+    Attributes:
+        serves: `local`, `frontier`, or `nobody` when the frontier is forbidden.
+        reason: Why local would not.
+        problem: What is wrong with the bundle on disk, if anything.
+        gates: Every gate, in order.
+    """
+
+    serves: str
+    reason: str | None
+    problem: str
+    gates: tuple[GateReading, ...]
+
+
+def explain(workspace: Workspace, scenario_name: str, role: str | None = None, seed: int = 0) -> Explanation:
+    """Gather the facts and ask every gate, without asking any provider.
+
+    Raises:
+        NotFound: No such scenario or role.
+    """
+    scenario = workspace.scenario(scenario_name)
+    role = (named_role(scenario, role) if role is not None else proposer(scenario)).name
+    with workspace.reading() as connection:
+        scene = gather(workspace, connection, scenario, role, seed)
+    decision = decide(scene.facts)
+    otherwise = "frontier" if scene.facts.frontier_allowed else "nobody"
+    gates = tuple(GateReading(gate.name, gate.ask(scene.facts), _seen(scene.facts, gate)) for gate in GATES)
+    return Explanation("local" if decision.local else otherwise, decision.reason, scene.problem, gates)
+
+
+def _seen(facts: Facts, gate: Gate) -> str:
+    return ", ".join(f"{name}={getattr(facts, name)}" for name in gate.reads)

@@ -1,0 +1,131 @@
+"""Gather the facts of one moment: rows, the bundle's directory as it is, the clock. Deciding is for the gates."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from stepdown.bundles.disk import Condition, Look, look
+from stepdown.bundles.manifest import Manifest
+from stepdown.history import reader, rows
+from stepdown.routing.breaker import Breaker
+from stepdown.routing.canary import draw
+from stepdown.routing.facts import Facts
+from stepdown.routing.policy import Policy
+from stepdown.scenarios import prompt
+from stepdown.scenarios.harness import coverage
+from stepdown.scenarios.protocol import Scenario
+from stepdown.training.evaluation import terms
+from stepdown.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What was found.
+
+    Attributes:
+        facts: For the gates.
+        policy: As it is now, and its number.
+        validators: Switched on now.
+        manifest: Of the slot's bundle, when it is whole.
+        problem: Why the bundle is not whole, in a sentence; empty when it is, or there is none.
+    """
+
+    facts: Facts
+    policy: Policy
+    policy_number: int
+    validators: frozenset[str]
+    manifest: Manifest | None
+    problem: str
+
+
+def gather(workspace: Workspace, connection: Connection, scenario: Scenario, role: str, seed: int) -> Scene:
+    """Return the facts about a slot as they are now.
+
+    Args:
+        workspace: Where to look.
+        connection: Of the transaction that the decision belongs to.
+        scenario: The slot's scenario.
+        role: The slot's role.
+        seed: Of the step, for the canary's draw.
+    """
+    number, policy = workspace.policy(connection)
+    validators = workspace.validators(connection, scenario)
+    bundle = slot_bundle(connection, scenario.name, role)
+    found = look(workspace.bundle_directory(bundle.id), bundle.id) if bundle else Look(Condition.ABSENT)
+    evaluation = _evaluation(workspace, connection, scenario, bundle)
+    breaker = breaker_of(connection, bundle.id) if bundle else Breaker()
+    now = workspace.now()
+    facts = Facts(
+        role=role,
+        mode=policy.mode,
+        local_roles=policy.eligible_roles,
+        frontier_allowed=policy.allows_frontier(role),
+        bundle=bundle.id if bundle else None,
+        present=found.condition is not Condition.ABSENT,
+        enabled=bundle is not None and not is_disabled(connection, bundle.id),
+        whole=found.condition in (Condition.WHOLE, Condition.NEWER),
+        compatible=found.manifest is not None and compatible(found.manifest, scenario, role),
+        age=(now - bundle.trained_at).total_seconds() if bundle else None,
+        max_age=policy.max_age,
+        evaluated=evaluation is not None,
+        score=evaluation.lower if evaluation else None,
+        min_score=policy.min_score,
+        valid=evaluation.valid if evaluation else None,
+        min_valid=policy.min_valid,
+        coverage=coverage(scenario, validators),
+        min_coverage=policy.min_coverage,
+        breaker=breaker.state(policy, now),
+        probing=breaker.opened_at is not None and bundle is not None and _probing(workspace, connection, bundle.id),
+        shadow=policy.shadow,
+        canary=policy.canary,
+        draw=draw(seed),
+    )
+    return Scene(facts, policy, number, validators, found.manifest, found.problem if bundle else "")
+
+
+def slot_bundle(connection: Connection, scenario: str, role: str) -> rows.Bundle | None:
+    """Return the bundle that a slot holds: the last one activated, unless it was retired since."""
+    activation = reader.last_activation(connection, scenario, role)
+    if activation is None or is_retired(connection, activation.bundle):
+        return None
+    return reader.bundle(connection, activation.bundle)
+
+
+def is_disabled(connection: Connection, bundle: str) -> bool:
+    """Tell whether a bundle is switched off."""
+    act = reader.last_act(connection, bundle, "disable", "enable")
+    return act is not None and act.kind == "disable"
+
+
+def is_retired(connection: Connection, bundle: str) -> bool:
+    """Tell whether a bundle never serves again."""
+    return reader.last_act(connection, bundle, "retire", "delete") is not None
+
+
+def breaker_of(connection: Connection, bundle: str) -> Breaker:
+    """Return a bundle's breaker as its last local attempt left it."""
+    last = reader.last_local_attempt(connection, bundle)
+    return Breaker.from_json(last.breaker) if last is not None and last.breaker is not None else Breaker()
+
+
+def compatible(manifest: Manifest, scenario: Scenario, role: str) -> bool:
+    """Tell whether a bundle was made for this scenario and role, and for prompts as they are rendered now."""
+    made_for = (manifest.scenario, manifest.role, manifest.prompt_format)
+    return made_for == (scenario.name, role, prompt.FORMAT)
+
+
+def _evaluation(
+    workspace: Workspace, connection: Connection, scenario: Scenario, bundle: rows.Bundle | None
+) -> rows.Evaluation | None:
+    if bundle is None:
+        return None
+    _, digest = terms(scenario, workspace.settings.decoding)
+    return reader.evaluation(connection, bundle.id, digest)
+
+
+def _probing(workspace: Workspace, connection: Connection, bundle: str) -> bool:
+    """Tell whether a living process is asking this bundle right now; a dead one's call is no probe."""
+    return any(
+        call.bundle == bundle and not call.shadow and workspace.session.alive(call.session)
+        for call in reader.unfinished(connection)
+    )

@@ -1,0 +1,238 @@
+"""One directory = one system. The composition root: paths, engine, clock, providers, and the points a crash can fall between.
+
+::
+
+    .stepdown/
+      stepdown.db      the run database (or elsewhere: `workspace.json` says where)
+      workspace.json   format and database URL
+      trace.jsonl      the second witness
+      datasets/        exports, by digest
+      bundles/         trained models, by id
+      jobs/            trainings under way, `<job>.<session>.part`
+      knowledge/       playbook and hints of each scenario, written from the newest row
+      sessions/        locks of living processes; beside a SQLite database that lies elsewhere
+      unknown/         bundles and datasets that no row knows, set aside and kept until a person decides
+
+A workspace may be used by all threads of the process that opened it: transactions are taken in turn by the database, and
+the claim and the loaded model are guarded. A forked child must open it again; what it inherited refuses to work. Where
+nobody may write, a workspace is opened to be read: nothing is recovered, made or locked, and whatever writes is refused.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import URL, Connection, Engine
+
+from stepdown.bundles.manifest import Manifest
+from stepdown.clock import Clock
+from stepdown.errors import InvalidValue, WorkspaceError
+from stepdown.history import engine as engines
+from stepdown.history import reader
+from stepdown.history.snapshot import Snapshot
+from stepdown.providers.installed import frontier as named_frontier
+from stepdown.providers.protocol import LocalProvider, Provider
+from stepdown.routing.policy import Policy
+from stepdown.scenarios.installed import scenario as installed
+from stepdown.scenarios.prompt import Knowledge
+from stepdown.scenarios.protocol import Scenario
+from stepdown.training.decoding import Decoding
+from stepdown.workspace.marker import TRACE
+from stepdown.workspace.points import nowhere
+from stepdown.workspace.sessions import Session
+
+
+def local_provider(directory: Path, manifest: Manifest, decoding: Decoding, clock: Clock) -> LocalProvider:
+    """Open a bundle as a provider; imports mlx."""
+    from stepdown.local.provider import BundleProvider
+
+    return BundleProvider(directory, manifest, decoding, clock)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a workspace is composed of; every part has the value a user wants.
+
+    Attributes:
+        clock: Where time comes from.
+        scenario: Finds a scenario by name.
+        frontier: Makes a frontier provider from its word and a scenario.
+        local: Makes a local provider from a bundle.
+        decoding: How local replies are decoded, when evaluated and when served.
+        durability: `full` or `normal`, see `history.engine.create`; None takes what the workspace was made with. The trace
+            follows it.
+        engine: Makes the engine from URL, durability and busy time.
+        reached: Called with each of `POINTS` as it is passed.
+        cache: A directory of finished trainings by job, shared between workspaces; None keeps none.
+        busy_milliseconds: How long a writer waits for another one.
+    """
+
+    clock: Clock = Clock()
+    scenario: Callable[[str], Scenario] = installed
+    frontier: Callable[[str, Scenario], Provider] = named_frontier
+    local: Callable[[Path, Manifest, Decoding, Clock], LocalProvider] = local_provider
+    decoding: Decoding = Decoding()
+    durability: engines.Durability | None = None
+    engine: Callable[[str | URL, engines.Durability, int], Engine] = engines.create
+    reached: Callable[[str], None] = nowhere
+    cache: Path | None = None
+    busy_milliseconds: int = engines.BUSY_MILLISECONDS
+
+
+@dataclass(slots=True)
+class Workspace:
+    """An open workspace. Use it as a context manager: leaving it closes what was left unfinished and gives up its claim.
+
+    Attributes:
+        root: The directory.
+        engine: Of the run database.
+        settings: What it is composed of.
+        session: This process's claim.
+        loaded: Local providers by bundle id. An id is the digest of the content, so a change is another id.
+        snapshot: The database as it can be read where nobody may write; None where this process may.
+        read_only: Whether everything that writes is refused.
+        announcing: Held from a call's announcement to its start in the trace, so that both witnesses have calls that are asked
+            side by side in one order.
+    """
+
+    root: Path
+    engine: Engine = field(repr=False)  # Its URL is for nobody's eyes.
+    settings: Settings
+    session: Session
+    loaded: dict[str, LocalProvider]
+    snapshot: Snapshot | None = None
+    read_only: bool = False
+    announcing: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @classmethod
+    def open(cls, root: Path | str, *, url: str | None = None, settings: Settings | None = None) -> Self:
+        """Open a workspace, making it if it is new, migrating it if it is older, and closing what a crash left open.
+
+        Where this process may not write, it is opened to be read, as it was left.
+
+        Args:
+            root: The directory.
+            url: Database of a new workspace; by default a SQLite file in the directory.
+            settings: What to compose it of.
+
+        Raises:
+            WorkspaceError: It is newer than this version, locked, damaged, on a full disk, without its database, or the
+                database is another workspace's or cannot be reached. Nothing that was made for it stays.
+            InvalidValue: The URL cannot be used or remembered, or the workspace was made with another one.
+        """
+        from stepdown.acts.opening import opened
+
+        if not str(root):
+            raise InvalidValue("A workspace needs a directory; name one, or leave out --workspace.")
+        return opened(cls, Path(root).absolute(), url, settings or Settings())
+
+    def close(self) -> None:
+        """Give up the claim, close what this process announced and did not finish, and let go of the database.
+
+        Raises:
+            WorkspaceError: This is a forked child, and nothing here is its own to close.
+        """
+        from stepdown.acts.recover import recover
+
+        self.session.check_process()
+        held = self.session.held
+        self.session.end()
+        try:
+            if held:
+                recover(self)
+        finally:
+            self.loaded.clear()
+            self.engine.dispose()
+            if self.snapshot is not None:
+                self.snapshot.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # What is being raised says more than a lock that its own interrupted transaction may still hold.
+        with suppress(*([WorkspaceError] if kind else [])):
+            self.close()
+
+    def now(self) -> datetime:
+        """Return the present instant, aware UTC. All time in history comes from here."""
+        return self.settings.clock.now().astimezone(UTC)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Open a transaction that sees one state throughout."""
+        self.session.check_process()
+        with engines.reading(self.engine) as connection:
+            yield connection
+        if self.snapshot is not None:
+            self.snapshot.check()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Open the transaction of the one writer.
+
+        Raises:
+            WorkspaceError: The workspace can only be read here.
+        """
+        self.session.check_process()
+        if self.read_only:
+            raise WorkspaceError(
+                f"{self.root} is read-only for this user; make it writable, or copy it to a place of your own."
+            )
+        with engines.writing(self.engine) as connection:
+            yield connection
+
+    def reached(self, point: str) -> None:
+        """Say that one of `POINTS` was passed."""
+        self.settings.reached(point)
+
+    def bundle_directory(self, bundle: str) -> Path:
+        """Return where a bundle's files are, or would be."""
+        return self.root / "bundles" / bundle
+
+    @property
+    def trace(self) -> Path:
+        """The trace file."""
+        return self.root / TRACE
+
+    def scenario(self, name: str) -> Scenario:
+        """Return a scenario.
+
+        Raises:
+            NotFound: There is none of that name.
+        """
+        return self.settings.scenario(name)
+
+    def policy(self, connection: Connection) -> tuple[int, Policy]:
+        """Return the policy as it is now, and its number; 0 is the default policy."""
+        found = reader.policy(connection)
+        return (found.number, Policy.from_json(found.settings)) if found else (0, Policy())
+
+    def validators(self, connection: Connection, scenario: Scenario) -> frozenset[str]:
+        """Return the validators that are switched on now."""
+        return frozenset(scenario.validators) - reader.disabled_validators(connection, scenario.name)
+
+    def knowledge(self, connection: Connection, scenario: str) -> Knowledge:
+        """Return the knowledge as it is now."""
+        found = reader.newest_knowledge(connection, scenario)
+        return Knowledge(found.version, found.playbook, found.hints) if found else Knowledge()
+
+    def local(self, bundle: str, manifest: Manifest) -> LocalProvider:
+        """Return the provider of a bundle that was just found whole; it loads the weights when first asked."""
+        self.session.check_process()
+        with self._turn:
+            if bundle not in self.loaded:
+                # One at a time: a role is served by one bundle, and weights are the largest thing here.
+                self.loaded.clear()
+                directory = self.bundle_directory(bundle)
+                made = self.settings.local(directory, manifest, self.settings.decoding, self.settings.clock)
+                self.loaded[bundle] = made
+            return self.loaded[bundle]
