@@ -19,6 +19,7 @@ from stepdown.acts import configure
 from stepdown.workspace import Settings, Workspace
 
 NOBODY = 65534
+GOLDEN = Path(__file__).parents[1] / "fixtures" / "golden"
 READING = (
     "report", "report run-1", "audit", "route", "route --explain", "history", "bundles list", "bundles active",
     "bundles history", "policy show", "harness show", "doctor",
@@ -253,3 +254,15 @@ def test_a_verified_bundle_is_verified_by_an_auditor_too(auditor: Auditor, copy:
     said = auditor("bundles", "verify", bundle, "-w", copy)
     assert said.code == 0, said
     assert "whole" in said.out
+
+
+@pytest.mark.parametrize("name", [path.name for path in sorted(GOLDEN.iterdir()) if path.is_dir()])
+def test_an_auditor_reads_a_workspace_of_an_earlier_version_and_brings_none_of_it_forward(
+    auditor: Auditor, room: Path, name: str
+) -> None:
+    copy = handed_over(GOLDEN / name, room / "workspace")
+    before = state(copy)
+    for command in ("audit", "report", "bundles list", "doctor"):
+        said = auditor(*command.split(), "-w", copy)
+        assert (said.code, "Traceback" in said.err) == (0, False), said
+    assert state(copy) == before
