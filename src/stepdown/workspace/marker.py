@@ -194,15 +194,14 @@ def _hold(locks: ExitStack, root: Path, beside: Path) -> list[Path]:
     """Make a directory, lock it and the database's, and return the directories that were made, the innermost first."""
     while True:
         made = [path for path in (root, *root.parents) if not path.exists()]
-        root.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as taken:
+        # Whoever made it or held it before may have failed, and removed it again, between any two of these lines.
+        with ExitStack() as taken, suppress(FileNotFoundError):
+            root.mkdir(parents=True, exist_ok=True)
             # In one order, whoever asks: nobody waits in a circle.
             held = [_lock(taken, path) for path in _apart(root, beside)]
-            # Whoever held it before may have failed, and removed it.
-            with suppress(FileNotFoundError):
-                if any(os.path.samestat(root.stat(), os.fstat(descriptor)) for descriptor in held):
-                    locks.push(taken.pop_all())
-                    return made
+            if any(os.path.samestat(root.stat(), os.fstat(descriptor)) for descriptor in held):
+                locks.push(taken.pop_all())
+                return made
 
 
 def _apart(root: Path, beside: Path) -> list[Path]:
