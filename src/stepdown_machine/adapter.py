@@ -34,6 +34,7 @@ def load(place: str) -> HandoffSystem:
         raise AdapterError(f"The adapter {place!r} must be a class or function that makes a fresh system.")
     system: HandoffSystem = factory()
     described(system)
+    fresh(system)
     return system
 
 

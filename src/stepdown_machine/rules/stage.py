@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
@@ -15,13 +14,13 @@ from hypothesis.errors import StopTest, UnsatisfiedAssumption
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from stepdown_machine import operations as op
-from stepdown_machine.findings import Disagreement
 from stepdown_machine.model import objections
 from stepdown_machine.names import UNKNOWN
 from stepdown_machine.protocol import Answer, HandoffSystem
 from stepdown_machine.reach import REACHED, reach
 from stepdown_machine.script import script, write
 from stepdown_machine.shorten import Program, shorten, spelled
+from stepdown_machine.telling import claim_of, opened, telling
 from stepdown_machine.trial import Trial
 
 Rule = TypeVar("Rule", bound=Callable[..., None])
@@ -60,15 +59,6 @@ def with_script(stage: Stage, method: Callable[..., None], drawn: dict[str, Any]
         with telling(failure, "script", "could not be written; name a folder that can be with --machine-scripts=DIR"):
             stage.write_script(failure)
         raise
-
-
-@contextmanager
-def telling(failure: BaseException, what: str, trouble: str) -> Iterator[None]:
-    """Let nothing that happens while a failure is told take its place: the failure's notes say it instead."""
-    try:
-        yield
-    except Exception as error:
-        failure.add_note(f"  {what:11} {trouble} ({type(error).__name__}: {error})")
 
 
 @st.composite
@@ -182,11 +172,11 @@ class Stage(RuleBasedStateMachine):
         """
         if self.replayed:
             return
-        trial, shown, claim = self.trial, failure, _claim(failure)
+        trial, shown, claim = self.trial, failure, claim_of(failure)
         type(self).shortest = self.program
         if currently_in_test_context() and current_build_context().is_final:
             with telling(failure, "shorter", "this program could not be made shorter"):
-                shorter = shorten(self.program, lambda program: _claim(replay(type(self), program)[1]) == claim)
+                shorter = shorten(self.program, lambda program: claim_of(replay(type(self), program)[1]) == claim)
                 again, found = replay(type(self), shorter)
                 if shorter != self.program and again is not None and found is not None:
                     trial, shown, type(self).shortest = again, found, shorter
@@ -231,22 +221,6 @@ class Stage(RuleBasedStateMachine):
             seen.cut += overrun
             seen.aborted += not overrun
         seen.seconds += time.perf_counter() - self._began
-
-
-def opened(system: HandoffSystem) -> Trial:
-    """Return a trial of a system; one that cannot be tried is given back, so that it leaves nothing open."""
-    try:
-        return Trial(system)
-    except Exception as failure:
-        with telling(failure, "close", "the system could not be given back either"):
-            system.close()
-        raise
-
-
-def _claim(failure: Exception | None) -> str:
-    if isinstance(failure, Disagreement):
-        return failure.findings[0].claim
-    return type(failure).__name__ if failure is not None else ""
 
 
 def replay(machine: type[Stage], program: Program) -> tuple[Trial | None, Exception | None]:
