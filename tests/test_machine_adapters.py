@@ -10,8 +10,9 @@ import pytest
 
 from stepdown_machine.adapter import AdapterError, load
 from stepdown_machine.broken.adapter import ToySystem
-from stepdown_machine.campaign import campaign
-from stepdown_machine.kill_matrix import machine_for
+from stepdown_machine.campaign import Verdict, campaign
+from stepdown_machine.kill_matrix import Trialled, machine_for, summary
+from stepdown_machine.reach import Reach
 from stepdown_machine.rules import stage as stages
 from stepdown_machine.telling import opened
 from stepdown_machine.trial import Trial
@@ -181,3 +182,12 @@ def test_a_first_test_of_a_stranger_is_green_when_every_warning_is_an_error() ->
         trial = Trial(load("stepdown_machine.broken.adapter:ToySystem"))
         trial.close()
         assert campaign(machine_for("correct"), 0, examples=3).claims == ()
+
+
+@pytest.mark.parametrize(("claims", "killed"), [(("I3",), True), (("ConnectionRefusedError",), False), ((), False)])
+def test_only_what_an_invariant_says_is_a_kill(claims: tuple[str, ...], killed: bool) -> None:
+    one = Trialled("disabled-serves", 0, Verdict(claims, "", "", 1, None, Reach()), 1.0)
+
+    assert one.killed is killed
+    assert one.broken is ("ConnectionRefusedError" in claims)
+    assert ("no kill: disabled-serves (ConnectionRefusedError)" in summary([one], shrunk=False)) is one.broken
