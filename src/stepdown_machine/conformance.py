@@ -9,11 +9,13 @@ an adapter through which the machine never sees a local step would be green and 
 from __future__ import annotations
 
 import os
-from importlib import import_module
+from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
 from stepdown_machine import operations as op
+from stepdown_machine.adapter import AdapterError, load, untouched
 from stepdown_machine.broken import system as toy
 from stepdown_machine.model import REASONS
 from stepdown_machine.protocol import HandoffSystem
@@ -26,9 +28,20 @@ ADAPTER = "STEPDOWN_MACHINE_ADAPTER"
 
 def fresh() -> HandoffSystem:
     """Return a fresh adapter, the one that the environment names."""
-    module, _, name = os.environ.get(ADAPTER, "").partition(":")
-    made: HandoffSystem = getattr(import_module(module), name)() if module else toy("correct")
+    place = os.environ.get(ADAPTER, "")
+    made: HandoffSystem = load(place) if place else toy("correct")
     return made
+
+
+def fit() -> None:
+    """Say once, while tests are collected, what every one of them would stumble over."""
+    try:
+        fresh().close()
+    except AdapterError as error:
+        raise pytest.Collector.CollectError(str(error)) from None
+
+
+fit()
 
 
 class Guide(Steering):
@@ -39,62 +52,78 @@ class Guide(Steering):
         return fresh()
 
 
+@pytest.fixture
+def guide() -> Iterator[Guide]:
+    """Yield the rules on a fresh adapter, and give it back whatever happens."""
+    made = Guide()
+    made.begin(start="serving")
+    yield made
+    made.teardown()
+
+
 def test_a_fresh_system_is_empty_and_describes_itself_the_same_each_time() -> None:
     """Examples share nothing."""
-    one, two = fresh(), fresh()
+    with closing(fresh()) as one, closing(fresh()) as two:
+        assert one.describe() == two.describe()
+        assert one.observe() == two.observe()
+        assert one.observe().steps == ()
+        assert one.describe().most.keys() <= {"breaker_threshold", "breaker_probes"}
 
-    assert one.describe() == two.describe()
-    assert one.observe() == two.observe()
-    assert one.observe().steps == ()
-    assert one.describe().most.keys() <= {"breaker_threshold", "breaker_probes"}
-    one.close()
-    two.close()
+
+def test_what_one_adapter_did_is_not_seen_by_another_one() -> None:
+    """State that two of them share would be blamed on the system."""
+    with closing(Trial(fresh())) as trial, closing(fresh()) as other:
+        needs(trial, op.Run)
+        trial.act(op.Run(0))
+
+        untouched(type(other).__name__, other.observe(thorough=True))
 
 
 def test_the_whole_way_from_discovery_to_local_keeps_every_promise() -> None:
     """Run, export, train, activate, run, reopen."""
-    trial = Trial(fresh())
-    plan = trial.description.plans[0]
-    records = max(2, trial.description.min_records)
+    with closing(Trial(fresh())) as trial:
+        needs(trial, op.Run, op.Export, op.Train, op.Activate)
+        plan = trial.description.plans[0]
+        records = max(2, trial.description.min_records)
 
-    for operation in (
-        op.Run(0, 1, records),
-        op.Export(),
-        op.Train("dataset-1", plan),
-        op.Activate("bundle-1"),
-        op.Run(1),
-    ):
-        trial.act(operation)
+        for operation in (
+            op.Run(0, 1, records),
+            op.Export(),
+            op.Train("dataset-1", plan),
+            op.Activate("bundle-1"),
+            op.Run(1),
+        ):
+            trial.act(operation)
 
-    trial.look_again()
-    assert [step.role for step in trial.seen.steps[-2:]] == ["competitor", "coach"]
-    trial.close()
+        trial.look_again()
+        assert [step.role for step in trial.seen.steps[-2:]] == ["competitor", "coach"]
 
 
-def test_a_rival_is_held_where_the_system_says_it_can_be() -> None:
+def test_a_rival_is_held_where_the_system_says_it_can_be(guide: Guide) -> None:
     """Whoever is held at its announcement has decided before the other acts: held or not, nothing else tells the two apart."""
-    guide = Guide()
-    guide.begin(start="serving")
+    needs(guide.trial, op.Rival, op.Disable, op.Run)
+    if "announced" not in guide.trial.description.holds.get("Run", ()):
+        pytest.skip("the description holds no run at `announced`")
 
-    if guide.can(op.Rival, op.Disable) and "announced" in guide.trial.description.holds.get("Run", ()):
-        guide.act(op.Rival(op.Disable("bundle-1"), op.Run(1), "announced"))
-        held = next(step for step in guide.trial.seen.steps[::-1] if step.role == "competitor")
-        assert held.requested == "local"
-    guide.teardown()
+    guide.act(op.Rival(op.Disable("bundle-1"), op.Run(1), "announced"))
+
+    held = next(step for step in guide.trial.seen.steps[::-1] if step.role == "competitor")
+    assert held.requested == "local"
 
 
 @pytest.mark.parametrize("reason", [*REASONS, "local"])
-def test_every_reason_and_local_can_be_reached(reason: str) -> None:
+def test_every_reason_and_local_can_be_reached(reason: str, guide: Guide) -> None:
     """What cannot be reached is not tested."""
-    guide = Guide()
-    guide.begin(start="serving")
-
     if reason not in (*guide.trial.description.reasons, "local"):
-        # Its policy has no value that could give this reason.
-        guide.teardown()
-        return
+        pytest.skip(f"no policy value that the description names could give {reason}")
+
     guide.provoke(cause=reason if reason in REASONS else "bundle-absent", place=0)
 
     told = {one.step.reason or one.step.served for one in guide.trial.routed}
     assert reason in told
-    guide.teardown()
+
+
+def needs(trial: Trial, *operations: type) -> None:
+    """Skip a test of operations that the description does not declare."""
+    if missing := [each.__name__ for each in operations if each not in trial.description.operations]:
+        pytest.skip(f"the description does not declare {', '.join(missing)}")

@@ -19,6 +19,7 @@ from statistics import median
 
 from stepdown_machine.broken import VARIANTS, system
 from stepdown_machine.campaign import Verdict, campaign
+from stepdown_machine.invariants import CLAIMS
 from stepdown_machine.machine import HandoffMachine
 from stepdown_machine.protocol import HandoffSystem
 from stepdown_machine.script import script
@@ -37,8 +38,13 @@ class Trialled:
 
     @property
     def killed(self) -> bool:
-        """Whether the machine noticed."""
-        return bool(self.verdict.claims)
+        """Whether an invariant noticed."""
+        return bool(self.verdict.claims) and not self.broken
+
+    @property
+    def broken(self) -> bool:
+        """Whether the campaign ended in something that no invariant said: nothing is known of the variant then."""
+        return not set(self.verdict.claims) <= CLAIMS.keys()
 
 
 def machine_for(variant: str) -> type[HandoffMachine]:
@@ -121,13 +127,15 @@ def say(line: str) -> None:
 def summary(done: list[Trialled], *, shrunk: bool) -> str:
     """Say how many were killed, how sure that is, who alone noticed what, and how long the programs are."""
     killed = sum(one.killed for one in done)
-    alone = Counter(one.verdict.claims[0] for one in done if len(one.verdict.claims) == 1)
-    alive = Counter(one.variant for one in done if not one.killed)
+    alone = Counter(one.verdict.claims[0] for one in done if one.killed and len(one.verdict.claims) == 1)
+    alive = Counter(one.variant for one in done if not one.verdict.claims)
+    broken = [f"{one.variant} ({' '.join(one.verdict.claims)})" for one in done if one.broken]
     lines = [
         f"{killed} of {len(done)} killed = {killed / len(done):.2%}, lower 95 % bound {lower_bound(killed, len(done)):.2%}",
         f"seconds: median {median(one.seconds for one in done):.2f}, all {sum(one.seconds for one in done):.0f}",
         "sole killer: " + ", ".join(f"{claim} {count}" for claim, count in sorted(alone.items())),
         "alive: " + (", ".join(f"{name} x{count}" for name, count in alive.items()) or "none"),
+        "broken harness, no kill: " + (", ".join(broken) or "none"),
     ]
     if shrunk and killed:
         lengths = [one.verdict.turns for one in done if one.killed]

@@ -274,3 +274,14 @@ class Interleave:
 
 Operation: TypeAlias = Plain | Crash | Rival | Interleave
 """Everything an adapter's `perform` may be given; what it does not know it leaves out of `Description.operations`."""
+
+
+def parts(operation: Operation) -> tuple[Plain, ...]:
+    """Return the plain operations in an operation: itself, or what is killed, races or takes turns."""
+    match operation:
+        case Crash(operation=inner):
+            return (inner,)
+        case Rival(first=first, second=second) | Interleave(first=first, second=second):
+            return (first, second)
+        case plain:
+            return (plain,)

@@ -104,13 +104,7 @@ class Scene:
     @property
     def parts(self) -> tuple[op.Plain, ...]:
         """The plain operations in it."""
-        match self.operation:
-            case op.Crash(operation=inner):
-                return (inner,)
-            case op.Rival(first=first, second=second) | op.Interleave(first=first, second=second):
-                return (first, second)
-            case plain:
-                return (plain,)
+        return op.parts(self.operation)
 
     def told(self) -> Iterator[tuple[op.Plain, Answer]]:
         """Yield each plain operation that was answered with its answer; nobody answers for the killed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stepdown_machine import operations as op
+from stepdown_machine.adapter import AdapterError, described, fresh
 from stepdown_machine.findings import Disagreement, Finding
 from stepdown_machine.invariants import CLAIMS, INVARIANTS
 from stepdown_machine.judging import judge, stories
@@ -30,23 +31,28 @@ class Trial:
 
     def __init__(self, system: HandoffSystem) -> None:
         self.system = system
-        self.description = system.describe()
+        self.description = described(system)
         self.names = Names()
         self.operations: list[op.Operation] = []
         self.judged: tuple[Judged, ...] = ()
         self.routed: list[Judged] = []
         self.failed = False
         self._memory = Memory()
-        self.seen = system.observe()
+        self.seen = fresh(system)
         probes = tuple((probe.legal, probe.objectors) for probe in self.description.probes)
         self.worlds = [Model(START, validators=frozenset(self.description.validators), probes=probes)]
-        # The oracle never asks a system for its defaults: it says what it wants.
-        self._begin(op.SetPolicy(Policy()))
+        if self.can(op.SetPolicy(Policy())):
+            # The oracle never asks a system for its defaults: it says what it wants.
+            self._begin(op.SetPolicy(Policy()))
 
     @property
     def model(self) -> Model:
         """The first world that is still possible."""
         return self.worlds[0]
+
+    def can(self, operation: op.Operation) -> bool:
+        """Tell whether the system declares an operation, with the ones inside it."""
+        return {type(operation), *map(type, op.parts(operation))} <= self.description.operations
 
     def act(self, operation: op.Operation) -> Answer:
         """Perform one operation, given with readable names, and judge it.
@@ -56,7 +62,10 @@ class Trial:
 
         Raises:
             Disagreement: A promise was broken.
+            AdapterError: The description does not declare the operation.
         """
+        if not self.can(operation):
+            raise AdapterError(f"The description of {type(self.system).__name__} does not declare {operation!r}.")
         self.operations.append(operation)
         return self._begin(operation)
 

@@ -50,14 +50,16 @@ def killable(stage: Stage, place: int) -> tuple[op.Plain, ...]:
     spared = () if stage.trial.model.unsure else (op.Prune(),)
     # What leaves most behind comes first: it is reached soonest.
     victims = (
-        acts[0],
+        op.Run(place % 4),
         untrained(stage, place),
         op.Export(include_local=place % 2 == 0),
         *spared,
         *(each for each in acts[::-1] if isinstance(each, VICTIMS)),
         *removals,
     )
-    return tuple(each for each in victims if type(each).__name__ in stage.trial.description.points)
+    return tuple(
+        each for each in victims if type(each).__name__ in stage.trial.description.points and stage.can(type(each))
+    )
 
 
 # Composite strategies, because `builds` would print as a call of a private function instead of the value.
@@ -94,6 +96,8 @@ def races(draw: st.DrawFn) -> op.Rival | op.Interleave:
     """Draw two operations that happen at once."""
     stage, place, which, hold = draw(st.runner()), draw(PLACES), draw(st.integers(0, 255)), draw(st.integers(0, 11))
     pairs = [(one, two) for one in raceable(stage, place) for two in raceable(stage, place // 2)]
+    if not pairs:
+        return op.Rival(op.Audit(), op.Audit())
     if which < len(pairs):
         return at_once(stage, *pairs[which], apart=place % 2 == 0, hold=hold)
     raced = Counter(_meeting(each.first, each.second) for each in stage.trial.operations if isinstance(each, op.Rival))
@@ -117,17 +121,16 @@ def _meeting(one: op.Plain, two: op.Plain) -> tuple[str, str]:
 class Chaos(Stage):
     """Kills and races."""
 
-    @turn(what=kills())
+    @turn(op.Crash, what=kills())
     def crash(self, what: op.Crash) -> None:
         """Kill the process in the middle of an operation, and reopen."""
-        if self.can(op.Crash) and self.trial.description.points:
+        if self.trial.description.points:
             self.act(what)
 
-    @turn(what=races())
+    @turn(op.Rival, op.Interleave, what=races())
     def race(self, what: op.Rival | op.Interleave) -> None:
         """Let two processes, or two runs of one process, act at the same time."""
-        if self.can(type(what)):
-            self.act(what)
+        self.act(what)
 
     def encounters(self) -> dict[str, Encounter]:
         """Add a kill at one moment in four, and one act in three at the same time as another."""

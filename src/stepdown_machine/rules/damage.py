@@ -12,7 +12,14 @@ from stepdown_machine.rules.stage import RUNS, Stage, pick, turn
 class Damage(Stage):
     """Files go, change, come back; bundles appear that do not belong."""
 
-    @turn(bundle=pick("bundle"), how=st.sampled_from((*DAMAGES, *PLANTS, "restore", "restore", "restore")), runs=RUNS)
+    @turn(
+        op.Damage,
+        op.Restore,
+        op.Plant,
+        bundle=pick("bundle"),
+        how=st.sampled_from((*DAMAGES, *PLANTS, "restore", "restore", "restore")),
+        runs=RUNS,
+    )
     def damage(self, bundle: str, how: str, runs: int) -> None:
         """Damage a bundle's files, restore them, or put a bundle in its place that does not belong."""
         known = self.trial.known(bundle)
@@ -22,6 +29,6 @@ class Damage(Stage):
         else:
             if known.files != "whole":
                 self.act(op.Restore(bundle))
-            if how in self.trial.description.damages and self.can(op.Damage):
+            if how in self.trial.description.damages:
                 self.act(op.Damage(bundle, how))
         self.follow(runs)

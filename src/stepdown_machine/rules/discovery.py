@@ -19,12 +19,13 @@ ONE_OR_TWO = st.sampled_from((1, 2))
 class Discovery(Stage):
     """Runs and what is exported from them."""
 
-    @turn(seed=SEEDS, generations=ONE_OR_TWO, candidates=ONE_OR_TWO)
+    @turn(op.Run, seed=SEEDS, generations=ONE_OR_TWO, candidates=ONE_OR_TWO)
     def run(self, seed: int, generations: int, candidates: int) -> None:
         """Run: discovery while no bundle is fit, routed when one is."""
         self.act(op.Run(seed, generations, candidates))
 
     @turn(
+        op.Export,
         run=st.none() | pick("run"),
         scenario=st.sampled_from((None, None, None, "grid_ctf", "grid_ctf", "othello")),
         limit=st.sampled_from((None, "at", "below", "at", "above", "most", "too much")),

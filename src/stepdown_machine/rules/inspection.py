@@ -14,7 +14,14 @@ FALSIFIED = 4
 class Inspection(Stage):
     """Reports, audits, a restart."""
 
-    @turn(run=pick("run"), how=st.sampled_from(("report", "audit", "reopen", "falsify")), place=st.integers(0, 255))
+    @turn(
+        op.Report,
+        op.Audit,
+        op.Reopen,
+        run=pick("run"),
+        how=st.sampled_from(("report", "audit", "reopen", "falsify")),
+        place=st.integers(0, 255),
+    )
     def inspect(self, run: str, how: str, place: int) -> None:
         """Report a run, audit, restart and look again, or audit a falsified copy (which must not pass)."""
         ways = self.trial.description.falsifiable

@@ -60,6 +60,7 @@ class Governing(Stage):
         return Policy(**{name: getattr(model, name) for name in Policy.__dataclass_fields__})
 
     @turn(
+        op.SetPolicy,
         limit=st.sampled_from(("min_score", "min_valid", "min_coverage", "max_age")),
         position=st.sampled_from(POSITIONS),
         runs=RUNS,
@@ -93,7 +94,7 @@ class Governing(Stage):
         values = {"min_score": known.score, "min_valid": known.valid, "max_age": max(0.0, model.now - known.trained_at)}
         return 0.5 if math.isnan(values[limit]) else values[limit]
 
-    @turn(setting=st.sampled_from(SETTINGS), runs=RUNS)
+    @turn(op.SetPolicy, op.SetValidator, op.Revise, setting=st.sampled_from(SETTINGS), runs=RUNS)
     def configure(self, setting: tuple[str, Any], runs: int) -> None:
         """Change mode, roles, breaker, scenario version or harness."""
         name, value = setting

@@ -23,6 +23,7 @@ class Registry(Stage):
     """What an operator does to bundles."""
 
     @turn(
+        *SWITCHES.values(),
         bundle=pick("bundle"),
         to=st.sampled_from((*["activate"] * 6, *["disable", "enable"] * 5, "retire", "delete")),
         runs=RUNS,

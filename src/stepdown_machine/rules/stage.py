@@ -11,16 +11,16 @@ from typing import Any, ClassVar, TypeAlias, TypeVar
 from hypothesis import strategies as st
 from hypothesis.control import current_build_context, currently_in_test_context
 from hypothesis.errors import StopTest, UnsatisfiedAssumption
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from stepdown_machine import operations as op
-from stepdown_machine.findings import Disagreement
 from stepdown_machine.model import objections
 from stepdown_machine.names import UNKNOWN
 from stepdown_machine.protocol import Answer, HandoffSystem
 from stepdown_machine.reach import REACHED, reach
 from stepdown_machine.script import script, write
 from stepdown_machine.shorten import Program, shorten, spelled
+from stepdown_machine.telling import claim_of, opened, telling
 from stepdown_machine.trial import Trial
 
 Rule = TypeVar("Rule", bound=Callable[..., None])
@@ -28,8 +28,13 @@ Encounter: TypeAlias = Callable[[int], None]
 """A story that a machine can tell; the number, 0 to 14, varies its details."""
 
 
-def turn(**strategies: Any) -> Callable[[Rule], Any]:
-    """Make a rule of a method: counted when it runs, and written as a script when it fails."""
+def turn(*needs: type, **strategies: Any) -> Callable[[Rule], Any]:
+    """Make a rule of a method: counted when it runs, and written as a script when it fails.
+
+    Args:
+        needs: Operations of which the system must declare one, or the rule is not there; without any it always is.
+        strategies: What the rule draws.
+    """
 
     def decorate(method: Rule) -> Any:
         @wraps(method)
@@ -38,6 +43,8 @@ def turn(**strategies: Any) -> Callable[[Rule], Any]:
             with_script(self, method, drawn)
 
         made: Any = rule(**strategies)(taken)  # type: ignore[no-untyped-call]
+        if needs:
+            made = precondition(lambda self: any(self.can(each) for each in needs))(made)
         made.stepdown_turn = True
         return made
 
@@ -49,7 +56,8 @@ def with_script(stage: Stage, method: Callable[..., None], drawn: dict[str, Any]
     try:
         method(stage, **drawn)
     except Exception as failure:
-        stage.write_script(failure)
+        with telling(failure, "script", "could not be written; name a folder that can be with --machine-scripts=DIR"):
+            stage.write_script(failure)
         raise
 
 
@@ -90,7 +98,7 @@ class Stage(RuleBasedStateMachine):
         """Open a fresh system, mostly one that already serves locally, and sometimes one that has met nearly everything."""
         self._began, self._last = time.perf_counter(), ""
         self.program: Program = (("begin", {"start": start, "met": met}),)
-        self.trial = Trial(self.system())
+        self.trial = opened(self.system())
         with_script(self, Stage._prepare, {"start": start})
         with_script(self, Stage._meet, {"met": met})
 
@@ -111,10 +119,22 @@ class Stage(RuleBasedStateMachine):
             self.act(operation)
 
     def act(self, operation: op.Operation) -> Answer:
-        """Perform one operation, judge it, count it."""
+        """Perform one operation, judge it, count it; what the system does not declare is not performed and not answered.
+
+        Everything that rules do to a system goes through here.
+        """
+        if not self.trial.can(operation) or self._idle(operation):
+            return None
         answer = self.trial.act(operation)
         reach(type(self).__name__).notice(operation, self.trial.judged)
         return answer
+
+    def _idle(self, operation: op.Operation) -> bool:
+        """Tell whether damage is done to what is damaged, or undone where none was: what came before was not declared."""
+        if not isinstance(operation, op.Damage | op.Restore):
+            return False
+        known = self.trial.known(operation.bundle)
+        return known is not None and (known.files == "whole") is isinstance(operation, op.Restore)
 
     def follow(self, runs: int) -> None:
         """Run so many times, to see what an act has done to routing.
@@ -130,8 +150,7 @@ class Stage(RuleBasedStateMachine):
     def tell(self, story: Iterable[op.Operation]) -> None:
         """Perform one operation after the other, as far as the system can."""
         for operation in story:
-            if self.can(type(operation)):
-                self.act(operation)
+            self.act(operation)
 
     def can(self, *operations: type) -> bool:
         """Tell whether the system performs these operations."""
@@ -153,14 +172,15 @@ class Stage(RuleBasedStateMachine):
         """
         if self.replayed:
             return
-        trial, shown, claim = self.trial, failure, _claim(failure)
+        trial, shown, claim = self.trial, failure, claim_of(failure)
         type(self).shortest = self.program
         if currently_in_test_context() and current_build_context().is_final:
-            shorter = shorten(self.program, lambda program: _claim(replay(type(self), program)[1]) == claim)
-            again, found = replay(type(self), shorter)
-            if shorter != self.program and again is not None and found is not None:
-                trial, shown, type(self).shortest = again, found, shorter
-                failure.add_note("  shorter     " + "\n              ".join(spelled(shorter)))
+            with telling(failure, "shorter", "this program could not be made shorter"):
+                shorter = shorten(self.program, lambda program: claim_of(replay(type(self), program)[1]) == claim)
+                again, found = replay(type(self), shorter)
+                if shorter != self.program and again is not None and found is not None:
+                    trial, shown, type(self).shortest = again, found, shorter
+                    failure.add_note("  shorter     " + "\n              ".join(spelled(shorter)))
         type(self).last = trial
         title = f"{type(self).__name__} fails with {claim}."
         text = script(self.trial.description.origin, trial.operations, str(shown), title)
@@ -170,12 +190,24 @@ class Stage(RuleBasedStateMachine):
         """Look at everything once more, unless something failed before, and give the system back."""
         if not hasattr(self, "trial"):
             return
+        active = sys.exc_info()[1]
         try:
-            if not self.trial.failed and not isinstance(sys.exc_info()[1], StopTest | UnsatisfiedAssumption):
+            if not self.trial.failed and not isinstance(active, StopTest | UnsatisfiedAssumption):
                 with_script(self, lambda stage: stage.trial.look_again(), {})
+        except Exception as failure:
+            active = failure
+            raise
         finally:
-            self.trial.close()
+            self._close(active)
             self._count()
+
+    def _close(self, active: BaseException | None) -> None:
+        """Give the system back; what goes wrong with that is a note where something failed before."""
+        if active is None or isinstance(active, StopTest | UnsatisfiedAssumption):
+            self.trial.close()
+            return
+        with telling(active, "close", "the system could not be given back either"):
+            self.trial.close()
 
     def _count(self) -> None:
         seen = reach(type(self).__name__)
@@ -189,12 +221,6 @@ class Stage(RuleBasedStateMachine):
             seen.cut += overrun
             seen.aborted += not overrun
         seen.seconds += time.perf_counter() - self._began
-
-
-def _claim(failure: Exception | None) -> str:
-    if isinstance(failure, Disagreement):
-        return failure.findings[0].claim
-    return type(failure).__name__ if failure is not None else ""
 
 
 def replay(machine: type[Stage], program: Program) -> tuple[Trial | None, Exception | None]:

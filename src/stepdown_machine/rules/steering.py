@@ -65,7 +65,7 @@ class Steering(Governing):
         super().__init__()
         self.provoked: Counter[str] = Counter()
 
-    @turn(cause=causes(), place=st.integers(0, 7))
+    @turn(op.Run, cause=causes(), place=st.integers(0, 7))
     def provoke(self, cause: str, place: int) -> None:
         """Make local fit, take one thing away, run, give it back, run: the reason, and the way back from it."""
         self._lead_to(cause, place)
@@ -93,11 +93,15 @@ class Steering(Governing):
         # Each way to damage a bundle was one run already.
         generations = 1 if cause == "bundle-integrity" else 2
         self.act(op.Run(place % 3, generations, CANDIDATES.get(cause, 6)))
-        self.act(op.Report(self.trial.names.of("run")[-1]))
+        self._report()
         for operation in undo:
             self.act(operation)
         self.act(op.Run(place % 4, 1, 4))
-        self.act(op.Report(self.trial.names.of("run")[-1]))
+        self._report()
+
+    def _report(self) -> None:
+        for run in self.trial.names.of("run")[-1:]:
+            self.act(op.Report(run))
 
     @turn()
     def mend(self) -> None:
@@ -148,7 +152,8 @@ class Steering(Governing):
             self.act(op.Export())
             good = list(self.trial.names.of("dataset"))[-1:]
         plans = self.trial.description.plans
-        for plan in plans[::-1] if weak else plans[:1]:
+        # Where nothing can be exported there is nothing to train from.
+        for plan in (plans[::-1] if weak else plans[:1]) if good else ():
             self.act(op.Train(good[-1], plan))
             if bundle := self.trial.usable(0, weak=weak):
                 return bundle
@@ -192,7 +197,7 @@ class Steering(Governing):
 
     def _damaged_in_every_way(self, bundle: str, place: int) -> tuple[op.Plain, ...]:
         ways = [how for how in self.trial.description.damages if how != "delete-directory"]
-        for how in ways:
+        for how in ways if self.can(op.Restore) else ():
             self.act(op.Damage(bundle, how))
             self.act(op.Run(place % 4))
             self.act(op.Restore(bundle))

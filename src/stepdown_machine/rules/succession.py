@@ -27,6 +27,9 @@ class Succession(Stage):
         """The margin that the last verdict just did not keep."""
 
     @turn(
+        op.Promote,
+        op.Rollback,
+        op.Prune,
         bundle=pick("bundle"),
         who=st.sampled_from(WHO),
         margin=st.sampled_from(("wide", "at", "above", "narrow", "none")),

@@ -23,7 +23,10 @@ class Training(Stage):
     """Datasets become bundles."""
 
     @turn(
-        dataset=pick("dataset"), plan=PLANS, how=st.sampled_from(("use", "use", "only", "again", "fresh", "tampered"))
+        op.Train,
+        dataset=pick("dataset"),
+        plan=PLANS,
+        how=st.sampled_from(("use", "use", "only", "again", "fresh", "tampered")),
     )
     def train(self, dataset: str, plan: str, how: str) -> None:
         """Train and use the bundle, or not; train again, afresh (the same weights), or from altered files."""

@@ -16,13 +16,13 @@ MOMENTS = ("a second", "cooldown is over", "cooldown is nearly over", "expiry", 
 class Weather(Stage):
     """What the world does to a system."""
 
-    @turn(local=st.sampled_from(LOCAL), frontier=st.sampled_from(FRONTIER), runs=RUNS)
+    @turn(op.Disturb, local=st.sampled_from(LOCAL), frontier=st.sampled_from(FRONTIER), runs=RUNS)
     def disturb(self, local: str, frontier: str, runs: int) -> None:
         """Make providers behave badly, or well again, and run so many times under it."""
         self.act(op.Disturb(local, frontier))
         self.follow(runs)
 
-    @turn(until=st.sampled_from(MOMENTS), runs=RUNS)
+    @turn(op.Advance, until=st.sampled_from(MOMENTS), runs=RUNS)
     def wait(self, until: str, runs: int) -> None:
         """Move the clock to a moment that matters."""
         self.act(op.Advance(self._seconds(until)))
