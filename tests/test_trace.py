@@ -40,7 +40,7 @@ maybe = st.none() | words
         error_type=maybe,
         error=maybe,
         digest=maybe,
-        input_tokens=st.none() | st.integers(0, 2**53),
+        input_tokens=st.none() | st.integers(0, 2**31 - 1),
         duration=st.none() | st.floats(0, 1e6),
     )
 )

@@ -59,7 +59,8 @@ class Observer:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._database = sqlite3.connect(root / "stepdown.db", isolation_level=None)
+        # A question is looked at from the thread in which a frontier is asked, while nothing else is.
+        self._database = sqlite3.connect(root / "stepdown.db", isolation_level=None, check_same_thread=False)
         self._database.row_factory = sqlite3.Row
         LENT[root] = self._database
         self._act_keys: dict[tuple[str, int], None] = {}

@@ -1,7 +1,8 @@
 """A run is generations of steps, tournaments, gate decisions and knowledge. Discovery and routed work are the same run."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 
 from sqlalchemy import Connection
@@ -48,6 +49,8 @@ class RunUnderWay:
         at_once: How many of a generation's calls may be under way at the frontier together.
         champion: The best so far.
         number: Generations finished.
+        served: Candidates that somebody's reply was used for.
+        troubles: Why the others have none.
     """
 
     workspace: Workspace
@@ -58,6 +61,8 @@ class RunUnderWay:
     at_once: int = 1
     champion: Champion | None = None
     number: int = 0
+    served: int = 0
+    troubles: Counter[str] = field(default_factory=Counter)
 
     def advance(self, watch: Callable[[rows.Step], None] = nobody) -> None:
         """Play one generation."""
@@ -75,6 +80,9 @@ class RunUnderWay:
         taken = []
         for step in take_all(self.workspace, map(self._task, count(), questions), self.at_once):
             taken.append(step)
+            self.served += step.outcome == "served"
+            if step.outcome != "served":
+                self.troubles[step.error or step.outcome] += 1
             yield step
         self._decide(taken, known)
         self.workspace.reached("generation-decided")
@@ -246,8 +254,18 @@ def play(under_way: RunUnderWay, watch: Callable[[rows.Step], None] = nobody) ->
     except StepdownError as error:
         fail(under_way, error)
         raise
-    under_way.end()
+    if under_way.served:
+        under_way.end()
+    else:
+        under_way.end("failed", nothing_served(under_way))
     return under_way.run
+
+
+def nothing_served(under_way: RunUnderWay) -> str:
+    """Return the sentence for a run in which nobody's answer could be used."""
+    counted = ", ".join(f"{trouble} ×{times}" for trouble, times in under_way.troubles.most_common())
+    asked, frontier = under_way.troubles.total(), under_way.run.frontier
+    return f"Not one of {asked} answers could be used ({counted}); look at the frontier {frontier}."
 
 
 def fail(under_way: RunUnderWay, error: StepdownError) -> None:

@@ -12,6 +12,7 @@ from stepdown.errors import ProviderError
 from stepdown.history import ledger, rows
 from stepdown.providers.prices import cost
 from stepdown.providers.protocol import Completion, Provider, Request
+from stepdown.providers.reply import word
 from stepdown.providers.traced import Call, Traced
 from stepdown.routing.decide import Decision, Target, decide, shadowed, walk
 from stepdown.routing.policy import Mode
@@ -102,8 +103,8 @@ class _Asking:
             **self._place(),
             target=target.value,
             shadow=shadow,
-            provider=provider.name,
-            model=provider.model,
+            provider=word(str(provider.name)),
+            model=word(str(provider.model)),
             bundle=facts.bundle if target is Target.LOCAL else None,
             session=self.workspace.session.begin(),
             at=self.workspace.now(),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepdown.history import rows
+from stepdown.providers.reply import LONGEST_WORD, UNKNOWN
 from stepdown.providers.trace import Line
 from stepdown.routing.policy import Policy
 from stepdown.scenarios.protocol import Scenario
@@ -36,7 +37,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that the two witnesses say, each list oldest first."""
+    """All that the two witnesses say, each list oldest first; and the lines of the trace that say nothing."""
 
     runs: Sequence[rows.Run]
     endings: Sequence[rows.Ending]
@@ -55,6 +56,7 @@ class Evidence:
     verdicts: Sequence[rows.Verdict]
     trace: Sequence[Line]
     scenarios: Callable[[str], Scenario]
+    damaged: Sequence[tuple[int, str]] = ()
 
 
 def policies_of(evidence: Evidence) -> Mapping[int, Policy]:
@@ -79,6 +81,23 @@ def witnesses(evidence: Evidence) -> Iterator[Difference]:
         start, end = (found.get(attempt.call, [None])[0] for found in (starts, ends))
         yield from _attempt(attempt, announced[attempt.call], start, end)
     yield from _order(evidence)
+
+
+def unreadable(evidence: Evidence) -> Iterator[Difference]:
+    """Name what stands in the trace and is no line of one, and notes of what is known all the same (I4)."""
+    for number, problem in evidence.damaged:
+        yield Difference("I4", f"trace line {number}", f"it is no line that a provider's side writes: {problem}")
+    for line in evidence.trace:
+        for name in (line.noted or "").split():
+            value = getattr(line, name) if name in UNKNOWN_AS else ""
+            unknown = value in (None, UNKNOWN) or len(str(value)) == LONGEST_WORD
+            if line.event != "end" or not unknown:
+                yield Difference(
+                    "I4", line.call, f"the trace notes that {name} was not what it should be, and keeps it"
+                )
+
+
+UNKNOWN_AS = frozenset(("provider", "model", "digest", "input_tokens", "output_tokens"))
 
 
 def _by_call(trace: Sequence[Line], event: str) -> Mapping[str, list[Line]]:

@@ -84,8 +84,8 @@ def run(
     head = ("generation", "best score", "decision", "champion's score", "champion")
     title = f"{told.run.id}: {', '.join(f'{count} {who}' for who, count in told.served.items())}"
     emit(told, as_json=as_json, people=lambda: table(title, head, body))
-    if not any(step.outcome == "served" for step in told.steps):
-        err().print(f"stepdown: no step of {told.run.id} was served; `stepdown report {told.run.id}` says why.")
+    if told.ending is not None and told.ending.outcome != "completed":
+        err().print(f"stepdown: {told.ending.error} `stepdown report {told.run.id}` says more.")
         raise typer.Exit(8)
 
 

@@ -1,36 +1,89 @@
-"""Frontier providers by name, as a command line or a setting spells them."""
+"""Frontier providers by name, found by entry point, so that a package of yours can bring its own.
 
-from pathlib import Path
+A provider is registered in the group `stepdown.providers` under the word that names it. What is registered is called with what
+stands behind a colon in that word (None without one) and with the scenario, and returns a `Provider`::
 
-from stepdown.errors import NotFound, Refused
+    [project.entry-points."stepdown.providers"]
+    ours = "our_package.frontier:make"
+
+    def make(argument: str | None, scenario: Scenario) -> Provider: ...
+
+It raises `InvalidValue` for an argument that it cannot take, and `Refused` for a scenario that it cannot answer for.
+"""
+
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+
+from stepdown.errors import InvalidValue, NotFound, StepdownError
 from stepdown.providers.protocol import Provider
-from stepdown.scenarios.protocol import Box, Scenario
+from stepdown.scenarios.protocol import Scenario
+
+GROUP = "stepdown.providers"
+
+Factory = Callable[[str | None, Scenario], Provider]
 
 
 def frontier(spec: str, scenario: Scenario) -> Provider:
     """Return the frontier provider that a word names.
 
     Args:
-        spec: `search`, or `recorded:PATH` for a tape.
+        spec: A provider's name, or `NAME:ARGUMENT`, for example `search` or `recorded:PATH`.
         scenario: What it will be asked about.
 
     Raises:
-        NotFound: There is no provider of that name.
-        InvalidValue: The tape is not one.
-        Refused: The provider cannot propose answers for such a scenario.
+        NotFound: No installed package brings a provider of that name.
+        InvalidValue: It cannot be loaded, or does not take the argument.
+        Refused: It cannot propose answers for such a scenario.
     """
-    name, _, argument = spec.partition(":")
-    if name == "search" and not argument:
-        from stepdown.providers.search import Search
+    name, colon, argument = spec.partition(":")
+    return made(name, factory(name), argument if colon else None, scenario)
 
-        if not isinstance(scenario, Box):
-            raise Refused(
-                f"The frontier search looks for the best point of a box, and {scenario.name} has none; choose another one.",
-                kind="frontier-cannot-propose",
-            )
-        return Search(scenario)
-    if name == "recorded" and argument:
-        from stepdown.providers.recorded import Recorded
 
-        return Recorded.load(Path(argument))
-    raise NotFound(f"There is no frontier {spec!r}; choose search or recorded:PATH.", kind="unknown-provider")
+def factory(name: str) -> Factory:
+    """Return what makes the providers of a name.
+
+    Raises:
+        NotFound: No installed package brings it.
+        InvalidValue: It cannot be loaded (kind `provider-broken`).
+    """
+    found = [point for point in _installed() if point.name == name]
+    if not found:
+        known = ", ".join(names())
+        raise NotFound(f"There is no frontier {name!r}; choose one of {known}.", kind="unknown-provider")
+    try:
+        loaded: Factory = found[0].load()
+    except Exception as error:
+        raise _broken(name, "be loaded", error) from error
+    return loaded
+
+
+def made(name: str, make: Factory, argument: str | None, scenario: Scenario) -> Provider:
+    """Let a factory make a provider, and believe it only when it has what a provider needs.
+
+    Raises:
+        InvalidValue: It broke, or made something else (kind `provider-broken`).
+    """
+    try:
+        provider = make(argument, scenario)
+        _ = str(provider.name), str(provider.model), provider.complete
+    except StepdownError:
+        raise
+    except Exception as error:
+        raise _broken(name, "be made", error) from error
+    return provider
+
+
+def _broken(name: str, what: str, error: Exception) -> InvalidValue:
+    return InvalidValue(
+        f"The frontier {name} cannot {what} ({type(error).__name__}: {error}); mend its package, or choose another.",
+        kind="provider-broken",
+    )
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all installed frontier providers, sorted."""
+    return tuple(sorted({point.name for point in _installed()}))
+
+
+def _installed() -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=GROUP))

@@ -8,6 +8,18 @@ from typing import Any, ClassVar, Self
 
 from stepdown.errors import InvalidValue, ProviderError
 from stepdown.providers.protocol import Completion, Request
+from stepdown.scenarios.protocol import Scenario
+
+
+def make(argument: str | None, _scenario: Scenario) -> "Recorded":
+    """Return a tape as the provider `recorded:PATH`.
+
+    Raises:
+        InvalidValue: No tape is named, or it is none.
+    """
+    if not argument:
+        raise InvalidValue("The frontier recorded plays a tape; name it like recorded:PATH.")
+    return Recorded.load(Path(argument))
 
 
 @dataclass(slots=True)

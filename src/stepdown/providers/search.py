@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar
 
+from stepdown.errors import InvalidValue, Refused
 from stepdown.providers.protocol import Completion, Example, Request
-from stepdown.scenarios.protocol import Box
+from stepdown.scenarios.protocol import Box, Scenario
 from stepdown.scenarios.roles import COACH
 
 if TYPE_CHECKING:
@@ -23,6 +24,23 @@ FIRST_STEP_SIZE = 0.3
 
 LEAST_POPULATION = 4
 """CMA-ES takes its mean from the better half, and needs more than one in it to learn a direction."""
+
+
+def make(argument: str | None, scenario: Scenario) -> "Search":
+    """Return the provider `search` for a scenario.
+
+    Raises:
+        InvalidValue: It takes no argument.
+        Refused: The scenario's answers are no points of a box.
+    """
+    if argument is not None:
+        raise InvalidValue(f"The frontier search takes no argument, and was given {argument!r}.")
+    if not isinstance(scenario, Box):
+        raise Refused(
+            f"The frontier search looks for the best point of a box, and {scenario.name} has none; choose another one.",
+            kind="frontier-cannot-propose",
+        )
+    return Search(scenario)
 
 
 @dataclass(frozen=True, slots=True)

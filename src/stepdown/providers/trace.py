@@ -7,6 +7,7 @@ writer closes and every reader passes over: what it would have said is then miss
 
 import fcntl
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from stepdown.errors import WorkspaceError
+from stepdown.providers.reply import tokens
 
 KEYS = {
     "event": "event",
@@ -33,6 +35,7 @@ KEYS = {
     "input_tokens": "gen_ai.usage.input_tokens",
     "output_tokens": "gen_ai.usage.output_tokens",
     "duration": "gen_ai.client.operation.duration",
+    "noted": "stepdown.notes",
     "at": "time",
 }
 """Field of `Line` to attribute name in the file."""
@@ -40,7 +43,11 @@ KEYS = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One event of a call: `start` before the provider is asked, `end` when it answered or failed."""
+    """One event of a call: `start` before the provider is asked, `end` when it answered or failed.
+
+    Attributes:
+        noted: Fields of the reply that were not what they should be, and are unknown since, with a space between.
+    """
 
     event: Literal["start", "end"]
     call: str
@@ -59,6 +66,7 @@ class Line:
     input_tokens: int | None = None
     output_tokens: int | None = None
     duration: float | None = None
+    noted: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the attributes that have a value, under their names in the file."""
@@ -68,10 +76,35 @@ class Line:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        """Read what `as_json` wrote."""
+        """Read what `as_json` wrote, and believe nothing else.
+
+        Raises:
+            ValueError: A value is not of the kind that stepdown writes.
+            KeyError: What every line has is missing.
+        """
         values: dict[str, Any] = {field: stored.get(key) for field, key in KEYS.items()}
         values["at"] = datetime.fromisoformat(stored["time"])
+        if values["at"].tzinfo is None or values["event"] not in ("start", "end"):
+            raise ValueError("it is no event of a call")
+        for name in TEXTS:
+            if not (isinstance(values[name], str) or (values[name] is None and name not in ALWAYS)):
+                raise ValueError(f"its {KEYS[name]} is not a text")
+        for name in ("input_tokens", "output_tokens"):
+            if values[name] is not None and tokens(values[name]) is None:
+                raise ValueError(f"its {KEYS[name]} is not a count")
+        if not _seconds(values["duration"]):
+            raise ValueError(f"its {KEYS['duration']} is not a number of seconds")
         return cls(**values)
+
+
+ALWAYS = frozenset(("call", "target", "role", "requested_provider", "requested_model"))
+TEXTS = tuple(field for field in KEYS if field not in ("event", "at", "input_tokens", "output_tokens", "duration"))
+
+
+def _seconds(value: Any) -> bool:
+    if value is None:
+        return True
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
 
 
 def write(path: Path, line: Line, *, durable: bool) -> None:
@@ -117,20 +150,43 @@ def lines(path: Path) -> Iterator[Line]:
     Raises:
         WorkspaceError: There is something, and it cannot be read.
     """
+    for data in _raw(path):
+        line = _parse(data)
+        if line is not None:
+            yield line
+
+
+def _raw(path: Path) -> Iterator[bytes]:
     try:
         with path.open("rb") as file:
-            for data in file:
-                line = _parse(data)
-                if line is not None:
-                    yield line
+            yield from file
     except FileNotFoundError:
         return
     except OSError as error:
         raise WorkspaceError(f"The trace {path} cannot be read ({error.strerror}); mend its permissions.") from error
 
 
+def damaged(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines that are JSON and no line of a trace, by number from 1, and what is wrong with each.
+
+    A line that is no JSON was torn by a process that died while it wrote.
+
+    Raises:
+        WorkspaceError: There is something, and it cannot be read.
+    """
+    for number, data in enumerate(_raw(path), start=1):
+        try:
+            stored = json.loads(data)
+        except (ValueError, RecursionError):
+            continue
+        try:
+            Line.from_json(stored)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            yield number, str(error)
+
+
 def _parse(data: bytes) -> Line | None:
     try:
         return Line.from_json(json.loads(data))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None

@@ -1,5 +1,7 @@
 """A provider with a witness: every call leaves a line before it and a line after it, whatever happens in between."""
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from stepdown.clock import Clock
 from stepdown.errors import ProviderError
 from stepdown.providers import trace
 from stepdown.providers.protocol import Completion, Provider, Request
+from stepdown.providers.reply import checked, failure, word
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,16 @@ class Traced:
     clock: Clock
     durable: bool
 
+    @property
+    def name(self) -> str:
+        """Who is asked, as history and trace both keep it."""
+        return word(str(self.provider.name))
+
+    @property
+    def model(self) -> str:
+        """What is asked for, as history and trace both keep it."""
+        return word(str(self.provider.model))
+
     def complete(self, request: Request) -> Completion:
         """Ask the provider, and write down what it was asked and what it said.
 
@@ -46,8 +59,8 @@ class Traced:
             target=self.target,
             role=request.role,
             bundle=self.bundle,
-            requested_provider=self.provider.name,
-            requested_model=self.provider.model,
+            requested_provider=self.name,
+            requested_model=self.model,
             at=self.clock.now(),
         )
         # Not synced: the announcement in history already survives, and the end of the call syncs both lines.
@@ -77,7 +90,7 @@ class Call:
         """
         began = self.traced.clock.monotonic()
         try:
-            completion = self._ask()
+            completion, noted = checked(self._ask(), self.traced.name)
         except ProviderError as error:
             self._end(began, error_type=error.error_type, error=str(error))
             raise
@@ -89,22 +102,54 @@ class Call:
             text=completion.text,
             input_tokens=completion.input_tokens,
             output_tokens=completion.output_tokens,
+            noted=" ".join(noted) or None,
         )
         return completion
 
-    def _ask(self) -> Completion:
-        provider = self.traced.provider
+    def _ask(self) -> object:
         try:
-            return provider.complete(self.request)
-        except ProviderError:
+            if self.traced.target == FRONTIER:
+                return within(self.request.time_limit, lambda: self.traced.provider.complete(self.request))
+            return self.traced.provider.complete(self.request)
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
-        except Exception as error:
+        except BaseException as error:
             # A provider is somebody else's code: whatever it throws is a failed call with a reason, and never a lost step.
-            kind = type(error).__name__
-            raise ProviderError(f"{provider.name} broke: {kind}: {error}", error_type=kind) from error
+            raise failure(error, self.traced.name) from error
 
     def _end(self, began: float, **said: Any) -> None:
         clock = self.traced.clock
         duration = max(0.0, clock.monotonic() - began)
         end = replace(self.start, event="end", at=clock.now(), duration=duration, **said)
         trace.write(self.traced.path, end, durable=self.traced.durable)
+
+
+FRONTIER = "frontier"
+
+
+def within(seconds: float, call: Callable[[], object]) -> object:
+    """Return what a call returns, or raise what it raises, unless it takes longer than it may.
+
+    A provider that keeps to its own time limit never notices. One that does not is left behind in its thread, which nobody
+    can stop: what it says later is no answer any more.
+
+    Raises:
+        ProviderError: It took too long (`timeout`).
+    """
+    outcome: list[tuple[object, BaseException | None]] = []
+
+    def ask() -> None:
+        try:
+            outcome.append((call(), None))
+        except BaseException as error:
+            outcome.append((None, error))
+
+    asking = threading.Thread(target=ask, name="stepdown-call", daemon=True)
+    asking.start()
+    asking.join(min(seconds, threading.TIMEOUT_MAX))
+    if not outcome:
+        raise ProviderError(f"It did not answer within {seconds:g} s.", error_type="timeout")
+    answer, error = outcome[0]
+    if error is not None:
+        raise error
+    return answer

@@ -3,10 +3,26 @@
 from functools import cache
 from importlib.metadata import entry_points
 
-from stepdown.errors import NotFound
+from stepdown.errors import InvalidValue, NotFound
 from stepdown.scenarios.protocol import Scenario
 
 GROUP = "stepdown.scenarios"
+
+NEEDED = (
+    "name",
+    "version",
+    "rules",
+    "validators",
+    "schema",
+    "observation",
+    "parse",
+    "play",
+    "probes",
+    "tournament_seeds",
+    "holdout_seeds",
+    "comparison_seeds",
+)
+"""What `Scenario` promises."""
 
 
 @cache
@@ -15,14 +31,24 @@ def scenario(name: str) -> Scenario:
 
     Raises:
         NotFound: No installed package brings it.
+        InvalidValue: It cannot be loaded, or lacks what a scenario needs (kind `scenario-broken`).
     """
     found = entry_points(group=GROUP, name=name)
     if not found:
         raise NotFound(f"There is no scenario {name!r}; choose one of {', '.join(names())}.", kind="unknown-scenario")
-    made: Scenario = next(iter(found)).load()()
+    try:
+        made: Scenario = next(iter(found)).load()()
+        missing = [need for need in NEEDED if not hasattr(made, need)]
+    except Exception as error:
+        raise InvalidValue(
+            f"The scenario {name} cannot be loaded ({type(error).__name__}: {error}); mend its package.",
+            kind="scenario-broken",
+        ) from error
+    if missing:
+        raise InvalidValue(f"The scenario {name} lacks {', '.join(missing)}; mend its package.", kind="scenario-broken")
     return made
 
 
 def names() -> tuple[str, ...]:
     """Return the names of all installed scenarios, sorted."""
-    return tuple(sorted(point.name for point in entry_points(group=GROUP)))
+    return tuple(sorted({point.name for point in entry_points(group=GROUP)}))

@@ -1,5 +1,6 @@
 """What a reply is worth: parsed once, played once, and judged alike by step, evaluation, comparison and audit. Pure."""
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -44,6 +45,9 @@ def judge(
     Raises:
         InvalidValue: The scenario broke, or gave a score that cannot be compared.
     """
+    if nesting(reply) > DEEPEST:
+        # How deep a parser gets depends on who called it, and a judgement must not.
+        return Judgement((f"The reply is nested more than {DEEPEST} deep.",), None, (), None)
     refusals = harness.objections(scenario, validators, reply) if role.validated else ()
     found, refusal = _parsed(scenario, role, reply)
     if not role.validated and refusal is not None:
@@ -54,6 +58,27 @@ def judge(
         return Judgement((), None, (), 0.0)
     matches = tuple(_played(scenario, role.play, found, seed) for seed in seeds)
     return Judgement((), found, matches, round(fmean(match.score for match in matches), 6) if matches else None)
+
+
+DEEPEST = 100
+"""How deep a reply may be nested; no answer that anybody asked for comes near."""
+
+
+def nesting(reply: str) -> int:
+    """Return how deep a reply that is a JSON object or array is nested, at the most; 0 for any other."""
+    if not reply.lstrip().startswith(("[", "{")) or reply.count("[") + reply.count("{") <= DEEPEST:
+        return 0
+    depth = deepest = 0
+    for character in _STRINGS.sub("", reply):
+        if character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "]}":
+            depth -= 1
+    return deepest
+
+
+_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 def seeds_of(scenario: Scenario, seed: int) -> Sequence[int]:

@@ -15,6 +15,7 @@ CHECKS = (
     gaps.surplus,
     witnesses.doubles,
     witnesses.witnesses,
+    witnesses.unreadable,
     witnesses.weights,
     steps.steps,
     steps.breakers,
@@ -77,4 +78,5 @@ def evidence(workspace: Workspace) -> Evidence:
             verdicts=reader.all_of(connection, rows.Verdict),
             trace=[line for line in lines if line.call not in moving],
             scenarios=workspace.scenario,
+            damaged=list(trace.damaged(workspace.trace)),
         )

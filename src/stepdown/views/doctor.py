@@ -5,6 +5,7 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -13,7 +14,13 @@ from sqlalchemy import text
 from stepdown import __version__
 from stepdown.errors import StepdownError, WorkspaceError
 from stepdown.history import migrate, urls
-from stepdown.scenarios.installed import names
+from stepdown.providers import installed as frontiers
+from stepdown.scenarios import installed as scenarios
+from stepdown.scenarios import roles
+from stepdown.scenarios.guard import guarded
+from stepdown.scenarios.harness import coverage
+from stepdown.scenarios.prompt import Knowledge
+from stepdown.training.evaluation import held_out_seeds
 from stepdown.workspace import Workspace
 from stepdown.workspace.marker import FOLDERS, NAME, Marker, present
 from stepdown.workspace.unknown import unknown
@@ -45,7 +52,7 @@ def examine(directory: Path) -> list[Check]:
     """Look at the installation, the machine and, if there is one, the workspace."""
     checks = [Check("stepdown", True, f"{__version__} on Python {platform.python_version()}, {platform.platform()}")]
     checks += [_package(name) for name in PACKAGES]
-    checks += [_guarded("blas", _blas), Check("scenarios", bool(names()), ", ".join(names()) or "none: reinstall")]
+    checks += [_guarded("blas", _blas), *_scenarios(), *_frontiers()]
     try:
         found = present(directory)
     except WorkspaceError as error:
@@ -55,6 +62,32 @@ def examine(directory: Path) -> list[Check]:
     else:
         checks.append(Check("workspace", True, f"none at {directory} yet; `stepdown run` makes one"))
     return checks
+
+
+def _scenarios() -> Iterator[Check]:
+    """Load every installed scenario, and let it show a question and read its own probes."""
+    if not scenarios.names():
+        yield Check("scenarios", False, "none: reinstall")
+    for name in scenarios.names():
+        yield _guarded(f"scenario {name}", partial(_tried, name))
+
+
+def _tried(name: str) -> str:
+    scenario = scenarios.scenario(name)
+    role = roles.proposer(scenario)
+    seeds = held_out_seeds(scenario)
+    guarded(scenario, "rendering a prompt", lambda: role.prompt and role.prompt(Knowledge(), seeds[0]))
+    covered = guarded(scenario, "judging its probes", lambda: coverage(scenario, scenario.validators))
+    return f"version {scenario.version}, {len(seeds)} held-out seeds, coverage {covered:.0%} with every validator on"
+
+
+def _frontiers() -> Iterator[Check]:
+    for name in frontiers.names():
+        yield _guarded(f"frontier {name}", partial(_loaded, name))
+
+
+def _loaded(name: str) -> str:
+    return str(frontiers.factory(name).__module__)
 
 
 def _package(name: str) -> Check:
