@@ -7,6 +7,7 @@ import typer
 
 from stepdown.cli.options import DEFAULT, Directory, Json, ScenarioName, workspace
 from stepdown.cli.output import emit, err, progress, table
+from stepdown.cli.roles import known_role
 
 if TYPE_CHECKING:
     from stepdown.history.rows import Step
@@ -108,6 +109,7 @@ def train(
     from stepdown.localize import find_dataset, localize
 
     with workspace(directory) as opened, progress("train") as show:
+        known_role(opened, role)
         trained = localize(
             opened,
             find_dataset(opened, dataset),
