@@ -7,7 +7,7 @@ import typer
 from stepdown.cli.bundles import Id
 from stepdown.cli.consent import DryRun, Yes, agreed
 from stepdown.cli.options import DEFAULT, By, Directory, Json, Why, workspace
-from stepdown.cli.output import emit, progress, table
+from stepdown.cli.output import emit, err, progress, table
 
 Slot = Annotated[str, typer.Option("--slot", help="SCENARIO or SCENARIO/ROLE, for example grid_ctf/competitor.")]
 
@@ -45,6 +45,11 @@ def promote(
         verdict = judge(opened, bundle, trial=trial, frontier=frontier, by=by, why=why, watch=watch)
     emit(verdict, as_json=as_json, people=lambda: f"{verdict.outcome}  {verdict.bundle[:12]}  {said(verdict)}")
     if verdict.outcome != "promote":
+        err().print(
+            "stepdown: the frontier goes on serving; `stepdown run` with another --seed finds more, then export, train and "
+            f"promote again. `stepdown report {verdict.run}` shows the comparison.",
+            soft_wrap=True,
+        )
         raise typer.Exit(1)
 
 
