@@ -48,7 +48,7 @@ def run(
     directory: Directory = DEFAULT,
     scenario: ScenarioName = "grid_ctf",
     seed: Annotated[int, typer.Option(help="Decides everything that is drawn.")] = 0,
-    generations: Annotated[int, typer.Option(help="Generations to play.")] = 8,
+    generations: Annotated[int, typer.Option(help="Generations to play.")] = 20,
     candidates: Annotated[int, typer.Option(help="Candidates in each.")] = 8,
     frontier: Annotated[str, typer.Option(help="search, or recorded:PATH for a tape.")] = "search",
     database: Annotated[str | None, typer.Option(help="SQLAlchemy URL, for a new workspace.")] = None,
