@@ -118,6 +118,11 @@ def _check_comparable(scenario: Scenario, policy: Policy, role: str, trial: Tria
         )
     if len(scenario.comparison_seeds()) < trial.look:
         raise InvalidValue(f"{scenario.name} offers fewer than {trial.look} comparison seeds; give it more.")
+    if trial.budget > (most := len(scenario.comparison_seeds())) and trial.budget > Trial().budget:
+        raise InvalidValue(
+            f"{scenario.name} offers {most} comparison seeds, not {trial.budget}; give a budget of at most {most}.",
+            kind="budget-beyond-seeds",
+        )
 
 
 def _judge(

@@ -54,17 +54,10 @@ def prune(
         InvalidValue: `keep` is negative, or nobody asks.
         Refused: A named bundle is needed (kind `bundle-needed`) or gone already; nothing is removed then.
     """
-    if keep is not None and keep < 0:
-        raise InvalidValue(f"Prune can keep 0 or more of the newest runs, not {keep}.")
+    _check_count(keep)
     switch.check_name(by)
     with workspace.writing() as connection:
-        kept = needed(workspace, connection, keep)
-        named = [switch.find(connection, name) for name in dict.fromkeys(bundle_ids)]
-        for bundle in named:
-            _check(connection, bundle, kept)
-        chosen = named or [
-            bundle for bundle in reader.bundles(connection) if bundle.id not in kept and not _gone(connection, bundle)
-        ]
+        chosen, kept = _choose(workspace, connection, bundle_ids, keep)
         for bundle in chosen:
             at, reason = workspace.now(), switch.asked_for(by, why)
             act = rows.Act("delete", bundle.scenario, bundle.role, bundle.id, False, PRUNE, reason, at)
@@ -74,6 +67,56 @@ def prune(
         remove(workspace.bundle_directory(bundle.id))
     workspace.reached("directory-removed")
     return Pruned(tuple(chosen), kept)
+
+
+def plan(
+    workspace: Workspace, bundle_ids: Sequence[str] = (), *, keep: int | None = None, candidates: bool = False
+) -> Pruned:
+    """Return what `prune` would remove, and remove nothing.
+
+    Args:
+        workspace: Where they are registered.
+        bundle_ids: These and no others; without any, all that nobody needs.
+        keep: As for `prune`.
+        candidates: Also those that nobody has compared, judged or activated yet: they may be minutes old, and the evidence
+            on them is still to come.
+
+    Raises:
+        NotFound: A named bundle does not exist.
+        InvalidValue: `keep` is negative.
+        Refused: A named bundle is needed or gone already.
+    """
+    _check_count(keep)
+    with workspace.reading() as connection:
+        chosen, kept = _choose(workspace, connection, bundle_ids, keep)
+        fresh = {
+            bundle.id: "it is a candidate, not compared yet; name it, or say --candidates"
+            for bundle in chosen
+            if not (candidates or bundle_ids or _judged(connection, bundle))
+        }
+    return Pruned(tuple(bundle for bundle in chosen if bundle.id not in fresh), {**kept, **fresh})
+
+
+def _check_count(keep: int | None) -> None:
+    if keep is not None and keep < 0:
+        raise InvalidValue(f"Prune can keep 0 or more of the newest runs, not {keep}.")
+
+
+def _choose(
+    workspace: Workspace, connection: Connection, bundle_ids: Sequence[str], keep: int | None
+) -> tuple[list[rows.Bundle], dict[str, str]]:
+    kept = needed(workspace, connection, keep)
+    named = [switch.find(connection, name) for name in dict.fromkeys(bundle_ids)]
+    for bundle in named:
+        _check(connection, bundle, kept)
+    every = reader.bundles(connection)
+    return named or [b for b in every if b.id not in kept and not _gone(connection, b)], kept
+
+
+def _judged(connection: Connection, bundle: rows.Bundle) -> bool:
+    """Tell whether anybody has said anything of a bundle: a verdict, or any act."""
+    acted = any(act.bundle == bundle.id for act in reader.all_of(connection, rows.Act))
+    return acted or reader.verdict(connection, bundle.id) is not None
 
 
 def needed(workspace: Workspace, connection: Connection, keep: int | None) -> dict[str, str]:

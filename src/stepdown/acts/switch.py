@@ -14,6 +14,9 @@ from stepdown.workspace.facts import is_disabled, is_retired, slot_bundle
 
 OPERATOR = "operator"
 
+SHORTEST_PREFIX = 6
+"""Letters of an id that name a bundle: with fewer, a slip of the hand names another one."""
+
 LONGEST_NAME = 120
 """Characters that every database keeps of a name."""
 
@@ -124,8 +127,14 @@ def find(connection: Connection, bundle_id: str) -> rows.Bundle:
     """Return a registration by the beginning of its id.
 
     Raises:
-        NotFound: No bundle's id begins so, or several do.
+        NotFound: No bundle's id begins so, or several do, or the beginning is shorter than six letters.
     """
+    if len(bundle_id) < SHORTEST_PREFIX:
+        raise NotFound(
+            f"{bundle_id!r} is too short to name a bundle; give at least {SHORTEST_PREFIX} letters of its id, which "
+            "`stepdown bundles list` shows.",
+            kind="unknown-bundle",
+        )
     found = reader.bundles(connection, beginning=bundle_id) if bundle_id.isalnum() else []
     if len(found) == 1:
         return found[0]

@@ -6,9 +6,17 @@ import typer
 
 from stepdown import __version__
 
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 the answer is no; 2 a value is wrong; 3 not found; 4 refused as things stand; 5 dataset; "
+    "6 training; 7 workspace, disk or database; 8 provider; 70 a fault of stepdown, please report it; 74 the output could "
+    "not be written; 130 stopped by you. With --json a failure is an object on stdout: "
+    "{'error': {'kind', 'message', 'exit_code'}}."
+)
+
 app = typer.Typer(
     name="stepdown",
     help="Hand a role down from a frontier model to a small local one, and prove who really served.",
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -26,6 +34,9 @@ def _version(wanted: bool) -> None:
 def about(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the stack trace of a failure; nothing else does.")
     ] = False,
 ) -> None:
     """Hand a role down from a frontier model to a small local one, and prove who really served."""

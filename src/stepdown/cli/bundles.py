@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stepdown.cli.consent import DryRun, Yes, agreed
 from stepdown.cli.options import DEFAULT, By, Directory, Json, Why, workspace
 from stepdown.cli.output import emit, err, table
 
@@ -110,10 +111,40 @@ def _act(name: str, sentence: str, done: str) -> Callable[..., None]:
 for _name, _sentence, _done in (
     ("disable", "Switch a bundle off; it stays its slot's, and the frontier serves.", "disabled"),
     ("enable", "Switch a bundle on again.", "enabled"),
-    ("retire", "Take a bundle out of service for ever, and keep its files.", "retired"),
-    ("delete", "Take a bundle out of service for ever, and remove its files.", "deleted"),
 ):
     app.command(_name)(_act(_name, _sentence, _done))
+
+
+def _end(name: str, sentence: str, done: str, files: str) -> Callable[..., None]:
+    def command(
+        bundle: Id,
+        directory: Directory = DEFAULT,
+        why: Why = "",
+        by: By = "operator",
+        yes: Yes = False,
+        dry_run: DryRun = False,
+        as_json: Json = False,
+    ) -> None:
+        from stepdown.acts import switch
+        from stepdown.views.bundles import entry
+
+        with workspace(directory) as opened:
+            found = entry(opened, bundle)
+            meant = found.bundle
+            slot = f"the {found.status} bundle {meant.id[:12]} of {meant.scenario} {meant.role}"
+            if agreed([f"{name} {slot} for ever, and {files}"], yes=yes, dry_run=dry_run, as_json=as_json):
+                # By the whole id: what was shown is what is done, whatever was registered meanwhile.
+                _said(done, getattr(switch, name)(opened, meant.id, by=by, why=why), as_json=as_json)
+
+    command.__doc__ = sentence
+    return command
+
+
+for _name, _sentence, _done, _files in (
+    ("retire", "Take a bundle out of service for ever, and keep its files.", "retired", "keep its files"),
+    ("delete", "Take a bundle out of service for ever, and remove its files.", "deleted", "remove its files"),
+):
+    app.command(_name)(_end(_name, _sentence, _done, _files))
 
 
 def _said(what: str, bundle: "Bundle", *, as_json: bool) -> None:

@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from stepdown.cli.bundles import Id
+from stepdown.cli.consent import DryRun, Yes, agreed
 from stepdown.cli.options import DEFAULT, By, Directory, Json, Why, workspace
-from stepdown.cli.output import emit, progress, table
+from stepdown.cli.output import emit, err, progress, table
 
 Slot = Annotated[str, typer.Option("--slot", help="SCENARIO or SCENARIO/ROLE, for example grid_ctf/competitor.")]
 
@@ -44,6 +45,11 @@ def promote(
         verdict = judge(opened, bundle, trial=trial, frontier=frontier, by=by, why=why, watch=watch)
     emit(verdict, as_json=as_json, people=lambda: f"{verdict.outcome}  {verdict.bundle[:12]}  {said(verdict)}")
     if verdict.outcome != "promote":
+        err().print(
+            "stepdown: the frontier goes on serving; `stepdown run` with another --seed finds more, then export, train and "
+            f"promote again. `stepdown report {verdict.run}` shows the comparison.",
+            soft_wrap=True,
+        )
         raise typer.Exit(1)
 
 
@@ -135,15 +141,28 @@ def prune(
         int | None,
         typer.Option("--keep", help="Newest runs to keep, with the bundles they asked or compared; by default all."),
     ] = None,
+    candidates: Annotated[
+        bool, typer.Option("--candidates", help="Also those that nobody has compared or judged yet.")
+    ] = False,
     why: Why = "",
     by: By = "operator",
+    yes: Yes = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Remove bundles that no slot, no rollback and no kept run needs. Their rows stay."""
+    from stepdown.acts.prune import Pruned, plan
     from stepdown.acts.prune import prune as remove
 
     with workspace(directory) as opened:
-        found = remove(opened, bundles or (), keep=keep, by=by, why=why)
+        meant = plan(opened, bundles or (), keep=keep, candidates=candidates)
+        found = Pruned((), meant.kept)
+        would = [f"remove {bundle.id[:12]} of {bundle.scenario} {bundle.role} for ever" for bundle in meant.removed]
+        if would:
+            if not agreed(would, yes=yes, dry_run=dry_run, as_json=as_json):
+                return
+            found = remove(opened, [bundle.id for bundle in meant.removed], keep=keep, by=by, why=why)
+            found = Pruned(found.removed, meant.kept)
     lines = [f"{bundle.id[:12]}  removed  {bundle.scenario} {bundle.role}" for bundle in found.removed]
     lines += [f"{bundle[:12]}  kept  {reason}" for bundle, reason in found.kept.items()]
     emit(found, as_json=as_json, people=lambda: "\n".join(lines) or "There is no bundle to prune.")

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,7 +42,9 @@ def emit(value: Any, *, as_json: bool, people: Callable[[], object]) -> None:
 
 def table(title: str, head: Sequence[str], body: Iterable[Sequence[object]]) -> Table:
     """Return a table; cells are text and never markup, whatever a reply contains."""
-    made = Table(*head, title=title, title_justify="left", header_style="bold")
+    made = Table(title=title, title_justify="left", header_style="bold")
+    for name in head:
+        made.add_column(name, overflow="fold")  # An id that is cut names nothing.
     for row in body:
         made.add_row(*(Text(_cell(value)) for value in row))
     return made
@@ -51,6 +53,12 @@ def table(title: str, head: Sequence[str], body: Iterable[Sequence[object]]) -> 
 def _cell(value: object) -> str:
     if value is None:
         return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_cell, value)) or "–"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_cell(each)}" for name, each in value.items()) or "–"
     if isinstance(value, float):
         return f"{value:.4f}".rstrip("0").rstrip(".")
     return str(value)

@@ -29,9 +29,16 @@ def report(
             emit(told, as_json=as_json, people=lambda: render(told))
             return
         found = runs(opened)
-    head = ("run", "scenario", "seed", "started (UTC)", "outcome")
+    head = ("run", "scenario", "seed", "purpose", "started (UTC)", "outcome")
     body = [
-        (begun.id, begun.scenario, begun.seed, f"{begun.at:%Y-%m-%d %H:%M:%S}", end.outcome if end else "under way")
+        (
+            begun.id,
+            begun.scenario,
+            begun.seed,
+            begun.purpose,
+            f"{begun.at:%Y-%m-%d %H:%M:%S}",
+            end.outcome if end else "under way",
+        )
         for begun, end in found
     ]
     value = [{"run": begun, "ending": end} for begun, end in found]

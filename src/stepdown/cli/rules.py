@@ -6,6 +6,7 @@ import typer
 
 from stepdown.cli.options import DEFAULT, By, Directory, Json, ScenarioName, Why, workspace
 from stepdown.cli.output import emit, table
+from stepdown.cli.roles import known_role
 
 policy = typer.Typer(help="What the gates demand.", no_args_is_help=True)
 harness = typer.Typer(help="The validators that judge replies.", no_args_is_help=True)
@@ -37,6 +38,9 @@ def policy_set(
 
     wanted = dict(_pair(change) for change in changes)
     with workspace(directory) as opened:
+        for name in ("local_roles", "local_never", "frontier_never"):
+            for role in filter(None, map(str.strip, wanted.get(name, "").split(","))):
+                known_role(opened, role)
         set_policy(opened, wanted, by=by, why=why)
         with opened.reading() as connection:
             number, found = opened.policy(connection)

@@ -35,6 +35,11 @@ def demo(
     rows = [(s.name, f"{s.seconds:.2f}", "yes" if s.observed else "NO", s.evidence) for s in stages]
     emit(stages, as_json=as_json, people=lambda: table("stepdown demo", head, rows))
     if not all(stage.observed for stage in stages):
+        err().print(
+            f"stepdown: seed {seed} did not come through: {stages[-1].name} was not observed. A small net does not learn "
+            "every seed's history well enough to be promoted; try another --seed.",
+            soft_wrap=True,
+        )
         raise typer.Exit(1)
 
 
@@ -42,7 +47,7 @@ def run(
     directory: Directory = DEFAULT,
     scenario: ScenarioName = "grid_ctf",
     seed: Annotated[int, typer.Option(help="Decides everything that is drawn.")] = 0,
-    generations: Annotated[int, typer.Option(help="Generations to play.")] = 8,
+    generations: Annotated[int, typer.Option(help="Generations to play.")] = 20,
     candidates: Annotated[int, typer.Option(help="Candidates in each.")] = 8,
     frontier: Annotated[str, typer.Option(help="search, or recorded:PATH for a tape.")] = "search",
     role: Annotated[
@@ -142,6 +147,7 @@ def train(
         ("held-out seeds", evaluation.seeds),
     ]
     emit(trained, as_json=as_json, people=lambda: table("trained", ("", ""), body))
+    err().print(f"It serves nobody yet: `stepdown promote {trained.bundle.id[:12]}` compares it.", soft_wrap=True)
 
 
 def _plan(name: str) -> "Plan":

@@ -38,7 +38,7 @@ def _head(story: Story) -> Iterator[str]:
     outcome = f"{ending.outcome} at {ending.at:%Y-%m-%d %H:%M:%S} UTC" if ending else "under way"
     yield f"# {run.id}: {run.scenario}"
     yield ""
-    yield f"Started {run.at:%Y-%m-%d %H:%M:%S} UTC, {outcome}. Seed {run.seed}, frontier {_cell(run.frontier)}, "
+    yield f"Started {run.at:%Y-%m-%d %H:%M:%S} UTC, {outcome}. Seed {run.seed}, frontier {_cell(run.frontier)}."
     if run.purpose == rows.COMPARISON:
         yield f"A comparison for a promotion, on at most {run.candidates} held-out seeds."
     else:
@@ -77,7 +77,7 @@ def _served(story: Story) -> Iterator[str]:
     yield "## Who served"
     yield ""
     if story.local_share is not None:
-        yield f"Local served {story.local_share:.0%} of the served strategies."
+        yield f"Local served {story.local_share:.0%} of the served strategies; lessons are not among them."
         yield ""
     yield from table(("served by", "steps"), story.served.items())
     yield "## Why local did not"

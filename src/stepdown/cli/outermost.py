@@ -1,0 +1,148 @@
+"""The outermost place: whatever happens below becomes one sentence and a documented exit code.
+
+A stack trace is for whoever asks for it: `--debug` before the command shows it, and nothing else ever does.
+"""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, TextIO
+
+import typer
+
+from stepdown.cli import FAULT, STOPPED, UNWRITTEN
+from stepdown.errors import StepdownError
+
+USAGE = 2
+
+_USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
+"""The parser's own refusal. Typer brings its parser along since 0.20 and used click's before; this is either's."""
+
+
+def guarded(arguments: Sequence[str]) -> int:
+    """Run a command whatever its world is like, and return the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        _encode_anything(stream)
+    wanted = _Wanted(as_json="--json" in arguments, debug="--debug" in arguments)
+    try:
+        code = _run(arguments)
+        # Here and not at the interpreter's exit, where a failure could no longer become a sentence.
+        _flush()
+    except BrokenPipeError:
+        # Whoever reads has seen enough, as `head` has: nothing failed.
+        return _silenced(0)
+    except BaseException as error:
+        code = wanted.tell(error)
+        if code == UNWRITTEN:
+            return _silenced(code)
+        with suppress(OSError, ValueError):
+            _flush()
+    return code
+
+
+def _run(arguments: Sequence[str]) -> int:
+    from stepdown.cli.app import app
+
+    if sys.stdout is None:  # The shell closed it: `>&-`.
+        raise OSError("stdout is closed")
+    try:
+        done = app(args=list(arguments), prog_name="stepdown", standalone_mode=False)
+    except typer.Exit as end:
+        return end.exit_code
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # The parser meets a closed pipe first where it prints help.
+            raise end.__context__ from None
+        return end.code if isinstance(end.code, int) else 1
+    return done if isinstance(done, int) else 0
+
+
+class _Wanted:
+    """How the user wants to be told."""
+
+    def __init__(self, *, as_json: bool, debug: bool) -> None:
+        self.as_json = as_json
+        self.debug = debug
+
+    def tell(self, error: BaseException) -> int:
+        """Say what happened, and return the exit code for it."""
+        code, kind, sentence = describe(error)
+        if self.debug:
+            _say(sys.stderr, "".join(traceback.format_exception(error)))
+        usage = getattr(error, "ctx", None)
+        if usage is not None and not self.as_json:
+            _say(sys.stderr, f"{usage.get_usage()}\n")
+        if self.as_json:
+            told = {"error": {"kind": kind, "message": sentence, "exit_code": code}}
+            _say(sys.stdout, json.dumps(told, ensure_ascii=False, indent=2) + "\n")
+        _say(sys.stderr, f"stepdown: {sentence}\n")
+        return code
+
+
+def describe(error: BaseException) -> tuple[int, str, str]:
+    """Return an error's exit code, its stable kind, and one sentence on what to do."""
+    if isinstance(error, StepdownError):
+        return error.exit_code, error.kind, _plain(str(error))
+    if isinstance(error, _USAGE_ERROR):
+        return USAGE, "usage", _plain(error.format_message())
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return STOPPED, "stopped", (
+            "Stopped. Every step, bundle and verdict that was recorded stands; `stepdown report` shows them, and the "
+            "same command begins what was under way anew."
+        )  # fmt: skip
+    if isinstance(error, UnicodeEncodeError):
+        return FAULT, "fault", "Something could not be written as text; please report it with what --debug shows."
+    if isinstance(error, OSError):
+        if error.filename is None:
+            why = error.strerror or str(error)
+            return (
+                UNWRITTEN,
+                "unwritten",
+                f"The output could not be written: {_plain(why)}; give it room or another place.",
+            )
+        where, why = str(error.filename), error.strerror or type(error).__name__
+        return (
+            7,
+            "workspace",
+            _plain(f"{where} cannot be used: {why}; mend it, or name another place with --workspace."),
+        )
+    name = type(error).__name__
+    return FAULT, "fault", (
+        f"stepdown met something it does not know ({name}), which is a fault of its own; what was recorded stands. Run the "
+        "command again as `stepdown --debug …` and report what it shows."
+    )  # fmt: skip
+
+
+def _plain(text: str) -> str:
+    """Return a sentence on one line, without what a terminal would obey."""
+    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+
+
+def _encode_anything(stream: Any) -> None:
+    """Let a terminal that cannot show a character show its escape, rather than nothing."""
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="backslashreplace")
+
+
+def _say(stream: TextIO | None, text: str) -> None:
+    # Where nobody can be told, the exit code alone tells.
+    with suppress(OSError, ValueError, AttributeError):
+        stream.write(text)  # type: ignore[union-attr]
+        stream.flush()  # type: ignore[union-attr]
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and not stream.closed:
+            stream.flush()
+
+
+def _silenced(code: int) -> int:
+    """Let the interpreter's own flush at its exit meet no closed pipe."""
+    with suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    return code

@@ -1,0 +1,238 @@
+"""Whatever the world is like, a command ends in a documented exit code and one sentence, and leaves nothing behind.
+
+The commands are read from the application itself, so a new one cannot be forgotten.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+import stepdown
+from stepdown.cli import main
+from stepdown.cli.app import app
+
+DOCUMENTED = {0, 1, 2, 3, 4, 5, 6, 7, 8, 70, 74, 130}
+FORESEEN = DOCUMENTED - {70}
+SECRET = "hunter2"
+SOURCE = str(Path(stepdown.__file__).parents[1])
+
+BUNDLE = "0123456789ab"
+VALUES = {
+    "dataset": [BUNDLE],
+    "bundle": [BUNDLE],
+    "changes": ["min_score=0.8"],
+    "validator": ["budget"],
+    "bundles": [],
+    "run": [],
+}  # A command with another argument must be given a value here.
+
+
+def tree(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield every command of a tree, and itself."""
+    if not hasattr(group, "commands"):
+        yield path, group
+        return
+    for name, below in group.commands.items():
+        yield from tree(below, (*path, name))
+
+
+COMMANDS = sorted(tree(typer.main.get_command(app)), key=lambda each: each[0])
+LINES = [
+    [*path, *(word for p in command.params if p.param_type_name == "argument" for word in VALUES[p.name])]
+    for path, command in COMMANDS
+]
+every_command = pytest.mark.parametrize("line", LINES, ids=" ".join)
+
+
+def answered(code: int, out: str, err: str, allowed: set[int] = FORESEEN) -> None:
+    """Claim good manners of what was said."""
+    assert "Traceback" not in out + err
+    assert code in allowed, (code, out, err)
+    assert SECRET not in out + err
+    if code not in (0, 1):
+        assert sum(part.startswith("stepdown: ") for part in err.splitlines()) == 1, err
+
+
+def shell(line: list[str], tail: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own, with its streams as `tail` bends them."""
+    words = " ".join(f"'{word}'" for word in line)
+    program = "import sys; from stepdown.cli import main; sys.exit(main())"
+    script = f"set -o pipefail; '{sys.executable}' -c '{program}' {words} {tail}"
+    return subprocess.run(
+        ["bash", "-c", script],
+        check=False,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": SOURCE, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+WORLDS = [
+    *("absent", "empty", "file", "fifo"),
+    *(f"marker is {what}" for what in ("no JSON", "newer", "a folder")),
+]
+
+
+@pytest.mark.parametrize("world", WORLDS)
+@every_command
+def test_a_bad_workspace_is_one_sentence_and_nothing_is_made(
+    line: list[str], world: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    place = tmp_path / "place"
+    if world == "file":
+        place.write_text("mine")
+    elif world == "fifo":
+        os.mkfifo(place)
+    elif world != "absent":
+        place.mkdir()
+    if world == "marker is no JSON":
+        (place / "workspace.json").write_text("{")
+    elif world == "marker is newer":
+        (place / "workspace.json").write_text(json.dumps({"format": 999}))
+    elif world == "marker is a folder":
+        (place / "workspace.json").mkdir()
+    if (world in ("absent", "empty") and line[0] in ("demo", "run")) or (
+        world == "fifo" and line[0] in ("demo", "run")
+    ):
+        pytest.skip("These begin work, and may make a workspace there.")
+    before = sorted(str(path) for path in tmp_path.rglob("*"))
+
+    answered(main([*line, "-w", str(place)]), *capsys.readouterr())
+
+    assert sorted(str(path) for path in tmp_path.rglob("*")) == before
+
+
+@every_command
+def test_with_json_a_failure_is_an_object_on_stdout(
+    line: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "place"
+    place.write_text("mine")
+
+    code = main([*line, "--json", "-w", str(place)])
+    out, err = capsys.readouterr()
+
+    answered(code, out, err)
+    told = json.loads(out)
+    if line[0] != "doctor":
+        assert told["error"]["exit_code"] == code
+        assert f"stepdown: {told['error']['message']}" in err
+
+
+@every_command
+def test_what_nobody_foresaw_is_one_sentence_and_its_trace_only_on_request(
+    line: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "workspace.json").mkdir()
+    monkeypatch.setattr("stepdown.cli.app.app", lambda **_: 1 / 0)
+
+    assert main([*line, "-w", str(tmp_path)]) == 70
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("stepdown: ")
+    assert len(err.splitlines()) == 1
+
+    assert main(["--debug", *line]) == 70
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_being_stopped_says_what_stands_and_exits_130(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("stepdown.cli.app.app", stopped)
+
+    assert main(["run"]) == 130
+    assert "stands" in capsys.readouterr().err
+
+
+STREAMS = {
+    "Latin-1": ("", {"PYTHONIOENCODING": "latin-1"}),
+    "ASCII": ("", {"PYTHONIOENCODING": "ascii"}),
+    "closed": (">&-", {}),
+    "full": (">/dev/full", {}),
+    "head": ("| head -c 1", {}),
+    "no home": ("", {"HOME": "/nonexistent", "TZ": "Nowhere/Odd"}),
+}
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize(
+    "line", [["report"], ["report", "run-1"], ["bundles", "list"], ["route", "--explain"], ["--help"]], ids=" ".join
+)
+def test_a_stream_that_takes_nothing_or_not_everything_is_no_stack_trace(
+    line: list[str], stream: str, handed_down: Path, tmp_path: Path
+) -> None:
+    root = shutil.copytree(handed_down, tmp_path / "workspace")
+    tail, environment = STREAMS[stream]
+    if stream == "full" and not Path("/dev/full").exists():
+        pytest.skip("There is no /dev/full here.")
+
+    said = shell(line, tail, tmp_path, STEPDOWN_WORKSPACE=str(root), **environment)
+
+    answered(said.returncode, said.stdout, said.stderr)
+    assert said.returncode == (74 if stream in ("closed", "full") else 0)
+
+
+def test_help_names_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert all(f"{code} " in told for code in DOCUMENTED)
+
+
+@pytest.mark.parametrize("act", ["delete", "retire", "prune"])
+def test_what_cannot_be_undone_is_shown_and_asked_for(
+    act: str, handed_down: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = shutil.copytree(handed_down, tmp_path / "workspace")
+    (bundle,) = [path.name for path in (root / "bundles").iterdir()]
+    line = ["bundles", act, bundle, "-w", str(root)]
+    if act == "prune":
+        assert main([*line, "--yes"]) == 4  # It is the active bundle, and stays.
+        assert "active bundle" in capsys.readouterr().err
+    else:
+        assert main(line) == 4
+        assert "--yes" in capsys.readouterr().err
+        assert main([*line, "--dry-run"]) == 0
+        assert f"would {act}" in capsys.readouterr().out
+    assert (root / "bundles" / bundle).exists()
+
+    assert main(["bundles", act, bundle[:5], "--yes", "-w", str(root)]) == 3
+    assert "at least 6" in capsys.readouterr().err
+    assert (root / "bundles" / bundle).exists()
+
+
+@pytest.mark.parametrize(
+    "line", ["policy set local_roles=bogus", "policy set frontier_never=coach,bogus", "route --role nosuch"]
+)
+def test_a_misspelt_role_is_refused_with_those_there_are(
+    line: str, handed_down: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = shutil.copytree(handed_down, tmp_path / "workspace")
+
+    assert main([*line.split(), "-w", str(root)]) == 3
+    assert re.search("choose one of (coach, competitor|competitor, coach)", capsys.readouterr().err)
+
+
+def test_a_budget_beyond_the_scenario_is_refused_beforehand(
+    handed_down: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = shutil.copytree(handed_down, tmp_path / "workspace")
+    (bundle,) = [path.name for path in (root / "bundles").iterdir()]
+
+    assert main(["promote", bundle, "--budget", "5000", "-w", str(root)]) == 2
+    assert "give a budget of at most" in capsys.readouterr().err
