@@ -24,7 +24,7 @@ READING = (
     "report", "report run-1", "audit", "route", "route --explain", "history", "bundles list", "bundles active",
     "bundles history", "policy show", "harness show", "doctor",
 )  # fmt: skip
-WRITING = ("run", "export", "policy set min_score=0.5", "harness disable budget", "bundles prune")
+WRITING = ("run", "export", "policy set min_score=0.5", "harness disable budget", "ask 3", "judge run-1/1/0/1 0.5")
 ZYGOTE = """
 import contextlib, importlib, json, os, pkgutil, shutil, sys
 import stepdown, alembic.command, alembic.autogenerate
