@@ -13,6 +13,7 @@ from labels import Moods, Oracle
 from stepdown.acts import configure, switch
 from stepdown.acts.ask import judge, live
 from stepdown.acts.export import export
+from stepdown.acts.opening import open_workspace
 from stepdown.errors import DatasetError, InvalidValue, NotFound, Refused
 from stepdown.history import reader, rows
 from stepdown.scenarios import roles
@@ -31,7 +32,7 @@ def moods(tmp_path: Path) -> Iterator[Workspace]:
         scenario=lambda _name: Moods(),
         frontier=lambda _word, _scenario: Oracle(concurrency=4),
     )
-    with Workspace.open(tmp_path / "moods", settings=made) as workspace:
+    with open_workspace(tmp_path / "moods", settings=made) as workspace:
         yield workspace
 
 

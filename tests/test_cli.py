@@ -12,9 +12,9 @@ import pytest
 import typer
 
 from journey import active
+from stepdown.acts.opening import open_workspace
 from stepdown.cli import main
 from stepdown.cli.app import app
-from stepdown.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +223,7 @@ def test_a_demo_removes_no_directory_that_is_not_its_own(command: Command, tmp_p
 
 
 def test_a_bundle_that_is_not_whole_fails_its_verification(command: Command, root: Path) -> None:
-    with Workspace.open(root) as opened:
+    with open_workspace(root) as opened:
         held = active(opened).id
         (opened.bundle_directory(held) / "config.json").unlink()
     said = command("bundles", "verify", held, "-w", root)
