@@ -28,6 +28,7 @@ SOURCE = str(Path(stepdown.__file__).parents[1])
 BUNDLE = "0123456789ab"
 VALUES = {
     "dataset": [BUNDLE],
+    "directory": ["task"],
     "case": ["3"],
     "call": ["run-1/1/0/1"],
     "score": ["0.5"],

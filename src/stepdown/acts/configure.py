@@ -7,6 +7,8 @@ from stepdown.acts.switch import OPERATOR, check_name
 from stepdown.errors import NotFound
 from stepdown.history import ledger, rows
 from stepdown.routing.policy import Policy
+from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.tasks import TASK
 from stepdown.workspace import Workspace
 
 
@@ -25,6 +27,20 @@ def set_policy(workspace: Workspace, changes: Mapping[str, Any], *, by: str = OP
             ledger.append(connection, row)
     workspace.reached("policy-recorded")
     return changed
+
+
+def adopt_policy(workspace: Workspace, scenario: Scenario) -> Policy | None:
+    """Take over the policy that a task's own file asks for, unless somebody has set one already.
+
+    Raises:
+        InvalidValue: A name in it is unknown, or a value out of its range.
+    """
+    wanted = getattr(scenario, "settings", {}).get("policy")
+    with workspace.reading() as connection:
+        number, _ = workspace.policy(connection)
+    if not wanted or number:
+        return None
+    return set_policy(workspace, wanted, by=TASK, why=f"the policy of {scenario.name}")
 
 
 def switch_validator(

@@ -115,8 +115,15 @@ def localize(
 
 def _job(scenario: Scenario, dataset: Dataset, role: str, plan: Plan | None) -> Job:
     held_out_seeds(scenario)  # A bundle that cannot be evaluated is not worth training.
-    plan = plan or (Plan.for_cases() if own_case(scenario) else Plan())
+    plan = plan or _plan(scenario)
     return Job(dataset.content, scenario.name, role, plan, backend())
+
+
+def _plan(scenario: Scenario) -> Plan:
+    """Return the plan that suits a scenario: by the way it judges, and by what a task's own file says."""
+    plan = Plan.for_cases() if own_case(scenario) else Plan()
+    changes = getattr(scenario, "settings", {}).get("training") or {}
+    return Plan.parse(json.dumps({**json.loads(plan.to_json()), **changes}))
 
 
 def _role(scenario: Scenario, stored: Mapping[str, Any], wanted: str | None) -> str:

@@ -25,6 +25,7 @@ from stepdown.workspace.marker import (
     writable,
 )
 from stepdown.workspace.sessions import Session
+from stepdown.workspace.task import Beside
 
 
 def open_workspace(root: Path | str, *, url: str | None = None, settings: Settings | None = None) -> Workspace:
@@ -44,7 +45,8 @@ def open_workspace(root: Path | str, *, url: str | None = None, settings: Settin
     """
     if not str(root):
         raise InvalidValue("A workspace needs a directory; name one, or leave out --workspace.")
-    return _opened(Path(root).absolute(), url, settings or Settings())
+    root = Path(root).absolute()
+    return _opened(root, url, settings or Settings(scenario=Beside(root.parent)))
 
 
 def _opened(root: Path, text: str | None, settings: Settings) -> Workspace:

@@ -1,15 +1,16 @@
 """Commands on a bundle's life: promote, evaluate, history, active, rollback, prune."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from stepdown.cli.bundles import Id
 from stepdown.cli.consent import DryRun, Yes, agreed
-from stepdown.cli.options import DEFAULT, By, Directory, Json, Why, workspace
+from stepdown.cli.options import DEFAULT, By, Directory, Json, Why, about, workspace
 from stepdown.cli.output import emit, err, progress, table
 
-Slot = Annotated[str, typer.Option("--slot", help="SCENARIO or SCENARIO/ROLE, for example grid_ctf/competitor.")]
+Slot = Annotated[str, typer.Option("--slot", help="SCENARIO or SCENARIO/ROLE; by default the task's, or grid_ctf.")]
 
 
 def register(app: typer.Typer, bundles: typer.Typer) -> None:
@@ -83,7 +84,7 @@ def _show_history(directory: Directory, slot: str | None, *, as_json: bool) -> N
     from stepdown.views.history import history as read
 
     with workspace(directory) as opened:
-        found = read(opened, _slot(slot) if slot else None)
+        found = read(opened, _slot(slot, directory) if slot else None)
     if slot is not None:
         found = [event for event in found if event.bundle is not None]
     head = ("at (UTC)", "what", "slot", "bundle", "by", "why")
@@ -121,7 +122,7 @@ def active(
 
 def rollback(
     directory: Directory = DEFAULT,
-    slot: Slot = "grid_ctf",
+    slot: Slot = "",
     why: Why = "",
     by: By = "operator",
     as_json: Json = False,
@@ -130,7 +131,7 @@ def rollback(
     from stepdown.acts.rollback import rollback as go_back
 
     with workspace(directory) as opened:
-        found = go_back(opened, *_slot(slot), by=by, why=why)
+        found = go_back(opened, *_slot(slot, directory), by=by, why=why)
     emit(found, as_json=as_json, people=lambda: f"{found.id[:12]}  active  {found.scenario} {found.role}")
 
 
@@ -168,6 +169,6 @@ def prune(
     emit(found, as_json=as_json, people=lambda: "\n".join(lines) or "There is no bundle to prune.")
 
 
-def _slot(text: str) -> tuple[str, str | None]:
+def _slot(text: str, directory: Path) -> tuple[str, str | None]:
     scenario, _, role = text.partition("/")
-    return scenario, role or None
+    return about(directory, scenario or None).scenario, role or None

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stepdown.cli.options import DEFAULT, By, Directory, Json, ScenarioName, Why, workspace
+from stepdown.cli.options import DEFAULT, By, Directory, Frontier, Json, ScenarioName, Why, about, workspace
 from stepdown.cli.output import emit
 
 
@@ -18,19 +18,21 @@ def register(app: typer.Typer) -> None:
 def ask(
     case: Annotated[str, typer.Argument(help="What is to be seen: a JSON object, or the seed of one of the cases.")],
     directory: Directory = DEFAULT,
-    scenario: ScenarioName = "grid_ctf",
+    scenario: ScenarioName = None,
     role: Annotated[str | None, typer.Option(help="Who is asked; by default the role that is judged.")] = None,
-    frontier: Annotated[str, typer.Option(help="Who answers when local does not, as in `stepdown run`.")] = "search",
+    frontier: Frontier = None,
     as_json: Json = False,
 ) -> None:
     """Ask one question, routed like any other step, and say who served, why, and under which call."""
     from stepdown.acts.ask import live
     from stepdown.acts.run import check
-    from stepdown.workspace import Settings
 
-    asked = _case(case)
-    check(Settings(), scenario, 0, 1, 1, frontier, role=role)
-    with workspace(directory, made=True) as opened, live(opened, scenario, role=role, frontier=frontier) as desk:
+    asked, who = _case(case), about(directory, scenario, frontier)
+    check(who.settings, who.scenario, 0, 1, 1, who.frontier, role=role)
+    with (
+        workspace(directory, made=True) as opened,
+        live(opened, who.scenario, role=role, frontier=who.frontier) as desk,
+    ):
         reply = desk.ask(asked)
     lines = [json.dumps(reply.value, ensure_ascii=False) if reply.served else f"nobody served: {reply.error}"]
     lines.append(

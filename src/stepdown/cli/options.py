@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from stepdown.workspace import Workspace
+    from stepdown.workspace import Settings, Workspace
 
 
 def _directory(text: str | Path) -> Path:
@@ -32,7 +33,18 @@ Directory = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Why = Annotated[str, typer.Option("--why", help="The reason, kept in history.")]
 By = Annotated[str, typer.Option("--by", envvar="STEPDOWN_OPERATOR", help="Who does it, kept in history.")]
-ScenarioName = Annotated[str, typer.Option("--scenario", "-s", help="The scenario.")]
+ScenarioName = Annotated[
+    str | None,
+    typer.Option(
+        "--scenario", "-s", help="The scenario; by default the task of stepdown.toml, or grid_ctf without one."
+    ),
+]
+Frontier = Annotated[
+    str | None,
+    typer.Option(
+        help="Who answers when local does not, as `stepdown doctor` lists them; by default the task's, or search."
+    ),
+]
 
 DEFAULT = Path(".stepdown")
 
@@ -54,3 +66,38 @@ def workspace(directory: Path, *, made: bool = False, url: str | None = None) ->
         )
     with open_workspace(directory, url=url) as opened:
         yield opened
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a command is about, when it does not say so itself.
+
+    Attributes:
+        scenario: Name of the scenario.
+        frontier: Word for the frontier.
+        settings: With which scenarios are found before there is a workspace.
+    """
+
+    scenario: str
+    frontier: str
+    settings: "Settings"
+
+
+def about(directory: Path, scenario: str | None, frontier: str | None = None) -> Asked:
+    """Return scenario and frontier: those that were named, or those of the task beside the workspace.
+
+    Raises:
+        InvalidValue: The task's own file is wrong.
+    """
+    from stepdown.errors import InvalidValue
+    from stepdown.workspace import Settings
+    from stepdown.workspace.task import Beside, named
+
+    beside = directory.absolute().parent
+    task = named(beside)
+    use = task.others["frontier"].get("use", "search") if task is not None else "search"
+    if not isinstance(use, str):
+        raise InvalidValue("stepdown.toml: frontier.use must be a text, the word for a frontier.")
+    own = task is not None and scenario in (None, task.name)
+    settings = Settings(scenario=Beside(beside))
+    return Asked(scenario or (task.name if task else "grid_ctf"), frontier or (use if own else "search"), settings)

@@ -1,15 +1,19 @@
 """Commands on what decides: policy, harness, route."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepdown.cli.options import DEFAULT, By, Directory, Json, ScenarioName, Why, workspace
+from stepdown.cli.options import DEFAULT, By, Directory, Json, ScenarioName, Why, about, workspace
 from stepdown.cli.output import emit, table
 from stepdown.cli.roles import known_role
 
 policy = typer.Typer(help="What the gates demand.", no_args_is_help=True)
 harness = typer.Typer(help="The validators that judge replies.", no_args_is_help=True)
+
+
+if TYPE_CHECKING:
+    from stepdown.scenarios.protocol import Scenario
 
 
 def register(app: typer.Typer) -> None:
@@ -63,21 +67,19 @@ def _show_policy(number: int, values: dict[str, object], *, as_json: bool) -> No
 
 
 @harness.command("show")
-def harness_show(directory: Directory = DEFAULT, scenario: ScenarioName = "grid_ctf", as_json: Json = False) -> None:
+def harness_show(directory: Directory = DEFAULT, scenario: ScenarioName = None, as_json: Json = False) -> None:
     """Show which validators are on, and the coverage they are measured at."""
-    from stepdown.scenarios.installed import scenario as named
-
-    found = named(scenario)
     with workspace(directory) as opened, opened.reading() as connection:
+        found = opened.scenario(about(directory, scenario).scenario)
         enabled = opened.validators(connection, found)
-    _show_harness(scenario, enabled, as_json=as_json)
+    _show_harness(found, enabled, as_json=as_json)
 
 
 @harness.command("enable")
 def harness_enable(
     validator: str,
     directory: Directory = DEFAULT,
-    scenario: ScenarioName = "grid_ctf",
+    scenario: ScenarioName = None,
     why: Why = "",
     by: By = "operator",
     as_json: Json = False,
@@ -86,15 +88,16 @@ def harness_enable(
     from stepdown.acts.configure import switch_validator
 
     with workspace(directory) as opened:
-        enabled = switch_validator(opened, scenario, validator, enabled=True, by=by, why=why)
-    _show_harness(scenario, enabled, as_json=as_json)
+        found = opened.scenario(about(directory, scenario).scenario)
+        enabled = switch_validator(opened, found.name, validator, enabled=True, by=by, why=why)
+    _show_harness(found, enabled, as_json=as_json)
 
 
 @harness.command("disable")
 def harness_disable(
     validator: str,
     directory: Directory = DEFAULT,
-    scenario: ScenarioName = "grid_ctf",
+    scenario: ScenarioName = None,
     why: Why = "",
     by: By = "operator",
     as_json: Json = False,
@@ -103,26 +106,25 @@ def harness_disable(
     from stepdown.acts.configure import switch_validator
 
     with workspace(directory) as opened:
-        enabled = switch_validator(opened, scenario, validator, enabled=False, by=by, why=why)
-    _show_harness(scenario, enabled, as_json=as_json)
+        found = opened.scenario(about(directory, scenario).scenario)
+        enabled = switch_validator(opened, found.name, validator, enabled=False, by=by, why=why)
+    _show_harness(found, enabled, as_json=as_json)
 
 
-def _show_harness(scenario_name: str, enabled: frozenset[str], *, as_json: bool) -> None:
+def _show_harness(scenario: "Scenario", enabled: frozenset[str], *, as_json: bool) -> None:
     from stepdown.scenarios.harness import coverage
-    from stepdown.scenarios.installed import scenario as named
 
-    scenario = named(scenario_name)
     measured = coverage(scenario, enabled)
     switches = {name: name in enabled for name in scenario.validators}
     body = [(name, "on" if on else "off") for name, on in switches.items()]
-    title = f"harness of {scenario_name}: coverage {measured:.2f}"
-    value = {"scenario": scenario_name, "coverage": measured, "validators": switches}
+    title = f"harness of {scenario.name}: coverage {measured:.2f}"
+    value = {"scenario": scenario.name, "coverage": measured, "validators": switches}
     emit(value, as_json=as_json, people=lambda: table(title, ("validator", ""), body))
 
 
 def route(
     directory: Directory = DEFAULT,
-    scenario: ScenarioName = "grid_ctf",
+    scenario: ScenarioName = None,
     role: Annotated[str | None, typer.Option(help="The role that would ask; the one that is judged.")] = None,
     seed: Annotated[int, typer.Option(help="The step's seed; it decides a canary's draw.")] = 0,
     explain: Annotated[bool, typer.Option("--explain", help="Show every gate with its facts.")] = False,
@@ -132,7 +134,7 @@ def route(
     from stepdown.views.route import explain as explained
 
     with workspace(directory) as opened:
-        found = explained(opened, scenario, role, seed)
+        found = explained(opened, about(directory, scenario).scenario, role, seed)
     line = f"{found.serves}  {found.reason or 'every gate passed'}"
     head = ("gate", "objects", "facts")
     body = [(gate.name, gate.objection or "–", gate.facts) for gate in found.gates]

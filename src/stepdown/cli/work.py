@@ -1,21 +1,24 @@
 """Commands that do the work: demo, run, export, train."""
 
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepdown.cli.options import DEFAULT, Directory, Json, ScenarioName, workspace
+from stepdown.cli.options import DEFAULT, Directory, Frontier, Json, ScenarioName, about, workspace
 from stepdown.cli.output import emit, err, progress, table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stepdown.history.rows import Step
     from stepdown.training.plan import Plan
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (demo, run, export, train):
+    for command in (demo, init, run, export, train):
         app.command()(command)
 
 
@@ -45,11 +48,11 @@ def demo(
 
 def run(
     directory: Directory = DEFAULT,
-    scenario: ScenarioName = "grid_ctf",
+    scenario: ScenarioName = None,
     seed: Annotated[int, typer.Option(help="Decides everything that is drawn.")] = 0,
     generations: Annotated[int, typer.Option(help="Generations to play.")] = 20,
     candidates: Annotated[int, typer.Option(help="Candidates in each.")] = 8,
-    frontier: Annotated[str, typer.Option(help="search, or recorded:PATH for a tape.")] = "search",
+    frontier: Frontier = None,
     role: Annotated[
         str | None, typer.Option(help="Whose answers are looked for; by default the one that is judged.")
     ] = None,
@@ -60,30 +63,25 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Play a run: discovery while no bundle is fit, routed to the local one while it is."""
+    from stepdown.acts.configure import adopt_policy
     from stepdown.acts.run import check, play, start
     from stepdown.views.runs import story
-    from stepdown.workspace import Settings
 
-    check(Settings(), scenario, seed, generations, candidates, frontier, at_once=at_once, role=role)
+    asked = about(directory, scenario, frontier)
+    check(asked.settings, asked.scenario, seed, generations, candidates, asked.frontier, at_once=at_once, role=role)
     with workspace(directory, made=True, url=database) as opened, progress("run") as show:
+        adopt_policy(opened, opened.scenario(asked.scenario))
         under_way = start(
             opened,
-            scenario,
+            asked.scenario,
             seed=seed,
             generations=generations,
             candidates=candidates,
-            frontier=frontier,
+            frontier=asked.frontier,
             at_once=at_once,
             role=role,
         )
-        total, done = generations * (candidates + 1), 0
-
-        def watch(step: "Step") -> None:
-            nonlocal done
-            done += 1
-            show(done, total, f"{step.id} {step.served or step.outcome}")
-
-        play(under_way, watch)
+        play(under_way, _counted(show, generations * (candidates + 1)))
         told = story(opened, under_way.run.id)
     body = [(g.number, g.score, g.decision, g.champion_score, g.champion) for g in told.generations]
     head = ("generation", "best score", "decision", "champion's score", "champion")
@@ -94,9 +92,15 @@ def run(
         raise typer.Exit(8)
 
 
+def _counted(show: "Callable[[int, int, str], None]", total: int) -> "Callable[[Step], None]":
+    """Return what watches a run: each step moves the bar by one."""
+    done = count(1)
+    return lambda step: show(next(done), total, f"{step.id} {step.served or step.outcome}")
+
+
 def export(
     directory: Directory = DEFAULT,
-    scenario: ScenarioName = "grid_ctf",
+    scenario: ScenarioName = None,
     run_id: Annotated[str | None, typer.Option("--run", help="Only this run.")] = None,
     min_score: Annotated[float | None, typer.Option(help="Least mean score, 0..1.")] = None,
     kept_only: Annotated[bool, typer.Option("--kept-only", help="Only generations that advanced.")] = False,
@@ -109,10 +113,24 @@ def export(
     from stepdown.training.records import Filters
 
     with workspace(directory) as opened:
-        made = write(opened, Filters(scenario, run_id, min_score, kept_only, include_local, matches))
+        named = about(directory, scenario).scenario
+        made = write(opened, Filters(named, run_id, min_score, kept_only, include_local, matches))
     line = f"{made.digest[:12]}  {made.train} to train, {made.valid} to validate  {made.path}"
     value = {"digest": made.digest, "path": str(made.path), "train": made.train, "valid": made.valid}
     emit(value, as_json=as_json, people=lambda: line)
+
+
+def init(
+    directory: Annotated[Path, typer.Argument(help="Where the files are written; none is overwritten.")] = Path(),
+    example: Annotated[str, typer.Option(help="The example to begin with.")] = "tickets",
+    as_json: Json = False,
+) -> None:
+    """Write the files of a task of your own, to be changed: cases, instructions, schema, judge, frontier, policy."""
+    from stepdown.acts.init import init as begin
+
+    written = begin(directory, example)
+    lines = [*map(str, written), f"Change them, then `stepdown run` in {directory}."]
+    emit([str(path) for path in written], as_json=as_json, people=lambda: "\n".join(lines))
 
 
 def train(

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from stepdown.providers.protocol import Completion
 
-FREE = frozenset({"stepdown-local", "search", "extract"})
+FREE = frozenset({"stepdown-local", "search", "extract", "labels"})
 """Providers that run here and charge nothing; what the electricity costs is not known to stepdown."""
 
 

@@ -14,8 +14,11 @@ def objections(scenario: Scenario, enabled: Collection[str], reply: str) -> tupl
 
 def coverage(scenario: Scenario, enabled: Collection[str]) -> float:
     """Return the share (0..1) of the scenario's probes that the enabled validators judge as its referee does."""
-    # A protocol says nothing of hashing; objects have it by identity.
-    judged = _judged(scenario)  # type: ignore[arg-type]
+    try:
+        judged = _judged(scenario)  # type: ignore[arg-type]
+    except TypeError:
+        # A protocol says nothing of hashing: what cannot be remembered is measured each time.
+        judged = _judged.__wrapped__(scenario)
     agreed = sum(legal is objectors.isdisjoint(enabled) for legal, objectors in judged)
     return agreed / len(judged) if judged else 0.0
 

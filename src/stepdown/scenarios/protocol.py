@@ -85,15 +85,28 @@ class Scenario(Protocol):
 
     - `own_case = True`: an answer is judged on the question it answers, as in a task, and not on every tournament seed, as
       in a game. Score, split, plan and the gate of a generation follow from it.
+    - `known(seed)`: beside `own_case`, whether the right answer to a seed's question is known; where it is not, an answer has
+      no score until somebody judges it.
     - `reproducible = False`: the same answer may get another score another time; an audit then says that it cannot score
       again, and never that a score is wrong.
     - `roles()`: see `scenarios.roles`; without it, a competitor and a coach.
     """
 
-    name: str
-    version: int
-    rules: str
-    validators: Mapping[str, Validator]
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def version(self) -> int:
+        """Grows, or differs, with any change of what an answer or its score depends on."""
+
+    @property
+    def rules(self) -> str:
+        """What a language model must know to answer."""
+
+    @property
+    def validators(self) -> Mapping[str, Validator]:
+        """The harness, by name."""
 
     def schema(self) -> Mapping[str, Any]:
         """Return the JSON Schema of an answer."""
@@ -128,8 +141,13 @@ class Scenario(Protocol):
 class Box(Protocol):
     """A scenario whose answers are points of a box, so that a search can propose them."""
 
-    name: str
-    parameters: Mapping[str, tuple[float, float]]
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def parameters(self) -> Mapping[str, tuple[float, float]]:
+        """Name to lower and upper bound."""
 
     def repair(self, values: Mapping[str, float]) -> Mapping[str, float]:
         """Return the nearest legal values."""

@@ -82,8 +82,11 @@ _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 def seeds_of(scenario: Scenario, seed: int) -> Sequence[int]:
-    """Return the seeds that the answer to a seed's question is judged on: its own, or a game's whole tournament."""
-    return (seed,) if own_case(scenario) else scenario.tournament_seeds()
+    """Return the seeds that an answer is judged on: a game's whole tournament, or its own, if anybody knows what is right."""
+    if not own_case(scenario):
+        return scenario.tournament_seeds()
+    known = getattr(scenario, "known", None)
+    return (seed,) if known is None or known(seed) else ()
 
 
 def own_case(scenario: Scenario) -> bool:

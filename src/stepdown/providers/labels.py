@@ -1,0 +1,63 @@
+"""The people who labelled a task's cases, as its frontier: a question that is one of the cases gets the answer they gave.
+
+So a team that has right answers and no model to ask can train from them, and a bundle is compared with people.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from stepdown.errors import InvalidValue, ProviderError, Refused
+from stepdown.providers.protocol import Completion, Request
+from stepdown.scenarios.prompt import in_one_line
+from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.roles import COACH
+from stepdown.scenarios.tasks import Task, written
+
+
+def make(argument: str | None, scenario: Scenario) -> "Labels":
+    """Return the provider `labels` of a task in files.
+
+    Raises:
+        InvalidValue: It takes no argument.
+        Refused: The scenario has no cases with known answers.
+    """
+    if argument is not None:
+        raise InvalidValue(f"The frontier labels takes no argument, and was given {argument!r}.")
+    if not isinstance(scenario, Task):
+        raise Refused(
+            f"The frontier labels knows the cases of a task in files, and {scenario.name} is none; choose another one.",
+            kind="frontier-cannot-propose",
+        )
+    known = {in_one_line(case.input): case.expected for case in scenario.cases if case.known}
+    return Labels(known, scenario.reader)
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Answers what is known.
+
+    Attributes:
+        known: A case as it stands in a prompt, to its answer.
+        reader: How an answer stands in a reply.
+    """
+
+    known: Mapping[str, Any]
+    reader: str
+    name: ClassVar[str] = "labels"
+    model: ClassVar[str] = "cases"
+
+    def complete(self, request: Request) -> Completion:
+        """Give the answer that people gave, and teach nothing: the examples do.
+
+        Raises:
+            ProviderError: Nobody knows the answer (`not-labelled`).
+        """
+        if request.role == COACH:
+            lesson = {"playbook": "Answer as the examples do.", "hints": "Read the whole case."}
+            return Completion(json.dumps(lesson), self.name, self.model)
+        case = request.prompt.partition("\nobservation: ")[2].partition("\n")[0]
+        if case not in self.known:
+            raise ProviderError("Nobody labelled this case; add it with what is expected.", error_type="not-labelled")
+        return Completion(written(self.reader, self.known[case]), self.name, self.model)

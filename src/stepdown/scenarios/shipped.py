@@ -1,0 +1,29 @@
+"""Tasks that ship as files alone, read from the package as `stepdown init` writes them."""
+
+from functools import cache
+from importlib.resources import files
+
+from stepdown.scenarios import task_files
+from stepdown.scenarios.tasks import TASK, Task
+
+EXAMPLES = ("tickets",)
+
+
+def contents(example: str) -> dict[str, str]:
+    """Return the files of an example by name."""
+    found = files("stepdown.scenarios").joinpath(example)
+    return {path.name: path.read_text("utf-8") for path in sorted(found.iterdir(), key=lambda path: path.name)}
+
+
+@cache
+def tickets() -> Task:
+    """Return the task `tickets`: messages to a shop, and the team that should read each."""
+    told = contents("tickets")
+    found = task_files.settings(told[TASK])
+    return task_files.task(
+        found,
+        told[found.instructions],
+        task_files.schema(told[found.schema], found.schema),
+        task_files.cases(told[found.cases], found.cases),
+        found.cases,
+    )

@@ -1,0 +1,202 @@
+"""The files of a task, read strictly: whatever is wrong with them is a sentence with file and line. Pure: texts in."""
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+
+from stepdown.digest import digest
+from stepdown.errors import InvalidValue
+from stepdown.scenarios.tasks import LEAST_COMPARED, LEAST_HELD_OUT, READERS, TASK, Case, Task, judge_of, split, written
+
+KEYS: Mapping[str, type] = {
+    "name": str,
+    "version": int,
+    "cases": str,
+    "instructions": str,
+    "schema": str,
+    "reader": str,
+    "judge": dict,
+    "frontier": dict,
+    "training": dict,
+    "policy": dict,
+}
+DEFAULTS = {"version": 1, "cases": "cases.jsonl", "instructions": "instructions.txt", "schema": "answer.schema.json"}
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,59}")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a task's own file says.
+
+    Attributes:
+        name: The task's name.
+        version: Its author's version.
+        cases: Name of the file of cases, and `instructions` and `schema`: of theirs.
+        reader: How an answer stands in a reply.
+        judge: How an answer is judged.
+        others: The tables `frontier`, `training` and `policy`.
+    """
+
+    name: str
+    version: int
+    cases: str
+    instructions: str
+    schema: str
+    reader: str
+    judge: Mapping[str, Any]
+    others: Mapping[str, Any]
+
+
+def settings(text: str, file: str = TASK) -> Settings:
+    """Read a task's own file.
+
+    Raises:
+        InvalidValue: It is no TOML, or a value is missing, unknown or of the wrong form.
+    """
+    try:
+        found = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InvalidValue(f"{file} is no TOML: {error}.") from error
+    if unknown := sorted(found.keys() - KEYS.keys()):
+        raise InvalidValue(f"{file}{_line(text, unknown[0])} has {unknown[0]!r}, which no task has.")
+    for name, value in found.items():
+        if not isinstance(value, KEYS[name]) or isinstance(value, bool):
+            raise InvalidValue(f"{file}{_line(text, name)}: {name} must be {_kind(KEYS[name])}.")
+    for name in ("name", "judge"):
+        if name not in found:
+            raise InvalidValue(f"{file} needs {name}.")
+    if not NAME.fullmatch(found["name"]):
+        raise InvalidValue(
+            f"{file}{_line(text, 'name')}: a name is of small letters, digits, - and _, beginning with a letter, not "
+            f"{found['name']!r}."
+        )
+    reader = found.get("reader", "json")
+    if reader not in READERS:
+        raise InvalidValue(
+            f"{file}{_line(text, 'reader')}: reader must be one of {', '.join(READERS)}, not {reader!r}."
+        )
+    try:
+        judge_of(found["judge"])
+    except InvalidValue as error:
+        raise InvalidValue(f"{file}{_line(text, 'judge')}: {error}") from error
+    told = {**DEFAULTS, **found}
+    others = {name: found.get(name, {}) for name in ("frontier", "training", "policy")}
+    return Settings(
+        name=told["name"],
+        version=told["version"],
+        cases=told["cases"],
+        instructions=told["instructions"],
+        schema=told["schema"],
+        reader=reader,
+        judge=told["judge"],
+        others=others,
+    )
+
+
+def _kind(kind: type) -> str:
+    return {str: "a text", int: "a whole number", dict: "a table"}[kind]
+
+
+def _line(text: str, key: str) -> str:
+    """Return where a key stands, as a message says it."""
+    pattern = re.compile(rf"\s*(\[{re.escape(key)}[\].]|{re.escape(key)}\s*[=.])")
+    lines = (number for number, line in enumerate(text.splitlines(), start=1) if pattern.match(line))
+    number = next(lines, None)
+    return f" line {number}" if number is not None else ""
+
+
+def schema(text: str, file: str) -> Mapping[str, Any]:
+    """Read the schema of an answer.
+
+    Raises:
+        InvalidValue: It is no JSON, or no JSON Schema.
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidValue(f"{file} is no JSON: {error}.") from error
+    if not isinstance(found, dict):
+        raise InvalidValue(f"{file} must be a JSON object, a schema.")
+    try:
+        Draft202012Validator.check_schema(found)
+    except SchemaError as error:
+        place = "/".join(map(str, error.absolute_path)) or "its top"
+        raise InvalidValue(f"{file} is no JSON Schema, at {place}: {error.message[:200]}.") from error
+    return found
+
+
+def cases(text: str, file: str) -> list[Case]:
+    """Read the cases, one a line; empty lines are passed over.
+
+    Raises:
+        InvalidValue: A line is no case, or two lines ask the same and expect different answers.
+    """
+    found: list[Case] = []
+    seen: dict[str, Case] = {}
+    # Not splitlines(): JSON may hold a line separator (U+2028) as it is.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        case = _case(line, f"{file} line {number}", number)
+        key = _key(case, f"{file} line {number}")
+        twin = seen.get(key)
+        if twin is not None and (twin.known, twin.expected) != (case.known, case.expected):
+            raise InvalidValue(f"{file} line {number} asks what line {twin.line} asks, and expects another answer.")
+        if twin is None:
+            seen[key] = case
+            found.append(case)
+    return found
+
+
+def _case(line: str, place: str, number: int) -> Case:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InvalidValue(f"{place} is no JSON: {error}.") from error
+    if not isinstance(row, dict) or "input" not in row:
+        raise InvalidValue(f'{place} must be an object with "input", and "expected" where the answer is known.')
+    if unknown := sorted(row.keys() - {"input", "expected"}):
+        raise InvalidValue(f"{place} has {unknown[0]!r}; a case has input and expected.")
+    told = row["input"]
+    seen = {"text": told} if isinstance(told, str) else told
+    if not isinstance(seen, dict) or not seen:
+        raise InvalidValue(f"{place}: input must be a text, or an object of names and values.")
+    return Case(seen, row.get("expected"), "expected" in row, number)
+
+
+def _key(case: Case, place: str) -> str:
+    try:
+        return digest([case.input, case.expected]) and digest(case.input)
+    except (ValueError, RecursionError) as error:
+        raise InvalidValue(f"{place} holds what cannot be kept: {error}.") from error
+
+
+def task(told: Settings, instructions: str, answers: Mapping[str, Any], found: list[Case], file: str) -> Task:
+    """Return the task, if its files fit together.
+
+    Raises:
+        InvalidValue: An expected answer is not one that reader and schema accept, or a side of the split is too small.
+    """
+    made = Task(told.name, told.version, instructions.strip(), answers, told.reader, told.judge, found, told.others)
+    for case in found:
+        if case.known:
+            try:
+                made.parse(written(told.reader, case.expected))
+            except ValueError as error:
+                raise InvalidValue(f"{file} line {case.line}: what is expected is no answer: {error}.") from error
+    if not instructions.strip():
+        raise InvalidValue(f"{told.instructions} is empty; say what a good answer is.")
+    sides = split(found)
+    for side, least in (("training", 2), ("held-out", LEAST_HELD_OUT), ("comparison", LEAST_COMPARED)):
+        if len(sides[side]) < least:
+            raise InvalidValue(
+                f"{file} has {len(found)} cases, and {len(sides[side])} of them fall to {side}, which needs {least}; add cases "
+                "whose answers are known."
+            )
+    return made

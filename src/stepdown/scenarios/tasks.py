@@ -1,0 +1,268 @@
+"""A task in files, without Python: texts in, JSON or text out, and a way to say how good an answer is. Pure.
+
+::
+
+    stepdown.toml        name, version, and the names of the other files
+    cases.jsonl          one case a line: {"input": ..., "expected": ...}; what is expected may be left out
+    instructions.txt     what a frontier must know to answer
+    answer.schema.json   JSON Schema of an answer
+
+Cases are split once, by the content of their input: half of them train, a quarter is held out for evaluation and a quarter for
+comparisons. A case whose answer is not known only ever trains. The version that history keeps follows from all that an answer
+or its score can depend on: change a word of it, and earlier evaluations count no longer.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
+from statistics import fmean
+from typing import Any, ClassVar
+
+from jsonschema import Draft202012Validator
+
+from stepdown.digest import digest
+from stepdown.errors import InvalidValue
+from stepdown.scenarios.judges import Judge, judge
+from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, Probe, Validator, answer
+
+TASK = "stepdown.toml"
+
+SHARES = {"training": 0.5, "held-out": 0.25, "comparison": 0.25}
+"""Of the cases, by content."""
+
+HELD_OUT, COMPARISON = 1_000_000, 2_000_000
+"""First seed of the held-out cases, and of those for comparisons; below lie those that train."""
+
+LEAST_HELD_OUT, LEAST_COMPARED = 8, 8
+"""With fewer nothing could be said of a bundle."""
+
+READERS = ("json", "text", "fenced-json")
+"""How an answer stands in a reply: as JSON and nothing else, as the reply itself, or as JSON in the reply's only code fence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One case.
+
+    Attributes:
+        input: What is seen, by name.
+        expected: The right answer, a JSON value; None with `known` off when nobody knows it.
+        known: Whether it is known.
+        line: Where it stands in its file, from 1.
+    """
+
+    input: Mapping[str, Any]
+    expected: Any
+    known: bool
+    line: int
+
+
+# Compared as itself: a task is read once, and what is measured of it is remembered by who it is.
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A scenario read from files; `Scenario` says what each method promises.
+
+    Attributes:
+        name: Its name.
+        label: The version that its author gave it.
+        rules: The instructions.
+        answers: JSON Schema of an answer.
+        reader: See `READERS`.
+        judge: Settings of the judge, see `judges.judge`.
+        cases: All of them, in the order of the file.
+        settings: The tables `frontier`, `training` and `policy`, as they stand.
+    """
+
+    name: str
+    label: int
+    rules: str
+    answers: Mapping[str, Any]
+    reader: str
+    judge: Mapping[str, Any]
+    cases: Sequence[Case]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    own_case: ClassVar[bool] = True
+
+    @cached_property
+    def version(self) -> int:
+        """What history keeps: a number of 28 bits from the content of everything that an answer or a score depends on."""
+        cases = [[case.input, case.expected, case.known] for case in self.cases]
+        content = [self.label, self.rules, self.answers, self.reader, self.judge, cases]
+        return int(digest(content)[:7], 16)
+
+    @cached_property
+    def _sides(self) -> Mapping[str, Sequence[Case]]:
+        return split(self.cases)
+
+    @cached_property
+    def _judge(self) -> Judge:
+        return judge_of(self.judge)
+
+    @cached_property
+    def _schema(self) -> Draft202012Validator:
+        return Draft202012Validator(dict(self.answers), format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+    @cached_property
+    def validators(self) -> Mapping[str, Validator]:
+        """The harness: that there is an answer in the reply, and that it is one of the schema's."""
+        return {"readable": self._readable, "schema": self._fits}
+
+    def schema(self) -> Mapping[str, Any]:
+        """Return the answer's JSON Schema, as its author wrote it."""
+        return self.answers
+
+    def case(self, seed: int) -> Case:
+        """Return the case of a seed."""
+        for first, side in ((COMPARISON, "comparison"), (HELD_OUT, "held-out")):
+            if seed >= first:
+                return self._sides[side][(seed - first) % len(self._sides[side])]
+        return self._sides["training"][seed % len(self._sides["training"])]
+
+    def known(self, seed: int) -> bool:
+        """Tell whether the right answer to a seed's case is known."""
+        return self.case(seed).known
+
+    def observation(self, seed: int) -> Mapping[str, Any]:
+        """Return the input of a case."""
+        return self.case(seed).input
+
+    def parse(self, reply: str) -> Answer:
+        """Read a reply as the task declares it, and accept what its schema accepts."""
+        try:
+            value = read(self.reader, reply)
+        except ValueError as error:
+            raise IllegalAnswer(str(error)) from None
+        problem = next(iter(self._schema.iter_errors(value)), None)
+        if problem is not None:
+            raise IllegalAnswer(f"not what the schema asks for: {problem.message[:200]}")
+        return answer(value)
+
+    def play(self, answer: Answer, seed: int) -> Match:
+        """Judge an answer against what is expected of its case; the score is the mean of the judge's parts."""
+        parts = dict(self._judge(answer.value, self.case(seed).expected))
+        score = round(fmean(parts.values()), 4) if parts else 0.0
+        return Match(seed, score, score == 1, parts)
+
+    def probes(self) -> Sequence[Probe]:
+        """Return what coverage is measured on: right answers of the cases, and replies that are none."""
+        return self._probes
+
+    @cached_property
+    def _probes(self) -> Sequence[Probe]:
+        right = [written(self.reader, case.expected) for case in self.cases if case.known][:12]
+        wrong = ["", " ", "Sure! Here is the answer.", "{", "[]", "{}", "null", "```\n```", '{"a":1,"a":2}', "NaN"]
+        replies = dict.fromkeys([*right, *wrong])
+        return [Probe(reply, self._legal(reply), "a case" if reply in right else "no answer") for reply in replies]
+
+    def _legal(self, reply: str) -> bool:
+        try:
+            self.parse(reply)
+        except IllegalAnswer:
+            return False
+        return True
+
+    def tournament_seeds(self) -> Sequence[int]:
+        """Return none: every answer is judged on its own case."""
+        return ()
+
+    def holdout_seeds(self) -> Sequence[int]:
+        """Return the seeds of the held-out cases."""
+        return range(HELD_OUT, HELD_OUT + len(self._sides["held-out"]))
+
+    def comparison_seeds(self) -> Sequence[int]:
+        """Return the seeds of the cases for comparisons."""
+        return range(COMPARISON, COMPARISON + len(self._sides["comparison"]))
+
+    def _readable(self, reply: str) -> str | None:
+        try:
+            read(self.reader, reply)
+        except ValueError:
+            return f"The reply is not written as {self.reader}."
+        return None
+
+    def _fits(self, reply: str) -> str | None:
+        try:
+            value = read(self.reader, reply)
+        except ValueError:
+            return None
+        return None if self._schema.is_valid(value) else "The answer is not one that the schema accepts."
+
+
+def read(reader: str, reply: str) -> Any:
+    """Return the JSON value in a reply, read in the one way that was declared; nothing is ever guessed.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if reader == "text":
+        if not reply.strip():
+            raise ValueError("an empty reply")
+        return reply.strip()
+    if reader == "fenced-json":
+        fences = re.findall(r"```(?:json)?[ \t]*\n(.*?)```", reply, re.DOTALL)
+        if len(fences) != 1:
+            raise ValueError(f"{len(fences)} code fences, and not one")
+        reply = fences[0]
+    try:
+        return json.loads(reply, object_pairs_hook=_each_key_once, parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError("nested beyond all use") from None
+
+
+def written(reader: str, value: Any) -> str:
+    """Return an answer as a reply that is read as just that."""
+    if reader == "text":
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
+    return f"```json\n{text}\n```" if reader == "fenced-json" else text
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise ValueError("a key stands twice")
+    return dict(pairs)
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(f"{word} is no JSON")
+
+
+def split(cases: Sequence[Case]) -> Mapping[str, Sequence[Case]]:
+    """Return the cases by side, each by the content of its input alone, so that none moves when others are added."""
+    sides: dict[str, list[Case]] = {side: [] for side in SHARES}
+    for case in cases:
+        place = int(digest(case.input)[:8], 16) / 2**32
+        held_out = place >= SHARES["training"] + SHARES["held-out"]
+        side = "comparison" if held_out else "held-out" if place >= SHARES["training"] else "training"
+        sides[side if case.known else "training"].append(case)
+    return sides
+
+
+def judge_of(settings: Mapping[str, Any]) -> Judge:
+    """Return the judge that a task names: one of `judges`, or a Python function as `python:MODULE:FUNCTION`.
+
+    The function takes the answer and what was expected, and returns a score from 0 to 1, or parts of one by name.
+
+    Raises:
+        InvalidValue: It names none.
+    """
+    kind = settings.get("kind")
+    if not isinstance(kind, str) or not kind.startswith("python:"):
+        return judge(settings)
+    _, _, path = kind.partition(":")
+    module, colon, name = path.partition(":")
+    if not (module and colon and name) or settings.keys() != {"kind"}:
+        raise InvalidValue(f"judge: a Python judge is written python:MODULE:FUNCTION, and nothing else, not {kind!r}.")
+    try:
+        function: Callable[[Any, Any], Any] = getattr(import_module(module), name)
+    except Exception as error:
+        raise InvalidValue(f"judge: {path} cannot be imported ({type(error).__name__}: {error}).") from error
+
+    def judged(given: Any, expected: Any) -> Mapping[str, float]:
+        said = function(given, expected)
+        return said if isinstance(said, Mapping) else {"score": said}
+
+    return judged

@@ -1,0 +1,90 @@
+"""The task beside a workspace: `stepdown.toml` in the directory that the workspace lies in, and the files it names."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepdown.errors import InvalidValue, NotFound
+from stepdown.scenarios import installed, task_files
+from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.tasks import TASK, Task
+
+LARGEST = 256 << 20
+"""Bytes of a file of a task."""
+
+
+@dataclass(slots=True)
+class Beside:
+    """Finds scenarios by name: those that are installed, and the task beside a workspace, which is read once, when asked for.
+
+    Attributes:
+        directory: Where the task's own file may lie.
+        otherwise: Finds the others.
+    """
+
+    directory: Path
+    otherwise: Callable[[str], Scenario] = installed.scenario
+    _task: Task | None = None
+
+    def __call__(self, name: str) -> Scenario:
+        """Return the scenario of that name.
+
+        Raises:
+            NotFound: There is none.
+            InvalidValue: A file of the task is wrong, or the task has the name of an installed scenario.
+        """
+        if not (self.directory / TASK).exists():
+            return self.otherwise(name)
+        if name in installed.names():
+            if task_files.settings(_text(self.directory, TASK)).name == name:
+                raise InvalidValue(
+                    f"{self.directory / TASK}: the name {name} is an installed scenario's; choose another."
+                )
+            return self.otherwise(name)
+        self._task = self._task or read(self.directory)
+        if self._task is None or self._task.name != name:
+            known = [*installed.names(), *([self._task.name] if self._task is not None else [])]
+            raise NotFound(f"There is no scenario {name!r}; choose one of {', '.join(known)}.", kind="unknown-scenario")
+        return self._task
+
+
+def named(directory: Path) -> task_files.Settings | None:
+    """Return what a directory's task says of itself, or None where there is no task's file.
+
+    Raises:
+        InvalidValue: There is one, and it is wrong.
+    """
+    return task_files.settings(_text(directory, TASK)) if (directory / TASK).exists() else None
+
+
+def read(directory: Path) -> Task | None:
+    """Return the task of a directory, or None where there is no task's file.
+
+    Raises:
+        InvalidValue: There is one, and it or a file that it names is wrong; with file and line.
+    """
+    if not (directory / TASK).exists():
+        return None
+    told = task_files.settings(_text(directory, TASK))
+    return task_files.task(
+        told,
+        _text(directory, told.instructions),
+        task_files.schema(_text(directory, told.schema), told.schema),
+        task_files.cases(_text(directory, told.cases), told.cases),
+        told.cases,
+    )
+
+
+def _text(directory: Path, name: str) -> str:
+    path = directory / name
+    try:
+        if not path.is_file():
+            raise InvalidValue(f"{path} is missing, or no file; {TASK} names it.")
+        if path.stat().st_size > LARGEST:
+            raise InvalidValue(f"{path} is larger than {LARGEST >> 20} MiB; a task's file is small.")
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise InvalidValue(f"{path} line {line} is not UTF-8.") from error
+    except OSError as error:
+        raise InvalidValue(f"{path} cannot be read ({error.strerror}); mend its permissions.") from error
