@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepdown.history import rows
-from stepdown.providers.reply import LONGEST_WORD, UNKNOWN
+from stepdown.providers.reply import COUNTS, LONGEST_WORD, UNKNOWN
 from stepdown.providers.trace import Line
 from stepdown.routing.policy import Policy
 from stepdown.scenarios.protocol import Scenario
@@ -97,7 +97,7 @@ def unreadable(evidence: Evidence) -> Iterator[Difference]:
                 )
 
 
-UNKNOWN_AS = frozenset(("provider", "model", "digest", "input_tokens", "output_tokens"))
+UNKNOWN_AS = frozenset(("provider", "model", "digest", "request_id", "finish_reason", *COUNTS))
 
 
 def _by_call(trace: Sequence[Line], event: str) -> Mapping[str, list[Line]]:
