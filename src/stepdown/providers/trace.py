@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from stepdown.digest import digest
 from stepdown.errors import WorkspaceError
 from stepdown.providers.reply import COUNTS, tokens
 
@@ -41,6 +42,7 @@ KEYS = {
     "duration": "gen_ai.client.operation.duration",
     "noted": "stepdown.notes",
     "notes": "stepdown.provider.notes",
+    "details": "stepdown.provider.details.digest",
     "at": "time",
 }
 """Field of `Line` to attribute name in the file."""
@@ -53,6 +55,7 @@ class Line:
     Attributes:
         noted: Fields of the reply that were not what they should be, and are unknown since, with a space between.
         notes: What the provider itself says of the call, a line each.
+        details: Digest of the `DETAILS`, which history has no second word on: a changed one shows.
     """
 
     event: Literal["start", "end"]
@@ -78,6 +81,7 @@ class Line:
     duration: float | None = None
     noted: str | None = None
     notes: str | None = None
+    details: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the attributes that have a value, under their names in the file."""
@@ -106,6 +110,16 @@ class Line:
         if not _seconds(values["duration"]):
             raise ValueError(f"its {KEYS['duration']} is not a number of seconds")
         return cls(**values)
+
+
+DETAILS = ("cached_tokens", "reasoning_tokens", "request_id", "finish_reason", "notes")
+"""Fields that only the provider's side knows."""
+
+
+def details(line: Line) -> str | None:
+    """Return the digest of what only the provider's side knows of a call; None when that is nothing."""
+    said = {name: getattr(line, name) for name in DETAILS if getattr(line, name) is not None}
+    return digest(said) if said else None
 
 
 ALWAYS = frozenset(("call", "target", "role", "requested_provider", "requested_model"))

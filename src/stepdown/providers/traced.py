@@ -126,6 +126,7 @@ class Call:
         clock = self.traced.clock
         duration = max(0.0, clock.monotonic() - began)
         end = replace(self.start, event="end", at=clock.now(), duration=duration, **said)
+        end = replace(end, details=trace.details(end))
         trace.write(self.traced.path, end, durable=self.traced.durable)
 
 
