@@ -3,8 +3,10 @@
 import contextlib
 import gzip
 import json
+import logging
 import pickle
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -352,8 +354,9 @@ def echoes(status: int, make: Make) -> Play:
 @BOTH
 @pytest.mark.parametrize("status", [200, 400, 401, 429, 500])
 def test_a_key_that_a_server_echoes_is_in_no_file_no_error_and_no_word(
-    tmp_path: Path, settings: Settings, make: Make, status: int
+    tmp_path: Path, settings: Settings, caplog: pytest.LogCaptureFixture, make: Make, status: int
 ) -> None:
+    caplog.set_level(logging.DEBUG)
     with serving(echoes(status, make)) as server, Workspace.open(tmp_path / "w", settings=settings) as workspace:
         run = play(start(workspace, "grid_ctf", generations=1, candidates=2, frontier=frontier_word(make, server)))
         found = [attempt for step in steps(workspace, run.id) for attempt in attempts(workspace, step)]
@@ -363,6 +366,7 @@ def test_a_key_that_a_server_echoes_is_in_no_file_no_error_and_no_word(
     assert all(KEY in str(asked.headers) for asked in server.requests)
     assert found
     assert KEY not in repr(found)
+    assert KEY not in caplog.text
     assert KEY.encode() not in everything(tmp_path)
     assert b"[key]" in everything(tmp_path)
 
@@ -418,6 +422,37 @@ def test_a_service_without_a_key_or_a_model_is_refused_with_what_to_do(
     with pytest.raises(InvalidValue, match=f"{name.upper()}_API_KEY"):
         frontier(f"{name}:large", SCENARIO)
     assert frontier(f"{name}:large@http://127.0.0.1:1", SCENARIO).name == f"{name}@127.0.0.1:1"
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic"])
+def test_a_missing_sdk_is_a_sentence_that_names_the_extra(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+
+    with pytest.raises(InvalidValue, match=rf"pip install 'stepdown\[{name}\]'"):
+        frontier(f"{name}:large", SCENARIO)
+
+
+@BOTH
+def test_a_masked_key_in_a_servers_words_is_not_kept(make: Make) -> None:
+    said = {"error": {"message": "Incorrect API key provided: sk-test-****bYc5. Find yours elsewhere."}}
+    with serving(says(401, said)) as server:
+        error = failed(make(server))
+
+    assert "provided: [key] Find yours" in str(error)
+
+
+@BOTH
+@pytest.mark.parametrize("limit", [1e18, float("inf")])
+def test_any_time_limit_can_be_counted(make: Make, limit: float) -> None:
+    with serving(good(make)) as server:
+        assert make(server).complete(request(limit)).text == BEST
+
+
+@BOTH
+@pytest.mark.parametrize("limit", [0, -1])
+def test_no_time_is_a_timeout(make: Make, limit: float) -> None:
+    with serving(good(make)) as server:
+        assert failed(make(server), limit).error_type == "timeout"
 
 
 @pytest.mark.parametrize("name", ["openai", "anthropic"])

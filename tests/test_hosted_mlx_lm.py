@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from journey import BEST, attempts, steps
+from journey import BEST, active, attempts, compete, steps
 from one_answer import mlx_lm_server, write_model
+from stepdown.acts import switch
 from stepdown.acts.run import play, start
 from stepdown.errors import ProviderError
 from stepdown.providers import trace
@@ -84,3 +85,20 @@ def test_a_model_that_the_server_does_not_have_is_a_failure_in_one_word(served: 
         provider.complete(Request("run/1/0/1", "competitor", "strategy:", GridCtf().schema(), 7, 60))
 
     assert caught.value.error_type == "not-found"
+
+
+def test_both_ends_are_language_models_and_each_answers_for_itself(
+    served: Served, local: Workspace, settings: Settings
+) -> None:
+    before, bundle = served.posts, active(local)
+    mine = compete(local, frontier=f"openai:{served.model}@{served.url}")
+    switch.disable(local, bundle.id, by="tester", why="the other end's turn")
+    theirs = compete(local, frontier=f"openai:{served.model}@{served.url}", seed=1)
+
+    assert (mine.served, theirs.served, theirs.reason) == ("local", "frontier", "bundle-disabled")
+    (ours,), (hosted,) = attempts(local, mine), attempts(local, theirs)
+    assert (ours.provider, ours.digest) == ("stepdown-local", bundle.weights)
+    assert (hosted.text, hosted.model, hosted.digest) == (BEST, str(served.model), None)
+    assert differences(local) == []
+    asked = [line for line in trace.lines(local.trace) if line.requested_provider.startswith("openai@")]
+    assert served.posts - before == len([line for line in asked if line.event == "end"])

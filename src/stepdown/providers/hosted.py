@@ -6,6 +6,7 @@ the tries are made here, so that each one is a note of the completion or of the 
 
 import os
 import random
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 
 from stepdown.clock import utc_now
 from stepdown.errors import InvalidValue, ProviderError
-from stepdown.providers.outcomes import RETRIED, Outcome, found, of_status, redacted, wait_asked
+from stepdown.providers.outcomes import HIDDEN, RETRIED, Outcome, found, of_status, redacted, wait_asked
 from stepdown.providers.protocol import Completion, Request
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def _once(service: Service, send: Callable[[float, bool], Any], watch: "Watch", 
     from stepdown.providers.wire import Unreadable
 
     try:
-        response = send(watch.left, beside).http_response
+        response = send(watch.patience, beside).http_response
     except service.sdk.APIStatusError as error:
         return _refused(service, error)
     except Unreadable as error:
@@ -167,13 +168,21 @@ def _refused(service: Service, error: Any) -> Failure:
     """Return what an HTTP status says, in the server's own words as far as it has any."""
     body = redacted(error.body, service.key)
     said = found(body, "message") or found(body, "error", "message")
-    words = f": {' '.join(said.split())[:LONGEST_WORDS].rstrip('.')}" if isinstance(said, str) and said.strip() else ""
+    words = f": {_shown(said)}" if isinstance(said, str) and said.strip() else ""
     outcome = of_status(error.status_code)
     if found(body, "code") == "content_filter":
         outcome = Outcome.CONTENT_FILTER
     wait = wait_asked({name.lower(): value for name, value in error.response.headers.items()}, utc_now())
     words = f"HTTP {error.status_code}, {outcome.value}{words}"
     return Failure(outcome, words, error.status_code, request_id(error.response.headers, service.key), wait)
+
+
+_MASKED = re.compile(r"\bsk-[^\s'\",]+")
+
+
+def _shown(said: str) -> str:
+    """Return a server's words in one line. Services show a few letters of the key that they refuse; not even those are kept."""
+    return _MASKED.sub(HIDDEN, " ".join(said.split()))[:LONGEST_WORDS].rstrip(".")
 
 
 def _unreachable(service: Service, error: Any, watch: "Watch") -> Failure:

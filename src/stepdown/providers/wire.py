@@ -21,6 +21,10 @@ LARGEST_BODY = 8 * 2**20
 """Bytes. The longest answers of today's models are a few hundred thousand characters."""
 
 
+LONGEST_READ = 86_400.0
+"""Seconds. Sockets count milliseconds in 32 bits."""
+
+
 class Unreadable(Exception):
     """The body of an answer is longer than any answer, or packed though nobody asked for that."""
 
@@ -36,6 +40,11 @@ class Watch:
 
     end: float
     sockets: list[socket.socket] = field(default_factory=list)
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a single read may take: what is left, as far as an operating system can count it."""
+        return min(self.left, LONGEST_READ)
 
     @property
     def left(self) -> float:
@@ -98,9 +107,8 @@ def _watch(request: httpx2.Request) -> None:
 
 
 def _bound(response: httpx2.Response) -> None:
-    packed = response.headers.get("content-encoding", "identity")
-    if packed.strip().lower() != "identity":
-        raise Unreadable(f"its body is packed as {packed[:40]}, which was not asked for")
+    if response.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise Unreadable("its body is packed, which was not asked for")
     assert isinstance(response.stream, httpx2.SyncByteStream)
     response.stream = _Bounded(response.stream)
 
