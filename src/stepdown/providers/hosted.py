@@ -99,7 +99,7 @@ def asked(
 
     notes = ["the schema is in the prompt: the server refused it beside it"] if learned.refused else []
     beside, number = not learned.refused, 0
-    with watched(request.time_limit) as watch:
+    with watched(request.time_limit, service.key) as watch:
         while True:
             number += 1
             answer = _once(service, send, watch, beside)

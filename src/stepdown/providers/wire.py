@@ -4,6 +4,7 @@ An HTTP library's time-outs are for each single read, so a server that sends a b
 call has one end: when it comes, the call's socket is shut down, which wakes whoever reads from it. The client knows no key.
 """
 
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Any
 import httpx2
 
 from stepdown.clock import monotonic
+from stepdown.providers.outcomes import redacted
 
 LARGEST_BODY = 8 * 2**20
 """Bytes. The longest answers of today's models are a few hundred thousand characters."""
@@ -35,10 +37,12 @@ class Watch:
 
     Attributes:
         end: Monotonic seconds at which the call is over.
+        secret: What no line of a log may show while the call lasts.
         sockets: The call's connections, for the moment when time is up.
     """
 
     end: float
+    secret: str = field(repr=False)
     sockets: list[socket.socket] = field(default_factory=list)
 
     @property
@@ -74,10 +78,33 @@ class Watch:
 _WATCH: ContextVar[Watch] = ContextVar("watch")
 
 
+TALKATIVE = ("anthropic", "httpcore2", "httpx2", "openai")
+"""Libraries that log what a server sent, where somebody wants to read that much; it may have sent the key back."""
+
+
+class _Redaction(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        watch = _WATCH.get(None)
+        if watch is not None:
+            record.msg, record.args = redacted(record.getMessage(), watch.secret), ()
+        return True
+
+
+_REDACTION = _Redaction()
+
+
+def _hush() -> None:
+    # Filters of a logger do not reach the ones below it, and an SDK's modules are imported when they are needed.
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] in TALKATIVE:
+            logging.getLogger(name).addFilter(_REDACTION)
+
+
 @contextmanager
-def watched(seconds: float) -> Iterator[Watch]:
-    """Give every request that is made within it, in this thread, one common end."""
-    watch = Watch(monotonic() + seconds)
+def watched(seconds: float, secret: str) -> Iterator[Watch]:
+    """Give every request that is made within it, in this thread, one common end, and keep a secret out of logs."""
+    _hush()
+    watch = Watch(monotonic() + seconds, secret)
     alarm = threading.Timer(min(seconds, threading.TIMEOUT_MAX), watch.cut)
     alarm.daemon = True
     token = _WATCH.set(watch)
