@@ -14,6 +14,7 @@ from pathlib import Path
 
 from stepdown.acts.export import export
 from stepdown.acts.localize import evaluate, localize
+from stepdown.acts.opening import open_workspace
 from stepdown.acts.promote import promote
 from stepdown.acts.run import play, start
 from stepdown.history import rows
@@ -42,7 +43,7 @@ def bundle(workspace: Workspace) -> rows.Bundle:
 def main() -> None:
     with (
         tempfile.TemporaryDirectory() as directory,
-        Workspace.open(Path(directory) / "w", settings=Settings(durability="normal")) as workspace,
+        open_workspace(Path(directory) / "w", settings=Settings(durability="normal")) as workspace,
     ):
         trained = bundle(workspace)
         acts = {

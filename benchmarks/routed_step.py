@@ -13,6 +13,7 @@ from statistics import median, quantiles
 from stepdown.acts import switch
 from stepdown.acts.export import export
 from stepdown.acts.localize import localize
+from stepdown.acts.opening import open_workspace
 from stepdown.acts.run import play, start
 from stepdown.history import rows
 from stepdown.training.plan import Plan
@@ -57,7 +58,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         settings = Settings(durability=options.durability)
-        with Workspace.open(Path(directory) / "workspace", settings=settings) as workspace:
+        with open_workspace(Path(directory) / "workspace", settings=settings) as workspace:
             handed_down(workspace, Path(directory) / "tape.jsonl")
             found = measure(workspace, options.steps)
     high = quantiles(found, n=20)[-1]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, event
 
+from stepdown.acts.opening import open_workspace
 from stepdown.history import ledger, reader, rows
 from stepdown.routing.breaker import Breaker
 from stepdown.workspace import Settings, Workspace
@@ -112,7 +113,7 @@ def main() -> None:
     for registrations, attempts in ((10, 100), (10_000, 100), (10, 100_000), (10_000, 100_000)):
         with (
             tempfile.TemporaryDirectory() as directory,
-            Workspace.open(Path(directory) / "w", settings=Settings(durability="normal")) as workspace,
+            open_workspace(Path(directory) / "w", settings=Settings(durability="normal")) as workspace,
         ):
             fill(workspace, registrations, attempts)
             with workspace.reading() as connection:

@@ -9,6 +9,7 @@ from hypothesis import settings as hypothesis_settings
 
 from journey import Hands, discover, localized, near_the_best
 from stepdown.acts import switch
+from stepdown.acts.opening import open_workspace
 from stepdown.workspace import Settings, Workspace
 
 # A shared machine may pause any example; what must be fast is measured in benchmarks.
@@ -38,7 +39,7 @@ def settings(hands: Hands, weights: Path) -> Settings:
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace in which nothing happened yet: migrated once, and copied for every test."""
     root = tmp_path_factory.mktemp("empty") / "workspace"
-    Workspace.open(root, settings=Settings(clock=Hands().clock, durability="normal")).close()
+    open_workspace(root, settings=Settings(clock=Hands().clock, durability="normal")).close()
     return root
 
 
@@ -46,7 +47,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def workspace(empty: Path, tmp_path: Path, settings: Settings) -> Iterator[Workspace]:
     """A new, empty workspace."""
     shutil.copytree(empty, tmp_path / "workspace")
-    with Workspace.open(tmp_path / "workspace", settings=settings) as opened:
+    with open_workspace(tmp_path / "workspace", settings=settings) as opened:
         yield opened
 
 
@@ -55,7 +56,7 @@ def handed_down(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Path
     """A workspace whose competitor was handed down: one run, one export, one real training, activated. Copy it."""
     root = tmp_path_factory.mktemp("handed-down") / "workspace"
     settings = Settings(clock=Hands().clock, durability="normal", cache=weights)
-    with Workspace.open(root, settings=settings) as opened:
+    with open_workspace(root, settings=settings) as opened:
         tape = near_the_best(root.parent / "tape.jsonl")
         discover(opened, generations=2, candidates=6, frontier=f"recorded:{tape}")
         switch.activate(opened, localized(opened).bundle.id, forced=True, by="conftest", why="every test begins here")
@@ -66,5 +67,5 @@ def handed_down(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Path
 def local(handed_down: Path, tmp_path: Path, settings: Settings) -> Iterator[Workspace]:
     """A workspace of one's own in which local serves the competitor."""
     shutil.copytree(handed_down, tmp_path / "local")
-    with Workspace.open(tmp_path / "local", settings=settings) as opened:
+    with open_workspace(tmp_path / "local", settings=settings) as opened:
         yield opened

@@ -11,6 +11,7 @@ from typing import Any
 
 from stepdown.acts.export import export
 from stepdown.acts.localize import Trained, localize
+from stepdown.acts.opening import open_workspace
 from stepdown.acts.run import play, start
 from stepdown.clock import Clock
 from stepdown.errors import ProviderError
@@ -132,7 +133,7 @@ def discover(
 
 def scouted(root: Path, settings: Settings) -> Trained:
     """Play, export and train for the scout of a workspace, and return the bundle; nothing is active."""
-    with Workspace.open(root, settings=replace(settings, scenario=lambda _name: Scouted())) as workspace:
+    with open_workspace(root, settings=replace(settings, scenario=lambda _name: Scouted())) as workspace:
         tape = near_the_best(workspace.root.parent / "scout.jsonl", "scout")
         play(start(workspace, SCENARIO, generations=1, candidates=6, frontier=f"recorded:{tape}", role="scout"))
         return localized(workspace, filters=Filters(SCENARIO, role="scout"))

@@ -17,6 +17,7 @@ from labels import WORDS, Moods, Oracle
 from stepdown.acts import configure, switch
 from stepdown.acts.export import export
 from stepdown.acts.localize import Trained, localize
+from stepdown.acts.opening import open_workspace
 from stepdown.acts.run import play, start
 from stepdown.errors import InvalidValue, Refused
 from stepdown.history import reader, rows
@@ -60,7 +61,7 @@ def test_a_reply_is_parsed_once_and_played_once_on_each_seed() -> None:
 def test_a_step_plays_its_tournament_once(tmp_path: Path, settings: Settings) -> None:
     counted = Counted()
     made = replace(settings, scenario=lambda _name: counted, frontier=lambda _word, _scenario: Scripted([BEST]))
-    with Workspace.open(tmp_path / "workspace", settings=made) as workspace:
+    with open_workspace(tmp_path / "workspace", settings=made) as workspace:
         counted.seen.clear()
         compete(workspace)
 
@@ -128,7 +129,7 @@ def test_a_score_that_cannot_be_had_again_is_no_difference_where_the_scenario_sa
 ) -> None:
     scenario = fickle(reproducible=False)
     made = replace(settings, scenario=lambda _name: scenario)
-    with Workspace.open(tmp_path / "workspace", settings=made) as workspace:
+    with open_workspace(tmp_path / "workspace", settings=made) as workspace:
         discover(workspace, generations=2, candidates=3)
 
         assert differences(workspace) == []
@@ -140,7 +141,7 @@ def test_the_same_score_is_a_difference_where_the_scenario_promises_to_give_it_a
 ) -> None:
     scenario = fickle()
     made = replace(settings, scenario=lambda _name: scenario)
-    with Workspace.open(tmp_path / "workspace", settings=made) as workspace:
+    with open_workspace(tmp_path / "workspace", settings=made) as workspace:
         discover(workspace, generations=1, candidates=2)
 
         assert {found.claim for found in differences(workspace)} >= {"I7"}
@@ -156,7 +157,7 @@ def test_a_play_that_costs_a_second_is_paid_once(tmp_path: Path, settings: Setti
 
     scenario = Strange(GridCtf(), play=slow)
     made = replace(settings, scenario=lambda _name: scenario)
-    with Workspace.open(tmp_path / "workspace", settings=made) as workspace:
+    with open_workspace(tmp_path / "workspace", settings=made) as workspace:
         step = compete(workspace)
 
     assert step.score is not None
@@ -170,7 +171,7 @@ def test_a_scenario_that_breaks_is_one_sentence_that_names_it(tmp_path: Path, se
 
     scenario = Strange(GridCtf(), **{broken: divide})
     made = replace(settings, scenario=lambda _name: scenario, frontier=lambda _word, _scenario: Scripted([BEST]))
-    with Workspace.open(tmp_path / "workspace", settings=made) as workspace:
+    with open_workspace(tmp_path / "workspace", settings=made) as workspace:
         with pytest.raises(InvalidValue, match=r"The scenario grid_ctf broke while .*ZeroDivisionError") as refusal:
             compete(workspace)
         assert refusal.value.kind == "scenario-broken"
@@ -179,7 +180,7 @@ def test_a_scenario_that_breaks_is_one_sentence_that_names_it(tmp_path: Path, se
 def test_a_frontier_that_cannot_propose_for_a_scenario_says_so_before_the_run_starts(
     tmp_path: Path, settings: Settings
 ) -> None:
-    with Workspace.open(
+    with open_workspace(
         tmp_path / "workspace", settings=replace(settings, scenario=lambda _name: Moods())
     ) as workspace:
         with pytest.raises(Refused, match="looks for the best point of a box, and moods has none"):
@@ -207,7 +208,7 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taught]:
         scenario=lambda _name: Moods(),
         frontier=lambda _word, _scenario: oracle,
     )
-    with Workspace.open(tmp_path_factory.mktemp("moods") / "workspace", settings=made) as workspace:
+    with open_workspace(tmp_path_factory.mktemp("moods") / "workspace", settings=made) as workspace:
         play(start(workspace, "moods", generations=4, candidates=60, frontier="oracle"))
         yield Taught(workspace, oracle, localize(workspace, export(workspace, Filters("moods")).path))
 

@@ -16,6 +16,7 @@ import pytest
 
 from journey import FRONTIER, SCENARIO, Hands, active, compete, discover, localized, tape
 from stepdown.acts import configure, switch
+from stepdown.acts.opening import open_workspace
 from stepdown.acts.promote import promote
 from stepdown.acts.prune import prune
 from stepdown.acts.rollback import rollback
@@ -64,7 +65,7 @@ def lived(handed_down: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("lived")
     shutil.copytree(handed_down, base / "workspace")
     hands = Hands()
-    with Workspace.open(base / "workspace", settings=Settings(clock=hands.clock, durability="normal")) as opened:
+    with open_workspace(base / "workspace", settings=Settings(clock=hands.clock, durability="normal")) as opened:
         discover(opened, seed=1, generations=2, candidates=2)
         configure.set_policy(opened, {"local_timeout": 0.001, "min_score": 0.5})
         compete(replace_clock(opened, hands), seed=2)
@@ -77,7 +78,7 @@ def lived(handed_down: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         handed_over(opened)
         assert differences(opened) == []
     settings = Settings(clock=hands.clock, durability="normal", reached=interrupt)
-    with suppress(KeyboardInterrupt), Workspace.open(base / "workspace", settings=settings) as opened:
+    with suppress(KeyboardInterrupt), open_workspace(base / "workspace", settings=settings) as opened:
         discover(opened, seed=8, candidates=1)
     return base / "workspace"
 
@@ -129,7 +130,7 @@ def suspect(lived: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
         for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             raw.execute(f"DROP TRIGGER {name}")
     raw.close()
-    with Workspace.open(root, settings=Settings(clock=Hands().clock, durability="normal")) as opened:
+    with open_workspace(root, settings=Settings(clock=Hands().clock, durability="normal")) as opened:
         yield opened
 
 
@@ -289,13 +290,14 @@ import sys
 from pathlib import Path
 from journey import Hands, discover
 from stepdown.workspace import Settings, Workspace
+from stepdown.acts.opening import open_workspace
 
 def reached(point):
     if point == "answered":
         print(point, flush=True)
         sys.stdin.readline()
 
-with Workspace.open(Path(sys.argv[1]), settings=Settings(clock=Hands().clock, durability="normal", reached=reached)) as opened:
+with open_workspace(Path(sys.argv[1]), settings=Settings(clock=Hands().clock, durability="normal", reached=reached)) as opened:
     discover(opened, seed=9)
 """
 
@@ -319,13 +321,13 @@ def test_a_run_that_goes_on_or_dies_between_reading_one_witness_and_the_other_is
             living.communicate(b"\n" * 100)
             return lines(path)
 
-        with Workspace.open(root, settings=Settings(clock=Hands().clock, durability="normal")) as opened:
+        with open_workspace(root, settings=Settings(clock=Hands().clock, durability="normal")) as opened:
             monkeypatch.setattr(trace, "lines", after_all_that)
             # A call is over since or will never be, and others may be announced: the rows that were read know nothing of it.
             assert differences(opened) == []
             monkeypatch.undo()
     assert (living.returncode == 0) is not killed
-    with Workspace.open(root, settings=Settings(clock=Hands().clock, durability="normal")) as opened:
+    with open_workspace(root, settings=Settings(clock=Hands().clock, durability="normal")) as opened:
         assert differences(opened) == []
 
 

@@ -12,9 +12,9 @@ import pytest
 import typer
 
 from journey import active
+from stepdown.acts.opening import open_workspace
 from stepdown.cli import main
 from stepdown.cli.app import app
-from stepdown.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,13 +173,14 @@ def test_a_refusal_is_one_sentence_on_stderr_with_its_code_and_changes_nothing(
         assert list((root / room).iterdir()) == []
 
 
-@pytest.mark.parametrize("path", [path for path in COMMANDS if path not in {("demo",), ("run",), ("doctor",)}],
+@pytest.mark.parametrize("path", [path for path in COMMANDS if path not in {("demo",), ("run",), ("ask",), ("doctor",)}],
                          ids=" ".join)  # fmt: skip
 def test_no_command_but_those_that_begin_work_makes_a_workspace(command: Command, path: tuple[str, ...]) -> None:
     needed = {"train": ["x"], "promote": ["x"], "bundles": ["x"], "policy": ["min_score=1"], "harness": ["budget"]}
     group = typer.main.get_command(app)
     for name in path:
         group = group.commands[name]  # type: ignore[attr-defined]
+    needed["judge"] = ["0.5"]
     wanted = [needed[path[0]][0] for p in group.params if p.param_type_name == "argument" and p.required]
     said = command(*path, *wanted)
 
@@ -222,7 +223,7 @@ def test_a_demo_removes_no_directory_that_is_not_its_own(command: Command, tmp_p
 
 
 def test_a_bundle_that_is_not_whole_fails_its_verification(command: Command, root: Path) -> None:
-    with Workspace.open(root) as opened:
+    with open_workspace(root) as opened:
         held = active(opened).id
         (opened.bundle_directory(held) / "config.json").unlink()
     said = command("bundles", "verify", held, "-w", root)

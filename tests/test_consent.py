@@ -12,6 +12,7 @@ import pytest
 from journey import active, attempts, compete, discover, failing, steps
 from sealed import KERNEL
 from stepdown.acts import configure
+from stepdown.acts.opening import open_workspace
 from stepdown.errors import InvalidValue
 from stepdown.views.audit import differences
 from stepdown.workspace import Settings, Workspace
@@ -29,6 +30,7 @@ from dataclasses import dataclass
 from stepdown.providers.protocol import Completion
 from stepdown.acts.run import play, start
 from stepdown.workspace import Settings, Workspace
+from stepdown.acts.opening import open_workspace
 
 ASK = {
     "nobody": lambda: None,
@@ -51,7 +53,7 @@ class Hosted:
 
 
 settings = Settings(durability="normal", frontier=lambda word, scenario: Hosted())
-with Workspace.open(sys.argv[1], settings=settings) as workspace:
+with open_workspace(sys.argv[1], settings=settings) as workspace:
     play(start(workspace, "grid_ctf", seed=3, generations=2, candidates=2))
 print(*started)
 """
@@ -75,7 +77,7 @@ def test_no_socket_is_opened_for_roles_that_the_frontier_may_never_see(local: Wo
     done = sealed(local)
 
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
-    with Workspace.open(local.root, settings=settings) as reopened:
+    with open_workspace(local.root, settings=settings) as reopened:
         competed, coached = steps(reopened, "run-2"), steps(reopened, "run-2", "coach")
         assert {step.served for step in competed} == {"local"}
         assert {(step.outcome, step.error) for step in coached} == {("failed", "frontier-forbidden")}
@@ -88,7 +90,7 @@ def test_no_socket_is_opened_even_when_local_cannot_serve(local: Workspace, sett
     done = sealed(local)
 
     assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
-    with Workspace.open(local.root, settings=settings) as reopened:
+    with open_workspace(local.root, settings=settings) as reopened:
         competed = steps(reopened, "run-2")
         assert {(step.outcome, step.error) for step in competed} == {("failed", "frontier-forbidden")}
         assert {step.reason for step in competed} == {"quality-below-threshold"}
@@ -119,7 +121,7 @@ def test_a_frontier_that_opens_none_may_be_asked_under_the_seal(local: Workspace
 def test_a_failing_local_is_not_followed_by_a_forbidden_frontier(local: Workspace, settings: Settings) -> None:
     configure.set_policy(local, {"frontier_never": ["competitor"]})
     local.close()
-    with Workspace.open(local.root, settings=replace(settings, local=lambda *_: failing("timeout"))) as reopened:
+    with open_workspace(local.root, settings=replace(settings, local=lambda *_: failing("timeout"))) as reopened:
         step = compete(reopened, seed=3)
 
         assert (step.outcome, step.error, step.reason) == ("failed", "frontier-forbidden", "local-timeout")
@@ -137,7 +139,7 @@ def test_a_role_that_local_may_never_see_does_not_reach_a_bundle(
     def opened(directory: Path, *_: object) -> object:
         raise AssertionError(f"{directory} was opened")
 
-    with Workspace.open(local.root, settings=replace(settings, local=opened)) as reopened:
+    with open_workspace(local.root, settings=replace(settings, local=opened)) as reopened:
         step = compete(reopened, seed=3)
 
         assert (step.served, step.reason) == ("frontier", "role-not-eligible")

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError, StatementError
 
 from journey import Hands, compete, discover
 from stepdown.acts import configure
+from stepdown.acts.opening import open_workspace
 from stepdown.errors import InvalidValue, WorkspaceError
 from stepdown.history import engine, ledger, migrate, reader, rows, schema
 from stepdown.history.append_only import triggers
@@ -59,7 +60,7 @@ def test_no_row_of_any_table_can_be_changed_or_removed(local: Workspace, stateme
                     raw.execute(statement.format(table))
         raw.close()
 
-    assert set(TABLES) - set(filled) <= {"verdict", "comparison", "keep", "prune"}
+    assert set(TABLES) - set(filled) <= {"verdict", "judgement"}
 
 
 def test_every_table_has_both_triggers(database: Engine) -> None:
@@ -109,7 +110,7 @@ def test_a_naive_instant_is_refused(database: Engine) -> None:
 def test_a_locked_database_gives_a_sentence_and_changes_nothing(local: Workspace, settings: Settings) -> None:
     blocker = sqlite3.connect(local.root / "stepdown.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
-    impatient = Workspace.open(local.root, settings=replace(settings, busy_milliseconds=20))
+    impatient = open_workspace(local.root, settings=replace(settings, busy_milliseconds=20))
     try:
         with pytest.raises(WorkspaceError, match="locked by another process"):
             configure.set_policy(impatient, {"min_score": 0.1})
@@ -225,6 +226,6 @@ def test_a_database_of_a_newer_version_is_refused_untouched(workspace: Workspace
     before = (root / "stepdown.db").read_bytes()
 
     with pytest.raises(WorkspaceError, match="upgrade stepdown") as refusal:
-        Workspace.open(root, settings=settings)
+        open_workspace(root, settings=settings)
     assert refusal.value.kind == "workspace-newer"
     assert (root / "stepdown.db").read_bytes() == before

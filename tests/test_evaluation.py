@@ -10,6 +10,7 @@ import pytest
 
 from journey import BEST, SCENARIO, Strange, active, compete, count, localized
 from stepdown.acts.localize import evaluate
+from stepdown.acts.opening import open_workspace
 from stepdown.bundles.disk import look
 from stepdown.errors import InvalidValue
 from stepdown.history import reader, rows, schema
@@ -27,7 +28,7 @@ from stepdown.workspace import Settings, Workspace
 def reopened(workspace: Workspace, settings: Settings, **changes: Any) -> Workspace:
     """Return the workspace with another scenario or other settings."""
     workspace.close()
-    return Workspace.open(workspace.root, settings=replace(settings, **changes))
+    return open_workspace(workspace.root, settings=replace(settings, **changes))
 
 
 def test_what_a_bundle_is_examined_on_is_seen_by_no_run() -> None:
@@ -157,7 +158,7 @@ def test_a_tournament_with_such_a_score_fails_the_run_and_moves_no_breaker(
         pytest.raises(InvalidValue, match="cannot be compared"),
     ):
         compete(strange)
-    with Workspace.open(local.root, settings=settings) as healed:
+    with open_workspace(local.root, settings=settings) as healed:
         with healed.reading() as connection:
             assert reader.last_local_attempt(connection, active(healed).id) is None
         assert compete(healed, seed=1).served == "local"

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from journey import FRONTIER, SCENARIO, Hands, active, compete, count, discover, move, steps, tape
 from stepdown.acts.export import Dataset, export, opened
+from stepdown.acts.opening import open_workspace
 from stepdown.digest import digest
 from stepdown.errors import DatasetError, InvalidValue, NotFound, WorkspaceError
 from stepdown.history import ledger, reader, rows
@@ -38,7 +39,7 @@ def text_of(dataset: Dataset) -> str:
 def runs(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with one run whose eight candidates are half illegal, and one run of the search."""
     root = Path(shutil.copytree(empty, tmp_path_factory.mktemp("runs") / "workspace"))
-    with Workspace.open(root, settings=Settings(clock=Hands().clock)) as opened:
+    with open_workspace(root, settings=Settings(clock=Hands().clock)) as opened:
         discover(opened, candidates=8, frontier=f"recorded:{FRONTIER}")
         discover(opened, seed=1, generations=3, candidates=3)
     return root
@@ -48,7 +49,7 @@ def runs(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def mixed(runs: Path, tmp_path: Path, settings: Settings) -> Iterator[Workspace]:
     """A copy of that workspace."""
     shutil.copytree(runs, tmp_path / "mixed")
-    with Workspace.open(tmp_path / "mixed", settings=settings) as opened:
+    with open_workspace(tmp_path / "mixed", settings=settings) as opened:
         yield opened
 
 

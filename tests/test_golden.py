@@ -7,12 +7,13 @@ import pytest
 
 from journey import Hands, discover
 from stepdown.acts.export import opened
+from stepdown.acts.opening import open_workspace
 from stepdown.bundles.disk import Condition
 from stepdown.reports.markdown import render
 from stepdown.views import bundles, history
 from stepdown.views.audit import differences
 from stepdown.views.runs import runs, story
-from stepdown.workspace import Settings, Workspace
+from stepdown.workspace import Settings
 
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "golden"
 
@@ -32,12 +33,12 @@ def of_that_day() -> Settings:
 
 
 def test_an_earlier_workspace_opens_and_audits_clean(golden: Path, of_that_day: Settings) -> None:
-    with Workspace.open(golden, settings=of_that_day) as workspace:
+    with open_workspace(golden, settings=of_that_day) as workspace:
         assert differences(workspace) == []
 
 
 def test_an_earlier_workspace_is_told_whole(golden: Path, of_that_day: Settings) -> None:
-    with Workspace.open(golden, settings=of_that_day) as workspace:
+    with open_workspace(golden, settings=of_that_day) as workspace:
         told = [render(story(workspace, run.id)) for run, _ in runs(workspace)]
 
         assert told
@@ -46,13 +47,13 @@ def test_an_earlier_workspace_is_told_whole(golden: Path, of_that_day: Settings)
 
 
 def test_earlier_bundles_and_datasets_are_whole(golden: Path, of_that_day: Settings) -> None:
-    with Workspace.open(golden, settings=of_that_day) as workspace:
+    with open_workspace(golden, settings=of_that_day) as workspace:
         assert {entry.condition for entry in bundles.shelf(workspace)} == {Condition.WHOLE}
         assert all(opened(path)[0].records for path in (golden / "datasets").iterdir())
 
 
 def test_an_earlier_workspace_goes_on(golden: Path, of_that_day: Settings) -> None:
-    with Workspace.open(golden, settings=of_that_day) as workspace:
+    with open_workspace(golden, settings=of_that_day) as workspace:
         discover(workspace, seed=11, candidates=2)
 
         assert differences(workspace) == []

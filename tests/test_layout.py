@@ -24,7 +24,7 @@ training    scenarios history bundles local ground
 local       training bundles providers ground
 reports     history routing ground
 audit       history routing scenarios providers bundles training ground
-workspace   acts history routing scenarios providers bundles training local ground
+workspace   history routing scenarios providers bundles training local ground
 acts        workspace history routing scenarios providers bundles training ground
 views       acts workspace history routing scenarios providers bundles training local audit reports ground
 demo        views acts workspace history routing scenarios providers bundles training reports ground

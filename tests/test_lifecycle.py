@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from journey import SCENARIO, SMALL, Hands, active, compete, count, discover, localized
 from stepdown.acts import configure, switch
+from stepdown.acts.opening import open_workspace
 from stepdown.acts.promote import promote
 from stepdown.acts.prune import prune
 from stepdown.acts.rollback import rollback
@@ -129,7 +130,7 @@ def test_a_bundle_that_is_whole_but_does_not_load_is_no_way_back(local: Workspac
 
         return SimpleNamespace(name="x", model="y", answer=answer)
 
-    with Workspace.open(local.root, settings=replace(settings, local=unloadable)) as reopened:
+    with open_workspace(local.root, settings=replace(settings, local=unloadable)) as reopened:
         before = acts(reopened)
         with pytest.raises(Refused, match=r"of another kind") as refusal:
             rollback(reopened, *SLOT)
@@ -416,7 +417,7 @@ class Meeting:
 def rival(root: Path, meeting: Meeting, pipe: Pipe, deed: Callable[[Workspace], object]) -> None:
     """Do a deed in a process of its own, and say what became of it."""
     settings = Settings(durability="normal", reached=meeting.reached)
-    with Workspace.open(root, settings=settings) as workspace:
+    with open_workspace(root, settings=settings) as workspace:
         try:
             deed(workspace)
             pipe.send("won")
@@ -452,7 +453,7 @@ def contest(root: Path, *entries: tuple[str, Callable[[Workspace], object]]) -> 
         child.start()
         children.append(child)
         pipes.append(mine)
-    with Workspace.open(root, settings=Settings(durability="normal")) as watcher:
+    with open_workspace(root, settings=Settings(durability="normal")) as watcher:
         before, held = len(acts(watcher)), []
         while any(child.is_alive() for child in children):
             with watcher.reading() as connection:
@@ -489,7 +490,7 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_told(local: Workspa
     )
 
     assert said == ["stale", "won"]
-    with Workspace.open(root) as reopened:
+    with open_workspace(root) as reopened:
         assert active(reopened).id in (good.id, again.id)
         assert count(reopened, rows.Verdict) == 1
 
@@ -501,7 +502,7 @@ def test_of_two_rollbacks_at_once_one_wins_and_the_other_is_told(local: Workspac
 
     assert contest(root, ("rollback-checked", roll_back), ("rollback-checked", roll_back)) == ["stale", "won"]
 
-    with Workspace.open(root) as reopened:
+    with open_workspace(root) as reopened:
         assert active(reopened) == second != first
 
 
@@ -513,7 +514,7 @@ def test_of_a_promotion_and_a_rollback_at_once_one_wins(local: Workspace) -> Non
     said = contest(root, ("comparison-played", partial(promote_it, good.id)), ("rollback-checked", roll_back))
 
     assert said == ["stale", "won"]
-    with Workspace.open(root) as reopened:
+    with open_workspace(root) as reopened:
         assert active(reopened) in (good, middle)
 
 
@@ -545,7 +546,7 @@ def test_of_a_promotion_and_a_prune_of_one_bundle_one_wins_and_the_other_is_told
 
     pruned = not (root / "bundles" / again.id).exists()
     assert said == ["bundle-retired" if pruned else "bundle-needed", "won"]
-    with Workspace.open(root) as reopened:
+    with open_workspace(root) as reopened:
         assert active(reopened) == (held if pruned else again)
         assert count(reopened, rows.Verdict) == (0 if pruned else 1)
 
@@ -558,7 +559,7 @@ def test_what_a_rollback_leads_to_cannot_be_pruned_meanwhile(local: Workspace) -
     said = contest(root, ("rollback-checked", roll_back), ("ready", partial(prune_it, good.id)))
 
     assert said == ["bundle-needed", "won"]
-    with Workspace.open(root) as reopened:
+    with open_workspace(root) as reopened:
         assert active(reopened) == good
 
 
@@ -568,10 +569,10 @@ def test_a_rollback_whose_target_is_pruned_away_moves_nothing(local: Workspace, 
 
     def pruned_meanwhile(point: str) -> None:
         if point == "rollback-checked":
-            with Workspace.open(local.root, settings=settings) as other:
+            with open_workspace(local.root, settings=settings) as other:
                 switch.delete(other, good.id)
 
-    with Workspace.open(local.root, settings=replace(settings, reached=pruned_meanwhile)) as reopened:
+    with open_workspace(local.root, settings=replace(settings, reached=pruned_meanwhile)) as reopened:
         with pytest.raises(Refused) as refusal:
             rollback(reopened, *SLOT)
         assert refusal.value.kind == "bundle-retired"
@@ -585,10 +586,10 @@ def test_a_slot_whose_bundle_retired_meanwhile_changed_hands(local: Workspace, s
 
     def retired_meanwhile(point: str) -> None:
         if point == "comparison-played":
-            with Workspace.open(local.root, settings=settings) as other:
+            with open_workspace(local.root, settings=settings) as other:
                 switch.retire(other, held.id)
 
-    with Workspace.open(local.root, settings=replace(settings, reached=retired_meanwhile)) as reopened:
+    with open_workspace(local.root, settings=replace(settings, reached=retired_meanwhile)) as reopened:
         with pytest.raises(Refused, match="changed hands") as refusal:
             promote_it(again.id, reopened)
         assert refusal.value.kind == "stale"
@@ -601,10 +602,10 @@ def test_the_end_of_a_bundle_that_serves_nobody_spoils_no_promotion(local: Works
 
     def pruned_meanwhile(point: str) -> None:
         if point == "comparison-played":
-            with Workspace.open(local.root, settings=settings) as other:
+            with open_workspace(local.root, settings=settings) as other:
                 prune(other, [unused.id])
 
-    with Workspace.open(local.root, settings=replace(settings, reached=pruned_meanwhile)) as reopened:
+    with open_workspace(local.root, settings=replace(settings, reached=pruned_meanwhile)) as reopened:
         promote_it(again.id, reopened)
         assert active(reopened) == again
         assert differences(reopened) == []

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from journey import compete
+from stepdown.acts.opening import open_workspace
 from stepdown.errors import InvalidValue
 from stepdown.workspace import Settings, Workspace
 
@@ -25,5 +26,5 @@ def test_another_database_for_a_workspace_that_has_one_is_refused(workspace: Wor
     workspace.close()
 
     with pytest.raises(InvalidValue, match="keeps its history in"):
-        Workspace.open(workspace.root, url=f"sqlite:///{tmp_path / 'other.db'}", settings=Settings())
+        open_workspace(workspace.root, url=f"sqlite:///{tmp_path / 'other.db'}", settings=Settings())
     assert not (tmp_path / "other.db").exists()

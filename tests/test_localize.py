@@ -16,6 +16,7 @@ from stepdown.acts import configure, switch
 from stepdown.acts.export import Dataset
 from stepdown.acts.export import opened as opened_dataset
 from stepdown.acts.localize import evaluate, find_dataset, localize
+from stepdown.acts.opening import open_workspace
 from stepdown.acts.promote import promote
 from stepdown.acts.run import play, start
 from stepdown.bundles.disk import Condition, look
@@ -37,7 +38,7 @@ LONG = Plan.tiny(iterations=1_000_000)
 @pytest.fixture
 def dataset(workspace: Workspace, handed_down: Path) -> Dataset:
     """The dataset that the handed-down bundle was trained on, in a workspace without a bundle."""
-    with Workspace.open(handed_down) as opened:
+    with open_workspace(handed_down) as opened:
         found = find_dataset(opened, active(opened).dataset)
     made, _ = opened_dataset(Path(shutil.copytree(found, workspace.root / "datasets" / found.name)))
     with workspace.writing() as connection:
@@ -94,7 +95,7 @@ def test_a_bundle_is_trained_for_the_role_that_its_dataset_teaches_and_for_no_ot
     with pytest.raises(NotFound, match="no role 'nosuch'; choose one of competitor, coach"):
         localize(local, path, plan=SMALL, role="nosuch")
     two = replace(settings, scenario=lambda _name: Scouted())
-    with Workspace.open(local.root, settings=two) as workspace, pytest.raises(DatasetError, match="teaches the role"):
+    with open_workspace(local.root, settings=two) as workspace, pytest.raises(DatasetError, match="teaches the role"):
         localize(workspace, path, plan=SMALL, role="scout")
 
     assert count(local, rows.Bundle) == before
@@ -104,7 +105,7 @@ def test_a_second_judged_role_is_trained_evaluated_compared_and_served(local: Wo
     local.close()
     trained = scouted(local.root, settings)
     two = replace(settings, scenario=lambda _name: Scouted())
-    with Workspace.open(local.root, settings=two) as workspace:
+    with open_workspace(local.root, settings=two) as workspace:
         assert (trained.bundle.role, trained.evaluation.valid) == ("scout", 1.0)
         verdict = promote(workspace, trained.bundle.id, trial=Trial(budget=16, look=8), frontier="search")
         assert verdict.bundle == trained.bundle.id
@@ -143,7 +144,7 @@ def test_training_afresh_really_trains_and_demands_the_same_weights(local: Works
 def test_weights_that_cannot_be_made_again_are_named(workspace: Workspace, dataset: Dataset, tmp_path: Path) -> None:
     cache = tmp_path / "poisoned"
     poisoned = replace(workspace.settings, cache=cache)
-    with Workspace.open(workspace.root, settings=poisoned) as opened:
+    with open_workspace(workspace.root, settings=poisoned) as opened:
         honest = localize(opened, dataset.path, plan=Plan.tiny(seed=1))
         (kept,) = cache.iterdir()
         shutil.copy(next(cache.glob("*/model.safetensors")), tmp_path / "other")
@@ -286,7 +287,7 @@ def test_a_bundle_that_cannot_be_written_is_a_sentence(workspace: Workspace, dat
 @pytest.fixture
 def warmer(local: Workspace, settings: Settings) -> Iterator[Workspace]:
     """The same workspace, decoding otherwise."""
-    with Workspace.open(local.root, settings=replace(settings, decoding=Decoding(temperature=0.1))) as opened:
+    with open_workspace(local.root, settings=replace(settings, decoding=Decoding(temperature=0.1))) as opened:
         yield opened
 
 

@@ -28,6 +28,9 @@ SOURCE = str(Path(stepdown.__file__).parents[1])
 BUNDLE = "0123456789ab"
 VALUES = {
     "dataset": [BUNDLE],
+    "case": ["3"],
+    "call": ["run-1/1/0/1"],
+    "score": ["0.5"],
     "bundle": [BUNDLE],
     "changes": ["min_score=0.8"],
     "validator": ["budget"],
@@ -103,8 +106,8 @@ def test_a_bad_workspace_is_one_sentence_and_nothing_is_made(
         (place / "workspace.json").write_text(json.dumps({"format": 999}))
     elif world == "marker is a folder":
         (place / "workspace.json").mkdir()
-    if (world in ("absent", "empty") and line[0] in ("demo", "run")) or (
-        world == "fifo" and line[0] in ("demo", "run")
+    if (world in ("absent", "empty") and line[0] in ("demo", "run", "ask")) or (
+        world == "fifo" and line[0] in ("demo", "run", "ask")
     ):
         pytest.skip("These begin work, and may make a workspace there.")
     before = sorted(str(path) for path in tmp_path.rglob("*"))

@@ -9,6 +9,7 @@ import pytest
 
 from journey import BEST, active, attempts, compete, discover, tape
 from stepdown.acts import configure
+from stepdown.acts.opening import open_workspace
 from stepdown.audit.steps import steps as derived
 from stepdown.providers.prices import Price, cost
 from stepdown.providers.protocol import Completion, Request
@@ -77,7 +78,7 @@ def test_local_and_search_cost_nothing() -> None:
 
 def test_a_reply_is_priced_as_who_answered_not_as_who_was_asked(workspace: Workspace, settings: Settings) -> None:
     workspace.close()
-    with Workspace.open(workspace.root, settings=replace(settings, frontier=lambda *_: Substitute())) as reopened:
+    with open_workspace(workspace.root, settings=replace(settings, frontier=lambda *_: Substitute())) as reopened:
         (attempt,) = attempts(reopened, compete(reopened))
         assert (attempt.requested_provider, attempt.provider, attempt.cost) == ("recorded", "somebody", None)
 

@@ -13,6 +13,7 @@ from journey import SCENARIO, active, compete, count, discover, together
 from stepdown.acts import switch
 from stepdown.acts.clear import clear, mark
 from stepdown.acts.export import export
+from stepdown.acts.opening import open_workspace
 from stepdown.acts.run import start
 from stepdown.bundles.disk import Condition, look
 from stepdown.cli import main
@@ -45,13 +46,13 @@ def test_a_database_older_than_its_folders_loses_nothing(
     shutil.copy(root / "stepdown.db", tmp_path / "newer.db")
     shutil.copy(empty / "stepdown.db", root / "stepdown.db")
 
-    with Workspace.open(root, settings=settings):
+    with open_workspace(root, settings=settings):
         assert {path.name for path in unknown(root)} == {held, dataset.name}
         assert look(root / "unknown" / "bundles" / held, held).condition is Condition.WHOLE
     assert any(check.name == "unknown" and held[:12] in check.finding for check in examine(root))
 
     shutil.copy(tmp_path / "newer.db", root / "stepdown.db")
-    with Workspace.open(root, settings=settings) as again:
+    with open_workspace(root, settings=settings) as again:
         assert unknown(root) == []
         assert look(again.bundle_directory(held), held).condition is Condition.WHOLE
         assert dataset.is_dir()
@@ -63,7 +64,7 @@ def test_what_was_set_aside_is_never_overwritten(workspace: Workspace, settings:
     for text in ("one", "two", "three"):
         (workspace.root / "bundles" / ("a" * 64)).mkdir()
         (workspace.root / "bundles" / ("a" * 64) / "notes").write_text(text)
-        Workspace.open(workspace.root, settings=settings).close()
+        open_workspace(workspace.root, settings=settings).close()
 
     assert sorted((path / "notes").read_text() for path in unknown(workspace.root)) == ["one", "three", "two"]
 
@@ -85,13 +86,13 @@ def test_a_half_removed_directory_goes_only_if_a_row_says_that_it_was_deleted(
     held, bundles = active(local).id, local.root / "bundles"
     (bundles / f".{'b' * 64}.removed").mkdir()
     shutil.copytree(bundles / held, bundles / f".{held}.removed")
-    Workspace.open(local.root, settings=settings).close()
+    open_workspace(local.root, settings=settings).close()
     assert {path.name for path in unknown(local.root)} == {f".{'b' * 64}.removed", f".{held}.removed"}
 
     switch.delete(local, held)
     (bundles / f".{held}.removed").mkdir()
     (bundles / held).mkdir()
-    Workspace.open(local.root, settings=settings).close()
+    open_workspace(local.root, settings=settings).close()
     assert list(bundles.iterdir()) == []
 
 
@@ -120,7 +121,7 @@ def test_opening_removes_nothing_that_stepdown_would_not_have_called_so(
         case "link":
             path.symlink_to(tmp_path / "elsewhere")
     before = contents(workspace.root)
-    Workspace.open(workspace.root, settings=settings).close()
+    open_workspace(workspace.root, settings=settings).close()
 
     assert contents(workspace.root) == before
     assert (tmp_path / "elsewhere" / "kept").read_text() == "mine"
@@ -169,7 +170,7 @@ def test_a_trace_without_a_history_is_not_begun_anew(local: Workspace, settings:
     before = contents(local.root)
 
     with pytest.raises(WorkspaceError, match="no history beside it"):
-        Workspace.open(local.root, settings=settings)
+        open_workspace(local.root, settings=settings)
     assert contents(local.root) == before
 
 
@@ -178,17 +179,17 @@ def test_a_lost_marker_is_written_again_for_the_database_that_is_there(local: Wo
     number = json.loads((local.root / "workspace.json").read_text())["id"]
     (local.root / "workspace.json").unlink()
 
-    with Workspace.open(local.root, settings=settings) as again:
+    with open_workspace(local.root, settings=settings) as again:
         assert differences(again) == []
     assert json.loads((local.root / "workspace.json").read_text())["id"] == number
 
 
 def test_two_workspaces_on_one_database_are_refused(tmp_path: Path, settings: Settings) -> None:
     url = f"sqlite:///{tmp_path / 'runs.db'}"
-    with Workspace.open(tmp_path / "one", url=url, settings=settings) as one:
+    with open_workspace(tmp_path / "one", url=url, settings=settings) as one:
         discover(one)
         with pytest.raises(WorkspaceError, match="belongs to another workspace") as refusal:
-            Workspace.open(tmp_path / "two", url=url, settings=settings)
+            open_workspace(tmp_path / "two", url=url, settings=settings)
         assert refusal.value.kind == "database-taken"
         assert not (tmp_path / "two").exists()
         assert differences(one) == []
@@ -199,7 +200,7 @@ def test_a_database_that_two_new_workspaces_claim_at_once_goes_to_one(tmp_path: 
         url = f"sqlite:///{tmp_path / f'{attempt}.db'}"
 
         def opened(position: int, attempt: int = attempt, url: str = url) -> int:
-            with Workspace.open(tmp_path / f"{attempt}-{position}", url=url, settings=settings) as workspace:
+            with open_workspace(tmp_path / f"{attempt}-{position}", url=url, settings=settings) as workspace:
                 return count(workspace, rows.Run)
 
         results = together(4, opened)
@@ -211,10 +212,10 @@ def test_a_copied_workspace_on_the_same_database_takes_no_living_process_for_dea
     tmp_path: Path, settings: Settings
 ) -> None:
     url = f"sqlite:///{tmp_path / 'runs.db'}"
-    with Workspace.open(tmp_path / "one", url=url, settings=settings) as one:
+    with open_workspace(tmp_path / "one", url=url, settings=settings) as one:
         under_way = start(one, SCENARIO, generations=1, candidates=1)
         shutil.copytree(tmp_path / "one", tmp_path / "two")
-        with Workspace.open(tmp_path / "two", settings=settings) as two:
+        with open_workspace(tmp_path / "two", settings=settings) as two:
             assert count(two, rows.Ending) == 0
         under_way.advance()
         under_way.end()
@@ -223,7 +224,7 @@ def test_a_copied_workspace_on_the_same_database_takes_no_living_process_for_dea
 
 def test_a_workspace_of_a_version_that_wrote_no_number_is_claimed_once(tmp_path: Path, settings: Settings) -> None:
     url = f"sqlite:///{tmp_path / 'runs.db'}"
-    Workspace.open(tmp_path / "one", url=url, settings=settings).close()
+    open_workspace(tmp_path / "one", url=url, settings=settings).close()
     with sqlite3.connect(tmp_path / "runs.db") as raw:
         raw.execute("PRAGMA user_version = 0")
     raw.close()
@@ -231,15 +232,15 @@ def test_a_workspace_of_a_version_that_wrote_no_number_is_claimed_once(tmp_path:
     for name in ("one", "two"):
         (tmp_path / name / "workspace.json").write_text(json.dumps({"format": 1, "database": url}))
 
-    Workspace.open(tmp_path / "one", settings=settings).close()
-    Workspace.open(tmp_path / "one", settings=settings).close()
+    open_workspace(tmp_path / "one", settings=settings).close()
+    open_workspace(tmp_path / "one", settings=settings).close()
     with pytest.raises(WorkspaceError, match="belongs to another workspace"):
-        Workspace.open(tmp_path / "two", settings=settings)
+        open_workspace(tmp_path / "two", settings=settings)
 
 
 def demo_like(root: Path, settings: Settings) -> None:
     """Make what an earlier demo leaves: a workspace of its own, with a run and its mark."""
-    with Workspace.open(root, settings=settings) as workspace:
+    with open_workspace(root, settings=settings) as workspace:
         discover(workspace)
         mark(workspace, finished=True)
 
@@ -284,11 +285,11 @@ def test_a_file_that_happens_to_be_called_demo_gives_nothing_away(
 
 def test_a_demo_removes_no_run_that_a_person_made_in_it(tmp_path: Path, settings: Settings) -> None:
     demo_like(tmp_path / "demo", settings)
-    with Workspace.open(tmp_path / "demo", settings=settings) as workspace:
+    with open_workspace(tmp_path / "demo", settings=settings) as workspace:
         discover(workspace)
     with pytest.raises(Refused, match="runs that no demo made"):
         clear(tmp_path / "demo")
-    with Workspace.open(tmp_path / "demo", settings=settings) as workspace:
+    with open_workspace(tmp_path / "demo", settings=settings) as workspace:
         assert count(workspace, rows.Run) == 2
 
 
@@ -319,7 +320,7 @@ def test_a_pipe_in_the_place_of_a_file_is_said_and_never_waited_for(
     os.mkfifo(workspace.root / name)
 
     with pytest.raises(WorkspaceError, match=r"is not a file|damaged"):
-        Workspace.open(workspace.root, settings=settings)
+        open_workspace(workspace.root, settings=settings)
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/nowhere")])

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import URL
 
 from journey import compete, count
+from stepdown.acts.opening import open_workspace
 from stepdown.cli import main
 from stepdown.errors import InvalidValue, StepdownError, WorkspaceError
 from stepdown.history import engine, rows, urls
@@ -28,9 +29,9 @@ SECRET = "hunter2"
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
 def test_a_workspace_of_any_name_keeps_everything_inside(tmp_path: Path, settings: Settings, name: str) -> None:
     root = tmp_path / name / name
-    with Workspace.open(root, settings=settings) as opened:
+    with open_workspace(root, settings=settings) as opened:
         compete(opened)
-    with Workspace.open(root, settings=settings) as again:
+    with open_workspace(root, settings=settings) as again:
         assert count(again, rows.Run) == 1
 
     assert [os.fsencode(path) for path in tmp_path.iterdir()] == [os.fsencode(tmp_path / name)]
@@ -41,9 +42,9 @@ def test_a_workspace_of_any_name_keeps_everything_inside(tmp_path: Path, setting
 @pytest.mark.parametrize("name", [name for name in NAMES if name.isprintable()], ids=ascii)
 def test_a_database_of_any_name_elsewhere_is_found_again(tmp_path: Path, settings: Settings, name: str) -> None:
     url = f"sqlite:///{quote(str(tmp_path / name))}"
-    with Workspace.open(tmp_path / "workspace", url=url, settings=settings) as opened:
+    with open_workspace(tmp_path / "workspace", url=url, settings=settings) as opened:
         compete(opened)
-    with Workspace.open(tmp_path / "workspace", url=url, settings=settings) as again:
+    with open_workspace(tmp_path / "workspace", url=url, settings=settings) as again:
         assert count(again, rows.Run) == 1
     assert (tmp_path / name).is_file()
 
@@ -54,10 +55,10 @@ def test_a_relative_database_means_the_same_from_every_directory(
     for place in ("here? 100%", "there"):
         (tmp_path / place).mkdir()
     monkeypatch.chdir(tmp_path / "here? 100%")
-    with Workspace.open(tmp_path / "workspace", url="sqlite:///runs.db", settings=settings) as opened:
+    with open_workspace(tmp_path / "workspace", url="sqlite:///runs.db", settings=settings) as opened:
         compete(opened)
     monkeypatch.chdir(tmp_path / "there")
-    with Workspace.open(tmp_path / "workspace", settings=settings) as again:
+    with open_workspace(tmp_path / "workspace", settings=settings) as again:
         assert count(again, rows.Run) == 1
     assert list((tmp_path / "there").iterdir()) == []
 
@@ -68,7 +69,7 @@ def test_a_path_that_no_file_system_takes_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StepdownError, match=r"needs a directory|cannot be used as a workspace"):
-        Workspace.open(root)
+        open_workspace(root)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -87,7 +88,7 @@ def test_an_empty_workspace_option_is_refused_and_scatters_nothing(
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true"])
 def test_a_database_in_memory_is_no_workspaces(tmp_path: Path, url: str) -> None:
     with pytest.raises(InvalidValue, match="in memory"):
-        Workspace.open(tmp_path / "w", url=url)
+        open_workspace(tmp_path / "w", url=url)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -164,13 +165,13 @@ def test_what_names_no_database_is_a_damaged_marker(workspace: Workspace, settin
     workspace.close()
     (workspace.root / "workspace.json").write_text(json.dumps({"database": stored}))
     with pytest.raises(WorkspaceError, match="damaged"):
-        Workspace.open(workspace.root, settings=settings)
+        open_workspace(workspace.root, settings=settings)
 
 
 @pytest.mark.parametrize("url", ["postgresql+asyncpg://h/b", "sqlite+aiosqlite:///x.db", "sqlite:///x.db?nonsense=1"])
 def test_a_database_that_this_program_cannot_drive_leaves_nothing(tmp_path: Path, url: str) -> None:
     with pytest.raises(InvalidValue, match="cannot be used"):
-        Workspace.open(tmp_path / "w", url=url)
+        open_workspace(tmp_path / "w", url=url)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -205,7 +206,7 @@ def test_a_first_command_that_fails_leaves_what_was_there(tmp_path: Path) -> Non
     (tmp_path / "w" / "notes.txt").write_text("mine")
     (tmp_path / "w" / "stepdown.db").write_bytes(b"rubbish" * 1000)
     with pytest.raises(WorkspaceError, match="not a database"):
-        Workspace.open(tmp_path / "w")
+        open_workspace(tmp_path / "w")
 
     assert {path.name for path in (tmp_path / "w").iterdir()} == {"datasets", "notes.txt", "stepdown.db"}
 
@@ -216,7 +217,7 @@ def test_a_database_with_tables_of_something_else_is_left_alone(tmp_path: Path) 
     raw.close()
     before = (tmp_path / "other.db").read_bytes()
     with pytest.raises(WorkspaceError, match="tables of something else"):
-        Workspace.open(tmp_path / "w", url=f"sqlite:///{tmp_path / 'other.db'}")
+        open_workspace(tmp_path / "w", url=f"sqlite:///{tmp_path / 'other.db'}")
 
     assert {path.name for path in tmp_path.iterdir()} == {"other.db"}
     assert sqlite3.connect(tmp_path / "other.db").execute("SELECT name FROM sqlite_master").fetchall() == [("run",)]

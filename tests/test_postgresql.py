@@ -17,12 +17,13 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 from journey import SCENARIO, count, discover, together
+from stepdown.acts.opening import open_workspace
 from stepdown.acts.run import start
 from stepdown.cli import main
 from stepdown.errors import WorkspaceError
 from stepdown.history import rows, urls
 from stepdown.views.audit import differences
-from stepdown.workspace import Settings, Workspace
+from stepdown.workspace import Settings
 
 pytest.importorskip("psycopg")
 
@@ -70,7 +71,7 @@ def test_a_server_that_never_answers_is_given_up(
 def test_every_command_says_that_the_server_is_gone(
     tmp_path: Path, url: str, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Workspace.open(tmp_path / "w", url=url, settings=settings) as workspace:
+    with open_workspace(tmp_path / "w", url=url, settings=settings) as workspace:
         discover(workspace)
     marker = tmp_path / "w" / "workspace.json"
     marker.write_text(marker.read_text("utf-8").replace(str(make_url(url).port), "1"), "utf-8")
@@ -86,33 +87,33 @@ def test_every_command_says_that_the_server_is_gone(
 def test_a_database_that_was_dropped_and_made_again_is_not_begun_anew(
     tmp_path: Path, url: str, settings: Settings
 ) -> None:
-    Workspace.open(tmp_path / "w", url=url, settings=settings).close()
+    open_workspace(tmp_path / "w", url=url, settings=settings).close()
     server = create_engine(urls.with_password(make_url(url)), isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
         connection.execute(text("DROP SCHEMA public CASCADE"))
         connection.execute(text("CREATE SCHEMA public"))
     server.dispose()
     with pytest.raises(WorkspaceError, match="is gone"):
-        Workspace.open(tmp_path / "w", settings=settings)
+        open_workspace(tmp_path / "w", settings=settings)
 
 
 @running
 def test_a_run_on_a_server_is_played_audited_and_seen_by_whoever_has_the_database(
     tmp_path: Path, url: str, settings: Settings
 ) -> None:
-    with Workspace.open(tmp_path / "one", url=url, settings=settings) as one:
+    with open_workspace(tmp_path / "one", url=url, settings=settings) as one:
         discover(one)
         under_way = start(one, SCENARIO, generations=1, candidates=1)
         assert one.session.alive(one.session.id)
         shutil.copytree(tmp_path / "one", tmp_path / "copy")
-        with Workspace.open(tmp_path / "copy", settings=settings) as copy:
+        with open_workspace(tmp_path / "copy", settings=settings) as copy:
             assert copy.session.alive(one.session.id)
             assert count(copy, rows.Ending) == 1
         under_way.advance()
         under_way.end()
         assert differences(one) == []
         dead = one.session.id
-    with Workspace.open(tmp_path / "one", settings=settings) as again:
+    with open_workspace(tmp_path / "one", settings=settings) as again:
         assert not again.session.alive(dead)
 
 
@@ -120,7 +121,8 @@ KILLED = """
 import os, signal, sys
 from stepdown.acts.run import start
 from stepdown.workspace import Workspace
-workspace = Workspace.open(sys.argv[1])
+from stepdown.acts.opening import open_workspace
+workspace = open_workspace(sys.argv[1])
 start(workspace, "grid_ctf").advance()
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -130,10 +132,10 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_a_killed_process_is_dead_to_the_server_and_its_run_is_closed(
     tmp_path: Path, url: str, settings: Settings
 ) -> None:
-    Workspace.open(tmp_path / "w", url=url, settings=settings).close()
+    open_workspace(tmp_path / "w", url=url, settings=settings).close()
     environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
     subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "w")], env=environment, check=False)
-    with Workspace.open(tmp_path / "w", settings=settings) as again:
+    with open_workspace(tmp_path / "w", settings=settings) as again:
         assert count(again, rows.Ending) == 1
         assert differences(again) == []
 
@@ -142,7 +144,7 @@ def test_a_killed_process_is_dead_to_the_server_and_its_run_is_closed(
 def test_a_forked_child_leaves_its_parents_claim_and_conversation_alone(
     tmp_path: Path, url: str, settings: Settings
 ) -> None:
-    with Workspace.open(tmp_path / "w", url=url, settings=settings) as workspace:
+    with open_workspace(tmp_path / "w", url=url, settings=settings) as workspace:
         under_way = start(workspace, SCENARIO, generations=2, candidates=1)
         under_way.advance()
         child = os.fork()
@@ -154,7 +156,7 @@ def test_a_forked_child_leaves_its_parents_claim_and_conversation_alone(
             finally:
                 os._exit(7)
         os.waitpid(child, 0)
-        with Workspace.open(tmp_path / "w", settings=settings) as other:
+        with open_workspace(tmp_path / "w", settings=settings) as other:
             assert count(other, rows.Ending) == 0
         under_way.advance()
         under_way.end()
@@ -164,7 +166,7 @@ def test_a_forked_child_leaves_its_parents_claim_and_conversation_alone(
 @running
 def test_two_workspaces_claim_a_server_once(tmp_path: Path, url: str, settings: Settings) -> None:
     def opened(position: int) -> int:
-        with Workspace.open(tmp_path / str(position), url=url, settings=settings) as workspace:
+        with open_workspace(tmp_path / str(position), url=url, settings=settings) as workspace:
             return count(workspace, rows.Run)
 
     results = together(4, opened)
@@ -176,7 +178,7 @@ def test_two_workspaces_claim_a_server_once(tmp_path: Path, url: str, settings: 
 def test_processes_end_their_connection_in_a_sentence_when_the_server_ends_it(
     tmp_path: Path, url: str, settings: Settings
 ) -> None:
-    workspace = Workspace.open(tmp_path / "w", url=url, settings=settings)
+    workspace = open_workspace(tmp_path / "w", url=url, settings=settings)
     discover(workspace)
     server = create_engine(urls.with_password(make_url(SERVER or "")), isolation_level="AUTOCOMMIT")
     with server.connect() as connection:

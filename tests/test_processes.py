@@ -15,6 +15,7 @@ import pytest
 
 from journey import SCENARIO, SMALL, active, compete, count, discover, localized, together
 from stepdown.acts import configure
+from stepdown.acts.opening import open_workspace
 from stepdown.acts.run import start
 from stepdown.errors import StepdownError
 from stepdown.history import reader, rows
@@ -67,7 +68,7 @@ def test_a_forked_child_is_refused_and_its_parent_keeps_its_claim_and_its_run(
     assert said.startswith("workspace-forked: ")
     assert "open it again" in said
     assert alive(workspace.root / "sessions", workspace.session.id)
-    with Workspace.open(workspace.root, settings=settings) as other:
+    with open_workspace(workspace.root, settings=settings) as other:
         assert count(other, rows.Ending) == 0
     under_way.advance()
     under_way.end()
@@ -78,7 +79,7 @@ def test_a_forked_child_that_opens_it_again_works_beside_its_parent(workspace: W
     discover(workspace)
 
     def work() -> None:
-        with Workspace.open(workspace.root, settings=settings) as mine:
+        with open_workspace(workspace.root, settings=settings) as mine:
             discover(mine)
 
     assert forked(work) == ""
@@ -89,7 +90,8 @@ def test_a_forked_child_that_opens_it_again_works_beside_its_parent(workspace: W
 PARENT = """
 import os, sys, time
 from stepdown.workspace import Workspace
-workspace = Workspace.open(sys.argv[1])
+from stepdown.acts.opening import open_workspace
+workspace = open_workspace(sys.argv[1])
 print(workspace.session.begin(), flush=True)
 if os.fork() == 0:
     print("child", os.getpid(), flush=True)
@@ -118,7 +120,7 @@ def test_threads_that_each_open_a_new_workspace_do_not_meddle(tmp_path: Path, se
     for attempt in range(5):
 
         def opened(position: int, attempt: int = attempt) -> int:
-            with Workspace.open(tmp_path / f"{attempt}-{position}", settings=settings) as workspace:
+            with open_workspace(tmp_path / f"{attempt}-{position}", settings=settings) as workspace:
                 discover(workspace)
                 return count(workspace, rows.Run) + len(differences(workspace))
 
@@ -129,7 +131,7 @@ def test_threads_that_open_the_same_new_workspace_make_it_once(tmp_path: Path, s
     for attempt in range(5):
 
         def opened(_position: int, attempt: int = attempt) -> int:
-            with Workspace.open(tmp_path / str(attempt), settings=settings) as workspace:
+            with open_workspace(tmp_path / str(attempt), settings=settings) as workspace:
                 configure.set_policy(workspace, {"min_score": 0.5})
                 return count(workspace, rows.PolicyChange)
 
@@ -140,8 +142,9 @@ OPENER = """
 import sys
 from stepdown.errors import StepdownError
 from stepdown.workspace import Workspace
+from stepdown.acts.opening import open_workspace
 sys.stdin.readline()
-with Workspace.open(sys.argv[1]) as workspace, workspace.reading():
+with open_workspace(sys.argv[1]) as workspace, workspace.reading():
     print("opened")
 """
 
@@ -157,7 +160,7 @@ def test_processes_that_open_the_same_new_workspace_make_it_once(tmp_path: Path)
     said = [child.communicate(timeout=120) for child in children]
 
     assert said == [("opened\n", "")] * 4
-    with Workspace.open(tmp_path / "w") as workspace:
+    with open_workspace(tmp_path / "w") as workspace:
         assert differences(workspace) == []
 
 
@@ -169,7 +172,7 @@ def test_a_thread_that_fails_to_make_a_workspace_takes_nothing_from_one_that_mak
 
         def opened(position: int, root: Path = root) -> object:
             url = None if position % 2 else "sqlite:////nowhere/at/all.db"
-            with Workspace.open(root, url=url, settings=settings) as workspace:
+            with open_workspace(root, url=url, settings=settings) as workspace:
                 return count(workspace, rows.Run)
 
         results = together(6, opened)
@@ -213,7 +216,7 @@ def test_a_fork_while_another_thread_migrates_leaves_the_child_free_to(tmp_path:
     from stepdown.history import migrate
 
     def make() -> None:
-        Workspace.open(tmp_path / "w", settings=settings).close()
+        open_workspace(tmp_path / "w", settings=settings).close()
 
     with migrate._turn:
         assert forked(make) == ""
@@ -234,7 +237,7 @@ def test_a_workspace_that_was_closed_in_one_thread_can_be_opened_in_another(
     workspace.close()
 
     def again(_position: int) -> int:
-        with Workspace.open(workspace.root, settings=settings) as mine:
+        with open_workspace(workspace.root, settings=settings) as mine:
             return count(mine, rows.Run)
 
     assert together(4, again) == [1] * 4
@@ -245,7 +248,7 @@ def test_a_training_is_seen_alive_from_another_process(local: Workspace, setting
     part = local.root / "jobs" / f"{'0' * 64}.{session}.part"
     part.mkdir()
 
-    assert forked(lambda: Workspace.open(local.root, settings=settings).close()) == ""
+    assert forked(lambda: open_workspace(local.root, settings=settings).close()) == ""
     assert part.is_dir()
     part.rmdir()
     assert localized(local, plan=SMALL).bundle.id
@@ -257,7 +260,8 @@ from pathlib import Path
 from stepdown.acts.localize import localize
 from stepdown.training.plan import Plan
 from stepdown.workspace import Workspace
-workspace = Workspace.open(sys.argv[1])
+from stepdown.acts.opening import open_workspace
+workspace = open_workspace(sys.argv[1])
 (dataset,) = (workspace.root / "datasets").iterdir()
 popen = __import__("subprocess").Popen.__init__
 def begun(self, *arguments, **options):
@@ -296,5 +300,5 @@ def test_no_training_outlives_its_killed_parent(local: Workspace, settings: Sett
     while trainings(local.root) and time.monotonic() < until:
         time.sleep(0.1)
     assert trainings(local.root) == []
-    Workspace.open(local.root, settings=settings).close()
+    open_workspace(local.root, settings=settings).close()
     assert list((local.root / "jobs").iterdir()) == []

@@ -31,6 +31,7 @@ from journey import (
 )
 from stepdown.acts import configure, switch
 from stepdown.acts.export import export
+from stepdown.acts.opening import open_workspace
 from stepdown.acts.promote import promote
 from stepdown.audit.acts import activations
 from stepdown.audit.promotions import verdicts
@@ -365,7 +366,7 @@ def test_a_verdict_stands_only_for_the_terms_it_was_given_under(candidate: Candi
     workspace.close()
 
     other = replace(settings, decoding=Decoding(max_tokens=80))
-    with Workspace.open(workspace.root, settings=other) as reopened, pytest.raises(Refused) as refusal:
+    with open_workspace(workspace.root, settings=other) as reopened, pytest.raises(Refused) as refusal:
         switch.activate(reopened, candidate.bundle.id)
 
     assert refusal.value.kind == "not-promoted"
@@ -376,7 +377,7 @@ def test_promotion_evaluates_what_no_longer_counts_so_that_the_promoted_serves(
 ) -> None:
     candidate.workspace.close()
     other = replace(settings, decoding=Decoding(max_tokens=80))
-    with Workspace.open(candidate.workspace.root, settings=other) as reopened:
+    with open_workspace(candidate.workspace.root, settings=other) as reopened:
         with unchanged(reopened), pytest.raises(NotFound, match="no frontier"):
             promote(reopened, candidate.bundle.id, frontier="nobody")
         assert promote(reopened, candidate.bundle.id).outcome == "promote"
@@ -484,11 +485,11 @@ def test_a_scenario_without_enough_seeds_is_refused(candidate: Candidate, settin
     workspace.close()
     few = replace(settings, scenario=lambda _name: Strange(real, comparison_seeds=lambda: [1]))
     refused = pytest.raises(InvalidValue, match="comparison seeds")
-    with Workspace.open(workspace.root, settings=few) as reopened, unchanged(reopened), refused:
+    with open_workspace(workspace.root, settings=few) as reopened, unchanged(reopened), refused:
         promote(reopened, candidate.bundle.id)
     none = replace(settings, scenario=lambda _name: Strange(real, holdout_seeds=list))
     refused = pytest.raises(InvalidValue, match="held-out seeds")
-    with Workspace.open(workspace.root, settings=none) as reopened, unchanged(reopened), refused:
+    with open_workspace(workspace.root, settings=none) as reopened, unchanged(reopened), refused:
         localized(reopened, SMALL)
 
 
@@ -503,7 +504,7 @@ def test_scores_that_are_no_numbers_end_a_comparison_without_a_verdict(
         match = real.play(strategy, seed)
         return replace(match, score=math.nan) if seed in real.comparison_seeds() else match
 
-    with Workspace.open(
+    with open_workspace(
         workspace.root, settings=replace(settings, scenario=lambda _name: Strange(real, play=play))
     ) as reopened:
         with pytest.raises(InvalidValue, match="cannot be compared"):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from journey import BEST, Scripted, attempts, compete, discover, steps
 from stepdown.acts import configure
+from stepdown.acts.opening import open_workspace
 from stepdown.acts.run import play, start
 from stepdown.errors import InvalidValue, NotFound, ProviderError
 from stepdown.history import reader, rows
@@ -49,11 +50,11 @@ class Stranger:
 def asked(root: Path, stranger: Any, made: Settings) -> tuple[rows.Step, list[rows.Attempt]]:
     """Let a stranger take one step in a new workspace, open that again, and demand that it is true."""
     told = replace(made, frontier=lambda _word, _scenario: stranger)
-    with Workspace.open(root, settings=told) as workspace:
+    with open_workspace(root, settings=told) as workspace:
         run = play(start(workspace, "grid_ctf", generations=1, candidates=1, frontier="stranger"))
         (step,) = steps(workspace, run.id)
         found = attempts(workspace, step)
-    with Workspace.open(root, settings=told) as again:
+    with open_workspace(root, settings=told) as again:
         assert differences(again) == []
     return step, found
 
@@ -155,10 +156,10 @@ def test_whatever_a_provider_throws_is_a_failed_call_with_words_that_can_be_kept
 
 def test_an_interruption_by_a_person_is_no_failed_call(tmp_path: Path, settings: Settings) -> None:
     told = replace(settings, frontier=lambda _word, _scenario: Stranger(KeyboardInterrupt()))
-    with pytest.raises(KeyboardInterrupt), Workspace.open(tmp_path / "w", settings=told) as workspace:
+    with pytest.raises(KeyboardInterrupt), open_workspace(tmp_path / "w", settings=told) as workspace:
         play(start(workspace, "grid_ctf", generations=1, candidates=1, frontier="stranger"))
 
-    with Workspace.open(tmp_path / "w", settings=settings) as again:
+    with open_workspace(tmp_path / "w", settings=settings) as again:
         assert differences(again) == []
 
 
@@ -199,7 +200,7 @@ def test_a_lesson_that_no_database_keeps_is_refused_with_its_reason(
     tmp_path: Path, settings: Settings, lesson: str
 ) -> None:
     told = replace(settings, frontier=lambda _word, _scenario: Coached(lesson))
-    with Workspace.open(tmp_path / "w", settings=told) as workspace:
+    with open_workspace(tmp_path / "w", settings=told) as workspace:
         run = play(start(workspace, "grid_ctf", generations=1, candidates=1, frontier="coached"))
         (step,) = steps(workspace, run.id, "coach")
         (attempt,) = attempts(workspace, step)
@@ -244,7 +245,7 @@ def test_no_line_of_a_trace_keeps_a_workspace_from_opening_and_the_audit_names_i
     lines[1] = edit[1](lines[1])
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
 
-    with Workspace.open(workspace.root, settings=settings) as again:
+    with open_workspace(workspace.root, settings=settings) as again:
         found = differences(again)
         compete(again)
 
@@ -266,7 +267,7 @@ def test_a_bad_end_of_an_unfinished_call_is_no_knowledge_for_recovery(workspace:
         file.write("[" * 100_000 + "\n")
 
     for _ in range(2):
-        with Workspace.open(root, settings=settings) as again:
+        with open_workspace(root, settings=settings) as again:
             assert [difference.where for difference in differences(again)] == ["trace line 5"]
 
 
@@ -276,7 +277,7 @@ def test_a_frontier_that_takes_longer_than_it_may_is_left_behind(tmp_path: Path,
         return Completion(BEST, "stranger", "stranger-1")
 
     told = replace(settings, frontier=lambda _word, _scenario: Stranger(slow))
-    with Workspace.open(tmp_path / "w", settings=told) as workspace:
+    with open_workspace(tmp_path / "w", settings=told) as workspace:
         configure.set_policy(workspace, {"frontier_timeout": 0.2})
         began = time.monotonic()
         step = compete(workspace)

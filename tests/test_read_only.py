@@ -16,7 +16,8 @@ import pytest
 
 from journey import discover
 from stepdown.acts import configure
-from stepdown.workspace import Settings, Workspace
+from stepdown.acts.opening import open_workspace
+from stepdown.workspace import Settings
 
 NOBODY = 65534
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "golden"
@@ -24,7 +25,7 @@ READING = (
     "report", "report run-1", "audit", "route", "route --explain", "history", "bundles list", "bundles active",
     "bundles history", "policy show", "harness show", "doctor",
 )  # fmt: skip
-WRITING = ("run", "export", "policy set min_score=0.5", "harness disable budget", "bundles prune")
+WRITING = ("run", "export", "policy set min_score=0.5", "harness disable budget", "ask 3", "judge run-1/1/0/1 0.5")
 ZYGOTE = """
 import contextlib, importlib, json, os, pkgutil, shutil, sys
 import stepdown, alembic.command, alembic.autogenerate
@@ -163,7 +164,7 @@ def test_an_auditor_reads_what_its_owner_reads(
 def test_an_auditor_sees_what_is_still_in_the_log_of_the_database(
     auditor: Auditor, copy: Path, room: Path, settings: Settings
 ) -> None:
-    with Workspace.open(copy, settings=settings) as workspace:
+    with open_workspace(copy, settings=settings) as workspace:
         configure.set_policy(workspace, {"min_score": 0.5}, why="in the log")
         assert (copy / "stepdown.db-wal").stat().st_size > 0
         shutil.copytree(copy, room / "left", ignore=shutil.ignore_patterns("*-shm"))
@@ -175,7 +176,7 @@ def test_an_auditor_sees_what_is_still_in_the_log_of_the_database(
 
 
 def test_an_auditor_works_beside_a_living_owner(auditor: Auditor, copy: Path, settings: Settings) -> None:
-    with Workspace.open(copy, settings=settings) as workspace:
+    with open_workspace(copy, settings=settings) as workspace:
         discover(workspace)
         assert auditor("audit", "-w", copy).code == 0
         discover(workspace)

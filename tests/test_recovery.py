@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from journey import active, compete, count, discover
+from stepdown.acts.opening import open_workspace
 from stepdown.acts.recover import recover
 from stepdown.bundles.disk import Condition, look
 from stepdown.history import ledger, reader, rows
@@ -32,13 +33,14 @@ from stepdown.acts.localize import localize
 from stepdown.acts.export import export
 from stepdown.training.records import Filters
 from stepdown.workspace import Settings, Workspace
+from stepdown.acts.opening import open_workspace
 
 def journey(root, cache, point):
     def reached(name):
         if name == point:
             os.kill(os.getpid(), signal.SIGKILL)
     settings = Settings(clock=Hands().clock, durability="normal", cache=cache, reached=reached)
-    with Workspace.open(root, settings=settings) as workspace:
+    with open_workspace(root, settings=settings) as workspace:
         discover(workspace, seed=7, candidates=2, frontier=sys.argv[3])
         configure.set_policy(workspace, {"min_score": 0.5})
         dataset = export(workspace, Filters(SCENARIO, include_local=True, matches=True))
@@ -79,7 +81,7 @@ def test_a_kill_at_any_point_leaves_a_history_that_is_true_and_rooms_that_are_ti
     killed: Mapping[str, Path], point: str, settings: Settings
 ) -> None:
     root = killed[point]
-    with Workspace.open(root, settings=settings) as workspace:
+    with open_workspace(root, settings=settings) as workspace:
         assert differences(workspace) == []
         with workspace.reading() as connection:
             assert reader.unfinished(connection) == []
@@ -102,7 +104,7 @@ def test_a_kill_at_any_point_leaves_a_history_that_is_true_and_rooms_that_are_ti
 def test_the_answer_that_a_dead_process_had_is_kept_and_never_used(
     killed: Mapping[str, Path], settings: Settings
 ) -> None:
-    with Workspace.open(killed["answered"], settings=settings) as workspace, workspace.reading() as connection:
+    with open_workspace(killed["answered"], settings=settings) as workspace, workspace.reading() as connection:
         (attempt,) = [attempt for attempt in reader.all_of(connection, rows.Attempt) if attempt.recovered]
         (step,) = [step for step in reader.all_of(connection, rows.Step) if step.recovered]
     assert attempt.text is not None
@@ -115,7 +117,7 @@ def test_a_living_process_keeps_what_is_its_own(local: Workspace, settings: Sett
     from stepdown.acts.run import start
 
     under_way = start(local, SCENARIO, generations=1, candidates=1)
-    with Workspace.open(local.root, settings=settings) as other:
+    with open_workspace(local.root, settings=settings) as other:
         assert recover(other) == 0
         assert differences(other) == []
     under_way.advance()
@@ -129,13 +131,13 @@ def test_a_run_that_was_left_is_interrupted_when_its_session_ends(workspace: Wor
 
     start(workspace, SCENARIO).advance()
     workspace.close()
-    with Workspace.open(workspace.root, settings=settings) as again, again.reading() as connection:
+    with open_workspace(workspace.root, settings=settings) as again, again.reading() as connection:
         (ending,) = reader.all_of(connection, rows.Ending)
     assert (ending.outcome, ending.error) == ("interrupted", "Its process ended.")
 
 
 def test_recovering_twice_changes_nothing(killed: Mapping[str, Path], settings: Settings) -> None:
-    with Workspace.open(killed["announced"], settings=settings) as workspace:
+    with open_workspace(killed["announced"], settings=settings) as workspace:
         before = count(workspace, rows.Step)
         assert recover(workspace) == 0
         assert count(workspace, rows.Step) == before
@@ -148,7 +150,7 @@ def test_the_parts_and_plans_of_dead_trainings_are_cleared_and_those_of_living_o
     for session in (mine, "1-00000000"):
         (jobs / f"{JOB}.{session}.part").mkdir()
         (jobs / f"{JOB}.{session}.plan").write_text("{}")
-    Workspace.open(local.root, settings=settings).close()
+    open_workspace(local.root, settings=settings).close()
 
     assert {path.name for path in jobs.iterdir()} == {f"{JOB}.{mine}.part", f"{JOB}.{mine}.plan"}
 
@@ -156,7 +158,7 @@ def test_the_parts_and_plans_of_dead_trainings_are_cleared_and_those_of_living_o
 def test_an_interrupted_local_call_says_nothing_of_its_bundles_health(
     killed: Mapping[str, Path], settings: Settings
 ) -> None:
-    with Workspace.open(killed["announced"], settings=settings) as workspace, workspace.reading() as connection:
+    with open_workspace(killed["announced"], settings=settings) as workspace, workspace.reading() as connection:
         found = [attempt for attempt in reader.all_of(connection, rows.Attempt) if attempt.recovered]
     assert [attempt.breaker for attempt in found] == [None] * len(found)
 
@@ -166,7 +168,7 @@ def test_what_nobody_finished_is_not_exported(killed: Mapping[str, Path], settin
     from stepdown.acts.export import export
     from stepdown.training.records import Filters
 
-    with Workspace.open(killed["answered"], settings=settings) as workspace:
+    with open_workspace(killed["answered"], settings=settings) as workspace:
         dataset = export(workspace, Filters(SCENARIO, include_local=True))
         text = "".join(path.read_text("utf-8") for path in dataset.path.iterdir())
     assert "run-2/" not in text
@@ -177,7 +179,7 @@ def test_the_ledger_takes_a_run_whose_dead_session_nobody_claims(workspace: Work
     run = replace(known, id="run-9", session="1-00000000")
     with workspace.writing() as connection:
         ledger.append(connection, run)
-    with Workspace.open(workspace.root, settings=settings) as other:
+    with open_workspace(workspace.root, settings=settings) as other:
         assert differences(other) == []
         with other.reading() as connection:
             assert reader.unended(connection) == []
@@ -186,6 +188,6 @@ def test_the_ledger_takes_a_run_whose_dead_session_nobody_claims(workspace: Work
 
 def test_the_handed_down_bundle_survives_every_crash(killed: Mapping[str, Path], settings: Settings) -> None:
     for point in ("act-appended", "act-recorded", "bundle-renamed"):
-        with Workspace.open(killed[point], settings=settings) as workspace:
+        with open_workspace(killed[point], settings=settings) as workspace:
             held = active(workspace)
             assert look(workspace.bundle_directory(held.id), held.id).condition is Condition.WHOLE

@@ -14,6 +14,7 @@ import pytest
 from journey import BEST, SCENARIO, Hands, Scripted, active, attempts, calls, compete, discover, failing, steps
 from stepdown.acts import configure
 from stepdown.acts.export import export
+from stepdown.acts.opening import open_workspace
 from stepdown.errors import ProviderError
 from stepdown.history import rows
 from stepdown.providers.protocol import Completion, Request
@@ -48,7 +49,7 @@ def staged(local: Workspace, settings: Settings) -> Iterator[Staged]:
     bundle = active(local)
     scripted = Scripted([BEST], name="stepdown-local", model=bundle.id, digest=bundle.weights)
     local.close()
-    with Workspace.open(local.root, settings=replace(settings, local=lambda *_: scripted)) as opened:
+    with open_workspace(local.root, settings=replace(settings, local=lambda *_: scripted)) as opened:
         yield Staged(opened, scripted)
         assert differences(opened) == []
 
@@ -176,7 +177,7 @@ def test_the_breaker_outlives_a_restart(staged: Staged, hands: Hands, settings: 
     assert staged.reasons(1) == ["local-timeout"]
     staged.workspace.close()
 
-    with Workspace.open(staged.workspace.root, settings=settings) as reopened:
+    with open_workspace(staged.workspace.root, settings=settings) as reopened:
         assert compete(reopened, seed=60).reason == "local-cooldown"
         hands.forward(60)
         assert compete(reopened, seed=61).served == "local"
@@ -270,7 +271,7 @@ def prober(root: Path, instant: datetime, bundle: rows.Bundle, pipe: Pipe) -> No
     """Take one step in a process of its own, whose local answers when the parent says so."""
     slow: Any = Slow(bundle, pipe)
     settings = Settings(clock=Hands(instant).clock, durability="normal", local=lambda *_: slow)
-    with Workspace.open(root, settings=settings) as workspace:
+    with open_workspace(root, settings=settings) as workspace:
         pipe.send(compete(workspace, seed=71).reason)
 
 
@@ -311,7 +312,7 @@ def test_a_probe_whose_process_died_blocks_nobody(staged: Staged, hands: Hands) 
 
     assert staged.reasons(1, seed=80) == [None]
     # What the dead process left open is closed by whoever opens next.
-    Workspace.open(staged.workspace.root, settings=staged.workspace.settings).close()
+    open_workspace(staged.workspace.root, settings=staged.workspace.settings).close()
 
 
 def test_a_scripted_failure_is_what_both_witnesses_say(staged: Staged) -> None:

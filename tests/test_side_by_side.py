@@ -9,6 +9,7 @@ import pytest
 
 from journey import SCENARIO, Hands, discover, move
 from stepdown.acts.export import export
+from stepdown.acts.opening import open_workspace
 from stepdown.acts.run import play, start
 from stepdown.errors import InvalidValue
 from stepdown.history import ledger, reader, rows
@@ -55,7 +56,7 @@ class Crowd:
 
 def opened(root: Path, frontier: Crowd) -> Workspace:
     """A workspace whose frontier is the crowd."""
-    return Workspace.open(
+    return open_workspace(
         root, settings=Settings(clock=Hands().clock, durability="normal", frontier=lambda _word, _scenario: frontier)
     )
 

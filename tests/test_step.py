@@ -23,6 +23,7 @@ from journey import (
     steps,
 )
 from stepdown.acts import configure
+from stepdown.acts.opening import open_workspace
 from stepdown.acts.run import play, start
 from stepdown.errors import InvalidValue, LoadFailed, LocalTimeout, NotFound, WorkspaceError
 from stepdown.history import reader, rows
@@ -44,7 +45,7 @@ def composed(local: Workspace, settings: Settings) -> Iterator[Composed]:
             changed = replace(changed, frontier=lambda *_: frontier)
         if here is not None:
             changed = replace(changed, local=lambda *_: here)
-        opened.append(Workspace.open(local.root, settings=changed))
+        opened.append(open_workspace(local.root, settings=changed))
         return opened[-1]
 
     yield compose
@@ -112,7 +113,7 @@ def test_an_answer_of_the_frontier_that_is_illegal_fails_the_step(workspace: Wor
 
 def test_a_forbidden_frontier_is_asked_by_nobody(workspace: Workspace, settings: Settings) -> None:
     frontier = Scripted([BEST])
-    with Workspace.open(workspace.root, settings=replace(settings, frontier=lambda *_: frontier)) as opened:
+    with open_workspace(workspace.root, settings=replace(settings, frontier=lambda *_: frontier)) as opened:
         configure.set_policy(opened, {"mode": "local-only"})
         step = compete(opened)
         assert (step.outcome, step.error, step.reason) == ("failed", "frontier-forbidden", "bundle-absent")
@@ -140,7 +141,7 @@ def test_local_is_limited_by_its_policys_seconds(local: Workspace, hands: Hands,
         return hands.seconds
 
     slow = replace(settings, clock=replace(hands.clock, monotonic=ticking))
-    with Workspace.open(local.root, settings=slow) as workspace:
+    with open_workspace(local.root, settings=slow) as workspace:
         configure.set_policy(workspace, {"local_timeout": 2.0})
         step = compete(workspace)
     assert (step.served, step.reason) == ("frontier", "local-timeout")
@@ -183,13 +184,13 @@ def test_a_provider_that_cannot_be_witnessed_is_not_asked_and_the_run_fails(
     workspace: Workspace, settings: Settings
 ) -> None:
     frontier = Scripted([BEST])
-    with Workspace.open(workspace.root, settings=replace(settings, frontier=lambda *_: frontier)) as opened:
+    with open_workspace(workspace.root, settings=replace(settings, frontier=lambda *_: frontier)) as opened:
         opened.trace.mkdir()
         with pytest.raises(WorkspaceError, match="No provider is asked without it"):
             compete(opened)
         opened.trace.rmdir()
     assert frontier.asked == []
-    with Workspace.open(workspace.root, settings=settings) as opened, opened.reading() as connection:
+    with open_workspace(workspace.root, settings=settings) as opened, opened.reading() as connection:
         (ending,) = reader.all_of(connection, rows.Ending)
         assert ending.outcome == "interrupted"
         assert reader.unfinished(connection) == []
@@ -224,7 +225,7 @@ def test_a_generation_is_decided_against_the_best_so_far(
 
 def test_a_rollback_returns_to_what_the_champion_knew(workspace: Workspace, settings: Settings) -> None:
     replies: list[str | Exception] = [BEST, BEST, move(0.0, 0.0, 0.0)]
-    with Workspace.open(workspace.root, settings=replace(settings, frontier=lambda *_: Scripted(replies))) as opened:
+    with open_workspace(workspace.root, settings=replace(settings, frontier=lambda *_: Scripted(replies))) as opened:
         under_way = start(opened, SCENARIO, generations=3, candidates=1)
         for _ in range(3):
             under_way.advance()
@@ -240,7 +241,7 @@ def test_a_rollback_returns_to_what_the_champion_knew(workspace: Workspace, sett
 def test_a_generation_without_a_legal_reply_is_retried_and_the_champion_stays(
     workspace: Workspace, settings: Settings
 ) -> None:
-    with Workspace.open(
+    with open_workspace(
         workspace.root, settings=replace(settings, frontier=lambda *_: Scripted([BEST, "prose"]))
     ) as opened:
         run = discover(opened, generations=2, candidates=1)

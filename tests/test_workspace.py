@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from journey import Hands, compete, count, discover
+from stepdown.acts.opening import open_workspace
 from stepdown.errors import InvalidValue, StepdownError, WorkspaceError
 from stepdown.history import rows
 from stepdown.workspace import POINTS, Settings, Workspace
@@ -22,7 +23,7 @@ def test_a_new_directory_becomes_a_workspace(workspace: Workspace) -> None:
 def test_opening_again_finds_what_was_there(workspace: Workspace, settings: Settings) -> None:
     step = compete(workspace)
     workspace.close()
-    with Workspace.open(workspace.root, settings=settings) as again:
+    with open_workspace(workspace.root, settings=settings) as again:
         assert count(again, rows.Step) == 2
         assert compete(again).id != step.id
 
@@ -37,7 +38,7 @@ def test_a_folder_that_was_thrown_away_is_made_again(workspace: Workspace, setti
     workspace.close()
     (workspace.root / folder).rmdir()
 
-    with Workspace.open(workspace.root, settings=settings) as again:
+    with open_workspace(workspace.root, settings=settings) as again:
         assert compete(again).outcome == "served"
 
 
@@ -48,7 +49,7 @@ def test_a_file_in_the_place_of_a_folder_is_said(workspace: Workspace, settings:
     (workspace.root / folder).write_text("in the way")
 
     with pytest.raises(WorkspaceError, match="cannot be used"):
-        Workspace.open(workspace.root, settings=settings)
+        open_workspace(workspace.root, settings=settings)
 
 
 @pytest.mark.parametrize("where", ["", "below"])
@@ -56,7 +57,7 @@ def test_a_file_in_the_place_of_the_directory_is_said(tmp_path: Path, where: str
     (tmp_path / "file").write_text("x")
 
     with pytest.raises(WorkspaceError, match="cannot be used as a workspace"):
-        Workspace.open(tmp_path / "file" / where)
+        open_workspace(tmp_path / "file" / where)
     assert (tmp_path / "file").read_text() == "x"
 
 
@@ -70,10 +71,10 @@ def test_a_damaged_marker_is_refused_with_a_way_out(workspace: Workspace, settin
     marker = workspace.root / "workspace.json"
     marker.write_text(text)
     with pytest.raises(WorkspaceError, match="damaged; write"):
-        Workspace.open(workspace.root, settings=settings)
+        open_workspace(workspace.root, settings=settings)
 
     marker.write_text("{}")
-    Workspace.open(workspace.root, settings=settings).close()
+    open_workspace(workspace.root, settings=settings).close()
 
 
 def test_a_newer_format_is_refused_untouched(workspace: Workspace, settings: Settings) -> None:
@@ -82,24 +83,24 @@ def test_a_newer_format_is_refused_untouched(workspace: Workspace, settings: Set
     before = {path.name: path.stat().st_mtime_ns for path in workspace.root.iterdir()}
 
     with pytest.raises(WorkspaceError) as refusal:
-        Workspace.open(workspace.root, settings=settings)
+        open_workspace(workspace.root, settings=settings)
     assert refusal.value.kind == "workspace-newer"
     assert {path.name: path.stat().st_mtime_ns for path in workspace.root.iterdir()} == before
 
 
 def test_a_database_that_cannot_be_used_is_not_remembered(tmp_path: Path, settings: Settings) -> None:
     with pytest.raises(InvalidValue):
-        Workspace.open(tmp_path / "workspace", url="nonsense", settings=settings)
+        open_workspace(tmp_path / "workspace", url="nonsense", settings=settings)
 
     assert not (tmp_path / "workspace").exists()
-    Workspace.open(tmp_path / "workspace", settings=settings).close()
+    open_workspace(tmp_path / "workspace", settings=settings).close()
 
 
 def test_a_database_elsewhere_is_remembered(tmp_path: Path, settings: Settings) -> None:
     url = f"sqlite:///{tmp_path / 'elsewhere.db'}"
-    with Workspace.open(tmp_path / "workspace", url=url, settings=settings) as opened:
+    with open_workspace(tmp_path / "workspace", url=url, settings=settings) as opened:
         compete(opened)
-    with Workspace.open(tmp_path / "workspace", settings=settings) as again:
+    with open_workspace(tmp_path / "workspace", settings=settings) as again:
         assert count(again, rows.Run) == 1
     assert not (tmp_path / "workspace" / "stepdown.db").exists()
 
@@ -110,7 +111,7 @@ def test_a_damaged_database_is_said(workspace: Workspace, settings: Settings) ->
     (workspace.root / "stepdown.db").write_bytes(b"rubbish" * 1000)
 
     with pytest.raises(WorkspaceError, match="not a database"):
-        Workspace.open(workspace.root, settings=settings)
+        open_workspace(workspace.root, settings=settings)
 
 
 def test_a_stranger_in_the_rooms_is_left_alone(workspace: Workspace, settings: Settings) -> None:
@@ -118,7 +119,7 @@ def test_a_stranger_in_the_rooms_is_left_alone(workspace: Workspace, settings: S
     (workspace.root / "datasets" / "mine.csv").write_text("1,2")
     workspace.close()
 
-    Workspace.open(workspace.root, settings=settings).close()
+    open_workspace(workspace.root, settings=settings).close()
     assert (workspace.root / "bundles" / "notes").exists()
     assert (workspace.root / "datasets" / "mine.csv").read_text() == "1,2"
 
@@ -135,7 +136,7 @@ def test_time_in_history_is_the_clock_that_was_given(workspace: Workspace, hands
 
 def test_every_point_of_a_step_is_said_in_the_order_of_the_list(tmp_path: Path, settings: Settings) -> None:
     said: list[str] = []
-    with Workspace.open(tmp_path / "w", settings=replace(settings, reached=said.append)) as opened:
+    with open_workspace(tmp_path / "w", settings=replace(settings, reached=said.append)) as opened:
         discover(opened, candidates=1)
 
     step = ["announced", "answered", "step-finished"]

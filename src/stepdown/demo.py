@@ -8,6 +8,7 @@ from stepdown.acts import configure, switch
 from stepdown.acts.clear import TAKEN_AWAY, clear, mark
 from stepdown.acts.export import Dataset, export
 from stepdown.acts.localize import localize
+from stepdown.acts.opening import open_workspace
 from stepdown.acts.promote import promote
 from stepdown.acts.run import play, start
 from stepdown.history import rows
@@ -67,7 +68,7 @@ class Demo:
         """
         clear(self.directory)
         # Nothing here outlives a power cut that matters: without waiting for the disk the journey takes half the time.
-        with Workspace.open(self.directory, settings=Settings(durability="normal")) as workspace:
+        with open_workspace(self.directory, settings=Settings(durability="normal")) as workspace:
             mark(workspace, finished=False)
             journey = _Journey(workspace, self.seed)
             for number, (name, act) in enumerate(journey.acts()):

@@ -13,6 +13,7 @@ from freezegun.api import FrozenDateTimeFactory
 
 from journey import BEST, SCENARIO, active, attempts, discover, localized, move, steps
 from stepdown.acts import configure, switch
+from stepdown.acts.opening import open_workspace
 from stepdown.acts.promote import promote
 from stepdown.acts.rollback import rollback
 from stepdown.history import rows
@@ -38,7 +39,7 @@ def clock() -> Iterator[FrozenDateTimeFactory]:
 
 @pytest.fixture
 def workspace(tmp_path: Path, weights: Path, clock: FrozenDateTimeFactory) -> Iterator[Workspace]:
-    with Workspace.open(tmp_path / "workspace", settings=Settings(durability="normal", cache=weights)) as opened:
+    with open_workspace(tmp_path / "workspace", settings=Settings(durability="normal", cache=weights)) as opened:
         yield opened
 
 

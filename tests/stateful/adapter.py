@@ -19,11 +19,11 @@ from stateful.planting import plant
 from stateful.ranges import MOST
 from stateful.weather import ASKED, SCENARIO, Weather, settings
 from stepdown.acts import configure
+from stepdown.acts.opening import open_workspace
 from stepdown.bundles.disk import Condition, look
 from stepdown.bundles.standing import fold
 from stepdown.history import reader
 from stepdown.views.history import active_at
-from stepdown.workspace import Workspace
 from stepdown.workspace.facts import slot_bundle
 from stepdown_machine import operations as op
 from stepdown_machine.model import grid_ctf
@@ -99,7 +99,7 @@ class StepdownSystem:
         self._damages = count()
 
     def _open(self) -> None:
-        self._workspace = Workspace.open(self._root, settings=settings(self._weather, self._root, room() / "cache"))
+        self._workspace = open_workspace(self._root, settings=settings(self._weather, self._root, room() / "cache"))
 
     def describe(self) -> Description:
         """Return the static description."""

@@ -156,7 +156,7 @@ def _stand_ready(pipe: Connection, room: Path) -> None:
     """Look at everything once, then wait for the errand and run it."""
     from stateful.doing import answered
     from stateful.rehearsal import rehearse
-    from stepdown.workspace import Workspace
+    from stepdown.acts.opening import open_workspace
 
     rehearse(room, lambda workspace: answered(workspace, op.SetPolicy(Policy(min_score=0.5))))
     try:
@@ -165,7 +165,7 @@ def _stand_ready(pipe: Connection, room: Path) -> None:
         # Nobody had an errand any more: who called has ended.
         return
     told = settings(errand.weather, errand.root, errand.cache, _stop(errand, pipe))
-    with Workspace.open(errand.root, settings=told) as workspace:
+    with open_workspace(errand.root, settings=told) as workspace:
         if errand.kill_at is None:
             pipe.send("open")
             pipe.recv()

@@ -11,8 +11,9 @@ from pathlib import Path
 from stateful.conspiracies import conspiracies
 from stateful.lies import COLUMNS, Copy, Lie, kinds, one_value
 from stateful.removals import missing
+from stepdown.acts.opening import open_workspace
 from stepdown.views.audit import found
-from stepdown.workspace import Settings, Workspace
+from stepdown.workspace import Settings
 
 LIES: dict[str, Lie] = {
     **{
@@ -35,7 +36,7 @@ class Forgery:
     def __init__(self, root: Path, settings: Settings, version: int) -> None:
         self._trace, self._version = root / "trace.jsonl", version
         self._lines = self._trace.read_text("utf-8").splitlines()
-        self._workspace = Workspace.open(root, settings=settings)
+        self._workspace = open_workspace(root, settings=settings)
         self._database = sqlite3.connect(root / "stepdown.db", isolation_level=None)
         for (name,) in self._database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
             self._free(name)

@@ -16,6 +16,7 @@ from stateful.weather import NEIGHBOURS, Weather, settings
 from stepdown.acts import configure, switch
 from stepdown.acts.export import export
 from stepdown.acts.localize import localize
+from stepdown.acts.opening import open_workspace
 from stepdown.acts.promote import promote
 from stepdown.acts.rollback import rollback
 from stepdown.acts.run import play, start
@@ -46,7 +47,7 @@ def settle(root: Path, cache: Path, plans: Iterable[Plan], ours: str) -> None:
     """Make a workspace in which the neighbours have lived."""
     weather = Weather()
     composed = settings(weather, root, cache)
-    with Workspace.open(root, settings=composed) as opened:
+    with open_workspace(root, settings=composed) as opened:
         # Under the policy that nobody set.
         play(start(opened, LAST, seed=4, generations=1, candidates=1))
         with opened.reading() as connection:
@@ -59,9 +60,9 @@ def settle(root: Path, cache: Path, plans: Iterable[Plan], ours: str) -> None:
         for scenario, role in ((LAST, "competitor"), *((ours, role) for role in ROLES)):
             _plant(opened, scenario, role)
         play(start(opened, LAST, seed=5, generations=2, candidates=2))
-    with suppress(Interruption), Workspace.open(root, settings=replace(composed, reached=_interrupt)) as opened:
+    with suppress(Interruption), open_workspace(root, settings=replace(composed, reached=_interrupt)) as opened:
         play(start(opened, FIRST, seed=6))
-    with Workspace.open(root, settings=composed) as opened:
+    with open_workspace(root, settings=composed) as opened:
         for scenario in NEIGHBOURS:
             for validator in opened.scenario(scenario).validators:
                 configure.switch_validator(opened, scenario, validator, enabled=False)

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import event
 
 from stateful.weather import Weather, settings
+from stepdown.acts.opening import open_workspace
 from stepdown.history import urls
 from stepdown.workspace import Workspace
 
@@ -34,7 +35,7 @@ def rehearse(room: Path, act: Callable[[Workspace], object]) -> None:
         arguments[0] = str(elsewhere / "stepdown.db")
 
     event.listen(engine, "do_connect", lead)
-    with Workspace.open(elsewhere, settings=replace(told, engine=lambda *_: engine)) as workspace:
+    with open_workspace(elsewhere, settings=replace(told, engine=lambda *_: engine)) as workspace:
         act(workspace)
     event.remove(engine, "do_connect", lead)
     shutil.rmtree(elsewhere.parent)

@@ -17,8 +17,8 @@ from hypothesis import settings
 
 from stateful import adapter
 from stateful.weather import settings as composed
+from stepdown.acts.opening import open_workspace
 from stepdown.clock import Clock
-from stepdown.workspace import Workspace
 from stepdown_machine import operations as op
 from stepdown_machine.machine import RoutingMachine, case
 from stepdown_machine.protocol import START, Answer, Description, HandoffSystem, Origin
@@ -44,7 +44,7 @@ class FrozenSystem(adapter.StepdownSystem):
 
     def _open(self) -> None:
         told = composed(self._weather, self._root, adapter.room() / "cache")
-        self._workspace = Workspace.open(self._root, settings=replace(told, clock=Clock()))
+        self._workspace = open_workspace(self._root, settings=replace(told, clock=Clock()))
 
     def describe(self) -> Description:
         found = super().describe()

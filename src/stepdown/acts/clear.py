@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from stepdown.acts.opening import open_workspace
 from stepdown.errors import Refused, WorkspaceError
 from stepdown.history import reader, rows
 from stepdown.workspace import Workspace
@@ -83,7 +84,7 @@ def _check_own(directory: Path, found: list[str]) -> None:
     for lock in (directory / "sessions").glob("*.lock"):
         if alive(lock.parent, lock.stem):
             raise Refused(f"Another process is at work in {directory}; wait for it, or name another directory.")
-    with Workspace.open(directory) as workspace, workspace.reading() as connection:
+    with open_workspace(directory) as workspace, workspace.reading() as connection:
         runs = reader.count(connection, rows.Run)
     # A demo that was stopped may have started one more run than it could write down.
     if runs > marked[0] + (not marked[1]):

@@ -8,7 +8,7 @@ import stat
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -86,8 +86,16 @@ class _Rows:
     def accepted(self) -> Iterator[tuple[rows.Step, rows.Generation | None]]:
         """Yield steps and their generations, as the reader orders them."""
         for step, generation in reader.exportable(self.connection, self.scenario.name, self.filters.run):
-            if step.role == self.role and self.filters.accept(step, generation):
-                yield step, generation
+            if step.role != self.role:
+                continue
+            judged = self._judged(step)
+            if self.filters.accept(judged, generation):
+                yield judged, generation
+
+    def _judged(self, step: rows.Step) -> rows.Step:
+        """Return a step with the score that was last said of it, whoever said so."""
+        later = reader.judgement(self.connection, step.served_call) if step.served_call is not None else None
+        return replace(step, score=later.score) if later is not None else step
 
 
 def _write(found: _Rows, part: Path) -> dict[str, Any]:

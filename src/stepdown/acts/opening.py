@@ -3,12 +3,11 @@
 import secrets
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 from sqlalchemy import URL, Connection, Engine
 
 from stepdown.acts.recover import recover
-from stepdown.errors import WorkspaceError
+from stepdown.errors import InvalidValue, WorkspaceError
 from stepdown.history import engine as engines
 from stepdown.history import migrate, owner, snapshot, urls
 from stepdown.workspace import Settings, Workspace
@@ -27,11 +26,28 @@ from stepdown.workspace.marker import (
 )
 from stepdown.workspace.sessions import Session
 
-Opened = TypeVar("Opened", bound=Workspace)
+
+def open_workspace(root: Path | str, *, url: str | None = None, settings: Settings | None = None) -> Workspace:
+    """Open a workspace, making it if it is new, migrating it if it is older, and closing what a crash left open.
+
+    Where this process may not write, it is opened to be read, as it was left.
+
+    Args:
+        root: The directory.
+        url: Database of a new workspace; by default a SQLite file in the directory.
+        settings: What to compose it of.
+
+    Raises:
+        WorkspaceError: It is newer than this version, locked, damaged, on a full disk, without its database, or the
+            database is another workspace's or cannot be reached. Nothing that was made for it stays.
+        InvalidValue: The URL cannot be used or remembered, or the workspace was made with another one.
+    """
+    if not str(root):
+        raise InvalidValue("A workspace needs a directory; name one, or leave out --workspace.")
+    return _opened(Path(root).absolute(), url, settings or Settings())
 
 
-def opened(kind: type[Opened], root: Path, text: str | None, settings: Settings) -> Opened:
-    """Open the workspace at a place, or make it; see `Workspace.open`."""
+def _opened(root: Path, text: str | None, settings: Settings) -> Workspace:
     check_path(root)
     url = _asked(text)
     marker = Marker.read(root)
@@ -44,8 +60,8 @@ def opened(kind: type[Opened], root: Path, text: str | None, settings: Settings)
         raise _gone(root, f"{file} is missing")
     settings = replace(settings, durability=settings.durability or marker.durability)
     if not writable(root, file, sessions(root, marker)):
-        return _to_read(kind, root, marker, settings)
-    return _to_work(kind, root, marker, settings)
+        return _to_read(root, marker, settings)
+    return _to_work(root, marker, settings)
 
 
 def _asked(text: str | None) -> URL | None:
@@ -121,9 +137,9 @@ def _numbered(root: Path, marker: Marker, holder: int | None) -> Marker:
     )
 
 
-def _to_work(kind: type[Opened], root: Path, marker: Marker, settings: Settings) -> Opened:
+def _to_work(root: Path, marker: Marker, settings: Settings) -> Workspace:
     engine = settings.engine(marker.url(root), settings.durability or "full", settings.busy_milliseconds)
-    workspace = kind(root, engine, settings, _session(root, marker, engine), {})
+    workspace = Workspace(root, engine, settings, _session(root, marker, engine), {}, closing=recover)
     try:
         engines.reach(engine)
         _bring_forward(workspace, marker)
@@ -177,7 +193,7 @@ def _claimed(root: Path, marker: Marker, connection: Connection) -> Marker:
     return _numbered(root, marker, holder)
 
 
-def _to_read(kind: type[Opened], root: Path, marker: Marker, settings: Settings) -> Opened:
+def _to_read(root: Path, marker: Marker, settings: Settings) -> Workspace:
     """Open what nobody may write: nothing is made, locked or recovered."""
     file = urls.file(marker.url(root))
     shots = [lambda: snapshot.of(file), lambda: snapshot.copied(file)] if file is not None else [lambda: None]
@@ -185,7 +201,7 @@ def _to_read(kind: type[Opened], root: Path, marker: Marker, settings: Settings)
         shot = take()
         url = shot.url if shot is not None else marker.url(root)
         engine = settings.engine(url, settings.durability or "full", settings.busy_milliseconds)
-        workspace = kind(root, engine, settings, _session(root, marker, engine), {}, shot, read_only=True)
+        workspace = Workspace(root, engine, settings, _session(root, marker, engine), {}, shot, read_only=True)
         try:
             if _readable(workspace, marker):
                 return workspace

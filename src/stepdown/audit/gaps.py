@@ -33,6 +33,7 @@ def dangling(evidence: Evidence) -> Iterator[Difference]:
         (evidence.acts, "bundle", bundles),
         (evidence.verdicts, "bundle", bundles),
         (evidence.verdicts, "run", runs),
+        (evidence.judgements, "call", {attempt.call for attempt in evidence.attempts}),
     ]
     for found, name, known in references:
         for wanted in dict.fromkeys(getattr(row, name) for row in found if getattr(row, name) not in known):
@@ -76,6 +77,16 @@ def missing(evidence: Evidence) -> Iterator[Difference]:
                     yield Difference("I4", step, "the run completed without this step")
 
 
+def judged(evidence: Evidence) -> Iterator[Difference]:
+    """Yield what was said of an answer that nobody was given, or in no score (I10)."""
+    served = {step.served_call for step in evidence.steps}
+    for row in evidence.judgements:
+        if row.call not in served:
+            yield Difference("I10", f"judgement of {row.call}", "nobody was given the answer of that call")
+        if not 0 <= row.score <= 1:
+            yield Difference("I10", f"judgement of {row.call}", f"{row.score!r} is no score from 0 to 1")
+
+
 def unlearned(evidence: Evidence) -> Iterator[Difference]:
     """Yield the lessons that a completed run was taught and that history, then or before, does not know (I10)."""
     completed = {ending.run for ending in evidence.endings if ending.outcome == "completed"}
@@ -95,7 +106,7 @@ def surplus(evidence: Evidence) -> Iterator[Difference]:
     run_of = {run.id: run for run in evidence.runs}
     for step in evidence.steps:
         run = run_of[step.run]
-        if step.generation > run.generations or step.position > run.candidates:
+        if run.purpose != rows.LIVE and (step.generation > run.generations or step.position > run.candidates):
             yield Difference("I4", step.id, f"{run.id} is of {run.generations} times {run.candidates} candidates")
     for row in evidence.generations:
         if row.number > run_of[row.run].generations:

@@ -6,12 +6,12 @@ from typing import Any
 
 from stepdown.audit.witnesses import Difference, Evidence, compare, difference, policies_of
 from stepdown.history import rows
-from stepdown.history.rows import COMPARISON
+from stepdown.history.rows import COMPARISON, LIVE
 from stepdown.providers.prices import cost
 from stepdown.providers.protocol import Completion
 from stepdown.routing.breaker import Breaker
 from stepdown.routing.canary import draw
-from stepdown.routing.decide import Target, decide, shadowed, walk
+from stepdown.routing.decide import Decision, Target, decide, shadowed, walk
 from stepdown.routing.facts import Facts
 from stepdown.routing.policy import Mode, Policy
 from stepdown.routing.reasons import local_failure
@@ -45,7 +45,7 @@ def steps(evidence: Evidence) -> Iterator[Difference]:
         yield from _decided(step, facts, run, policies.get(step.policy), measured)
         # What another version of the scenario gave cannot be played again by this one.
         same = scenario.version == run.scenario_version
-        yield from _walked(step, facts, attempted[step.id], matched[step.id], scenario, scored=same)
+        yield from _walked(step, run, attempted[step.id], matched[step.id], scenario, scored=same)
         if same:
             measured_now = {"coverage": harness.coverage(scenario, step.validators)}
             yield from compare("I1", step.id, facts, measured_now, "the harness of that step")
@@ -72,11 +72,14 @@ def _asked(
     seed = (
         scenario.comparison_seeds()[step.position] if compared else step_seed(run.seed, step.generation, step.position)
     )
-    expected: dict[str, Any] = {"id": f"{step.run}/{step.generation}/{step.position}", "seed": seed}
+    expected: dict[str, Any] = {"id": f"{step.run}/{step.generation}/{step.position}"}
+    # Whoever asks live brings the case.
+    live = run.purpose == LIVE
+    expected |= {} if live else {"seed": seed}
     knowledge = known.get((run.scenario, step.knowledge), Knowledge())
     if knowledge.version != step.knowledge:
         yield Difference("I10", step.id, f"its prompt had knowledge {step.knowledge}, which history does not have")
-    elif scenario.version == run.scenario_version:
+    elif scenario.version == run.scenario_version and not live:
         role = roles.roles(scenario).get(step.role)
         if role is None:
             yield Difference("I10", step.id, f"{run.scenario} has no role {step.role}")
@@ -114,7 +117,7 @@ LIMITS = ("mode", "max_age", "min_score", "min_valid", "min_coverage", "shadow",
 
 def _walked(
     step: rows.Step,
-    facts: Facts,
+    run: rows.Run,
     attempts: Sequence[rows.Attempt],
     matches: Sequence[rows.Match],
     scenario: Scenario,
@@ -122,6 +125,7 @@ def _walked(
     scored: bool,
 ) -> Iterator[Difference]:
     """Who was asked, who served and why follow from the decision and from the attempts."""
+    facts = Facts.from_json(step.facts)
     decision = decide(facts)
     counted = [attempt for attempt in attempts if not attempt.shadow]
     targets = [target.value for target in walk(decision, frontier_allowed=facts.frontier_allowed)]
@@ -130,19 +134,7 @@ def _walked(
     if asked != wanted and not (step.recovered and asked == targets[: len(asked)]):
         yield difference("I2" if decision.local else "I3", step.id, "asked", asked, wanted, "the decision")
     if step.recovered:
-        failed_first = len(counted) > 1 and decision.reason is None
-        expected: dict[str, Any] = {
-            "requested": counted[0].target if counted else None,
-            "reason": local_failure(counted[0].error_type or "invalid-output") if failed_first else decision.reason,
-            "outcome": "interrupted",
-            "error": "interrupted",
-            "served": None,
-            "served_call": None,
-            "reply": None,
-            "strategy": None,
-            "score": None,
-        }
-        yield from compare("I4", step.id, step, expected, "its recovery")
+        yield from _recovered(step, decision, counted)
         for attempt in attempts:
             yield from compare("I4", attempt.call, attempt, UNJUDGED, "its recovery")
         yield from _matched(step, matches, None, scenario)
@@ -151,7 +143,7 @@ def _walked(
         yield Difference("I3", step.id, "the policy's shadow and the shadow attempts disagree")
     derived = _outcome(decision.local, facts, decision.reason, counted)
     served = next((attempt for attempt in counted if attempt.accepted), None)
-    judgements = _judgements(step, attempts, scenario) if scored else {}
+    judgements = _judgements(step, run, attempts, scenario) if scored else {}
     if scored:
         derived |= _used(step, judgements.get(served.call) if served else None, scenario)
     yield from compare("I3", step.id, step, derived, "its attempts")
@@ -162,6 +154,19 @@ def _walked(
             yield from _judged(attempt, judgements.get(attempt.call), again=referee.reproducible(scenario))
     if scored and referee.reproducible(scenario):
         yield from _matched(step, matches, judgements.get(served.call) if served else None, scenario)
+
+
+def _recovered(step: rows.Step, decision: Decision, counted: Sequence[rows.Attempt]) -> Iterator[Difference]:
+    """What recovery closes, it closes as interrupted: nobody was served, for the reason that the decision gave."""
+    failed_first = len(counted) > 1 and decision.reason is None
+    expected = {
+        **dict.fromkeys(("served", "served_call", "reply", "strategy", "score")),
+        "requested": counted[0].target if counted else None,
+        "reason": local_failure(counted[0].error_type or "invalid-output") if failed_first else decision.reason,
+        "outcome": "interrupted",
+        "error": "interrupted",
+    }
+    yield from compare("I4", step.id, step, expected, "its recovery")
 
 
 UNJUDGED = {"recovered": True, "refusals": [], "score": None, "cost": None}
@@ -187,13 +192,14 @@ def _outcome(local: bool, facts: Facts, reason: str | None, counted: Sequence[ro
 
 
 def _judgements(
-    step: rows.Step, attempts: Sequence[rows.Attempt], scenario: Scenario
+    step: rows.Step, run: rows.Run, attempts: Sequence[rows.Attempt], scenario: Scenario
 ) -> Mapping[str, referee.Judgement]:
     """Judge every reply of a step again, each once; a scenario that cannot score again is not asked to."""
     role = roles.roles(scenario).get(step.role)
     if role is None:
         return {}
-    seeds = referee.seeds_of(scenario, step.seed) if role.judged and referee.reproducible(scenario) else ()
+    played = role.judged and referee.reproducible(scenario) and run.purpose != LIVE
+    seeds = referee.seeds_of(scenario, step.seed) if played else ()
     return {
         attempt.call: referee.judge(scenario, role, attempt.text, seeds, step.validators)
         for attempt in attempts

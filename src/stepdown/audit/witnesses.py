@@ -54,6 +54,7 @@ class Evidence:
     holdouts: Sequence[rows.Holdout]
     acts: Sequence[rows.Act]
     verdicts: Sequence[rows.Verdict]
+    judgements: Sequence[rows.Judgement]
     trace: Sequence[Line]
     scenarios: Callable[[str], Scenario]
     damaged: Sequence[tuple[int, str]] = ()

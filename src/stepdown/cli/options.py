@@ -44,13 +44,13 @@ def workspace(directory: Path, *, made: bool = False, url: str | None = None) ->
     Raises:
         WorkspaceError: There is none, and the command does not make one.
     """
+    from stepdown.acts.opening import open_workspace
     from stepdown.errors import WorkspaceError
-    from stepdown.workspace import Workspace
     from stepdown.workspace.marker import present
 
     if not made and not present(directory):
         raise WorkspaceError(
             f"There is no workspace at {directory}; `stepdown run` makes one.", kind="workspace-absent"
         )
-    with Workspace.open(directory, url=url) as opened:
+    with open_workspace(directory, url=url) as opened:
         yield opened

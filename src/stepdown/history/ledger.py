@@ -29,6 +29,7 @@ TABLES: dict[type, Table] = {
     rows.PolicyChange: schema.policy,
     rows.HarnessSwitch: schema.harness,
     rows.Verdict: schema.verdict,
+    rows.Judgement: schema.judgement,
 }
 """Which table keeps which row."""
 

@@ -121,6 +121,22 @@ class HarnessSwitch:
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """What somebody said later of an answer that was served; the newest of a call counts.
+
+    Attributes:
+        call: The call that served.
+        score: How good the answer was, 0..1.
+    """
+
+    call: str
+    score: float
+    by: str
+    why: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """A promotion's answer for a bundle.
 

@@ -38,7 +38,7 @@ def exportable(*, of_one_run: bool) -> Select[Any]:
         .join(runs, runs.c.id == step.c.run)
         .outerjoin(made, and_(made.c.run == step.c.run, made.c.number == step.c.generation))
         # A comparison's prompts are held-out ones: whoever learned them could not be examined any more.
-        .where(runs.c.scenario == bindparam("scenario"), runs.c.purpose == rows.WORK)
+        .where(runs.c.scenario == bindparam("scenario"), runs.c.purpose != rows.COMPARISON)
         .where(*([step.c.run == bindparam("run")] if of_one_run else []))
         # By their places, not by when each was done: steps that were taken side by side end in any order.
         .order_by(runs.c.seq, step.c.generation, step.c.position)

@@ -125,6 +125,23 @@ def frontier_reply(connection: Connection, step_id: str) -> str | None:
     return found.text if found is not None else None
 
 
+def served(connection: Connection, call: str) -> rows.Step | None:
+    """Return the step that a call served, or None."""
+    found = newest(connection, rows.Attempt, call=call)
+    step = newest(connection, rows.Step, id=found.step) if found is not None else None
+    return step if step is not None and step.served_call == call else None
+
+
+def judgements(connection: Connection, call: str) -> list[rows.Judgement]:
+    """Return what was said later of the answer of a call, oldest first."""
+    return all_of(connection, rows.Judgement, call=call)
+
+
+def judgement(connection: Connection, call: str) -> rows.Judgement | None:
+    """Return what was last said of the answer of a call, or None."""
+    return newest(connection, rows.Judgement, call=call)
+
+
 def matches(connection: Connection, step_id: str) -> list[rows.Match]:
     """Return a step's matches, in the order played."""
     return all_of(connection, rows.Match, step=step_id)

@@ -14,17 +14,18 @@ from stepdown.history.lifecycle import (
     HarnessSwitch,
     Holdout,
     Json,
+    Judgement,
     PolicyChange,
     Verdict,
 )
 
 __all__ = (
     "Act", "Announcement", "Attempt", "Bundle", "Dataset", "Ending", "Evaluation", "Generation", "HarnessSwitch",
-    "Holdout", "Json", "Lesson", "Match", "PolicyChange", "Run", "Step", "Verdict",
+    "Holdout", "Json", "Judgement", "Lesson", "Match", "PolicyChange", "Run", "Step", "Verdict",
 )  # fmt: skip
 
 
-WORK, COMPARISON = "work", "comparison"
+WORK, COMPARISON, LIVE = "work", "comparison", "live"
 """What a run can be for."""
 
 
@@ -33,7 +34,8 @@ class Run:
     """A run began. Whether it ended is an `Ending`.
 
     Attributes:
-        purpose: `work`, or `comparison`: the frontier alone, asked on held-out seeds for a promotion's verdict.
+        purpose: `work`; `comparison`: the frontier alone, asked on held-out seeds for a promotion's verdict; or `live`: one
+            question after another, as they come, whose answers may be judged later.
     """
 
     id: str

@@ -248,3 +248,11 @@ verdict = _table(
     *_by(),
     Index(None, "bundle", "seq"),
 )
+
+judgement = _table(
+    "judgement",
+    _ref("call", "attempt.call"),
+    Column("score", Float, nullable=False),
+    *_by(),
+    Index(None, "call", "seq"),
+)

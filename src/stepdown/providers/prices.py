@@ -14,7 +14,7 @@ from importlib.resources import files
 
 from stepdown.providers.protocol import Completion
 
-FREE = frozenset({"stepdown-local", "search"})
+FREE = frozenset({"stepdown-local", "search", "extract"})
 """Providers that run here and charge nothing; what the electricity costs is not known to stepdown."""
 
 

@@ -1,130 +1,228 @@
-"""invoices: a sentence in English, German or French, and in it an invoice's number, date and amount as people write them.
+"""invoices: a sentence about an invoice in, its number, date, amount and currency out; each judged on its own sentence."""
 
-Cases are made from a seed, without end: language, wording and notation are drawn, and the truth is exact because the sentence
-is written from it. Babel knows how dates and amounts look in each country. Pure: the same seed gives the same case.
-"""
-
-import random
+import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
-from decimal import Decimal
-from typing import Any
+from datetime import date
+from statistics import fmean
+from typing import Any, ClassVar
 
-from babel.dates import format_date
-from babel.numbers import format_currency, format_decimal
+from stepdown.scenarios.invoice_cases import case
+from stepdown.scenarios.judges import judge
+from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, Probe, Validator, answer
 
-CURRENCIES = ("EUR", "CHF", "GBP", "USD")
-FIRST_DAY, DAYS = date(2019, 1, 1), 2557
-"""Seven years of invoices."""
+KEYS = ("amount", "currency", "date", "number")
+LONGEST_NUMBER = 40
+"""Characters of an invoice's number."""
 
-COUNTRIES: Mapping[str, Sequence[str]] = {
-    # In Britain the day comes first, everywhere here: 04/03/2025 is the fourth of March and nothing else.
-    "en": ("en_GB", "en_IE"),
-    "de": ("de_DE", "de_AT", "de_CH"),
-    "fr": ("fr_FR", "fr_BE", "fr_CH"),
+FIELDS = judge(
+    {"kind": "fields", "fields": {"amount": "number", "currency": "text", "date": "date", "number": "text"}},
+)
+
+
+class Invoices:
+    """The scenario `invoices`; `Scenario` says what each method promises."""
+
+    name: ClassVar[str] = "invoices"
+    version: ClassVar[int] = 1
+    rules: ClassVar[str] = (
+        "Read one sentence about an invoice, in English, German or French, and answer with a JSON object of exactly four "
+        'fields: "amount", a number in the currency\'s main unit; "currency", its ISO 4217 code; "date", the date of the '
+        'invoice as YYYY-MM-DD; "number", the invoice\'s number exactly as it is written. Where a date is only numbers the day '
+        "comes before the month."
+    )
+    own_case: ClassVar[bool] = True
+
+    @property
+    def validators(self) -> Mapping[str, Validator]:
+        """The harness: each looks at one thing, and together they see what the referee sees."""
+        return VALIDATORS
+
+    def schema(self) -> Mapping[str, Any]:
+        """Return the answer's JSON Schema."""
+        return {
+            "type": "object",
+            "properties": {
+                "amount": {"type": "number", "minimum": 0},
+                "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
+                "date": {"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"},
+                "number": {"type": "string", "minLength": 1, "maxLength": LONGEST_NUMBER},
+            },
+            "required": list(KEYS),
+            "additionalProperties": False,
+        }
+
+    def observation(self, seed: int) -> Mapping[str, str]:
+        """Return the sentence of a seed."""
+        return {"text": case(seed).text}
+
+    def parse(self, reply: str) -> Answer:
+        """Read an answer strictly: exactly four fields of the right form, each key once."""
+        try:
+            found = json.loads(reply, object_pairs_hook=_each_key_once)
+        except (ValueError, RecursionError) as error:
+            raise IllegalAnswer(f"not a JSON object: {error}") from None
+        if not isinstance(found, dict) or found.keys() != set(KEYS):
+            raise IllegalAnswer(f"not an object of exactly {', '.join(KEYS)}")
+        for name, fits in FORMS.items():
+            if not fits(found[name]):
+                raise IllegalAnswer(f"{name} has not the form that was asked for")
+        return answer({**found, "amount": float(found["amount"])})
+
+    def play(self, answer: Answer, seed: int) -> Match:
+        """Return the share of right fields."""
+        parts = FIELDS(answer.value, case(seed).expected)
+        score = round(fmean(parts.values()), 4)
+        return Match(seed, score, score == 1, parts)
+
+    def probes(self) -> Sequence[Probe]:
+        """Return replies whose legality is known: one of each kind of mistake, and what is right in its place."""
+        return PROBES
+
+    def tournament_seeds(self) -> Sequence[int]:
+        """Return none: every answer is judged on its own sentence."""
+        return ()
+
+    def holdout_seeds(self) -> Sequence[int]:
+        """Return the held-out sentences."""
+        return range(1_000_000, 1_000_128)
+
+    def comparison_seeds(self) -> Sequence[int]:
+        """Return the sentences for comparisons."""
+        return range(2_000_000, 2_000_256)
+
+
+def _amount_fits(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, int | float) and 0 <= value < 1e12
+
+
+def _currency_fits(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch("[A-Z]{3}", value) is not None
+
+
+def _date_fits(value: Any) -> bool:
+    if not isinstance(value, str) or re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", value) is None:
+        return False
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _number_fits(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_NUMBER
+
+
+FORMS = {"amount": _amount_fits, "currency": _currency_fits, "date": _date_fits, "number": _number_fits}
+
+
+def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise ValueError("a key stands twice")
+    return dict(pairs)
+
+
+# The validators are written apart from `parse` on purpose: coverage compares the two, so they must not share code.
+
+
+def _read(reply: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(reply)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def json_object(reply: str) -> str | None:
+    """Object to a reply that is not one JSON object."""
+    return "The reply is not a JSON object." if _read(reply) is None else None
+
+
+def known_keys(reply: str) -> str | None:
+    """Object to a missing, an extra or a repeated key."""
+    found = _read(reply)
+    if found is None:
+        return None
+    seen: list[str] = []
+    json.loads(reply, object_pairs_hook=lambda pairs: seen.extend(key for key, _ in pairs))
+    return None if sorted(seen) == sorted(KEYS) else f"The keys must be exactly {', '.join(KEYS)}, each once."
+
+
+def plain_amount(reply: str) -> str | None:
+    """Object to an amount that is no number of money."""
+    found = _read(reply)
+    if found is None or "amount" not in found:
+        return None
+    amount = found["amount"]
+    fits = type(amount) in (int, float) and amount == amount and -0.0 <= amount < 10**12
+    return None if fits else "amount must be a number of 0 or more."
+
+
+def plain_texts(reply: str) -> str | None:
+    """Object to a currency, a date or a number that is not written as it was asked for."""
+    found = _read(reply)
+    if found is None:
+        return None
+    for name, pattern in PATTERNS.items():
+        if name in found and not (isinstance(found[name], str) and re.fullmatch(pattern, found[name], re.DOTALL)):
+            return f"{name} is not written as it was asked for."
+    return None
+
+
+def calendar_date(reply: str) -> str | None:
+    """Object to a day that no calendar has."""
+    found = _read(reply)
+    written = found.get("date") if found is not None else None
+    if not isinstance(written, str) or not re.fullmatch(PATTERNS["date"], written):
+        return None
+    year, month, day = map(int, written.split("-"))
+    last = (31, 29 if year % 4 == 0 and (year % 100 or year % 400 == 0) else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+    fits = year > 0 and 1 <= month <= 12 and 1 <= day <= last[month - 1]
+    return None if fits else "date is no day of the calendar."
+
+
+PATTERNS = {"currency": "[A-Z]{3}", "date": "[0-9]{4}-[0-9]{2}-[0-9]{2}", "number": f".{{1,{LONGEST_NUMBER}}}"}
+
+VALIDATORS: Mapping[str, Validator] = {
+    "json-object": json_object,
+    "known-keys": known_keys,
+    "plain-amount": plain_amount,
+    "plain-texts": plain_texts,
+    "calendar-date": calendar_date,
 }
 
-SENTENCES: Mapping[str, Sequence[str]] = {
-    "en": (
-        "Please find enclosed invoice {number} dated {date} for {amount}.",
-        "Invoice {number} of {date}: the total of {amount} is due within 30 days.",
-        "We have not yet received your payment of {amount} for invoice no. {number}, issued on {date}.",
-        "On {date} we billed you {amount}; the reference is {number}.",
-        "{amount} is outstanding. Our invoice {number} went out on {date}.",
-        "Reminder: {number}, {date}, {amount}.",
-        "Thank you for your order. Your invoice number is {number}, the invoice date is {date} and the sum is {amount}.",
-    ),
-    "de": (
-        "Anbei die Rechnung {number} vom {date} über {amount}.",
-        "Rechnung Nr. {number} vom {date}: Der Betrag von {amount} ist binnen 30 Tagen fällig.",
-        "Für Ihre Bestellung berechnen wir {amount} (Rechnungsnummer {number}, Rechnungsdatum {date}).",
-        "Am {date} haben wir Ihnen {amount} in Rechnung gestellt, Beleg {number}.",
-        "{amount} stehen noch aus. Unsere Rechnung {number} ging am {date} an Sie.",
-        "Mahnung: {number}, {date}, {amount}.",
-        "Zu Ihrer Rechnung {number} über {amount}, ausgestellt am {date}, fehlt uns noch der Zahlungseingang.",
-    ),
-    "fr": (
-        "Veuillez trouver ci-joint la facture {number} du {date} d'un montant de {amount}.",
-        "Facture n° {number} du {date} : la somme de {amount} est à régler sous 30 jours.",
-        "Nous n'avons pas encore reçu votre règlement de {amount} pour la facture {number}, émise le {date}.",
-        "Le {date}, nous vous avons facturé {amount} sous la référence {number}.",
-        "Il reste {amount} à payer. Notre facture {number} vous a été adressée le {date}.",
-        "Rappel : {number}, {date}, {amount}.",
-        "Merci de votre commande. Numéro de facture : {number}, date : {date}, total : {amount}.",
-    ),
-}
+
+def _probe(why: str, *, legal: bool = False, **changes: Any) -> Probe:
+    """Return a probe that differs from a right answer in what is named; None takes a key away."""
+    right = {"amount": 12.5, "currency": "EUR", "date": "2024-02-29", "number": "INV-7"}
+    told = {name: value for name, value in {**right, **changes}.items() if value is not None}
+    return Probe(json.dumps(told), legal, why)
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One sentence and what it says.
-
-    Attributes:
-        text: The sentence.
-        language: `en`, `de` or `fr`.
-        expected: `amount` (a number of two decimals), `currency` (ISO 4217), `date` (ISO 8601) and `number` (as written).
-    """
-
-    text: str
-    language: str
-    expected: Mapping[str, Any]
-
-
-def case(seed: int) -> Case:
-    """Return the case of a seed."""
-    draw = random.Random(f"invoices/{seed}")
-    language = draw.choice(sorted(SENTENCES))
-    country = draw.choice(COUNTRIES[language])
-    day = FIRST_DAY + timedelta(days=draw.randrange(DAYS))
-    amount = Decimal(draw.choice((draw.randrange(100, 10_000), draw.randrange(10_000, 10_000_000)))) / 100
-    currency, number = draw.choice(CURRENCIES), _number(draw, day)
-    sentence = draw.choice(SENTENCES[language])
-    text = sentence.format(
-        number=number, date=_date(draw, day, country), amount=_amount(draw, amount, currency, country)
-    )
-    # A sentence may begin with a word of the date or the amount.
-    text = text[0].upper() + text[1:]
-    expected = {"amount": float(amount), "currency": currency, "date": day.isoformat(), "number": number}
-    return Case(" ".join(text.split()), language, expected)
-
-
-def _number(draw: random.Random, day: date) -> str:
-    running = draw.randrange(1, 100_000)
-    return draw.choice(
-        (
-            f"INV-{day.year}-{running:05d}",
-            f"RE{day.year % 100}{running:05d}",
-            f"{day.year}/{running:04d}",
-            f"F-{running:06d}",
-            f"{draw.choice('ABCKMRT')}{draw.choice('ABCKMRT')}-{running}",
-            f"{running:07d}",
-        )
-    )
-
-
-def _date(draw: random.Random, day: date, country: str) -> str:
-    written = draw.choice(("short", "medium", "long", "full", "iso", "dashes", "full year"))
-    match written:
-        case "iso":
-            return day.isoformat()
-        case "dashes":
-            return f"{day.day:02d}-{day.month:02d}-{day.year}"
-        case "full year":
-            between = "." if country.startswith("de") else "/"
-            return between.join((f"{day.day:02d}", f"{day.month:02d}", str(day.year)))
-    return format_date(day, written, locale=country)
-
-
-def _amount(draw: random.Random, amount: Decimal, currency: str, country: str) -> str:
-    match draw.choice(("symbol", "name", "code before", "code after", "round")):
-        case "symbol":
-            return format_currency(amount, currency, locale=country)
-        case "name":
-            return format_currency(amount, currency, locale=country, format_type="name")
-        case "code before":
-            return f"{currency} {format_decimal(amount, '#,##0.00', locale=country)}"
-        case "code after":
-            return f"{format_decimal(amount, '#,##0.00', locale=country)} {currency}"
-    # Without thousands marks, as somebody types it.
-    return f"{format_decimal(amount, '0.00', locale=country)} {currency}"
+PROBES: Sequence[Probe] = (
+    _probe("a right answer", legal=True),
+    _probe("a whole amount", legal=True, amount=12),
+    _probe("nothing to pay", legal=True, amount=0),
+    _probe("a number of the longest length", legal=True, number="7" * LONGEST_NUMBER),
+    Probe("", False, "an empty reply"),
+    Probe("12.5 EUR", False, "no JSON"),
+    Probe("[12.5]", False, "an array"),
+    Probe('```json\n{"amount":1}\n```', False, "a code fence"),
+    Probe('{"amount":1,"amount":1,"currency":"EUR","date":"2024-01-01","number":"7"}', False, "a key twice"),
+    Probe('{"amount":NaN,"currency":"EUR","date":"2024-01-01","number":"7"}', False, "an amount that is no number"),
+    Probe('{"amount":Infinity,"currency":"EUR","date":"2024-01-01","number":"7"}', False, "an amount without end"),
+    _probe("a missing key", number=None),
+    _probe("an extra key", total=1),
+    _probe("an amount as text", amount="12.50"),
+    _probe("true as an amount", amount=True),
+    _probe("an amount below zero", amount=-1),
+    _probe("a symbol for a currency", currency="€"),
+    _probe("a currency in lower case", currency="eur"),
+    _probe("a date as people write it", date="29.02.2024"),
+    _probe("a day that no calendar has", date="2023-02-29"),
+    _probe("a thirteenth month", date="2024-13-01"),
+    _probe("an empty number", number=""),
+    _probe("a number as a number", number=7),
+    _probe("a number that is too long", number="7" * (LONGEST_NUMBER + 1)),
+)

@@ -27,18 +27,28 @@ class Knowledge:
 
 def competitor(scenario: Scenario, knowledge: Knowledge, seed: int) -> str:
     """Return what the competitor is asked on a seed. It carries no score and no earlier strategy, so nothing leaks."""
+    return of_case(scenario, knowledge, scenario.observation(seed))
+
+
+def of_case(scenario: Scenario, knowledge: Knowledge, case: Mapping[str, Any]) -> str:
+    """Return what the competitor is asked about a case, whoever brings it."""
     return (
         f"{scenario.name} v{scenario.version} competitor\n"
         f"playbook: {one_line(knowledge.playbook)}\n"
         f"hints: {one_line(knowledge.hints)}\n"
-        f"observation: {seen(scenario, seed)}\n"
+        f"observation: {in_one_line(case)}\n"
         "strategy:"
     )
 
 
 def seen(scenario: Scenario, seed: int) -> str:
     """Return what is seen on a seed, in one line."""
-    return " ".join(f"{name}={one_line(str(value))}" for name, value in scenario.observation(seed).items())
+    return in_one_line(scenario.observation(seed))
+
+
+def in_one_line(case: Mapping[str, Any]) -> str:
+    """Return a case's names and values, with a space between them."""
+    return " ".join(f"{name}={one_line(str(value))}" for name, value in case.items())
 
 
 def coach(scenario: Scenario, knowledge: Knowledge, results: Mapping[str, float]) -> str:

@@ -32,6 +32,8 @@ class Role:
         prompt: Renders the question of a seed. None for a role that is only asked after a generation.
         play: Says how good an answer is on a seed. None where nobody can say, and then no bundle is trained for the role.
         validated: Whether the scenario's harness judges its replies.
+        words: Renders the question of a case that somebody brings, given as `Scenario.observation` returns one. None where only
+            seeds are asked.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Role:
     prompt: Callable[[Knowledge, int], str] | None = None
     play: Callable[[Answer, int], Match] | None = None
     validated: bool = False
+    words: Callable[[Knowledge, Mapping[str, Any]], str] | None = None
 
     @property
     def judged(self) -> bool:
@@ -63,6 +66,7 @@ def _roles(scenario: Scenario) -> Mapping[str, Role]:
         lambda knowledge, seed: prompt.competitor(scenario, knowledge, seed),
         scenario.play,
         validated=True,
+        words=lambda knowledge, case: prompt.of_case(scenario, knowledge, case),
     )
     return {COMPETITOR: competitor, COACH: Role(COACH, prompt.lesson_schema(), parse_lesson)}
 

@@ -28,6 +28,7 @@ CHECKS = (
     acts.switches,
     acts.judges,
     promotions.verdicts,
+    gaps.judged,
 )
 
 
@@ -76,6 +77,7 @@ def evidence(workspace: Workspace) -> Evidence:
             holdouts=reader.all_of(connection, rows.Holdout),
             acts=reader.all_of(connection, rows.Act),
             verdicts=reader.all_of(connection, rows.Verdict),
+            judgements=reader.all_of(connection, rows.Judgement),
             trace=[line for line in lines if line.call not in moving],
             scenarios=workspace.scenario,
             damaged=list(trace.damaged(workspace.trace)),

@@ -12,6 +12,7 @@ from pathlib import Path
 from sqlalchemy import text
 
 from stepdown import __version__
+from stepdown.acts.opening import open_workspace
 from stepdown.errors import StepdownError, WorkspaceError
 from stepdown.history import migrate, urls
 from stepdown.providers import installed as frontiers
@@ -115,7 +116,7 @@ def _guarded(name: str, look: Callable[[], str]) -> Check:
 
 def _workspace(directory: Path) -> Iterator[Check]:
     try:
-        with Workspace.open(directory) as workspace:
+        with open_workspace(directory) as workspace:
             said = f"{workspace.root}{', only to be read: nothing is recovered' if workspace.read_only else ''}"
             yield Check("workspace", True, said)
             yield _guarded("database", lambda: _database(workspace))

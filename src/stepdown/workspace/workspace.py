@@ -31,7 +31,7 @@ from sqlalchemy import URL, Connection, Engine
 
 from stepdown.bundles.manifest import Manifest
 from stepdown.clock import Clock
-from stepdown.errors import InvalidValue, WorkspaceError
+from stepdown.errors import WorkspaceError
 from stepdown.history import engine as engines
 from stepdown.history import reader
 from stepdown.history.snapshot import Snapshot
@@ -84,9 +84,15 @@ class Settings:
     busy_milliseconds: int = engines.BUSY_MILLISECONDS
 
 
+def unrecovered(_workspace: "Workspace") -> None:
+    """Close nothing: what a workspace does with unfinished calls unless `acts.opening` opened it."""
+
+
 @dataclass(slots=True)
 class Workspace:
-    """An open workspace. Use it as a context manager: leaving it closes what was left unfinished and gives up its claim.
+    """An open workspace; `acts.opening.open_workspace` opens one.
+
+    Use it as a context manager: leaving it closes what was left unfinished and gives up its claim.
 
     Attributes:
         root: The directory.
@@ -96,6 +102,7 @@ class Workspace:
         loaded: Local providers by bundle id. An id is the digest of the content, so a change is another id.
         snapshot: The database as it can be read where nobody may write; None where this process may.
         read_only: Whether everything that writes is refused.
+        closing: Called with the workspace once its claim is given up, to close what it announced and did not finish.
         announcing: Held from a call's announcement to its start in the trace, so that both witnesses have calls that are asked
             side by side in one order.
     """
@@ -107,30 +114,9 @@ class Workspace:
     loaded: dict[str, LocalProvider]
     snapshot: Snapshot | None = None
     read_only: bool = False
+    closing: Callable[["Workspace"], object] = unrecovered
     announcing: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    @classmethod
-    def open(cls, root: Path | str, *, url: str | None = None, settings: Settings | None = None) -> Self:
-        """Open a workspace, making it if it is new, migrating it if it is older, and closing what a crash left open.
-
-        Where this process may not write, it is opened to be read, as it was left.
-
-        Args:
-            root: The directory.
-            url: Database of a new workspace; by default a SQLite file in the directory.
-            settings: What to compose it of.
-
-        Raises:
-            WorkspaceError: It is newer than this version, locked, damaged, on a full disk, without its database, or the
-                database is another workspace's or cannot be reached. Nothing that was made for it stays.
-            InvalidValue: The URL cannot be used or remembered, or the workspace was made with another one.
-        """
-        from stepdown.acts.opening import opened
-
-        if not str(root):
-            raise InvalidValue("A workspace needs a directory; name one, or leave out --workspace.")
-        return opened(cls, Path(root).absolute(), url, settings or Settings())
 
     def close(self) -> None:
         """Give up the claim, close what this process announced and did not finish, and let go of the database.
@@ -138,14 +124,12 @@ class Workspace:
         Raises:
             WorkspaceError: This is a forked child, and nothing here is its own to close.
         """
-        from stepdown.acts.recover import recover
-
         self.session.check_process()
         held = self.session.held
         self.session.end()
         try:
             if held:
-                recover(self)
+                self.closing(self)
         finally:
             self.loaded.clear()
             self.engine.dispose()

@@ -1,0 +1,149 @@
+"""One question after another, as they come: the same step as a run's, and a judgement that may follow later.
+
+::
+
+    with live(workspace, "invoices", frontier="openai:gpt-5") as desk:
+        reply = desk.ask({"text": "Invoice INV-7 of 4 March 2025: 12.50 EUR."})
+        print(reply.value, reply.served, reply.reason, reply.call)
+    judge(workspace, reply.call, 1.0, by="zoe", why="read it")
+"""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from stepdown.acts.question import Question, rendering
+from stepdown.acts.run import RunUnderWay, fail
+from stepdown.acts.run import start as begin
+from stepdown.acts.step import Task, take
+from stepdown.acts.switch import OPERATOR, check_name
+from stepdown.digest import digest
+from stepdown.errors import InvalidValue, NotFound, Refused, StepdownError
+from stepdown.history import ledger, reader, rows
+from stepdown.scenarios import roles
+from stepdown.scenarios.generation import SEEDS
+from stepdown.scenarios.guard import guarded
+from stepdown.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back.
+
+    Attributes:
+        value: The answer, a JSON value; None when nobody's reply could be used.
+        text: The reply, untouched; None likewise.
+        served: `local` or `frontier`; None when nobody served.
+        reason: Why local did not serve; None when it did.
+        error: Why nobody served.
+        call: Id of the call that served, to judge it by later.
+        step: Id of the step.
+    """
+
+    value: Any
+    text: str | None
+    served: str | None
+    reason: str | None
+    error: str | None
+    call: str | None
+    step: str
+
+
+@dataclass(slots=True)
+class Desk:
+    """Where questions are asked. Threads may share it.
+
+    Attributes:
+        under_way: The run that the questions are steps of.
+    """
+
+    under_way: RunUnderWay
+    _asked: int = 0
+    _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def ask(self, case: Mapping[str, Any] | int) -> Reply:
+        """Ask one question.
+
+        Args:
+            case: What is to be seen, by name, as the scenario's `observation` returns it; or the seed of one of its cases.
+
+        Raises:
+            InvalidValue: The scenario cannot put such a case into words, or the case is no JSON value.
+            WorkspaceError: History or trace cannot be written.
+        """
+        question = self._question(case)
+        with self._turn:
+            position, self._asked = self._asked, self._asked + 1
+        run = self.under_way
+        return _reply(take(run.workspace, Task(run.run.id, 1, position, question, run.frontier)), run.role)
+
+    def _question(self, case: Mapping[str, Any] | int) -> Question:
+        scenario, role = self.under_way.scenario, self.under_way.role
+        workspace = self.under_way.workspace
+        with workspace.reading() as connection:
+            known = workspace.knowledge(connection, scenario.name)
+        if isinstance(case, int):
+            return Question(scenario, role, case, known.version, rendering(scenario, role, known, case))
+        words = role.words
+        if words is None:
+            raise Refused(f"The role {role.name} of {scenario.name} is asked by seed only.", kind="case-not-asked")
+        try:
+            seed = int(digest(dict(case))[:16], 16) % SEEDS
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidValue(f"The case is no JSON object: {error}.") from error
+        rendered = guarded(scenario, "rendering a case", lambda: words(known, case))
+        return Question(scenario, role, seed, known.version, rendered)
+
+
+@contextmanager
+def live(
+    workspace: Workspace, scenario_name: str, *, role: str | None = None, frontier: str = "search"
+) -> Iterator[Desk]:
+    """Begin to take questions; leaving ends it.
+
+    Raises:
+        NotFound: No such scenario, role or frontier.
+        Refused: No answers of that role are judged, or the frontier cannot propose any.
+    """
+    under_way = begin(
+        workspace, scenario_name, generations=1, candidates=1, frontier=frontier, purpose=rows.LIVE, role=role
+    )
+    try:
+        yield Desk(under_way)
+    except StepdownError as error:
+        fail(under_way, error)
+        raise
+    under_way.end()
+
+
+def judge(workspace: Workspace, call: str, score: float, *, by: str = OPERATOR, why: str = "") -> rows.Judgement:
+    """Say how good an answer was that somebody was given; the last word counts, and is exported like any score.
+
+    Args:
+        workspace: Where it was asked.
+        call: Id of the call that served it, see `Reply.call`.
+        score: 0..1.
+        by: Who says so.
+        why: The reason.
+
+    Raises:
+        NotFound: No step was served by such a call.
+        InvalidValue: The score is none, or nobody says so.
+    """
+    check_name(by)
+    if isinstance(score, bool) or not 0 <= score <= 1:
+        raise InvalidValue(f"A score is a number from 0 to 1, not {score!r}.", kind="score-out-of-range")
+    with workspace.writing() as connection:
+        if reader.served(connection, call) is None:
+            raise NotFound(f"No step was served by a call {call!r}; a reply names its own.", kind="unknown-call")
+        row = rows.Judgement(call, float(score), by, why, workspace.now())
+        ledger.append(connection, row)
+    workspace.reached("act-recorded")
+    return row
+
+
+def _reply(step: rows.Step, role: roles.Role) -> Reply:
+    value = role.parse(step.strategy).value if step.strategy is not None else None
+    return Reply(value, step.reply, step.served, step.reason, step.error, step.served_call, step.id)

@@ -1,0 +1,74 @@
+"""Commands for one question at a time: ask, judge."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from stepdown.cli.options import DEFAULT, By, Directory, Json, ScenarioName, Why, workspace
+from stepdown.cli.output import emit
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (ask, judge):
+        app.command()(command)
+
+
+def ask(
+    case: Annotated[str, typer.Argument(help="What is to be seen: a JSON object, or the seed of one of the cases.")],
+    directory: Directory = DEFAULT,
+    scenario: ScenarioName = "grid_ctf",
+    role: Annotated[str | None, typer.Option(help="Who is asked; by default the role that is judged.")] = None,
+    frontier: Annotated[str, typer.Option(help="Who answers when local does not, as in `stepdown run`.")] = "search",
+    as_json: Json = False,
+) -> None:
+    """Ask one question, routed like any other step, and say who served, why, and under which call."""
+    from stepdown.acts.ask import live
+    from stepdown.acts.run import check
+    from stepdown.workspace import Settings
+
+    asked = _case(case)
+    check(Settings(), scenario, 0, 1, 1, frontier, role=role)
+    with workspace(directory, made=True) as opened, live(opened, scenario, role=role, frontier=frontier) as desk:
+        reply = desk.ask(asked)
+    lines = [json.dumps(reply.value, ensure_ascii=False) if reply.served else f"nobody served: {reply.error}"]
+    lines.append(
+        f"served by {reply.served or 'nobody'}; local did not: {reply.reason or '–'}; call {reply.call or '–'}"
+    )
+    emit(reply, as_json=as_json, people=lambda: "\n".join(lines))
+    if reply.served is None:
+        raise typer.Exit(8)
+
+
+def judge(
+    call: Annotated[str, typer.Argument(help="The call that served the answer, as `stepdown ask` names it.")],
+    score: Annotated[float, typer.Argument(help="How good it was, 0 to 1.")],
+    directory: Directory = DEFAULT,
+    why: Why = "",
+    by: By = "operator",
+    as_json: Json = False,
+) -> None:
+    """Say later how good an answer was; the last word counts, and is exported like any score."""
+    from stepdown.acts.ask import judge as say
+
+    with workspace(directory) as opened:
+        row = say(opened, call, score, by=by, why=why)
+    emit(row, as_json=as_json, people=lambda: f"{row.call}  {row.score:g}  by {row.by}")
+
+
+def _case(text: str) -> Any:
+    """Read a case as a command line spells it.
+
+    Raises:
+        InvalidValue: It is neither a JSON object nor a seed.
+    """
+    from stepdown.errors import InvalidValue
+
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, dict) or (isinstance(found, int) and not isinstance(found, bool) and 0 <= found < 2**63):
+        return found
+    raise InvalidValue(f'A case is a JSON object like {{"message": "…"}}, or a seed from 0 on, not {text!r}.')
