@@ -28,6 +28,7 @@ from scripted_server import (
     says,
     serving,
 )
+from stepdown.acts.opening import open_workspace
 from stepdown.acts.run import play, start
 from stepdown.errors import InvalidValue, ProviderError, StepdownError
 from stepdown.providers import trace
@@ -38,7 +39,7 @@ from stepdown.providers.outcomes import Outcome, wait_asked
 from stepdown.providers.protocol import Completion, Request
 from stepdown.scenarios.grid_ctf import GridCtf
 from stepdown.views.audit import differences
-from stepdown.workspace import Settings, Workspace
+from stepdown.workspace import Settings
 
 KEY = "sk-test-Zq8vN3kR7wLx1TbYc5"
 MODEL = "model-large-2026-11"
@@ -357,7 +358,7 @@ def test_a_key_that_a_server_echoes_is_in_no_file_no_error_and_no_word(
     tmp_path: Path, settings: Settings, caplog: pytest.LogCaptureFixture, make: Make, status: int
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    with serving(echoes(status, make)) as server, Workspace.open(tmp_path / "w", settings=settings) as workspace:
+    with serving(echoes(status, make)) as server, open_workspace(tmp_path / "w", settings=settings) as workspace:
         run = play(start(workspace, "grid_ctf", generations=1, candidates=2, frontier=frontier_word(make, server)))
         found = [attempt for step in steps(workspace, run.id) for attempt in attempts(workspace, step)]
         assert differences(workspace) == []
@@ -403,7 +404,7 @@ def test_a_provider_holds_no_key_whatever_is_made_of_it(make: Make) -> None:
 def test_an_address_that_carries_a_secret_is_refused_before_anything_is_written(
     tmp_path: Path, settings: Settings, make: Make, url: str
 ) -> None:
-    with Workspace.open(tmp_path / "w", settings=settings) as workspace, pytest.raises(InvalidValue) as caught:
+    with open_workspace(tmp_path / "w", settings=settings) as workspace, pytest.raises(InvalidValue) as caught:
         start(workspace, "grid_ctf", generations=1, candidates=1, frontier=f"{make.__name__}:large@{url}")
 
     assert "keys come from the environment alone" in str(caught.value)
@@ -470,7 +471,7 @@ def test_a_run_on_a_hosted_frontier_is_true_and_its_trace_says_what_the_service_
     tmp_path: Path, settings: Settings, make: Make
 ) -> None:
     busy = says(503, {"error": {"message": "Busy."}}, Retry_After="0")
-    with serving(busy, good(make)) as server, Workspace.open(tmp_path / "w", settings=settings) as workspace:
+    with serving(busy, good(make)) as server, open_workspace(tmp_path / "w", settings=settings) as workspace:
         run = play(start(workspace, "grid_ctf", generations=1, candidates=1, frontier=frontier_word(make, server)))
         (step,) = steps(workspace, run.id)
         assert differences(workspace) == []

@@ -10,6 +10,7 @@ import pytest
 from journey import BEST, active, attempts, compete, steps
 from one_answer import mlx_lm_server, write_model
 from stepdown.acts import switch
+from stepdown.acts.opening import open_workspace
 from stepdown.acts.run import play, start
 from stepdown.errors import ProviderError
 from stepdown.providers import trace
@@ -64,7 +65,7 @@ def test_a_run_on_it_is_true_and_both_witnesses_agree_with_the_servers_own_log(
     served: Served, tmp_path: Path, settings: Settings
 ) -> None:
     before = served.posts
-    with Workspace.open(tmp_path / "w", settings=settings) as workspace:
+    with open_workspace(tmp_path / "w", settings=settings) as workspace:
         word = f"openai:{served.model}@{served.url}"
         run = play(start(workspace, "grid_ctf", generations=1, candidates=3, frontier=word))
         found = [attempt for step in steps(workspace, run.id) for attempt in attempts(workspace, step)]
