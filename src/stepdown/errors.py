@@ -85,14 +85,16 @@ class ProviderError(StepdownError):
 
     Attributes:
         error_type: What went wrong, as the trace names it (`error.type`): `timeout`, `rate-limit`, `transport`, …
+        notes: What else the provider says of the call: each try, for example.
     """
 
     exit_code = 8
     kind = "provider-error"
     error_type: str = "error"
 
-    def __init__(self, sentence: str, *, error_type: str | None = None) -> None:
+    def __init__(self, sentence: str, *, error_type: str | None = None, notes: tuple[str, ...] = ()) -> None:
         super().__init__(sentence)
+        self.notes = notes
         if error_type is not None:
             self.error_type = error_type
 

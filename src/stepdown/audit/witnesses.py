@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepdown.history import rows
-from stepdown.providers.reply import LONGEST_WORD, UNKNOWN
-from stepdown.providers.trace import Line
+from stepdown.providers.reply import COUNTS, LONGEST_WORD, UNKNOWN
+from stepdown.providers.trace import Line, details
 from stepdown.routing.policy import Policy
 from stepdown.scenarios.protocol import Scenario
 
@@ -89,6 +89,8 @@ def unreadable(evidence: Evidence) -> Iterator[Difference]:
     for number, problem in evidence.damaged:
         yield Difference("I4", f"trace line {number}", f"it is no line that a provider's side writes: {problem}")
     for line in evidence.trace:
+        if line.details != details(line):
+            yield Difference("I4", line.call, "what the trace says of its provider's details is not what was written")
         for name in (line.noted or "").split():
             value = getattr(line, name) if name in UNKNOWN_AS else ""
             unknown = value in (None, UNKNOWN) or len(str(value)) == LONGEST_WORD
@@ -98,7 +100,7 @@ def unreadable(evidence: Evidence) -> Iterator[Difference]:
                 )
 
 
-UNKNOWN_AS = frozenset(("provider", "model", "digest", "input_tokens", "output_tokens"))
+UNKNOWN_AS = frozenset(("provider", "model", "digest", "request_id", "finish_reason", *COUNTS))
 
 
 def _by_call(trace: Sequence[Line], event: str) -> Mapping[str, list[Line]]:

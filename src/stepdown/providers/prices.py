@@ -1,6 +1,11 @@
-"""What an answer cost: a dated table. A price that is not in it is unknown, which is neither zero nor a default."""
+"""What an answer cost: a dated table. A price that is not in it is unknown, which is neither zero nor a default.
+
+Hosted models' prices come from the table that `genai-prices` maintains, by way of `fixtures/prices/make.py`. Input that a
+provider took from its cache counts in full, because history does not keep how much that was: the bill may be lower.
+"""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,11 +26,17 @@ class Price:
         since: Aware UTC.
         input: US dollars for a million input tokens; None from the day a price is no longer offered.
         output: US dollars for a million output tokens.
+        most: Input tokens up to which it holds; some services charge all tokens of a longer prompt otherwise.
     """
 
     since: datetime
     input: float | None
     output: float | None
+    most: int | None = None
+
+
+_DAY = re.compile(r"[-@](\d{8}|\d{4}-\d{2}-\d{2})$")
+"""How services end the name of a snapshot of a model: `gpt-4o-2024-08-06`, `claude-sonnet-4-5-20250929`."""
 
 
 @cache
@@ -34,7 +45,7 @@ def table() -> dict[tuple[str, str], list[Price]]:
     shipped = json.loads(files("stepdown.providers").joinpath("prices.json").read_text("utf-8"))
     prices: dict[tuple[str, str], list[Price]] = {}
     for row in sorted(shipped["prices"], key=lambda row: row["since"]):
-        price = Price(datetime.fromisoformat(row["since"]), row["input"], row["output"])
+        price = Price(datetime.fromisoformat(row["since"]), row["input"], row["output"], row.get("most"))
         prices.setdefault((row["provider"], row["model"]), []).append(price)
     return prices
 
@@ -51,13 +62,19 @@ def cost(
     """
     if answer.provider in FREE:
         return 0.0
-    valid = [
-        price
-        for price in (table() if prices is None else prices).get((answer.provider, answer.model), [])
-        if price.since <= at
-    ]
-    if not valid or valid[-1].input is None or valid[-1].output is None:
+    price = _price(answer, at, table() if prices is None else prices)
+    if price is None or price.input is None or price.output is None:
         return None
     if answer.input_tokens is None or answer.output_tokens is None:
         return None
-    return (answer.input_tokens * valid[-1].input + answer.output_tokens * valid[-1].output) / 1_000_000
+    if price.most is not None and answer.input_tokens > price.most:
+        return None
+    return (answer.input_tokens * price.input + answer.output_tokens * price.output) / 1_000_000
+
+
+def _price(answer: Completion, at: datetime, prices: Mapping[tuple[str, str], Sequence[Price]]) -> Price | None:
+    """Return the price of the very model; where the table has none, that of the model it is a dated snapshot of."""
+    for model in (answer.model, _DAY.sub("", answer.model)):
+        if (answer.provider, model) in prices:
+            return next((price for price in reversed(prices[answer.provider, model]) if price.since <= at), None)
+    return None

@@ -54,6 +54,11 @@ class Completion:
         digest: SHA-256 of the weights in memory, if local.
         input_tokens: As counted by the provider; None when it does not count.
         output_tokens: Likewise.
+        cached_tokens: Input tokens among them that came from the provider's cache.
+        reasoning_tokens: Output tokens among them that were thought and not said.
+        request_id: The provider's own id for the call.
+        finish_reason: Why the model stopped, in the provider's words.
+        notes: What else is worth knowing of the call: each try before this one, what was left out of the answer.
     """
 
     text: str
@@ -62,6 +67,11 @@ class Completion:
     digest: str | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    request_id: str | None = None
+    finish_reason: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Provider(Protocol):

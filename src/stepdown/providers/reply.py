@@ -21,6 +21,13 @@ LONGEST_TEXT = 10_000
 MOST_TOKENS = 2**31 - 1
 """What every database keeps in a whole number."""
 
+LONGEST_NOTE = 500
+"""Characters that are kept of a note."""
+
+MOST_NOTES = 50
+
+COUNTS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
+
 UNKNOWN = "unknown"
 
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -48,13 +55,22 @@ def checked(completion: Any, asked: str) -> tuple[Completion, tuple[str, ...]]:
         "provider": _word(getattr(completion, "provider", None)),
         "model": _word(getattr(completion, "model", None)),
         "digest": _digest(getattr(completion, "digest", None)),
-        "input_tokens": tokens(getattr(completion, "input_tokens", None)),
-        "output_tokens": tokens(getattr(completion, "output_tokens", None)),
+        **{name: tokens(getattr(completion, name, None)) for name in COUNTS},
+        "request_id": _word(getattr(completion, "request_id", None)),
+        "finish_reason": _word(getattr(completion, "finish_reason", None)),
     }
     fields |= {name: UNKNOWN for name in ("provider", "model") if fields[name] is None}
     noted = tuple(name for name, value in fields.items() if value != getattr(completion, name, None))
     # A plain copy: what a subclass of str or int would do later is nobody's business here.
-    return Completion(text=str.__str__(text), **fields), noted
+    return Completion(text=str.__str__(text), **fields, notes=notes(completion)), noted
+
+
+def notes(said: object) -> tuple[str, ...]:
+    """Return the notes of a completion or of an error, as far as they are texts that can be kept."""
+    given = getattr(said, "notes", ())
+    if not isinstance(given, tuple | list):
+        return ()
+    return tuple(_kept(note)[:LONGEST_NOTE] for note in given[:MOST_NOTES] if isinstance(note, str))
 
 
 def failure(error: BaseException, asked: str) -> ProviderError:
@@ -72,7 +88,7 @@ def failure(error: BaseException, asked: str) -> ProviderError:
     known = word(given) if isinstance(given, str) and given.strip() else "error"
     if (known, said) == (given, str(error)):
         return error
-    return ProviderError(said, error_type=known)
+    return ProviderError(said, error_type=known, notes=notes(error))
 
 
 def word(text: str) -> str:

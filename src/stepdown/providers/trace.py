@@ -15,8 +15,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from stepdown.digest import digest
 from stepdown.errors import WorkspaceError
-from stepdown.providers.reply import tokens
+from stepdown.providers.reply import COUNTS, tokens
 
 KEYS = {
     "event": "event",
@@ -34,8 +35,14 @@ KEYS = {
     "text": "stepdown.output.text",
     "input_tokens": "gen_ai.usage.input_tokens",
     "output_tokens": "gen_ai.usage.output_tokens",
+    "cached_tokens": "gen_ai.usage.cache_read.input_tokens",
+    "reasoning_tokens": "gen_ai.usage.reasoning.output_tokens",
+    "request_id": "stepdown.response.request_id",
+    "finish_reason": "gen_ai.response.finish_reason",
     "duration": "gen_ai.client.operation.duration",
     "noted": "stepdown.notes",
+    "notes": "stepdown.provider.notes",
+    "details": "stepdown.provider.details.digest",
     "at": "time",
 }
 """Field of `Line` to attribute name in the file."""
@@ -47,6 +54,8 @@ class Line:
 
     Attributes:
         noted: Fields of the reply that were not what they should be, and are unknown since, with a space between.
+        notes: What the provider itself says of the call, a line each.
+        details: Digest of the `DETAILS`, which history has no second word on: a changed one shows.
     """
 
     event: Literal["start", "end"]
@@ -65,8 +74,14 @@ class Line:
     text: str | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    request_id: str | None = None
+    finish_reason: str | None = None
     duration: float | None = None
     noted: str | None = None
+    notes: str | None = None
+    details: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the attributes that have a value, under their names in the file."""
@@ -89,7 +104,7 @@ class Line:
         for name in TEXTS:
             if not (isinstance(values[name], str) or (values[name] is None and name not in ALWAYS)):
                 raise ValueError(f"its {KEYS[name]} is not a text")
-        for name in ("input_tokens", "output_tokens"):
+        for name in COUNTS:
             if values[name] is not None and tokens(values[name]) is None:
                 raise ValueError(f"its {KEYS[name]} is not a count")
         if not _seconds(values["duration"]):
@@ -97,8 +112,18 @@ class Line:
         return cls(**values)
 
 
+DETAILS = ("cached_tokens", "reasoning_tokens", "request_id", "finish_reason", "notes")
+"""Fields that only the provider's side knows."""
+
+
+def details(line: Line) -> str | None:
+    """Return the digest of what only the provider's side knows of a call; None when that is nothing."""
+    said = {name: getattr(line, name) for name in DETAILS if getattr(line, name) is not None}
+    return digest(said) if said else None
+
+
 ALWAYS = frozenset(("call", "target", "role", "requested_provider", "requested_model"))
-TEXTS = tuple(field for field in KEYS if field not in ("event", "at", "input_tokens", "output_tokens", "duration"))
+TEXTS = tuple(field for field in KEYS if field not in ("event", "at", "duration", *COUNTS))
 
 
 def _seconds(value: Any) -> bool:

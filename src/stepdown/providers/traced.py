@@ -10,7 +10,7 @@ from stepdown.clock import Clock
 from stepdown.errors import ProviderError
 from stepdown.providers import trace
 from stepdown.providers.protocol import Completion, Provider, Request
-from stepdown.providers.reply import checked, failure, word
+from stepdown.providers.reply import checked, failure, notes, word
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Call:
         try:
             completion, noted = checked(self._ask(), self.traced.name)
         except ProviderError as error:
-            self._end(began, error_type=error.error_type, error=str(error))
+            self._end(began, error_type=error.error_type, error=str(error), notes=_lines(notes(error)))
             raise
         self._end(
             began,
@@ -102,7 +102,12 @@ class Call:
             text=completion.text,
             input_tokens=completion.input_tokens,
             output_tokens=completion.output_tokens,
+            cached_tokens=completion.cached_tokens,
+            reasoning_tokens=completion.reasoning_tokens,
+            request_id=completion.request_id,
+            finish_reason=completion.finish_reason,
             noted=" ".join(noted) or None,
+            notes=_lines(completion.notes),
         )
         return completion
 
@@ -121,7 +126,12 @@ class Call:
         clock = self.traced.clock
         duration = max(0.0, clock.monotonic() - began)
         end = replace(self.start, event="end", at=clock.now(), duration=duration, **said)
+        end = replace(end, details=trace.details(end))
         trace.write(self.traced.path, end, durable=self.traced.durable)
+
+
+def _lines(said: tuple[str, ...]) -> str | None:
+    return "\n".join(said) or None
 
 
 FRONTIER = "frontier"
