@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import stepdown
 from journey import discover
 from stepdown.acts import configure
 from stepdown.acts.opening import open_workspace
@@ -57,7 +58,20 @@ for line in sys.stdin:
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed, and only root may become one")
+
+
+def _open_to_all(path: Path) -> bool:
+    return all(each.stat().st_mode & stat.S_IXOTH for each in (path, *path.parents))
+
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed, and only root may become one"),
+    # What is installed is read while stepdown runs: its packages' metadata, its frontiers, its migrations.
+    pytest.mark.skipif(
+        not all(map(_open_to_all, (Path(sys.prefix), Path(stepdown.__file__).parent))),
+        reason="another user may not read this environment, or not this checkout",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
