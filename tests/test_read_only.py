@@ -59,7 +59,6 @@ for line in sys.stdin:
 """
 
 
-
 def _open_to_all(path: Path) -> bool:
     return all(each.stat().st_mode & stat.S_IXOTH for each in (path, *path.parents))
 
