@@ -179,6 +179,7 @@ BEGINNING = {("demo",), ("init",), ("run",), ("ask",), ("doctor",)}
 @pytest.mark.parametrize("path", [path for path in COMMANDS if path not in BEGINNING], ids=" ".join)
 def test_no_command_but_those_that_begin_work_makes_a_workspace(command: Command, path: tuple[str, ...]) -> None:
     needed = {"train": ["x"], "promote": ["x"], "bundles": ["x"], "policy": ["min_score=1"], "harness": ["budget"]}
+    needed["base"] = ["smollm2"]
     group = typer.main.get_command(app)
     for name in path:
         group = group.commands[name]  # type: ignore[attr-defined]
@@ -189,6 +190,14 @@ def test_no_command_but_those_that_begin_work_makes_a_workspace(command: Command
     assert (said.code, said.out) == (7, "")
     assert said.err == "stepdown: There is no workspace at .stepdown; `stepdown run` makes one.\n"
     assert not Path(".stepdown").exists()
+
+
+def test_a_scenario_that_brings_a_frontier_is_asked_of_it(command: Command, tmp_path: Path) -> None:
+    said = command("run", "-s", "invoices", "--generations", "1", "--candidates", "2", "-w", tmp_path / "bills")
+
+    assert said.code == 0, said.err
+    events = map(json.loads, (tmp_path / "bills" / "trace.jsonl").read_text("utf-8").splitlines())
+    assert {event["gen_ai.provider.name"] for event in events if event["event"] == "end"} == {"extract"}
 
 
 def test_a_workspace_of_a_newer_version_is_refused(command: Command, root: Path) -> None:

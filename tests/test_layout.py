@@ -19,16 +19,17 @@ scenarios   ground
 routing     ground
 history     ground
 bundles     ground
+bases       bundles ground
 providers   scenarios ground
 training    scenarios history bundles local ground
 local       training bundles providers ground
 reports     history routing ground
 audit       history routing scenarios providers bundles training ground
 workspace   history routing scenarios providers bundles training local ground
-acts        workspace history routing scenarios providers bundles training ground
-views       acts workspace history routing scenarios providers bundles training local audit reports ground
+acts        workspace history routing scenarios providers bundles bases training ground
+views       acts workspace history routing scenarios providers bundles bases training local audit reports ground
 demo        views acts workspace history routing scenarios providers bundles training reports ground
-cli         demo views acts workspace history routing bundles training scenarios reports ground
+cli         demo views acts workspace history routing bundles bases training scenarios reports ground
 """
 """The house: each room, and the rooms that it may import. `ground` is what every room stands on."""
 

@@ -37,6 +37,7 @@ VALUES = {
     "validator": ["budget"],
     "bundles": [],
     "run": [],
+    "source": ["model.gguf"],
 }  # A command with another argument must be given a value here.
 
 

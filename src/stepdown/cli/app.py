@@ -42,9 +42,10 @@ def about(
     """Hand a role down from a frontier model to a small local one, and prove who really served."""
 
 
-from stepdown.cli import bundles, life, live, proof, rules, work  # noqa: E402 - each registers its commands on `app`
+from stepdown.cli import bases, bundles, life, live, proof, rules, work  # noqa: E402 - each registers its commands on `app`
 
 app.add_typer(bundles.app, name="bundles")
+app.add_typer(bases.app, name="base")
 app.add_typer(rules.policy, name="policy")
 app.add_typer(rules.harness, name="harness")
 work.register(app)

@@ -84,7 +84,7 @@ class Asked:
 
 
 def about(directory: Path, scenario: str | None, frontier: str | None = None) -> Asked:
-    """Return scenario and frontier: those that were named, or those of the task beside the workspace.
+    """Return scenario and frontier: those that were named, those of the task beside the workspace, or what a scenario brings.
 
     Raises:
         InvalidValue: The task's own file is wrong.
@@ -100,4 +100,15 @@ def about(directory: Path, scenario: str | None, frontier: str | None = None) ->
         raise InvalidValue("stepdown.toml: frontier.use must be a text, the word for a frontier.")
     own = task is not None and scenario in (None, task.name)
     settings = Settings(scenario=Beside(beside))
-    return Asked(scenario or (task.name if task else "grid_ctf"), frontier or (use if own else "search"), settings)
+    name = scenario or (task.name if task else "grid_ctf")
+    return Asked(name, frontier or (use if own else _embedded(settings, name)), settings)
+
+
+def _embedded(settings: "Settings", name: str) -> str:
+    """Return the word of the frontier that a scenario brings; search where it brings none or cannot be found."""
+    from stepdown.errors import StepdownError
+
+    try:
+        return str(getattr(settings.scenario(name), "frontier", "search"))
+    except StepdownError:
+        return "search"  # Whoever asks for the scenario next says what is wrong with it.

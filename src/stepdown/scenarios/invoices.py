@@ -24,6 +24,7 @@ class Invoices:
     """The scenario `invoices`; `Scenario` says what each method promises."""
 
     name: ClassVar[str] = "invoices"
+    frontier: ClassVar[str] = "extract"
     version: ClassVar[int] = 1
     rules: ClassVar[str] = (
         "Read one sentence about an invoice, in English, German or French, and answer with a JSON object of exactly four "

