@@ -123,7 +123,7 @@ def test_damaged_files_are_refused_by_name(bundle: Path, name: str, damage: str)
     [
         ({"model_type": "mistral"}, "not a llama"),
         ({"hidden_size": 64}, "does not hold"),
-        ({"num_hidden_layers": 2}, "does not hold"),
+        ({"num_hidden_layers": 2}, "gives 2 layers"),
         ({"num_attention_heads": 3}, "sizes that no net can have"),
         ({"vocab_size": 10}, "the net knows 10"),
     ],

