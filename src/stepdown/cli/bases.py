@@ -28,8 +28,10 @@ def import_(
 
     with workspace(directory) as opened:
         given = Path(source)
-        file = given if given.exists() or given.suffix == ".gguf" else packaged(source)
-        _bring(opened, file, name, as_json=as_json)
+        if given.exists() or given.suffix == ".gguf":
+            _bring(opened, given, name, as_json=as_json)
+        else:
+            _bring(opened, packaged(source), name or source, as_json=as_json)
 
 
 @app.command()
