@@ -98,6 +98,20 @@ def opened(tmp_path: Path, settings: Settings) -> Iterator[Workspace]:
         yield workspace
 
 
+@pytest.fixture(scope="module")
+def directory(gguf: GGUF, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base's directory, brought once."""
+    with open_workspace(tmp_path_factory.mktemp("once") / "w") as workspace:
+        acts.adopt(workspace, gguf(), "one")
+        return workspace.root / disk.FOLDER / "one"
+
+
+@pytest.fixture
+def copied(directory: Path, tmp_path: Path) -> Path:
+    """The same, to be spoilt."""
+    return shutil.copytree(directory, tmp_path / "copied")
+
+
 def scores(directory: Path) -> str:
     return subprocess.run(
         [sys.executable, "-c", OPEN, str(directory)], check=True, capture_output=True, text=True
@@ -131,7 +145,7 @@ def test_a_base_is_brought_once_and_a_directory_of_it_is_the_same_base(
     other, known = acts.adopt(opened, tmp_path / "copy", "two")
     assert (other.digest, known) == (base.digest, False)
     assert left(opened) == ["one", "two"]
-    assert [each.name for each, _ in disk.shelf(opened.root)] == ["one", "two"]
+    assert [each.name for each in disk.shelf(opened.root)[0]] == ["one", "two"]
 
 
 def test_another_base_never_takes_a_name(opened: Workspace, gguf: GGUF) -> None:
@@ -150,6 +164,8 @@ def test_another_base_never_takes_a_name(opened: Workspace, gguf: GGUF) -> None:
         ({"without": ["token_embd.weight"]}, "no token embeddings"),
         ({"nan": ["output_norm.weight"]}, "weights are damaged"),
         ({"extra": "rope_freqs.weight"}, "a tensor rope_freqs.weight"),
+        ({"tokenizer.ggml.token_type": None}, "no base that can be understood"),
+        ({"tokenizer.ggml.merges": ["nospace"]}, "no base that can be understood"),
         ({"llama.block_count": None}, "does not say its llama.block_count"),
         ({"tokenizer.ggml.merges": None}, "no tokenizer"),
         ({"tokenizer.ggml.pre": "qwen2"}, "gpt2 qwen2, which is not understood"),
@@ -178,16 +194,73 @@ def test_a_file_that_is_no_gguf_is_a_sentence_and_nothing_is_kept(
     assert left(opened) == []
 
 
-def test_a_directory_that_names_code_is_not_opened(opened: Workspace, gguf: GGUF, tmp_path: Path) -> None:
-    acts.adopt(opened, gguf(), "one")
-    copy = shutil.copytree(opened.root / disk.FOLDER / "one", tmp_path / "copy")
-    config = json.loads((copy / "config.json").read_text("utf-8"))
-    (copy / "config.json").write_text(json.dumps({**config, "model_file": "run.py"}))
-    (copy / "run.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
-    with pytest.raises(InvalidValue, match="names code to run"):
-        acts.adopt(opened, copy, "two")
+@pytest.mark.parametrize(
+    ("file", "names"),
+    [
+        ("config.json", {"model_file": "run.py"}),
+        ("config.json", {"auto_map": {"AutoModelForCausalLM": "run.Model"}}),
+        (
+            "tokenizer_config.json",
+            {"auto_map": {"AutoTokenizer": ["run.Tokenizer", None]}, "tokenizer_class": "Tokenizer"},
+        ),
+        ("generation_config.json", {"auto_map": {"AutoConfig": "someone/else--run.Config"}}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else value,
+)
+def test_settings_that_name_code_are_refused_and_nothing_is_run(
+    opened: Workspace, copied: Path, tmp_path: Path, file: str, names: dict[str, object]
+) -> None:
+    path = copied / file
+    before = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    path.write_text(json.dumps({**before, **names}))
+    (copied / "run.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+
+    with pytest.raises(InvalidValue, match=f"{file} names code to run"):
+        acts.adopt(opened, copied, "two")
     assert not (tmp_path / "ran").exists()
-    assert left(opened) == ["one"]
+    assert left(opened) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.json", ""), ("config.json", "[]"), ("config.json", "[" * 5000), ("config.json", '{"model_type": "../x"}'),
+        ("tokenizer.json", "{}"), ("tokenizer_config.json", "null"), ("model.safetensors", "text"),
+    ],
+)  # fmt: skip
+def test_a_damaged_directory_is_one_sentence_and_nothing_is_kept(
+    opened: Workspace, copied: Path, file: str, content: str
+) -> None:
+    (copied / file).write_text(content)
+    with pytest.raises(InvalidValue) as refused:
+        acts.adopt(opened, copied, "two")
+    assert "Traceback" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert left(opened) == []
+
+
+def test_an_import_that_is_killed_leaves_nothing_once_the_workspace_is_opened_again(
+    opened: Workspace, gguf: GGUF, settings: Settings
+) -> None:
+    root = opened.root
+    opened.close()
+    program = (
+        "import os, signal, sys, threading; from pathlib import Path; from stepdown.acts import adopt\n"
+        "from stepdown.acts.opening import open_workspace\n"
+        "w = open_workspace(Path(sys.argv[1]))\n"
+        "def die():\n"
+        "    while not any((w.root / 'jobs').glob('*.part/config.json')): pass\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "threading.Thread(target=die, daemon=True).start()\n"
+        "adopt.adopt(w, Path(sys.argv[2]))\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, str(root), str(gguf())], check=False, capture_output=True)
+    assert killed.returncode == -9, killed.stderr
+    assert list((root / "jobs").iterdir()) != []
+
+    with open_workspace(root, settings=settings) as again:
+        assert list((root / "jobs").iterdir()) == []
+        assert left(again) == []
 
 
 def test_a_changed_base_is_seen(opened: Workspace, gguf: GGUF) -> None:
@@ -209,14 +282,19 @@ def test_a_name_that_cannot_be_a_folders_is_refused(opened: Workspace, gguf: GGU
         acts.adopt(opened, gguf(), name)
 
 
-@pytest.mark.parametrize("record", ["", "{", "[]", "{}", '{"files": {"a": 1}}', "[" * 2000])
-def test_a_damaged_record_is_a_sentence_and_hides_no_other_base(opened: Workspace, gguf: GGUF, record: str) -> None:
+def test_a_damaged_record_is_a_sentence_and_hides_no_other_base(
+    opened: Workspace, gguf: GGUF, capsys: pytest.CaptureFixture[str]
+) -> None:
     acts.adopt(opened, gguf(), "one")
     acts.adopt(opened, gguf(), "two")
-    (opened.root / disk.FOLDER / "one" / disk.RECORD).write_text(record)
-    with pytest.raises(InvalidValue, match="is damaged"):
-        disk.find(opened.root, "one")
-    assert [base.name for base, _ in disk.shelf(opened.root)] == ["two"]
+    for record in ("", "{", "[]", "{}", '{"files": {"a": 1}}', '{"files": []}', "[" * 2000):
+        (opened.root / disk.FOLDER / "one" / disk.RECORD).write_text(record)
+        with pytest.raises(InvalidValue, match="is damaged"):
+            disk.find(opened.root, "one")
+        found, damaged = disk.shelf(opened.root)
+        assert ([base.name for base in found], damaged) == (["two"], ["one"])
+    assert main(["base", "list", "-w", str(opened.root)]) == 0
+    assert "The record of one cannot be read" in capsys.readouterr().err
 
 
 def test_the_commands_say_what_they_did(
@@ -229,6 +307,11 @@ def test_the_commands_say_what_they_did(
     assert "is here already" in capsys.readouterr().out
     assert main(["base", "list", "-w", root, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [told]
+    assert main(["base", "verify", told["name"], "-w", root]) == 0
+    assert "whole" in capsys.readouterr().out
+    (opened.root / disk.FOLDER / told["name"] / "more.txt").write_text("x")
+    assert main(["base", "verify", told["name"], "-w", root]) == 1
+    assert "another one" in capsys.readouterr().out
     assert main(["base", "import", "nosuch", "-w", root]) == 3
     assert "one of smollm2" in capsys.readouterr().err
     assert main(["base", "add", str(tmp_path / "nosuch"), "-w", root]) == 3

@@ -38,6 +38,7 @@ VALUES = {
     "bundles": [],
     "run": [],
     "source": ["model.gguf"],
+    "name": ["smollm2"],
 }  # A command with another argument must be given a value here.
 
 

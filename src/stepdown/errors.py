@@ -21,6 +21,15 @@ never renamed. A refusal that a caller expects (a gate's objection, a validator'
 
 from typing import ClassVar
 
+LONGEST = 300
+"""Characters of somebody else's words that a sentence repeats."""
+
+
+def in_one_line(error: Exception) -> str:
+    """Return what an exception of somebody else says, as a part of a sentence: one line, and not without end."""
+    words = " ".join(str(error).split())[:LONGEST].rstrip(".")
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
 
 class StepdownError(Exception):
     """Something stepdown promised cannot be done."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from stepdown.bases import disk
 from stepdown.bases.disk import Base
+from stepdown.digest import sha256
 from stepdown.errors import InvalidValue, NotFound, TrainingFailed, WorkspaceError
 from stepdown.training import child
 from stepdown.workspace import Workspace
@@ -60,14 +61,14 @@ def adopt(workspace: Workspace, source: Path, name: str | None = None) -> tuple[
     if not source.exists():
         raise NotFound(f"There is no file or directory {str(source)!r}.", kind="unknown-base")
     word = disk.check_word(name if name is not None else disk.word(source.name.removesuffix(".gguf")))
-    bases = workspace.root / disk.FOLDER
-    with workspace.writing():
-        pass  # Refused here where nobody may write, before anything is opened.
-    part = bases / f".{word}.{workspace.session.begin()}.part"
+    workspace.check_writable()
+    # Named as trainings under way are: what a dead process leaves of either is removed at the next opening.
+    job = sha256(f"{word} {source.resolve()}".encode())
+    part = workspace.root / "jobs" / f"{job}.{workspace.session.begin()}.part"
     try:
-        bases.mkdir(exist_ok=True)
-        shutil.rmtree(part, ignore_errors=True)
-        return disk.publish(part, workspace.root, word, _opened(source, part), source.name)
+        facts = _opened(source, part)
+        with workspace.writing():  # One at a time: of two under one name, the later sees the earlier.
+            return disk.publish(part, workspace.root, word, facts, source.name)
     except OSError as error:
         raise WorkspaceError(f"The base cannot be written: {error.strerror}. Nothing was kept of it.") from error
     finally:

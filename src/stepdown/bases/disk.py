@@ -17,6 +17,9 @@ FOLDER = "bases"
 RECORD = "base.json"
 WORD = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}")
 
+UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
+"""What reading a record that is none of ours can raise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Base:
@@ -81,28 +84,28 @@ def find(root: Path, name: str) -> tuple[Base, Path]:
     try:
         return _read(directory), directory
     except FileNotFoundError as error:
-        known = (
-            ", ".join(base.name for base, _ in shelf(root))
-            or "none yet: `stepdown base import` and `base add` bring one"
-        )
+        names = ", ".join(base.name for base in shelf(root)[0])
+        known = names or "none yet: `stepdown base import` and `base add` bring one"
         raise NotFound(f"There is no base {name!r} here; there are {known}.", kind="unknown-base") from error
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise InvalidValue(f"{directory / RECORD} is damaged; remove the base and bring it again.") from error
 
 
-def shelf(root: Path) -> list[tuple[Base, Path]]:
-    """Return every base whose record can be read, by name."""
-    found = []
+def shelf(root: Path) -> tuple[list[Base], list[str]]:
+    """Return every base by name, and the names of those whose record is damaged."""
+    found, damaged = [], []
     try:
         directories = sorted(path for path in (root / FOLDER).iterdir() if WORD.fullmatch(path.name))
+    except FileNotFoundError:
+        return [], []
     except OSError:
-        return []
+        return [], [FOLDER]
     for directory in directories:
         try:
-            found.append((_read(directory), directory))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            continue
-    return found
+            found.append(_read(directory))
+        except UNREADABLE:
+            damaged.append(directory.name)
+    return found, damaged
 
 
 def problem(directory: Path, digest: str) -> str:
@@ -140,6 +143,7 @@ def publish(part: Path, root: Path, name: str, facts: Mapping[str, Any], source:
             raise Refused(f"Another base is called {name} already; choose another --name.", kind="base-exists")
         shutil.rmtree(part)
         return _read(target), True
+    target.parent.mkdir(exist_ok=True)
     for path in base.files:
         sync(part / path)
     values = base.as_json()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stepdown.cli.options import DEFAULT, Directory, Json, workspace
-from stepdown.cli.output import emit, table
+from stepdown.cli.output import emit, err, table
 
 if TYPE_CHECKING:
     from stepdown.workspace import Workspace
@@ -52,13 +52,33 @@ def list_(directory: Directory = DEFAULT, as_json: Json = False) -> None:
     from stepdown.bases.disk import shelf
 
     with workspace(directory) as opened:
-        found = [base for base, _ in shelf(opened.root)]
+        found, damaged = shelf(opened.root)
+    for name in damaged:
+        err().print(
+            f"stepdown: The record of {name} cannot be read; remove the base and bring it again.", soft_wrap=True
+        )
     head = ("base", "digest", "architecture", "parameters", "bits", "context", "from")
     body = [
         (base.name, base.digest[:12], base.architecture, f"{base.parameters:,}", base.bits, base.context, base.source)
         for base in found
     ]
     emit([base.as_json() for base in found], as_json=as_json, people=lambda: table("bases", head, body))
+
+
+@app.command()
+def verify(
+    name: Annotated[str, typer.Argument(help="The base's name.")], directory: Directory = DEFAULT, as_json: Json = False
+) -> None:
+    """Check every byte of a base. Exit 1 when it is not what its record says."""
+    from stepdown.bases.disk import find, problem
+
+    with workspace(directory) as opened:
+        base, place = find(opened.root, name)
+        wrong = problem(place, base.digest)
+    line = f"{base.name}  {base.digest[:12]}  {wrong or 'whole'}"
+    emit({**base.as_json(), "problem": wrong}, as_json=as_json, people=lambda: line)
+    if wrong:
+        raise typer.Exit(1)
 
 
 def _bring(opened: "Workspace", source: Path, name: str | None, *, as_json: bool) -> None:

@@ -2,18 +2,19 @@
 
 ``python -m stepdown.local.adopt --source PATH --out DIR.part --parent PID``
 
-What it reads may be an enemy's: it runs apart, and code that a model's directory brings is never run.
+What it reads may be an enemy's: it runs apart, asks no network, and refuses settings that name code.
 """
 
 import argparse
 import json
+import os
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stepdown.errors import InvalidValue, StepdownError
+from stepdown.errors import InvalidValue, StepdownError, in_one_line
 from stepdown.local.blas import load_blas
 from stepdown.local.parent import die_with_parent, named
 
@@ -22,6 +23,7 @@ if __name__ == "__main__":
     die_with_parent(named(sys.argv))
 
 load_blas()  # Before mlx is imported, or it would not be used.
+os.environ["HF_HUB_OFFLINE"] = "1"  # Before transformers is imported: a base is what lies here, and nothing else.
 
 import mlx.core as mx  # noqa: E402
 from mlx.utils import tree_flatten  # noqa: E402
@@ -49,15 +51,17 @@ def adopt(source: Path, out: Path) -> dict[str, Any]:
         _copy(source, out)
     else:
         convert(source, out)
-    config = _configuration(out)
+    _check_code(out)
+    config = _json(out / "config.json")
+    mx.disable_compile()  # On a CPU it would call a C++ compiler, which a machine need not have.
     try:
         from mlx_lm.utils import load
 
-        model, tokenizer = load(str(out))[:2]
+        model, tokenizer = load(str(out), tokenizer_config={"trust_remote_code": False})[:2]
         scores = model(mx.array([[tokenizer.eos_token_id]]))
         mx.eval(scores)
     except Exception as error:  # Whatever is in there: it is no model of a kind that mlx-lm opens.
-        raise InvalidValue(f"{source.name} is no model that mlx-lm opens ({_why(error)}).") from error
+        raise InvalidValue(f"{source.name} is no model that mlx-lm opens ({in_one_line(error)}).") from error
     if not mx.all(mx.isfinite(scores)).item():
         raise InvalidValue(f"{source.name} answers with what is no number; its weights are damaged.")
     _check_template(source.name, tokenizer)
@@ -70,11 +74,6 @@ def adopt(source: Path, out: Path) -> dict[str, Any]:
     }
 
 
-def _why(error: Exception) -> str:
-    """Return what an exception says in one line, of bearable length: half of it is the enemy's."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300].rstrip('.')}"
-
-
 def _copy(source: Path, out: Path) -> None:
     wanted = [path for path in sorted(source.iterdir()) if path.suffix in SUFFIXES and path.name != "base.json"]
     if not any(path.suffix == ".safetensors" for path in wanted):
@@ -85,16 +84,22 @@ def _copy(source: Path, out: Path) -> None:
         shutil.copyfile(path, out / path.name)
 
 
-def _configuration(directory: Path) -> dict[str, Any]:
+def _check_code(directory: Path) -> None:
+    """Refuse a directory in which any settings name code: the model's, the tokenizer's or another library's."""
+    for path in sorted(directory.glob("*.json")):
+        settings = _json(path)
+        if code := [key for key in CODE if key in settings]:
+            raise InvalidValue(f"{path.name} names code to run ({', '.join(code)}), and it is not run.")
+
+
+def _json(path: Path) -> dict[str, Any]:
     try:
-        config = json.loads((directory / "config.json").read_text("utf-8"))
+        found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise InvalidValue("The base has no config.json that can be read.") from error
-    if not isinstance(config, dict):
-        raise InvalidValue("The base's config.json is no object.")
-    if code := [key for key in CODE if key in config]:
-        raise InvalidValue(f"The base's config.json names code to run ({', '.join(code)}), and it is not run.")
-    return config
+        raise InvalidValue(f"The base has no {path.name} that can be read ({in_one_line(error)}).") from error
+    if not isinstance(found, dict):
+        raise InvalidValue(f"The base's {path.name} is no object.")
+    return found
 
 
 def _check_template(name: str, tokenizer: Any) -> None:
@@ -106,7 +111,7 @@ def _check_template(name: str, tokenizer: Any) -> None:
             [{"role": "user", "content": question}], add_generation_prompt=True, tokenize=False
         )
     except Exception as error:  # A template is a program.
-        raise InvalidValue(f"The chat template of {name} fails ({_why(error)}).") from error
+        raise InvalidValue(f"The chat template of {name} fails ({in_one_line(error)}).") from error
     if question not in text:
         raise InvalidValue(f"The chat template of {name} leaves out what is asked.")
 
@@ -135,9 +140,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     die_with_parent(paths.parent)
     try:
         done = adopt(paths.source, paths.out)
-    except StepdownError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
+    except Exception as error:  # An enemy's file: whatever it breaks, the reader gets a sentence.
+        known = error if isinstance(error, StepdownError) else None
+        sentence = known or f"{paths.source.name} is no base that can be understood ({in_one_line(error)})."
+        sys.stderr.write(f"{sentence}\n")
+        return InvalidValue.exit_code
     sys.stdout.write(json.dumps({"event": "done", **done}) + "\n")
     return 0
 

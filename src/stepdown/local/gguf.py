@@ -15,7 +15,7 @@ from typing import Any, cast
 import mlx.core as mx
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from stepdown.errors import InvalidValue
+from stepdown.errors import InvalidValue, in_one_line
 
 _Loaded = tuple[dict[str, mx.array], dict[str, Any]]
 
@@ -50,7 +50,7 @@ def convert(file: Path, out: Path) -> None:
     try:
         tensors, metadata = cast("_Loaded", mx.load(str(file), format="gguf", return_metadata=True))
     except (RuntimeError, ValueError) as error:
-        raise InvalidValue(f"{file.name} cannot be read as GGUF ({error}).") from error
+        raise InvalidValue(f"{file.name} cannot be read as GGUF ({in_one_line(error)}).") from error
     weights = {_renamed(name): tensor for name, tensor in tensors.items()}
     config = configuration(metadata, weights)
     tokenizer, settings = tokenizer_of(metadata)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stepdown.bundles.disk import contents
 from stepdown.bundles.manifest import Manifest
 from stepdown.clock import Clock
-from stepdown.errors import LoadFailed, LocalError, StepdownError
+from stepdown.errors import LoadFailed, LocalError, StepdownError, in_one_line
 from stepdown.providers.protocol import Completion, Request
 from stepdown.training.decoding import Decoding
 
@@ -74,7 +74,7 @@ class BundleProvider:
                 except StepdownError as error:
                     raise LoadFailed(f"The bundle {self.model[:12]} cannot be loaded: {error}") from error
                 except Exception as error:  # Of mlx, of the disk, of memory: whatever it is, the frontier serves.
-                    raise LoadFailed(f"The bundle {self.model[:12]} cannot be loaded: {_why(error)}") from error
+                    raise LoadFailed(f"The bundle {self.model[:12]} cannot be loaded: {in_one_line(error)}") from error
                 if loaded.weights_digest != self._manifest.weights:
                     raise LoadFailed(f"The bundle {self.model[:12]} loaded other weights than its manifest names.")
                 self._loaded = loaded
@@ -96,9 +96,4 @@ class BundleProvider:
         except StepdownError:
             raise
         except Exception as error:  # A GPU's RuntimeError, say; every use of a bundle comes through here.
-            raise LocalError(f"The bundle {self.model[:12]} cannot answer: {_why(error)}") from error
-
-
-def _why(error: Exception) -> str:
-    """Return what an exception says in one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:500]
+            raise LocalError(f"The bundle {self.model[:12]} cannot answer: {in_one_line(error)}") from error

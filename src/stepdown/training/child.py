@@ -63,7 +63,15 @@ def run(module: str, arguments: Sequence[str], time_limit: float, watch: Callabl
     command = [sys.executable, "-m", module, *arguments, "--parent", str(os.getpid())]
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as words:
         # A session of its own, so that the whole group can be killed and a Ctrl-C at the terminal reaches the parent only.
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=words, text=True, start_new_session=True)
+        # No terminal to read from either: nobody is asked anything in the middle of it.
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=words,
+            text=True,
+            start_new_session=True,
+        )
         late = threading.Event()
         alarm = threading.Timer(time_limit, _stop, (child, late))
         alarm.start()

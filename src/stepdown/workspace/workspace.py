@@ -167,13 +167,21 @@ class Workspace:
         Raises:
             WorkspaceError: The workspace can only be read here.
         """
+        self.check_writable()
+        with engines.writing(self.engine) as connection:
+            yield connection
+
+    def check_writable(self) -> None:
+        """Refuse what would write, before work is begun whose result could not be kept.
+
+        Raises:
+            WorkspaceError: The workspace can only be read here.
+        """
         self.session.check_process()
         if self.read_only:
             raise WorkspaceError(
                 f"{self.root} is read-only for this user; make it writable, or copy it to a place of your own."
             )
-        with engines.writing(self.engine) as connection:
-            yield connection
 
     def reached(self, point: str) -> None:
         """Say that one of `POINTS` was passed."""
