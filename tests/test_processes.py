@@ -8,7 +8,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from stepdown.acts.run import start
 from stepdown.errors import StepdownError
 from stepdown.history import reader, rows
 from stepdown.views.audit import differences
-from stepdown.workspace import Settings, Workspace
+from stepdown.workspace import Settings, Workspace, marker
 from stepdown.workspace.sessions import alive
 
 
@@ -178,6 +178,42 @@ def test_a_thread_that_fails_to_make_a_workspace_takes_nothing_from_one_that_mak
         results = together(6, opened)
         assert [result for result in results if not isinstance(result, StepdownError)] == [0] * 3
         assert (root / "workspace.json").exists()
+
+
+class Replaced(type(Path())):  # type: ignore[misc]
+    """A directory that somebody moves away and makes anew whenever it is looked at."""
+
+    def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
+        state: os.stat_result = super().stat(follow_symlinks=follow_symlinks)
+        os.rename(self, f"{self}.{len(os.listdir(self.parent))}")  # noqa: PTH104, PTH208 - Path's own would look again
+        os.mkdir(self)  # noqa: PTH102
+        return state
+
+
+def test_nobody_waits_for_their_own_lock_whoever_replaces_the_directory_meanwhile(tmp_path: Path) -> None:
+    (tmp_path / "w").mkdir()
+    root, done = Replaced(tmp_path / "w"), threading.Event()
+
+    def lock() -> None:
+        with ExitStack() as locks:
+            marker._lock(locks, root, root)
+        done.set()
+
+    threading.Thread(target=lock, daemon=True).start()
+    assert done.wait(30)
+
+
+def test_of_threads_that_make_and_fail_at_one_place_none_waits_for_ever(tmp_path: Path) -> None:
+    root = tmp_path / "w"
+
+    def fail(position: int) -> int:
+        for _ in range(300):
+            with pytest.raises(KeyError), marker.founding(root, root / "x.db" if position % 2 else None):
+                raise KeyError
+        return position
+
+    assert together(6, fail) == list(range(6))
+    assert not root.exists()
 
 
 def test_threads_of_one_process_share_a_workspace(local: Workspace) -> None:

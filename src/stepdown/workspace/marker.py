@@ -192,30 +192,51 @@ def founding(root: Path, database: Path | None, *more: Path) -> Iterator[None]:
 
 def _hold(locks: ExitStack, root: Path, beside: Path) -> list[Path]:
     """Make a directory, lock it and the database's, and return the directories that were made, the innermost first."""
+    made: set[Path] = set()
     while True:
-        made = [path for path in (root, *root.parents) if not path.exists()]
         # Whoever made it or held it before may have failed, and removed it again, between any two of these lines.
         with ExitStack() as taken, suppress(FileNotFoundError):
-            root.mkdir(parents=True, exist_ok=True)
-            # In one order, whoever asks: nobody waits in a circle.
-            held = [_lock(taken, path) for path in _apart(root, beside)]
+            for path in reversed((root, *root.parents)):
+                if not path.is_dir() and _make(path):
+                    made.add(path)
+            held = _lock(taken, root, beside)
             if any(os.path.samestat(root.stat(), os.fstat(descriptor)) for descriptor in held):
                 locks.push(taken.pop_all())
-                return made
+                return sorted(made, key=lambda path: len(path.parts), reverse=True)
 
 
-def _apart(root: Path, beside: Path) -> list[Path]:
-    """Return the directories to lock: one of two names of the same is enough, and its second lock would never come."""
-    if not beside.is_dir() or root.samefile(beside):
-        return [root]
-    return sorted((root, beside))
+def _make(directory: Path) -> bool:
+    """Make a directory, and tell whether it was this call that did: a look before says only what was.
+
+    Raises:
+        FileNotFoundError: Somebody removed it, or its parent, meanwhile.
+        OSError: It cannot be made.
+    """
+    try:
+        directory.mkdir()
+    except FileExistsError:
+        if not stat.S_ISDIR(directory.lstat().st_mode):
+            raise
+        return False
+    return True
 
 
-def _lock(locks: ExitStack, directory: Path) -> int:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    locks.callback(os.close, descriptor)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    return descriptor
+def _lock(locks: ExitStack, root: Path, beside: Path) -> list[int]:
+    """Lock two directories, in one order, whoever asks: nobody waits in a circle, and nobody for a lock of their own.
+
+    What is the same is told by what was opened. A path may be another directory at each look: somebody who fails removes what
+    they made, and somebody else makes it anew.
+    """
+    opened: dict[tuple[int, int], int] = {}
+    for directory in (root, *([beside] if beside.is_dir() else [])):
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        locks.callback(os.close, descriptor)
+        state = os.fstat(descriptor)
+        opened.setdefault((state.st_dev, state.st_ino), descriptor)
+    held = [descriptor for _, descriptor in sorted(opened.items())]
+    for descriptor in held:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return held
 
 
 def _undo(new: list[Path], made: list[Path]) -> None:
