@@ -150,7 +150,7 @@ def test_a_disk_that_fails_while_a_bundle_is_read_makes_it_broken(
     def fail(_path: Path, *, limit: int) -> bytes:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr("stepdown.bundles.disk._read_file", fail)
+    monkeypatch.setattr("stepdown.bundles.disk.read_file", fail)
     found = look(tmp_path / "bundle", CASES["whole"]["id"])
 
     assert (found.condition, found.problem) == (Condition.BROKEN, "a file of it cannot be read: Input/output error")

@@ -11,7 +11,6 @@ import pytest
 from journey import BEST, SCENARIO, Strange, active, compete, count, localized
 from stepdown.acts.localize import evaluate
 from stepdown.acts.opening import open_workspace
-from stepdown.bundles.disk import look
 from stepdown.errors import InvalidValue
 from stepdown.history import reader, rows, schema
 from stepdown.providers.protocol import Request
@@ -46,9 +45,7 @@ def test_a_held_out_reply_is_what_serving_would_have_said(
     with reopened(local, settings, decoding=Decoding(temperature=temperature)) as warmer:
         bundle = active(warmer).id
         evaluated = evaluate(warmer, bundle)
-        manifest = look(warmer.bundle_directory(bundle), bundle).manifest
-        assert manifest is not None
-        provider, scenario = warmer.local(bundle, manifest), warmer.scenario(SCENARIO)
+        provider, scenario = warmer.local(bundle, warmer.look(bundle)), warmer.scenario(SCENARIO)
         with warmer.reading() as connection:
             known = warmer.knowledge(connection, SCENARIO)
             kept = reader.all_of(connection, rows.Holdout, schema.holdout.c.evaluation == evaluated.id)
@@ -62,7 +59,7 @@ def test_an_illegal_reply_scores_nothing_and_counts_against_the_legal_share(
 ) -> None:
     batches: list[int] = []
 
-    def answer(prompts: Sequence[str], _seeds: Sequence[int]) -> list[str]:
+    def answer(prompts: Sequence[str], _seeds: Sequence[int], _schema: object) -> list[str]:
         batches.append(len(prompts))
         return [BEST if number % 4 else "not even JSON" for number, _ in enumerate(prompts)]
 

@@ -152,7 +152,7 @@ def test_files_that_come_and_go_during_a_look_are_never_more_than_a_broken_bundl
 def test_a_dataset_that_is_replaced_while_a_child_starts_trains_nothing(tmp_path: Path) -> None:
     dataset = write_dataset(tmp_path / "dataset")
     files = {path.name: sha256(path.read_bytes()) for path in dataset.iterdir()}
-    job = Job(digest(files), "grid_ctf", "competitor", Plan.tiny(), backend())
+    job = Job(digest(files), "grid_ctf", "competitor", Plan.tiny(), backend(Plan.tiny()))
     train(job, dataset, tmp_path / "honest.part", time_limit=60)
     write_dataset(dataset, train=ROWS[:5])
 

@@ -25,7 +25,7 @@ training    scenarios history bundles local ground
 local       training bundles providers ground
 reports     history routing ground
 audit       history routing scenarios providers bundles training ground
-workspace   history routing scenarios providers bundles training local ground
+workspace   history routing scenarios providers bundles bases training local ground
 acts        workspace history routing scenarios providers bundles bases training ground
 views       acts workspace history routing scenarios providers bundles bases training local audit reports ground
 demo        views acts workspace history routing scenarios providers bundles training reports ground

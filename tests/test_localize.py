@@ -305,5 +305,5 @@ def test_what_is_not_whole_or_not_there_cannot_be_evaluated(local: Workspace) ->
         evaluate(local, "0" * 64)
     held = active(local).id
     shutil.rmtree(local.bundle_directory(held))
-    with pytest.raises(Refused, match="cannot be evaluated"):
+    with pytest.raises(Refused, match="not whole: its directory is gone"):
         evaluate(local, held)

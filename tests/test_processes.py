@@ -225,11 +225,7 @@ def test_threads_of_one_process_share_a_workspace(local: Workspace) -> None:
 
 def test_threads_load_a_bundle_once(local: Workspace) -> None:
     bundle = active(local).id
-    from stepdown.bundles.disk import look
-
-    manifest = look(local.bundle_directory(bundle), bundle).manifest
-    assert manifest is not None
-    assert len({id(found) for found in together(8, lambda _: local.local(bundle, manifest))}) == 1
+    assert len({id(found) for found in together(8, lambda _: local.local(bundle, local.look(bundle)))}) == 1
 
 
 def test_many_threads_may_read_at_once(workspace: Workspace) -> None:

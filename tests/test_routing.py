@@ -73,6 +73,7 @@ COLUMNS = [
     BREAKER,
     [([], {}), (["shadow-only"], {"shadow": True})],
     [([], {}), (["canary-held"], {"canary": 0.5})],
+    [([], {}), (["base-mismatch"], {"based": False})],
 ]
 ORDER = [
     "frontier-forced",
@@ -93,6 +94,7 @@ ORDER = [
     "quality-inconclusive",
     "shadow-only",
     "canary-held",
+    "base-mismatch",
 ]
 
 

@@ -16,6 +16,14 @@ def monotonic() -> float:
     return time.monotonic()
 
 
+def file_time() -> int:
+    """Return the time that files are stamped with, in nanoseconds, to compare with theirs and with nothing else.
+
+    It is the system's, whatever the clock of a workspace says, and whatever a test lets the time be.
+    """
+    return time.clock_gettime_ns(time.CLOCK_REALTIME)
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """Where a workspace's time comes from.

@@ -211,7 +211,7 @@ def settings(
         clock=weather.clock(),
         scenario=_only(scenario),
         frontier=frontier,
-        local=lambda directory, manifest, decoding, _clock: local(weather, asked, directory, manifest, decoding),
+        local=lambda directory, manifest, decoding, _clock, _base: local(weather, asked, directory, manifest, decoding),
         decoding=Decoding(max_tokens=64),
         durability="normal",
         engine=_engine,

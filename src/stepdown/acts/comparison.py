@@ -13,7 +13,6 @@ from stepdown.acts.concurrent import take_all
 from stepdown.acts.question import Question, ask
 from stepdown.acts.run import RunUnderWay
 from stepdown.acts.step import Task
-from stepdown.bundles.disk import look
 from stepdown.errors import LocalError
 from stepdown.history import reader, rows
 from stepdown.providers.protocol import Example, LocalProvider
@@ -45,17 +44,16 @@ class Player:
         Raises:
             LocalError: It cannot answer.
         """
-        answers = self.provider.answer(prompts, seeds)
+        answers = self.provider.answer(prompts, seeds, role.schema)
         self.replies += [held_out(scenario, role, seed, reply) for seed, reply in zip(seeds, answers, strict=True)]
 
 
 def player(workspace: Workspace, bundle_id: str) -> Player | None:
     """Return a bundle as a player; None for one that is not whole."""
-    directory, settings = workspace.bundle_directory(bundle_id), workspace.settings
-    manifest = look(directory, bundle_id).manifest
-    if manifest is None:
+    found = workspace.look(bundle_id)
+    if found.manifest is None or found.base_problem:
         return None
-    return Player(bundle_id, settings.local(directory, manifest, settings.decoding, settings.clock))
+    return Player(bundle_id, workspace.provider(workspace.bundle_directory(bundle_id), found))
 
 
 @dataclass(slots=True)

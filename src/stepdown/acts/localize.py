@@ -13,9 +13,11 @@ from stepdown import __version__
 from stepdown.acts import switch
 from stepdown.acts.export import Dataset, opened
 from stepdown.acts.question import rendering
-from stepdown.bundles.disk import Condition, listing, look, publish
+from stepdown.bases import disk as bases
+from stepdown.bundles.disk import Condition, Look, listing, publish
+from stepdown.bundles.kinds import KINDS
 from stepdown.bundles.manifest import FORMAT, Manifest
-from stepdown.errors import DatasetError, NotFound, Refused, TrainingFailed, WorkspaceError
+from stepdown.errors import DatasetError, InvalidValue, NotFound, TrainingFailed, WorkspaceError
 from stepdown.history import ledger, reader, rows
 from stepdown.scenarios import prompt
 from stepdown.scenarios.protocol import Scenario
@@ -24,8 +26,9 @@ from stepdown.scenarios.roles import judged_role, proposer
 from stepdown.training.evaluation import evaluation as summed
 from stepdown.training.evaluation import held_out as judged
 from stepdown.training.evaluation import held_out_seeds, terms
-from stepdown.training.job import Job, Progress, backend, train, unwatched
+from stepdown.training.job import Job, Progress, Tuned, backend, train, unwatched
 from stepdown.training.plan import Plan
+from stepdown.training.tuning import AnyPlan, Tuning, parse_plan
 from stepdown.workspace import Workspace
 from stepdown.workspace.facts import is_retired
 
@@ -66,10 +69,11 @@ def localize(
     workspace: Workspace,
     dataset_path: Path,
     *,
-    plan: Plan | None = None,
+    plan: AnyPlan | None = None,
     role: str | None = None,
     time_limit: float = TIME_LIMIT,
     fresh: bool = False,
+    resume: bool = False,
     watch: Callable[[Progress], None] = unwatched,
 ) -> Trained:
     """Train a bundle from a dataset, evaluate it on held-out seeds, publish it and register it. It is not activated.
@@ -77,31 +81,30 @@ def localize(
     Args:
         workspace: Where it is registered.
         dataset_path: Directory of an export.
-        plan: Net and schedule; the default suits a small laptop, and the way the scenario judges.
+        plan: Net and schedule, or a base and how it is tuned; the default suits a small laptop, and how the scenario judges.
         role: Role it shall serve, which must be the dataset's.
         time_limit: Seconds the training child may take.
         fresh: Train again even if an equal job's bundle is whole, and demand equal weights.
+        resume: Go on where an equal tuning of a base was killed; what comes of it is the same.
         watch: Called with each progress report.
 
     Raises:
-        NotFound: There is no such dataset.
+        NotFound: There is no such dataset, or no such base.
         DatasetError: It is not the export it says it is, or was made for another prompt format.
         InvalidValue: The time limit is no number of seconds.
         TrainingFailed: The child failed, or `fresh` gave other weights.
         ContextOverflow: A prompt does not fit the plan's window, whole.
     """
-    dataset, stored = opened(dataset_path)
-    if stored.get("prompt_format") != prompt.FORMAT or not isinstance(stored.get("scenario"), str):
-        raise DatasetError(f"{dataset.path.name[:12]} has another prompt format; export it again.")
+    dataset, stored = _opened(dataset_path)
     scenario = workspace.scenario(stored["scenario"])
-    job = _job(scenario, dataset, _role(scenario, stored, role), plan)
+    job, tuned = _job(workspace, scenario, dataset, _role(scenario, stored, role), plan)
     earlier = _earlier(workspace, job)
     if earlier is not None and not fresh:
         return earlier
     part = workspace.root / "jobs" / f"{job.digest}.{workspace.session.begin()}.part"
     cache = None if fresh else workspace.settings.cache
     try:
-        done = train(job, dataset.path, part, time_limit=time_limit, cache=cache, watch=watch)
+        done = train(job, dataset.path, part, time_limit, tuned=tuned, resume=resume, cache=cache, watch=watch)
         workspace.reached("weights-written")
         manifest = _manifest(workspace, scenario, dataset, job, part, done)
         if earlier is not None:
@@ -113,16 +116,35 @@ def localize(
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _job(scenario: Scenario, dataset: Dataset, role: str, plan: Plan | None) -> Job:
+def _opened(path: Path) -> tuple[Dataset, Mapping[str, Any]]:
+    dataset, stored = opened(path)
+    if stored.get("prompt_format") != prompt.FORMAT or not isinstance(stored.get("scenario"), str):
+        raise DatasetError(f"{dataset.path.name[:12]} has another prompt format; export it again.")
+    return dataset, stored
+
+
+def _job(
+    workspace: Workspace, scenario: Scenario, dataset: Dataset, role: str, plan: AnyPlan | None
+) -> tuple[Job, Tuned | None]:
+    """Return the job, and what a tuning needs besides."""
     held_out_seeds(scenario)  # A bundle that cannot be evaluated is not worth training.
     plan = plan or _plan(scenario)
-    return Job(dataset.content, scenario.name, role, plan, backend())
+    work = Job(dataset.content, scenario.name, role, plan, backend(plan))
+    if not isinstance(plan, Tuning):
+        return work, None
+    base, directory = bases.find(workspace.root, plan.base)
+    if problem := bases.problem(directory, base.digest):
+        raise InvalidValue(f"The base {plan.base} cannot be tuned: {problem}; bring it again.", kind="base-mismatch")
+    work = replace(work, base=base.digest)
+    return work, Tuned(directory, workspace.root / "jobs" / f"{work.digest}.checkpoint")
 
 
-def _plan(scenario: Scenario) -> Plan:
+def _plan(scenario: Scenario) -> AnyPlan:
     """Return the plan that suits a scenario: by the way it judges, and by what a task's own file says."""
     plan = Plan.for_cases() if own_case(scenario) else Plan()
     changes = getattr(scenario, "settings", {}).get("training") or {}
+    if "base" in changes:
+        return parse_plan(json.dumps(changes))
     return Plan.parse(json.dumps({**json.loads(plan.to_json()), **changes}))
 
 
@@ -158,6 +180,8 @@ def _manifest(
         trained_at=workspace.now(),
         stepdown=__version__,
         edition=_editions(workspace, job),
+        kind=job.plan.kind,
+        base=job.base if KINDS[job.plan.kind].on_base else "",
     )
 
 
@@ -180,7 +204,7 @@ def _earlier(workspace: Workspace, job: Job) -> Trained | None:
     """Return the bundle of an equal job that is still whole, in service and evaluated as things are now."""
     with workspace.reading() as connection:
         for bundle in reversed(reader.bundles_of_job(connection, job.digest)):
-            found = look(workspace.bundle_directory(bundle.id), bundle.id)
+            found = workspace.look(bundle.id)
             if found.condition is not Condition.WHOLE or is_retired(connection, bundle.id):
                 continue
             scenario = workspace.scenario(bundle.scenario)
@@ -237,14 +261,13 @@ def evaluate_directory(
 
     An illegal reply scores 0. Nothing is recorded yet.
     """
-    settings = workspace.settings
-    provider = settings.local(directory, manifest, settings.decoding, settings.clock)
+    provider = workspace.provider(directory, workspace.with_base(Look(Condition.WHOLE, manifest=manifest)))
     with workspace.reading() as connection:
         known = workspace.knowledge(connection, scenario.name)
     seeds, role = held_out_seeds(scenario), judged_role(scenario, manifest.role)
-    replies = provider.answer([rendering(scenario, role, known, seed) for seed in seeds], seeds)
+    replies = provider.answer([rendering(scenario, role, known, seed) for seed in seeds], seeds, role.schema)
     held_out = [judged(scenario, role, seed, reply) for seed, reply in zip(seeds, replies, strict=True)]
-    bound = terms(scenario, settings.decoding)
+    bound = terms(scenario, workspace.settings.decoding)
     return summed(manifest.id, bound, known.version, held_out, workspace.now()), held_out
 
 
@@ -258,11 +281,8 @@ def evaluate(workspace: Workspace, bundle_id: str) -> rows.Evaluation:
     """
     with workspace.reading() as connection:
         bundle = switch.find(connection, bundle_id)
-    directory = workspace.bundle_directory(bundle.id)
-    found = look(directory, bundle.id)
-    if found.manifest is None:
-        raise Refused(f"The bundle {bundle.id[:12]} cannot be evaluated: {found.problem}.", kind="bundle-integrity")
+    manifest = switch.check_whole(workspace, bundle.id)
     scenario = workspace.scenario(bundle.scenario)
-    evaluation, held_out = evaluate_directory(workspace, scenario, directory, found.manifest)
+    evaluation, held_out = evaluate_directory(workspace, scenario, workspace.bundle_directory(bundle.id), manifest)
     with workspace.writing() as connection:
         return record_evaluation(connection, evaluation, held_out)

@@ -5,7 +5,6 @@ from sqlalchemy import Connection
 from stepdown.acts import switch
 from stepdown.acts.question import rendering
 from stepdown.acts.switch import OPERATOR
-from stepdown.bundles.disk import look
 from stepdown.bundles.standing import ROLLBACK
 from stepdown.bundles.trail import behind
 from stepdown.errors import LocalError, Refused
@@ -83,15 +82,14 @@ def _problem(workspace: Workspace, bundle: rows.Bundle) -> str | None:
     with workspace.reading() as connection:
         unfit = _unfit(workspace, connection, bundle)
         known = workspace.knowledge(connection, bundle.scenario)
-    directory, settings = workspace.bundle_directory(bundle.id), workspace.settings
-    manifest = look(directory, bundle.id).manifest
-    if unfit is not None or manifest is None:
+    found = workspace.look(bundle.id)
+    if unfit is not None or found.manifest is None:
         return unfit or "it changed while it was looked at"
     scenario = workspace.scenario(bundle.scenario)
     try:
         (seed, *_), role = held_out_seeds(scenario), judged_role(scenario, bundle.role)
-        provider = settings.local(directory, manifest, settings.decoding, settings.clock)
-        provider.answer([rendering(scenario, role, known, seed)], [seed])
+        provider = workspace.provider(workspace.bundle_directory(bundle.id), found)
+        provider.answer([rendering(scenario, role, known, seed)], [seed], role.schema)
     except (LocalError, Refused) as error:
         return str(error)
     return None
@@ -103,6 +101,6 @@ def _unfit(workspace: Workspace, connection: Connection, bundle: rows.Bundle) ->
         switch.check_usable(workspace, connection, bundle.id)
     except Refused as refusal:
         return str(refusal)
-    manifest = look(workspace.bundle_directory(bundle.id), bundle.id).manifest
+    manifest = workspace.look(bundle.id).manifest
     fits = manifest is not None and compatible(manifest, workspace.scenario(bundle.scenario), bundle.role)
     return None if fits else "it was made for another scenario, role or prompt format"

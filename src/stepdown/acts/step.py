@@ -19,10 +19,13 @@ from stepdown.routing.policy import Mode
 from stepdown.routing.reasons import local_failure
 from stepdown.scenarios.referee import Judgement, judge
 from stepdown.workspace import Workspace
-from stepdown.workspace.facts import Scene, gather
+from stepdown.workspace.facts import Ahead, Scene, gather, look_ahead
 
 INVALID = "invalid-output"
 FORBIDDEN = "frontier-forbidden"
+
+LOOKS = 3
+"""How often a bundle is looked at ahead of a step's transaction, before it is looked at inside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +68,31 @@ def take(workspace: Workspace, task: Task) -> rows.Step:
 def begin(workspace: Workspace, task: Task) -> "StepUnderWay":
     """Gather, decide, announce and start a step; nobody waits for its answer yet.
 
-    Facts, decision and announcement are one transaction: nothing can change between looking and saying so.
+    Facts, decision and announcement are one transaction: nothing can change between looking and saying so. A large bundle is
+    read before it, so that no other writer waits for that; what changes meanwhile is looked at again.
 
     Raises:
         WorkspaceError: History or trace cannot be written.
     """
+    slot = task.question.scenario, task.question.role.name
+    for _ in range(LOOKS):
+        begun = _begin(workspace, task, look_ahead(workspace, *slot))
+        if begun is not None:
+            return begun
+    begun = _begin(workspace, task, None)
+    assert begun is not None, "a look inside the transaction always holds"
+    return begun
+
+
+def _begin(workspace: Workspace, task: Task, ahead: Ahead | None) -> "StepUnderWay | None":
+    """Begin a step on a look ahead of it; None, and nothing written, when that no longer holds."""
+    question = task.question
+    slot = question.scenario, question.role.name
     with workspace.announcing:
         with workspace.writing() as connection:
-            scene = gather(workspace, connection, task.question.scenario, task.question.role.name, task.question.seed)
+            if ahead is not None and not ahead.holds(workspace, connection, *slot):
+                return None
+            scene = gather(workspace, connection, *slot, question.seed, ahead)
             if task.comparison:
                 scene = replace(scene, facts=replace(scene.facts, mode=Mode.FRONTIER_ONLY))
             decision = decide(scene.facts)
@@ -189,8 +209,7 @@ class _Asking:
     def _provider(self, target: Target) -> Provider:
         if target is Target.FRONTIER:
             return self.task.frontier
-        assert self.scene.manifest is not None, "local is asked only for a bundle that was just found whole"
-        return self.workspace.local(self.scene.facts.bundle or "", self.scene.manifest)
+        return self.workspace.local(self.scene.facts.bundle or "", self.scene.look)
 
     def record(self, connection: Connection, tried: Sequence["_Tried"]) -> rows.Step:
         """Append the step, its attempts and the matches of the answer that was used, together."""

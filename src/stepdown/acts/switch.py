@@ -4,7 +4,8 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from stepdown.bundles.disk import Condition, look, remove
+from stepdown.bundles.disk import Condition, remove
+from stepdown.bundles.manifest import Manifest
 from stepdown.bundles.standing import MECHANISMS
 from stepdown.errors import InvalidValue, NotFound, Refused
 from stepdown.history import ledger, reader, rows
@@ -175,15 +176,19 @@ def check_in_service(connection: Connection, bundle_id: str) -> None:
         raise Refused(f"The bundle {bundle_id[:12]} is retired for ever; train another.", kind="bundle-retired")
 
 
-def check_whole(workspace: Workspace, bundle_id: str) -> None:
-    """Refuse a bundle that is not whole on disk.
+def check_whole(workspace: Workspace, bundle_id: str) -> Manifest:
+    """Return what a bundle promises, or refuse one that is not whole on disk.
 
     Raises:
         Refused: With the kind that routing would name as its reason.
     """
-    found = look(workspace.bundle_directory(bundle_id), bundle_id)
+    found = workspace.look(bundle_id)
     if found.condition is not Condition.WHOLE:
         raise Refused(f"The bundle {bundle_id[:12]} is not whole: {found.problem}.", kind=REFUSALS[found.condition])
+    if found.base_problem:
+        raise Refused(f"The bundle {bundle_id[:12]} has not its base: {found.base_problem}.", kind="base-mismatch")
+    assert found.manifest is not None, "a whole bundle has a manifest"
+    return found.manifest
 
 
 REFUSALS = {

@@ -108,6 +108,11 @@ def shelf(root: Path) -> tuple[list[Base], list[str]]:
     return found, damaged
 
 
+def locate(root: Path, digest: str) -> Path | None:
+    """Return where the base of a digest lies, as the records say; None where there is none."""
+    return next((root / FOLDER / base.name for base in shelf(root)[0] if base.digest == digest), None)
+
+
 def problem(directory: Path, digest: str) -> str:
     """Return why a directory is not the base of this digest, in a sentence's end; empty when it is, byte for byte."""
     try:

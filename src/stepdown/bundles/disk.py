@@ -10,13 +10,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from stepdown.bundles.manifest import NAME, Manifest, NewerFormat, listed_files
+from stepdown.bundles.marks import DEEPEST, Marks
 from stepdown.digest import sha256
 
 MANIFEST_LIMIT = 1 << 20
 """Bytes; a larger manifest is not one of ours, and is not read."""
-
-DEEPEST = 8
-"""Folders within folders; a bundle of ours has none."""
 
 
 class Condition(StrEnum):
@@ -36,11 +34,17 @@ class Look:
         condition: The verdict.
         problem: Why it is not whole, in a sentence; empty when it is.
         manifest: What it promises, when it could be read.
+        base: Where the base lies that it answers with; None where it needs none, or has none.
+        base_problem: Why its base is not the one it was tuned from, in a sentence's end; empty when all is well.
+        marks: Of its directory and its base's, as they were when the look began.
     """
 
     condition: Condition
     problem: str = ""
     manifest: Manifest | None = None
+    base: Path | None = None
+    base_problem: str = ""
+    marks: tuple[Marks | None, ...] = ()
 
 
 def look(directory: Path, bundle: str) -> Look:
@@ -70,7 +74,7 @@ def look(directory: Path, bundle: str) -> Look:
 
 
 def _look_inside(directory: Path, bundle: str) -> Look:
-    data = _read_file(directory / NAME, limit=MANIFEST_LIMIT)
+    data = read_file(directory / NAME, limit=MANIFEST_LIMIT)
     if sha256(data) != bundle:
         raise ValueError("its manifest does not hash to its id")
     try:
@@ -90,7 +94,7 @@ def _check_files(directory: Path, listed: Mapping[str, tuple[str, int]]) -> None
         raise ValueError(f"{path} is {'not listed in its manifest' if path in found else 'missing'}")
     for path, (digest, size) in sorted(listed.items()):
         # The size first: an oversized file is refused without being read.
-        if found[path] != size or sha256(_read_file(directory / path, limit=size)) != digest:
+        if found[path] != size or sha256(read_file(directory / path, limit=size)) != digest:
             raise ValueError(f"{path} is not the file that was published")
 
 
@@ -109,7 +113,7 @@ def _files(directory: Path, prefix: str = "") -> Iterator[tuple[str, int]]:
                 raise ValueError(f"{path} is a link or a special file")
 
 
-def _read_file(path: Path, *, limit: int) -> bytes:
+def read_file(path: Path, *, limit: int) -> bytes:
     """Read a regular file of at most `limit` bytes, never through a link."""
     # A pipe in the place of a file would be waited for, and a directory opened as a stream leaves its descriptor behind.
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -132,7 +136,7 @@ def contents(directory: Path, manifest: Manifest) -> dict[str, bytes]:
         ValueError: A file changed since the look.
         OSError: A file is gone.
     """
-    found = {path: _read_file(directory / path, limit=size) for path, (_, size) in manifest.files.items()}
+    found = {path: read_file(directory / path, limit=size) for path, (_, size) in manifest.files.items()}
     for path, (digest, _) in manifest.files.items():
         if sha256(found[path]) != digest:
             raise ValueError(f"{path} changed while it was being loaded")
@@ -142,7 +146,7 @@ def contents(directory: Path, manifest: Manifest) -> dict[str, bytes]:
 def listing(directory: Path) -> dict[str, tuple[str, int]]:
     """Return path to digest and size of every file of a directory that is about to be published."""
     found = sorted(_files(directory))
-    return {path: (sha256(_read_file(directory / path, limit=size)), size) for path, size in found}
+    return {path: (sha256(read_file(directory / path, limit=size)), size) for path, size in found}
 
 
 def publish(part: Path, manifest: Manifest, bundles: Path) -> Path:

@@ -6,13 +6,13 @@ from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from typing import Any, Self
 
-from stepdown.digest import canonical, sha256
+from stepdown.bundles.kinds import KINDS, NET, Kind
+from stepdown.digest import canonical, digest, sha256
 
 FORMAT = 1
 """The bundle format that this version writes, and the newest that it reads."""
 
 NAME = "manifest.json"
-WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class Manifest:
         stepdown: Version that wrote it.
         edition: How many bundles of an equal job were registered before it. Without it, a job trained again at the very
             instant of a clock that stands still would come back under the id of one that was deleted.
+        kind: The word of its `Kind`.
+        base: Digest of the base that it answers with; empty for one that stands alone.
     """
 
     format: int
@@ -51,6 +53,8 @@ class Manifest:
     trained_at: datetime
     stepdown: str
     edition: int = 0
+    kind: str = NET.name
+    base: str = ""
 
     @property
     def data(self) -> bytes:
@@ -58,8 +62,9 @@ class Manifest:
         # Not asdict: it would copy the maps deeply, and a manifest is read at every routed step.
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         values["trained_at"] = self.trained_at.isoformat()
-        if not self.edition:
-            del values["edition"]
+        for name, silent in _SILENT.items():
+            if values[name] == silent:
+                del values[name]
         return canonical(values)
 
     @property
@@ -69,8 +74,13 @@ class Manifest:
 
     @property
     def weights(self) -> str:
-        """Digest of the weights file."""
-        return self.files[WEIGHTS][0]
+        """Digest of the weights that answer: of the weights' file, and of the base where they answer only together."""
+        return weights_digest(self.files[KINDS[self.kind].weights][0], self.base)
+
+    @property
+    def made_as(self) -> Kind:
+        """Its kind."""
+        return KINDS[self.kind]
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
@@ -84,6 +94,8 @@ class Manifest:
             raise ValueError("the manifest names no format")
         if stored["format"] > FORMAT:
             raise NewerFormat(f"the bundle has format {stored['format']}, and this version reads up to {FORMAT}")
+        if str(stored.get("kind", NET.name)) not in KINDS:
+            raise NewerFormat(f"the bundle is of the kind {stored['kind']!r}, which this version does not know")
         try:
             needed = [field.name for field in fields(cls) if field.name in stored or field.default is MISSING]
             values = {name: stored[name] for name in needed}
@@ -92,10 +104,28 @@ class Manifest:
             raise ValueError(f"the manifest is malformed: {error!r}") from error
         values["files"] = listed_files(data)
         made = cls(**values)
+        if made.made_as.weights not in made.files or not isinstance(made.base, str):
+            raise ValueError(f"the manifest is malformed: it lists no {made.made_as.weights}")
+        if made.made_as.on_base != bool(made.base):
+            raise ValueError("the manifest is malformed: its kind and its base do not fit")
         if made.data != data:
             # Its id would be another one than the digest of these bytes.
             raise ValueError("the manifest is malformed: it says more than it may, or says it otherwise")
         return made
+
+
+_SILENT = {field.name: field.default for field in fields(Manifest) if field.default is not MISSING}
+"""What came after the first format, and the value that says nothing and is not written."""
+
+
+def weights_digest(weights: str, base: str) -> str:
+    """Return the digest of what answers.
+
+    Args:
+        weights: Digest of the bundle's weights file.
+        base: Digest of its base; empty for a bundle that stands alone.
+    """
+    return digest({"weights": weights, "base": base}) if base else weights
 
 
 def listed_files(data: bytes) -> dict[str, tuple[str, int]]:

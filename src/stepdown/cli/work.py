@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stepdown.history.rows import Step
-    from stepdown.training.plan import Plan
+    from stepdown.training.tuning import AnyPlan
 
 
 def register(app: typer.Typer) -> None:
@@ -138,8 +138,10 @@ def train(
     directory: Directory = DEFAULT,
     role: Annotated[str | None, typer.Option(help="The role it shall serve; the dataset's.")] = None,
     plan: Annotated[str, typer.Option(help="default, tiny, or a JSON file of a plan's values.")] = "default",
+    base: Annotated[str | None, typer.Option(help="A base to tune, instead of a net of our own.")] = None,
     time_limit: Annotated[float, typer.Option(help="Seconds the training may take.")] = 3600.0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Train again, and demand the same weights.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an equal tuning was killed.")] = False,
     as_json: Json = False,
 ) -> None:
     """Train a bundle in a child process, evaluate it on held-out seeds, and register it. It is not activated."""
@@ -149,10 +151,11 @@ def train(
         trained = localize(
             opened,
             find_dataset(opened, dataset),
-            plan=_plan(plan),
+            plan=_plan(plan, base),
             role=role,
             time_limit=time_limit,
             fresh=fresh,
+            resume=resume,
             watch=lambda p: show(p.iteration, p.iterations, f"loss {p.loss:.3f}"),
         )
     evaluation = trained.evaluation
@@ -168,15 +171,17 @@ def train(
     err().print(f"It serves nobody yet: `stepdown promote {trained.bundle.id[:12]}` compares it.", soft_wrap=True)
 
 
-def _plan(name: str) -> "Plan":
+def _plan(name: str, base: str | None) -> "AnyPlan | None":
+    """Return the plan of a word or a file; None for the one that suits the scenario."""
     from stepdown.errors import InvalidValue
     from stepdown.training.plan import Plan
+    from stepdown.training.tuning import Tuning, parse_plan
 
     if name == "default":
-        return Plan()
-    if name == "tiny":
+        return None if base is None else Tuning(base)
+    if name == "tiny" and base is None:
         return Plan.tiny()
     try:
-        return Plan.parse(Path(name).read_text("utf-8"))
+        return parse_plan(Path(name).read_text("utf-8"), base)
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidValue(f"There is no plan {name!r}; choose default, tiny, or a JSON file.") from error

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
+from pathlib import Path
+from typing import Any
 
 from stepdown.errors import ContextOverflow, InvalidValue, LoadFailed, LocalTimeout
 from stepdown.local.blas import load_blas
@@ -20,28 +22,12 @@ import mlx.core as mx  # noqa: E402
 from tokenizers import Tokenizer  # noqa: E402
 
 from stepdown.local.model import Llama, Shape  # noqa: E402
+from stepdown.local.provider import Generation  # noqa: E402
 from stepdown.local.reading import Reading, choose  # noqa: E402
 from stepdown.local.tokens import encode, read_tokenizer  # noqa: E402
 
 _LONGEST_HEADER = 16 << 20  # Bytes; a net of ours has a few thousand.
 _ROWS = 64  # Prompts read at once: more wins nothing on a CPU, and attention scores grow with it.
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """One reply.
-
-    Attributes:
-        text: Without the end mark.
-        input_tokens: Tokens of the prompt.
-        output_tokens: Tokens that were generated, end mark included.
-        finished: Whether the net ended the reply itself, rather than a limit.
-    """
-
-    text: str
-    input_tokens: int
-    output_tokens: int
-    finished: bool
 
 
 def never() -> bool:
@@ -71,6 +57,7 @@ class Loaded:
         temperature: float = 0.0,
         seeds: Sequence[int] | None = None,
         expired: Callable[[], bool] = never,
+        schema: Mapping[str, Any] | None = None,  # noqa: ARG002  # a net of ours has learned the one form it answers in
     ) -> list[Generation]:
         """Answer prompts, each as if it were asked alone.
 
@@ -80,6 +67,7 @@ class Loaded:
             temperature: 0 takes the likeliest token; above, tokens are drawn, flatter the higher it is.
             seeds: One per prompt, for drawing; by default 0, 1, 2 …
             expired: Asked before every token whether time is up.
+            schema: Not looked at.
 
         Raises:
             ContextOverflow: A prompt leaves no room in the window for a reply.
@@ -153,7 +141,7 @@ class Loaded:
         return Generation(text, len(prompt), len(output), finished)
 
 
-def load(files: Mapping[str, bytes]) -> Loaded:
+def load(files: Mapping[str, bytes], _base: Path | None = None) -> Loaded:
     """Build a net from the bytes of its files, so that what was verified is what answers.
 
     Args:

@@ -59,12 +59,12 @@ def fit(
         DatasetError: Empty, malformed, not what was asked for, or a record is longer than the window.
         TrainingFailed: The directory is in use, or the loss stopped being a number.
     """
-    train, valid = _records(dataset, content)
+    train, valid = records(dataset, content)
     if not train:
         raise DatasetError("train.jsonl is empty; export a run that has kept records.")
     tokenizer = train_tokenizer((text for record in train for text in (record.prompt, record.completion)), plan.vocab)
     train_lessons, valid_lessons = (lessons(records, tokenizer, plan.window) for records in (train, valid))
-    _claim(out)
+    claim(out)
     shape = Shape(
         vocab=tokenizer.get_vocab_size(),
         width=plan.width,
@@ -87,7 +87,7 @@ def fit(
     report({"event": "done", **losses, "parameters": parameters, "blas": asdict(BLAS), "mlx": _MLX})
 
 
-def _records(dataset: Path, content: str | None) -> tuple[list[Record], list[Record]]:
+def records(dataset: Path, content: str | None) -> tuple[list[Record], list[Record]]:
     """Read what there is to learn and to validate on, each file once: somebody may replace it after it was checked."""
     files = {"train.jsonl": read_file(dataset / "train.jsonl")}
     # An export with one distinct strategy has nothing to validate on, and mlx-lm's loader refuses an empty file.
@@ -111,7 +111,7 @@ def _follow(net: Llama, train: Sequence[Lesson], plan: Plan, vocab: int, report:
             report({"event": "progress", **progress})
 
 
-def _claim(out: Path) -> None:
+def claim(out: Path) -> None:
     """Make the directory; one that already holds something is somebody else's."""
     out.mkdir(parents=True, exist_ok=True)
     if next(out.iterdir(), None) is not None:
@@ -128,7 +128,7 @@ def _save(out: Path, texts: dict[str, str], net: Llama) -> None:
     unfinished.replace(out / "model.safetensors")
 
 
-def _work_in_batches() -> None:
+def work_in_batches() -> None:
     """Tell Linux that nobody waits at the keyboard for this process.
 
     mlx hands every operation to a thread of its own; without this, each handing over would stop the one that hands.
@@ -139,7 +139,8 @@ def _work_in_batches() -> None:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
-def _emit(event: dict[str, Any]) -> None:
+def emit(event: dict[str, Any]) -> None:
+    """Print an event as a line of JSON."""
     sys.stdout.write(json.dumps(event) + "\n")
     sys.stdout.flush()
 
@@ -160,9 +161,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--parent", type=int, default=named(()), help="Process id of who asks; it ends without them.")
     paths = parser.parse_args(argv)
     die_with_parent(paths.parent)
-    _work_in_batches()
+    work_in_batches()
     try:
-        fit(paths.dataset, _read_plan(paths.plan), paths.out, _emit, paths.parent, paths.content)
+        fit(paths.dataset, _read_plan(paths.plan), paths.out, emit, paths.parent, paths.content)
     except StepdownError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -103,8 +103,15 @@ class Provider(Protocol):
 class LocalProvider(Provider, Protocol):
     """A provider behind a bundle: it can also answer many prompts at once, for evaluation."""
 
-    def answer(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[str]:
+    def answer(
+        self, prompts: Sequence[str], seeds: Sequence[int], schema: Mapping[str, Any] | None = None
+    ) -> list[str]:
         """Answer prompts with the very settings of serving; one reply each, in order.
+
+        Args:
+            prompts: What is asked.
+            seeds: One per prompt, for drawing.
+            schema: JSON Schema of a reply, as a request carries it.
 
         Raises:
             LocalError: The bundle cannot be loaded, or a prompt does not fit its window.

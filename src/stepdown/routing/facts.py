@@ -37,6 +37,7 @@ class Facts:
         shadow: The policy keeps local in the shadow.
         canary: The policy's share of steps for local, 0..1.
         draw: This step's place in [0, 1), a hash: local serves where `draw < canary`.
+        based: The base that the bundle answers with is here, byte for byte; also for a bundle that needs none.
     """
 
     role: str
@@ -62,10 +63,14 @@ class Facts:
     shadow: bool
     canary: float
     draw: float
+    based: bool = True
 
     def as_json(self) -> dict[str, Any]:
-        """Return plain JSON values; NaN and infinities become words, since JSON has no such numbers."""
-        return {name: _plain(getattr(self, name)) for name in NAMES}
+        """Return plain JSON values; NaN and infinities become words, since JSON has no such numbers.
+
+        What came later and says nothing is left out: the facts of an older step keep their form.
+        """
+        return {name: _plain(getattr(self, name)) for name in NAMES if name != "based" or not self.based}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:

@@ -83,6 +83,11 @@ def canary(facts: Facts) -> Reason | None:
     return None if facts.draw < facts.canary else Reason.CANARY_HELD
 
 
+def base(facts: Facts) -> Reason | None:
+    """Object when the base that the bundle answers with is gone, or is another one than it was tuned from."""
+    return None if facts.based else Reason.BASE_MISMATCH
+
+
 def at_least(value: float | None, limit: float) -> bool:
     """Tell whether a known number reaches the limit; None and NaN do not."""
     return value is not None and value >= limit
@@ -126,5 +131,6 @@ GATES = (
     Gate(evidence, ("bundle", "evaluated")),
     Gate(shadow, ("shadow",)),
     Gate(canary, ("draw", "canary")),
+    Gate(base, ("based",)),
 )
 """Every gate, in the order of `Reason`."""

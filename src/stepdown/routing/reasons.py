@@ -27,6 +27,7 @@ class Reason(StrEnum):
     QUALITY_INCONCLUSIVE = "quality-inconclusive"
     SHADOW_ONLY = "shadow-only"
     CANARY_HELD = "canary-held"
+    BASE_MISMATCH = "base-mismatch"
 
 
 LOCAL_FAILURES: dict[str, Reason] = {

@@ -3,18 +3,20 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from stepdown.bundles.disk import sync
+from stepdown.bundles.kinds import KINDS
 from stepdown.digest import digest
-from stepdown.errors import TrainingFailed
+from stepdown.errors import InvalidValue, TrainingFailed
 from stepdown.scenarios import prompt
 from stepdown.training import child
 from stepdown.training.plan import Plan
+from stepdown.training.tuning import AnyPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +48,15 @@ class Job:
         role: Role it is for.
         plan: The plan.
         backend: mlx's version and the BLAS; other backends give other bytes.
+        base: Digest of the base that is tuned; empty for a net of our own.
     """
 
     dataset: str
     scenario: str
     role: str
-    plan: Plan
+    plan: AnyPlan
     backend: Mapping[str, Any]
+    base: str = ""
 
     @property
     def digest(self) -> str:
@@ -65,24 +69,52 @@ class Job:
                 "prompt_format": prompt.FORMAT,
                 "plan": self.plan.digest(),
                 "backend": self.backend,
+                **({"base": self.base} if self.base else {}),
             }
         )
 
 
-def backend() -> dict[str, Any]:
-    """Return what will multiply the matrices here: mlx's version and the BLAS."""
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What a tuning needs besides its job.
+
+    Attributes:
+        base: The base's directory.
+        checkpoint: Where checkpoints go; whoever trains the job again finds them there.
+    """
+
+    base: Path
+    checkpoint: Path
+
+
+def backend(plan: AnyPlan) -> dict[str, Any]:
+    """Return what will multiply the matrices here: mlx's version and the BLAS, and mlx-lm's where it is at work.
+
+    Raises:
+        InvalidValue: mlx-lm is needed and not installed.
+    """
     from stepdown.local.blas import load_blas
 
     blas = load_blas()
-    return {"mlx": version("mlx"), "blas": blas.name, "blas_config": blas.config}
+    found = {"mlx": version("mlx"), "blas": blas.name, "blas_config": blas.config}
+    if isinstance(plan, Plan):
+        return found
+    try:
+        return {**found, "mlx_lm": version("mlx-lm")}
+    except PackageNotFoundError as error:
+        raise InvalidValue(
+            "Bases are tuned with mlx-lm: `pip install 'stepdown[mlx-lm]'`.", kind="mlx-lm-missing"
+        ) from error
 
 
 def train(
     job: Job,
     dataset: Path,
     part: Path,
-    *,
     time_limit: float,
+    *,
+    tuned: Tuned | None = None,
+    resume: bool = False,
     cache: Path | None = None,
     watch: Callable[[Progress], None] = unwatched,
 ) -> dict[str, Any]:
@@ -93,6 +125,8 @@ def train(
         dataset: The dataset's directory.
         part: A directory to make; it is nobody's bundle yet.
         time_limit: Seconds the child may take.
+        tuned: The base, for a plan that tunes one.
+        resume: Whether to go on from the last checkpoint.
         cache: Directory of finished trainings by job; None always trains.
         watch: Called with each progress report.
 
@@ -109,7 +143,12 @@ def train(
         shutil.copytree(kept, part, ignore=shutil.ignore_patterns(DONE))
         stored: dict[str, Any] = json.loads((kept / DONE).read_text("utf-8"))
         return stored
-    done = _run(job, dataset, part, time_limit, watch)
+    more = [] if tuned is None else _tuning(job, tuned, resume=resume)
+    done = _run(job, dataset, part, time_limit, more, watch)
+    if tuned is not None:
+        # Nobody has to go on from what is finished.
+        for path in tuned.checkpoint.parent.glob(f"{tuned.checkpoint.name}*"):
+            shutil.rmtree(path, ignore_errors=True)
     if kept is not None:
         _keep(part, kept, done)
     return done
@@ -131,12 +170,26 @@ def _keep(part: Path, kept: Path, done: Mapping[str, Any]) -> None:
         shutil.rmtree(aside)
 
 
-def _run(job: Job, dataset: Path, part: Path, time_limit: float, watch: Callable[[Progress], None]) -> dict[str, Any]:
+def _tuning(job: Job, tuned: Tuned, *, resume: bool) -> list[str]:
+    """Return what a child that tunes is told besides."""
+    told = ["--base", str(tuned.base), "--base-digest", job.base, "--checkpoint", str(tuned.checkpoint)]
+    return [*told, "--resume"] if resume else told
+
+
+def _run(
+    job: Job,
+    dataset: Path,
+    part: Path,
+    time_limit: float,
+    more: Sequence[str],
+    watch: Callable[[Progress], None],
+) -> dict[str, Any]:
     plan = part.with_suffix(".plan")
     plan.write_text(job.plan.to_json(), "utf-8")
     arguments = ["--dataset", str(dataset), "--plan", str(plan), "--out", str(part), "--content", job.dataset]
+    module = KINDS[job.plan.kind].trainer
     try:
-        ending = child.run("stepdown.local.fit", arguments, time_limit, lambda event: watch(_progress(event)))
+        ending = child.run(module, [*arguments, *more], time_limit, lambda event: watch(_progress(event)))
     finally:
         plan.unlink(missing_ok=True)
     if ending.late:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+from stepdown.bundles.kinds import NET
 from stepdown.errors import InvalidValue
 
 _LIMITS: dict[str, tuple[float, float]] = {
@@ -73,7 +74,7 @@ class Plan:
             InvalidValue: A field has the wrong type, is out of range or does not fit another one.
         """
         for field in fields(self):
-            _check(field.name, getattr(self, field.name), whole=_TYPES[field.name] is int)
+            check_number(field.name, getattr(self, field.name), _LIMITS[field.name], whole=_TYPES[field.name] is int)
         if self.width % (2 * self.heads):
             raise InvalidValue(f"plan: width {self.width} is not a multiple of twice the heads ({2 * self.heads}).")
 
@@ -105,6 +106,11 @@ class Plan:
             raise InvalidValue(f"plan: unknown fields {', '.join(unknown)}.")
         return cls(**content)
 
+    @property
+    def kind(self) -> str:
+        """Word of the kind of bundle that it makes."""
+        return NET.name
+
     def to_json(self) -> str:
         """Return the canonical text: sorted keys, no spaces."""
         # The field's type speaks, so that 1 and 1.0, which are equal, are also written alike.
@@ -119,8 +125,13 @@ class Plan:
 _TYPES: dict[str, Callable[[Any], int | float]] = {f.name: int if f.type is int else float for f in fields(Plan)}
 
 
-def _check(name: str, value: object, *, whole: bool) -> None:
-    low, high = _LIMITS[name]
+def check_number(name: str, value: object, limits: tuple[float, float], *, whole: bool) -> None:
+    """Refuse what is no number of a plan.
+
+    Raises:
+        InvalidValue: It has the wrong type or is out of its limits.
+    """
+    low, high = limits
     # bool is an int, and 1e3 is a float: neither may slip into a count.
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
         raise InvalidValue(f"plan: {name} must be {'a whole' if whole else 'a'} number, not {value!r}.")

@@ -64,14 +64,17 @@ def verify(workspace: Workspace, bundle_id: str) -> Entry:
     found = entry(workspace, bundle_id)
     if found.condition is not Condition.WHOLE:
         return found
-    seen = look(workspace.bundle_directory(found.bundle.id), found.bundle.id)
+    # Every byte, whatever is remembered of an earlier look.
+    directory = workspace.bundle_directory(found.bundle.id)
+    seen = workspace.with_base(look(directory, found.bundle.id))
+    if seen.condition is not Condition.WHOLE or seen.base_problem:
+        return replace(found, condition=Condition.BROKEN, problem=seen.problem or seen.base_problem)
     assert seen.manifest is not None, "a whole bundle has a manifest"
     from stepdown.local.provider import BundleProvider
 
     settings = workspace.settings
-    directory = workspace.bundle_directory(found.bundle.id)
     try:
-        BundleProvider(directory, seen.manifest, settings.decoding, settings.clock).load()
+        BundleProvider(directory, seen.manifest, settings.decoding, settings.clock, seen.base).load()
     except LoadFailed as error:
         return replace(found, condition=Condition.BROKEN, problem=str(error))
     return found
@@ -80,12 +83,12 @@ def verify(workspace: Workspace, bundle_id: str) -> Entry:
 def _entry(
     workspace: Workspace, connection: Connection, bundle: rows.Bundle, standing: Standing, acts: list[rows.Act]
 ) -> Entry:
-    seen = look(workspace.bundle_directory(bundle.id), bundle.id)
+    seen = workspace.look(bundle.id)
     return Entry(
         bundle=bundle,
         status=standing.status(bundle.id),
         condition=seen.condition,
-        problem=seen.problem,
+        problem=seen.problem or seen.base_problem,
         evaluation=reader.newest_evaluation(connection, bundle.id),
         promise=json.loads(seen.manifest.data) if seen.manifest else None,
         acts=tuple(act for act in acts if act.bundle == bundle.id),

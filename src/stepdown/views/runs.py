@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from stepdown.bundles.disk import look
 from stepdown.errors import NotFound
 from stepdown.history import reader, rows
 from stepdown.reports.story import Provenance, Story, tell
@@ -45,7 +44,7 @@ def provenance(workspace: Workspace, connection: Connection, bundle_id: str) -> 
     """Return where a bundle comes from, as far as rows and its directory still say."""
     bundle = reader.bundle(connection, bundle_id)
     assert bundle is not None, "a call or a comparison names a registered bundle"
-    found = look(workspace.bundle_directory(bundle_id), bundle_id)
+    found = workspace.look(bundle_id)
     promise = json.loads(found.manifest.data) if found.manifest else None
     evaluation = reader.newest_evaluation(connection, bundle_id)
     acts = [act for act in reader.acts(connection) if act.bundle == bundle_id]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from stepdown.bundles.disk import Condition, Look, look
+from stepdown.bundles.disk import Condition, Look
 from stepdown.bundles.manifest import Manifest
 from stepdown.history import reader, rows
 from stepdown.routing.breaker import Breaker
@@ -26,19 +26,65 @@ class Scene:
         facts: For the gates.
         policy: As it is now, and its number.
         validators: Switched on now.
-        manifest: Of the slot's bundle, when it is whole.
-        problem: Why the bundle is not whole, in a sentence; empty when it is, or there is none.
+        look: At the slot's bundle.
     """
 
     facts: Facts
     policy: Policy
     policy_number: int
     validators: frozenset[str]
-    manifest: Manifest | None
-    problem: str
+    look: Look
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """What the slot's bundle promises, when it is whole."""
+        return self.look.manifest
+
+    @property
+    def problem(self) -> str:
+        """Why the slot's bundle cannot be used as it lies there; empty when it can, or there is none."""
+        if self.facts.bundle is None:
+            return ""
+        return self.look.problem or (
+            f"its base cannot be used: {self.look.base_problem}" if not self.facts.based else ""
+        )
 
 
-def gather(workspace: Workspace, connection: Connection, scenario: Scenario, role: str, seed: int) -> Scene:
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A look at a slot's bundle before the transaction of a step: every byte of a large one may have to be read.
+
+    Attributes:
+        bundle: The slot's, then; None for an empty slot.
+        look: What was found.
+    """
+
+    bundle: str | None
+    look: Look
+
+    def holds(self, workspace: Workspace, connection: Connection, scenario: Scenario, role: str) -> bool:
+        """Tell whether the slot still holds this bundle, and no file of it changed since."""
+        bundle = slot_bundle(connection, scenario.name, role)
+        if (bundle.id if bundle else None) != self.bundle:
+            return False
+        return self.bundle is None or workspace.unchanged(self.bundle, self.look)
+
+
+def look_ahead(workspace: Workspace, scenario: Scenario, role: str) -> Ahead:
+    """Look at the bundle that a slot holds, in no transaction."""
+    with workspace.reading() as connection:
+        bundle = slot_bundle(connection, scenario.name, role)
+    return Ahead(bundle.id, workspace.look(bundle.id)) if bundle else Ahead(None, Look(Condition.ABSENT))
+
+
+def gather(
+    workspace: Workspace,
+    connection: Connection,
+    scenario: Scenario,
+    role: str,
+    seed: int,
+    ahead: Ahead | None = None,
+) -> Scene:
     """Return the facts about a slot as they are now.
 
     Args:
@@ -47,11 +93,12 @@ def gather(workspace: Workspace, connection: Connection, scenario: Scenario, rol
         scenario: The slot's scenario.
         role: The slot's role.
         seed: Of the step, for the canary's draw.
+        ahead: A look at the slot's bundle that still holds; by default it is looked at now.
     """
     number, policy = workspace.policy(connection)
     validators = workspace.validators(connection, scenario)
     bundle = slot_bundle(connection, scenario.name, role)
-    found = look(workspace.bundle_directory(bundle.id), bundle.id) if bundle else Look(Condition.ABSENT)
+    found = ahead.look if ahead else workspace.look(bundle.id) if bundle else Look(Condition.ABSENT)
     evaluation = _evaluation(workspace, connection, scenario, bundle)
     breaker = breaker_of(connection, bundle.id) if bundle else Breaker()
     now = workspace.now()
@@ -79,8 +126,9 @@ def gather(workspace: Workspace, connection: Connection, scenario: Scenario, rol
         shadow=policy.shadow,
         canary=policy.canary,
         draw=draw(seed),
+        based=not found.base_problem,
     )
-    return Scene(facts, policy, number, validators, found.manifest, found.problem if bundle else "")
+    return Scene(facts, policy, number, validators, found)
 
 
 def slot_bundle(connection: Connection, scenario: str, role: str) -> rows.Bundle | None:

@@ -22,7 +22,7 @@ nobody may write, a workspace is opened to be read: nothing is recovered, made o
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +30,12 @@ from typing import Self
 
 from sqlalchemy import URL, Connection, Engine
 
+from stepdown.bases import disk as bases
+from stepdown.bundles import disk
+from stepdown.bundles.disk import Condition, Look
 from stepdown.bundles.manifest import Manifest
+from stepdown.bundles.marks import marks
+from stepdown.bundles.watch import Watch
 from stepdown.clock import Clock
 from stepdown.errors import WorkspaceError
 from stepdown.history import engine as engines
@@ -48,11 +53,13 @@ from stepdown.workspace.points import nowhere
 from stepdown.workspace.sessions import Session
 
 
-def local_provider(directory: Path, manifest: Manifest, decoding: Decoding, clock: Clock) -> LocalProvider:
-    """Open a bundle as a provider; imports mlx."""
+def local_provider(
+    directory: Path, manifest: Manifest, decoding: Decoding, clock: Clock, base: Path | None
+) -> LocalProvider:
+    """Open a bundle, and the base that it answers with, as a provider; imports mlx when it is first asked."""
     from stepdown.local.provider import BundleProvider
 
-    return BundleProvider(directory, manifest, decoding, clock)
+    return BundleProvider(directory, manifest, decoding, clock, base)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,7 @@ class Settings:
     clock: Clock = Clock()
     scenario: Callable[[str], Scenario] = installed
     frontier: Callable[[str, Scenario], Provider] = named_frontier
-    local: Callable[[Path, Manifest, Decoding, Clock], LocalProvider] = local_provider
+    local: Callable[[Path, Manifest, Decoding, Clock, Path | None], LocalProvider] = local_provider
     decoding: Decoding = Decoding()
     durability: engines.Durability | None = None
     engine: Callable[[str | URL, engines.Durability, int], Engine] = engines.create
@@ -106,6 +113,7 @@ class Workspace:
         closing: Called with the workspace once its claim is given up, to close what it announced and did not finish.
         announcing: Held from a call's announcement to its start in the trace, so that both witnesses have calls that are asked
             side by side in one order.
+        watch: What was found of bundles and bases whose files have not changed since.
     """
 
     root: Path
@@ -117,6 +125,7 @@ class Workspace:
     read_only: bool = False
     closing: Callable[["Workspace"], object] = unrecovered
     announcing: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    watch: Watch = field(default_factory=Watch, repr=False)
     _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def close(self) -> None:
@@ -191,6 +200,32 @@ class Workspace:
         """Return where a bundle's files are, or would be."""
         return self.root / "bundles" / bundle
 
+    def look(self, bundle: str) -> Look:
+        """Look at a registered bundle, and at the base that it answers with."""
+        directory = self.bundle_directory(bundle)
+        # Through `disk`, where a test may count the looks that read every byte.
+        found, seen = self.watch.look(
+            directory, bundle, lambda: disk.look(directory, bundle), lambda found: found.condition is Condition.WHOLE
+        )
+        return self.with_base(replace(found, marks=(seen,)))
+
+    def with_base(self, found: Look) -> Look:
+        """Complete a look at a bundle with one at its base."""
+        if found.manifest is None or not found.manifest.base:
+            return found
+        digest = found.manifest.base
+        base = bases.locate(self.root, digest)
+        if base is None:
+            return replace(found, base_problem=f"no base of the digest {digest[:12]} is here")
+        problem, seen = self.watch.look(base, digest, lambda: bases.problem(base, digest), lambda problem: not problem)
+        problem = problem and f"{base.name}: {problem}"
+        return replace(found, base=base, base_problem=problem, marks=(*found.marks, seen))
+
+    def unchanged(self, bundle: str, found: Look) -> bool:
+        """Tell whether no file of a bundle, or of its base, changed since a look at it began."""
+        directories = [path for path in (self.bundle_directory(bundle), found.base) if path is not None]
+        return found.marks == tuple(map(marks, directories))
+
     @property
     def trace(self) -> Path:
         """The trace file."""
@@ -218,14 +253,23 @@ class Workspace:
         found = reader.newest_knowledge(connection, scenario)
         return Knowledge(found.version, found.playbook, found.hints) if found else Knowledge()
 
-    def local(self, bundle: str, manifest: Manifest) -> LocalProvider:
+    def provider(self, directory: Path, found: Look) -> LocalProvider:
+        """Return a provider of its own for a bundle's files, wherever they lie.
+
+        Args:
+            directory: The files'.
+            found: What a look at them says, their manifest and their base.
+        """
+        assert found.manifest is not None, "only what was found whole is opened"
+        settings = self.settings
+        return settings.local(directory, found.manifest, settings.decoding, settings.clock, found.base)
+
+    def local(self, bundle: str, found: Look) -> LocalProvider:
         """Return the provider of a bundle that was just found whole; it loads the weights when first asked."""
         self.session.check_process()
         with self._turn:
             if bundle not in self.loaded:
                 # One at a time: a role is served by one bundle, and weights are the largest thing here.
                 self.loaded.clear()
-                directory = self.bundle_directory(bundle)
-                made = self.settings.local(directory, manifest, self.settings.decoding, self.settings.clock)
-                self.loaded[bundle] = made
+                self.loaded[bundle] = self.provider(self.bundle_directory(bundle), found)
             return self.loaded[bundle]

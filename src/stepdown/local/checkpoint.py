@@ -1,0 +1,82 @@
+"""How far a tuning has come, on disk: another child goes on from there as if nobody had been killed."""
+
+# mypy: allow-untyped-calls
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, cast
+
+import mlx.core as mx
+from mlx.utils import tree_flatten, tree_unflatten
+
+from stepdown.errors import TrainingFailed, in_one_line
+
+STATE = "state.json"
+"""What a checkpoint is of; written last."""
+
+WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.safetensors"
+
+
+def flat(tree: Any) -> dict[str, mx.array]:
+    """Return the tensors of a tree by their names."""
+    found = cast("list[tuple[str, Any]]", tree_flatten(tree))
+    return {name: each for name, each in found if isinstance(each, mx.array)}
+
+
+def keep(model: Any, optimizer: Any, directory: Path, done: int) -> None:
+    """Write a checkpoint beside the last one, and put it in its place when it is whole.
+
+    Args:
+        model: Its trainable parameters are kept.
+        optimizer: Its state is kept.
+        directory: The checkpoint's.
+        done: Optimizer steps so far.
+    """
+    aside = _aside(directory)
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    mx.save_safetensors(str(aside / WEIGHTS), flat(model.trainable_parameters()))
+    mx.save_safetensors(str(aside / OPTIMIZER), flat(optimizer.state))
+    (aside / STATE).write_text(json.dumps({"done": done}), encoding="utf-8")
+    shutil.rmtree(directory, ignore_errors=True)
+    aside.rename(directory)
+
+
+def resume(model: Any, optimizer: Any, directory: Path) -> int:
+    """Put a checkpoint's weights and state in; return how many optimizer steps they stand for, 0 when there is none.
+
+    Raises:
+        TrainingFailed: What lies there is no checkpoint of this training.
+    """
+    # Killed between taking the last one away and putting the new one in its place, the new one is whole.
+    places = [place for place in (directory, _aside(directory)) if (place / STATE).exists()]
+    if not places:
+        return 0
+    try:
+        done = int(json.loads((places[0] / STATE).read_text("utf-8"))["done"])
+        weights, state = (cast("dict[str, mx.array]", mx.load(str(places[0] / name))) for name in (WEIGHTS, OPTIMIZER))
+        mx.eval(weights, state)  # Now: the files are replaced at the next checkpoint.
+        _check_names(weights, flat(model.trainable_parameters()))
+        model.load_weights(list(weights.items()), strict=False)
+        optimizer.state = tree_unflatten(list(state.items()))
+    except Exception as error:  # Torn by a full disk, or somebody else's: begun again it is right, only later.
+        raise TrainingFailed(
+            f"The checkpoint cannot be used ({in_one_line(error)}); train without --resume."
+        ) from error
+    return done
+
+
+def remove(directory: Path) -> None:
+    """Remove a checkpoint that nobody needs any more."""
+    for place in (directory, _aside(directory)):
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _aside(directory: Path) -> Path:
+    return directory.with_name(f"{directory.name}.new")
+
+
+def _check_names(found: dict[str, mx.array], wanted: dict[str, mx.array]) -> None:
+    if {name: tensor.shape for name, tensor in found.items()} != {name: each.shape for name, each in wanted.items()}:
+        raise ValueError("it is of another plan")

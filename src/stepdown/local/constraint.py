@@ -1,0 +1,76 @@
+"""Holding a reply to a JSON Schema while it is decoded, by llguidance: no token is taken that leads to no legal reply."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, cast
+
+import llguidance
+import llguidance.numpy as masks
+import mlx.core as mx
+import numpy as np
+
+from stepdown.digest import canonical
+from stepdown.errors import LocalError
+from stepdown.local.chat import Chat
+
+FORM = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
+"""How answers are written in training records: no spaces."""
+
+
+class Grammar:
+    """What a model's tokens may say.
+
+    Args:
+        chat: Of the model.
+        vocab: Scores that the model gives after each token; it may be more than the tokenizer knows.
+    """
+
+    def __init__(self, chat: Chat, vocab: int) -> None:
+        self._vocab = vocab
+        self._tokens = llguidance.LLTokenizer(
+            chat.description(), n_vocab=max(vocab, chat.size), eos_token=sorted(chat.ends)
+        )
+        self._compiled = lru_cache(maxsize=16)(self._compile)
+
+    def follow(self, schema: Mapping[str, Any]) -> "Follower":
+        """Return a follower of one reply.
+
+        Raises:
+            LocalError: The schema says something that the decoder cannot follow.
+        """
+        # Names in order: that is how an answer's canonical text has them.
+        return Follower(llguidance.LLMatcher(self._tokens, self._compiled(canonical(schema))), self._vocab)
+
+    def _compile(self, schema: bytes) -> str:
+        grammar = llguidance.LLMatcher.grammar_from_json_schema(schema.decode(), overrides=FORM)  # type: ignore[arg-type]
+        if problem := llguidance.LLMatcher.validate_grammar(grammar, self._tokens):
+            words = " ".join(problem.split())[:200]
+            raise LocalError(f"No reply can be held to the schema ({words}); change it, or plan without `constrained`.")
+        return grammar
+
+
+class Follower:
+    """One reply as it grows: a logits processor of mlx-lm."""
+
+    def __init__(self, matcher: llguidance.LLMatcher, vocab: int) -> None:
+        self._matcher = matcher
+        self._vocab = vocab
+        self._mask = masks.allocate_token_bitmask(1, vocab)
+        self._begun = False
+
+    def __call__(self, tokens: mx.array, scores: mx.array) -> mx.array:
+        """Return the scores of what may come next; the rest is impossible.
+
+        Args:
+            tokens: Read and generated so far.
+            scores: (1, vocab).
+        """
+        # The first call comes before anything is generated; the last token is then the prompt's.
+        if self._begun and not self._matcher.is_stopped():
+            self._matcher.consume_token(cast("int", tokens[-1].item()))
+        self._begun = True
+        if self._matcher.is_stopped():
+            return scores
+        masks.fill_next_token_bitmask(self._matcher, self._mask)
+        allowed = np.unpackbits(self._mask.view(np.uint8), bitorder="little")[: self._vocab].astype(bool)
+        return mx.where(mx.array(allowed)[None], scores, -mx.inf)

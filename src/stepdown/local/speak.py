@@ -1,0 +1,204 @@
+"""Answering with a tuned language model: a bundle's files and its base in, replies out, by mlx-lm's own batches."""
+
+# mypy: allow-untyped-calls
+
+import json
+import random
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from stepdown.bundles.kinds import ADAPTER, MODEL
+from stepdown.bundles.manifest import weights_digest
+from stepdown.digest import sha256
+from stepdown.errors import ContextOverflow, InvalidValue, LoadFailed, LocalTimeout
+from stepdown.local.pretrained import Pretrained, opened, read_directory
+
+# isort: split
+import mlx.core as mx
+
+from stepdown.local.provider import Generation
+from stepdown.local.reading import choose
+
+SERVING = "serving.json"
+"""Beside the weights: how the bundle is decoded."""
+
+SHARED = 16
+"""Tokens that prompts must have in common before their reading is kept."""
+
+_ROWS = 64  # Replies that grow side by side.
+_READ = 64  # Tokens of a prompt that are read between two looks at the clock.
+
+
+def never() -> bool:
+    """Say that time is not up: the default of ``expired``."""
+    return False
+
+
+@dataclass(slots=True)
+class Speaker:
+    """A tuned language model ready to answer.
+
+    Attributes:
+        weights_digest: Of the bundle's weights, and of the base's files where it needs one.
+        constrained: Whether replies are held to the schema that comes with a question.
+    """
+
+    weights_digest: str
+    constrained: bool
+    _model: Pretrained = field(repr=False)
+    _grammar: Any = field(default=None, repr=False)
+    _shared: "tuple[list[int], list[Any]] | None" = field(default=None, repr=False)
+    _last: list[int] = field(default_factory=list, repr=False)
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,
+        seeds: Sequence[int] | None = None,
+        expired: Callable[[], bool] = never,
+        schema: Mapping[str, Any] | None = None,
+    ) -> list[Generation]:
+        """Answer prompts, each as if it were asked alone; `local.provider.Model` says with which words and errors."""
+        seeds = range(len(prompts)) if seeds is None else seeds
+        if max_tokens < 1 or not 0 <= temperature < float("inf"):
+            raise InvalidValue("max_tokens must be at least 1, and temperature a finite number not below 0.")
+        encoded = [self._encode(prompt) for prompt in prompts]
+        replies: list[Generation] = []
+        for first in range(0, len(prompts), _ROWS):
+            rows, own = encoded[first : first + _ROWS], seeds[first : first + _ROWS]
+            outputs = self._answer(rows, own, max_tokens, temperature, expired, schema)
+            replies += map(self._reply, rows, outputs)
+        return replies
+
+    def _encode(self, prompt: str) -> list[int]:
+        tokens = self._model.chat.prompt(prompt)
+        if len(tokens) >= self._model.context:
+            raise ContextOverflow(
+                f"The prompt has {len(tokens)} tokens and leaves no room for a reply in the {self._model.context} of the model."
+            )
+        return tokens
+
+    def _answer(
+        self,
+        rows: Sequence[list[int]],
+        seeds: Sequence[int],
+        max_tokens: int,
+        temperature: float,
+        expired: Callable[[], bool],
+        schema: Mapping[str, Any] | None,
+    ) -> list[list[int]]:
+        """Decode one batch; prompts that begin alike are read together up to where they part."""
+        from mlx_lm.generate import BatchGenerator
+
+        generator = BatchGenerator(
+            self._model.model,
+            stop_tokens=[[token] for token in sorted(self._model.chat.ends)],
+            completion_batch_size=_ROWS,
+            prefill_step_size=_READ,
+        )
+        try:
+            known, caches = self._read_together(rows, expired)
+            places = generator.insert(
+                [row[known:] for row in rows],
+                max_tokens=[min(max_tokens, self._model.context - len(row)) for row in rows],
+                caches=caches,
+                all_tokens=[row[:known] for row in rows],
+                samplers=[_sampler(temperature, seed) for seed in seeds] if temperature else None,
+                logits_processors=[self._processors(schema) for _ in rows],
+            )
+            outputs: dict[int, list[int]] = {place: [] for place in places}
+            running = set(places)
+            while running:
+                if expired():
+                    raise LocalTimeout(f"Time was up after {max(map(len, outputs.values()))} tokens.")
+                for response in generator.next()[1]:
+                    outputs[response.uid].append(response.token)
+                    if response.finish_reason is not None:
+                        running.discard(response.uid)
+        finally:
+            generator.close()
+        return [outputs[place] for place in places]
+
+    def _read_together(
+        self, rows: Sequence[list[int]], expired: Callable[[], bool]
+    ) -> tuple[int, list[list[Any]] | None]:
+        """Return how many tokens of every prompt are read already, and each one's own copy of that reading."""
+        common = _alike([*rows, self._last or rows[0]])
+        self._last = rows[0]
+        shared = min(common, min(map(len, rows)) - 1)
+        if shared < SHARED:
+            return 0, None
+        if self._shared is None or rows[0][: len(self._shared[0])] != self._shared[0] or len(self._shared[0]) > shared:
+            self._shared = rows[0][:shared], self._read(rows[0][:shared], expired)
+        known, cache = self._shared
+        return len(known), [deepcopy(cache) for _ in rows]
+
+    def _read(self, tokens: list[int], expired: Callable[[], bool]) -> list[Any]:
+        from mlx_lm.generate import generation_stream
+        from mlx_lm.models.cache import make_prompt_cache
+
+        cache: list[Any] = make_prompt_cache(self._model.model)
+        with mx.stream(generation_stream):
+            for first in range(0, len(tokens), _READ):
+                if expired():
+                    raise LocalTimeout(f"Time was up after {first} tokens of the prompt.")
+                self._model.model(mx.array([tokens[first : first + _READ]]), cache=cache)
+                mx.eval([each.state for each in cache])
+        return cache
+
+    def _processors(self, schema: Mapping[str, Any] | None) -> list[Any]:
+        if not self.constrained or schema is None:
+            return []
+        if self._grammar is None:
+            # Here and not above: a bundle that is not held to a schema needs no llguidance.
+            from stepdown.local.constraint import Grammar
+
+            scores = self._model.model(mx.array([[self._model.chat.end]]))
+            self._grammar = Grammar(self._model.chat, scores.shape[-1])
+        return [self._grammar.follow(schema)]
+
+    def _reply(self, prompt: list[int], output: list[int]) -> Generation:
+        chat = self._model.chat
+        return Generation(chat.text(output), len(prompt), len(output), bool(output) and output[-1] in chat.ends)
+
+
+def _alike(rows: Sequence[list[int]]) -> int:
+    """Return how many first tokens all rows share."""
+    return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, zip(*rows, strict=False)))
+
+
+def _sampler(temperature: float, seed: int) -> Callable[[mx.array], mx.array]:
+    draw = random.Random(seed)
+    return lambda scores: mx.array(choose(scores, temperature, [draw]))
+
+
+def load(files: Mapping[str, bytes], base: Path | None = None) -> Speaker:
+    """Open a tuned model from the bytes of its files, and of its base's.
+
+    Args:
+        files: Name to content.
+        base: Directory of the base that an adapter answers with.
+
+    Raises:
+        LoadFailed: A file is missing, or mlx-lm cannot make a model of them.
+    """
+    try:
+        constrained = bool(json.loads(files[SERVING])["constrained"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise LoadFailed(f"The bundle has no {SERVING} that can be read.") from error
+    rest = {path: data for path, data in files.items() if path != SERVING}
+    if ADAPTER.weights not in files:
+        return Speaker(sha256(files[MODEL.weights]), constrained, opened(rest))
+    if base is None:
+        raise LoadFailed("The bundle's base is not here.")
+    try:
+        model = opened(read_directory(base), rest)
+    except (OSError, ValueError) as error:
+        raise LoadFailed(f"The base cannot be read ({error}).") from error
+    return Speaker(weights_digest(sha256(files[ADAPTER.weights]), model.digest), constrained, model)
