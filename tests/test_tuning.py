@@ -2,8 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,27 @@ from stepdown.cli import main
 from stepdown.errors import InvalidValue, NotFound, Refused, StepdownError, TrainingFailed
 from stepdown.history import rows
 from stepdown.scenarios.invoices import Invoices
+from stepdown.training.decoding import Decoding
 from stepdown.training.records import Filters
 from stepdown.training.tuning import Tuning, parse_plan
 from stepdown.views.audit import differences
 from stepdown.views.bundles import entry, verify
 from stepdown.workspace import Settings, Workspace
 
-pytest.importorskip("mlx_lm", reason="bases are tuned with mlx-lm, which is not installed")
+# Found and not imported: mlx-lm would lower this process's limits.
+pytestmark = pytest.mark.skipif(find_spec("mlx_lm") is None, reason="bases are tuned with mlx-lm")
+
+
+TEMPLATE = "{% for m in messages %}<|im_start|>{{ m.content }}<|im_end|>{% endfor %}<|im_start|>"
+
+
+class Few(Invoices):
+    """Invoices, with four held-out sentences: what a small base is worth is not the question here."""
+
+    def holdout_seeds(self) -> Sequence[int]:
+        """Return four."""
+        return range(1_000_000, 1_000_004)
+
 
 PLAN = Tuning("small", layers=1, rank=4, iterations=6, batch=2, checkpoint_every=2, warmup=1, learning_rate=1e-2)
 
@@ -54,7 +69,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def opened(begun: Path, cache: Path, hands: Hands, tmp_path: Path) -> Iterator[Workspace]:
     shutil.copytree(begun, tmp_path / "workspace")
-    settings = Settings(clock=hands.clock, durability="normal", cache=cache)
+    settings = Settings(
+        clock=hands.clock,
+        durability="normal",
+        cache=cache,
+        scenario=lambda _name: Few(),
+        decoding=Decoding(max_tokens=200),
+    )
     with open_workspace(tmp_path / "workspace", settings=settings) as workspace:
         yield workspace
 
@@ -89,7 +110,7 @@ def test_a_tuned_base_is_registered_served_and_held_to_its_schema(opened: Worksp
     assert (found.promise["kind"], found.promise["base"]) == ("adapter", bases.find(opened.root, "small")[0].digest)
     assert verify(opened, bundle.id).condition == "whole"
     assert found.evaluation is not None
-    assert found.evaluation.seeds == len(Invoices().holdout_seeds())
+    assert found.evaluation.seeds == len(Few().holdout_seeds())
     assert (step.requested, step.served, step.reason) == ("local", "local", None)
     assert Invoices().parse(step.reply or ""), "a base of a few thousand weights knows nothing, and answers legally"
     assert differences(opened) == []
@@ -109,13 +130,13 @@ def test_a_bundle_whose_base_is_another_one_is_refused_until_it_is_back(
         (base / "config.json").write_text(json.dumps({**config, "rms_norm_eps": 0.1}), "utf-8")
     else:
         shutil.rmtree(base)
-        adopt.adopt(opened, make_gguf(tmp_path / "small.gguf", **{"general.architecture": "llama", "extra": None}))
+        adopt.adopt(opened, make_gguf(tmp_path / "small.gguf", **{"tokenizer.chat_template": TEMPLATE}))
     refused = one_step(opened)
     shutil.rmtree(base, ignore_errors=True)
     shutil.copytree(kept, base)
     again = one_step(opened)
 
-    assert (refused.served, refused.reason) == ("frontier", "base-mismatch")
+    assert (refused.requested, refused.reason) == ("frontier", "base-mismatch")
     assert (again.served, again.reason) == ("local", None)
     assert differences(opened) == []
 
@@ -229,12 +250,14 @@ def test_the_command_line_tunes_a_base_by_its_name(
 ) -> None:
     plan = tmp_path / "plan.json"
     plan.write_text(json.dumps({"layers": 1, "iterations": 2, "batch": 2}), "utf-8")
-    words = ["train", dataset(opened).name[:12], "-w", str(opened.root), "--json"]
+    words = ["train", dataset(opened).name[:12], "-w", str(opened.root)]
 
-    assert main([*words, "--base", "small", "--plan", str(plan)]) == 0
-    assert json.loads(capsys.readouterr().out)["evaluation"]["valid"] > 0
+    assert main([*words, "--base", "small", "--plan", str(plan), "--time-limit", "0"]) == TrainingFailed.exit_code
+    assert "more than 0 s" in capsys.readouterr().err
     assert main([*words, "--base", "none"]) == NotFound.exit_code
     assert main([*words, "--base", "small", "--plan", "tiny"]) == InvalidValue.exit_code
+    plan.write_text("{}", "utf-8")
+    assert main([*words, "--plan", str(plan), "--time-limit", "0"]) == TrainingFailed.exit_code
 
 
 # What is said of plans.

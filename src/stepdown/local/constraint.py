@@ -27,6 +27,7 @@ class Grammar:
 
     def __init__(self, chat: Chat, vocab: int) -> None:
         self._vocab = vocab
+        self._ends = np.isin(np.arange(vocab), sorted(chat.ends))
         self._tokens = llguidance.LLTokenizer(
             chat.description(), n_vocab=max(vocab, chat.size), eos_token=sorted(chat.ends)
         )
@@ -39,7 +40,8 @@ class Grammar:
             LocalError: The schema says something that the decoder cannot follow.
         """
         # Names in order: that is how an answer's canonical text has them.
-        return Follower(llguidance.LLMatcher(self._tokens, self._compiled(canonical(schema))), self._vocab)
+        matcher = llguidance.LLMatcher(self._tokens, self._compiled(canonical(schema)))
+        return Follower(matcher, self._vocab, self._ends)
 
     def _compile(self, schema: bytes) -> str:
         grammar = llguidance.LLMatcher.grammar_from_json_schema(schema.decode(), overrides=FORM)  # type: ignore[arg-type]
@@ -52,9 +54,10 @@ class Grammar:
 class Follower:
     """One reply as it grows: a logits processor of mlx-lm."""
 
-    def __init__(self, matcher: llguidance.LLMatcher, vocab: int) -> None:
+    def __init__(self, matcher: llguidance.LLMatcher, vocab: int, ends: np.ndarray) -> None:
         self._matcher = matcher
         self._vocab = vocab
+        self._ends = ends
         self._mask = masks.allocate_token_bitmask(1, vocab)
         self._begun = False
 
@@ -69,8 +72,11 @@ class Follower:
         if self._begun and not self._matcher.is_stopped():
             self._matcher.consume_token(cast("int", tokens[-1].item()))
         self._begun = True
+        return mx.where(mx.array(self._allowed())[None], scores, -mx.inf)
+
+    def _allowed(self) -> np.ndarray:
+        # Where nothing can follow the matcher stops, before the end was said; and nothing but the end may be.
         if self._matcher.is_stopped():
-            return scores
+            return self._ends
         masks.fill_next_token_bitmask(self._matcher, self._mask)
-        allowed = np.unpackbits(self._mask.view(np.uint8), bitorder="little")[: self._vocab].astype(bool)
-        return mx.where(mx.array(allowed)[None], scores, -mx.inf)
+        return np.unpackbits(self._mask.view(np.uint8), bitorder="little")[: self._vocab].astype(bool)

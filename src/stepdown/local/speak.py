@@ -194,6 +194,8 @@ def load(files: Mapping[str, bytes], base: Path | None = None) -> Speaker:
         raise LoadFailed(f"The bundle has no {SERVING} that can be read.") from error
     rest = {path: data for path, data in files.items() if path != SERVING}
     if ADAPTER.weights not in files:
+        if MODEL.weights not in files:
+            raise LoadFailed(f"The bundle has no {MODEL.weights}.")
         return Speaker(sha256(files[MODEL.weights]), constrained, opened(rest))
     if base is None:
         raise LoadFailed("The bundle's base is not here.")
