@@ -57,7 +57,7 @@ def adopt(workspace: Workspace, source: Path, name: str | None = None) -> tuple[
         WorkspaceError: It cannot be written here.
     """
     if find_spec(MLX_LM) is None:
-        raise InvalidValue("Bases are opened with mlx-lm: `pip install 'stepdown[mlx-lm]'`.", kind="mlx-lm-missing")
+        raise InvalidValue("Bases are opened with mlx-lm: `pip install 'stepdown[tune]'`.", kind="mlx-lm-missing")
     if not source.exists():
         raise NotFound(f"There is no file or directory {str(source)!r}.", kind="unknown-base")
     word = disk.check_word(name if name is not None else disk.word(source.name.removesuffix(".gguf")))

@@ -79,9 +79,7 @@ def begin(workspace: Workspace, task: Task) -> "StepUnderWay":
         begun = _begin(workspace, task, look_ahead(workspace, *slot))
         if begun is not None:
             return begun
-    begun = _begin(workspace, task, None)
-    assert begun is not None, "a look inside the transaction always holds"
-    return begun
+    return _begin(workspace, task, None) or begin(workspace, task)  # A look inside the transaction always holds.
 
 
 def _begin(workspace: Workspace, task: Task, ahead: Ahead | None) -> "StepUnderWay | None":

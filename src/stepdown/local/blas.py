@@ -10,6 +10,7 @@ import ctypes.util
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -61,6 +62,30 @@ def load_blas() -> Blas:
         if (library := _open(name)) is not None:
             return _describe(library, name)
     return Blas("bundled", "no OpenBLAS or MKL found; install libopenblas0 for faster training", None)
+
+
+@contextmanager
+def all_cores() -> Iterator[None]:
+    """Let the BLAS use every core while something large is multiplied; nets of our own stay on one thread.
+
+    The number is fixed for a machine, so two trainings on it still sum in one order.
+    """
+    library = ctypes.CDLL(None)
+    name = {"openblas": "openblas_set_num_threads", "mkl": "MKL_Set_Num_Threads"}.get(load_blas().name, "")
+    if not hasattr(library, name):
+        yield
+        return
+    set_threads = getattr(library, name)
+    set_threads(cores())
+    try:
+        yield
+    finally:
+        set_threads(1)
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _named(path: str) -> Blas:

@@ -15,6 +15,7 @@ from stepdown.bundles.kinds import ADAPTER, MODEL
 from stepdown.bundles.manifest import weights_digest
 from stepdown.digest import sha256
 from stepdown.errors import ContextOverflow, InvalidValue, LoadFailed, LocalTimeout
+from stepdown.local.blas import all_cores
 from stepdown.local.pretrained import Pretrained, opened, read_directory
 
 # isort: split
@@ -70,10 +71,11 @@ class Speaker:
             raise InvalidValue("max_tokens must be at least 1, and temperature a finite number not below 0.")
         encoded = [self._encode(prompt) for prompt in prompts]
         replies: list[Generation] = []
-        for first in range(0, len(prompts), _ROWS):
-            rows, own = encoded[first : first + _ROWS], seeds[first : first + _ROWS]
-            outputs = self._answer(rows, own, max_tokens, temperature, expired, schema)
-            replies += map(self._reply, rows, outputs)
+        with all_cores():
+            for first in range(0, len(prompts), _ROWS):
+                rows, own = encoded[first : first + _ROWS], seeds[first : first + _ROWS]
+                outputs = self._answer(rows, own, max_tokens, temperature, expired, schema)
+                replies += map(self._reply, rows, outputs)
         return replies
 
     def _encode(self, prompt: str) -> list[int]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from stepdown.errors import DatasetError, InvalidValue, StepdownError, TrainingFailed, in_one_line
-from stepdown.local.blas import load_blas
+from stepdown.local.blas import all_cores, load_blas
 from stepdown.local.parent import die_with_parent, named
 
 if __name__ == "__main__":
@@ -257,7 +257,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             resume=given.resume,
             parent=given.parent,
         )
-        tune(order, emit)
+        with all_cores():
+            tune(order, emit)
     except StepdownError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -93,17 +93,17 @@ def backend(plan: AnyPlan) -> dict[str, Any]:
     Raises:
         InvalidValue: mlx-lm is needed and not installed.
     """
-    from stepdown.local.blas import load_blas
+    from stepdown.local.blas import cores, load_blas
 
     blas = load_blas()
     found = {"mlx": version("mlx"), "blas": blas.name, "blas_config": blas.config}
     if isinstance(plan, Plan):
         return found
     try:
-        return {**found, "mlx_lm": version("mlx-lm")}
+        return {**found, "mlx_lm": version("mlx-lm"), "threads": cores()}
     except PackageNotFoundError as error:
         raise InvalidValue(
-            "Bases are tuned with mlx-lm: `pip install 'stepdown[mlx-lm]'`.", kind="mlx-lm-missing"
+            "Bases are tuned with mlx-lm: `pip install 'stepdown[tune]'`.", kind="mlx-lm-missing"
         ) from error
 
 

@@ -78,12 +78,7 @@ def look_ahead(workspace: Workspace, scenario: Scenario, role: str) -> Ahead:
 
 
 def gather(
-    workspace: Workspace,
-    connection: Connection,
-    scenario: Scenario,
-    role: str,
-    seed: int,
-    ahead: Ahead | None = None,
+    workspace: Workspace, connection: Connection, scenario: Scenario, role: str, seed: int, ahead: Ahead | None = None
 ) -> Scene:
     """Return the facts about a slot as they are now.
 
