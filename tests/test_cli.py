@@ -114,6 +114,7 @@ def test_what_is_endless_is_still_json(command: Command, root: Path) -> None:
 
 
 REFUSALS = [
+    ("demo --scenario chess", 3, "There is no demo of 'chess'"),
     ("run --generations 0", 2, "A run needs"),
     ("run --generations many", 2, ""),
     ("run --seed -1", 2, "A run needs"),

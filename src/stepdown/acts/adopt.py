@@ -5,11 +5,22 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from stepdown import __version__
+from stepdown.acts.question import rendering
 from stepdown.bases import disk
 from stepdown.bases.disk import Base
+from stepdown.bundles.disk import Condition, Look
+from stepdown.bundles.kinds import MODEL
+from stepdown.bundles.manifest import FORMAT, Manifest
 from stepdown.digest import sha256
 from stepdown.errors import InvalidValue, NotFound, TrainingFailed, WorkspaceError
+from stepdown.history import rows
+from stepdown.scenarios import prompt
+from stepdown.scenarios.prompt import Knowledge
+from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.roles import proposer
 from stepdown.training import child
+from stepdown.training.evaluation import held_out, held_out_seeds
 from stepdown.workspace import Workspace
 
 TIME_LIMIT = 600.0
@@ -73,6 +84,37 @@ def adopt(workspace: Workspace, source: Path, name: str | None = None) -> tuple[
         raise WorkspaceError(f"The base cannot be written: {error.strerror}. Nothing was kept of it.") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def untuned(workspace: Workspace, name: str, scenario: Scenario, questions: int) -> list[rows.Holdout]:
+    """Return what a base answers as it came, to the first held-out questions of a scenario, judged and kept nowhere.
+
+    Raises:
+        NotFound: There is no such base.
+        LocalError: It cannot be loaded, or cannot answer.
+    """
+    base, directory = disk.find(workspace.root, name)
+    role = proposer(scenario)
+    alone = Manifest(
+        format=FORMAT,
+        scenario=scenario.name,
+        scenario_version=scenario.version,
+        role=role.name,
+        prompt_format=prompt.FORMAT,
+        dataset="",
+        plan={},
+        job="",
+        backend={},
+        files=base.files,
+        losses={},
+        trained_at=workspace.now(),
+        stepdown=__version__,
+        kind=MODEL.name,
+    )
+    provider = workspace.provider(directory, Look(Condition.WHOLE, manifest=alone))
+    seeds = held_out_seeds(scenario)[:questions]
+    replies = provider.answer([rendering(scenario, role, Knowledge(), seed) for seed in seeds], seeds, role.schema)
+    return [held_out(scenario, role, seed, reply) for seed, reply in zip(seeds, replies, strict=True)]
 
 
 def _opened(source: Path, part: Path) -> dict[str, Any]:

@@ -176,7 +176,7 @@ def _manifest(
         job=job.digest,
         backend=job.backend,
         files=listing(part),
-        losses={"train": done["train_loss"], "valid": done["valid_loss"]},
+        losses={name: done[f"{name}_loss"] for name in ("train", "valid", "untuned") if f"{name}_loss" in done},
         trained_at=workspace.now(),
         stepdown=__version__,
         edition=_editions(workspace, job),

@@ -30,7 +30,7 @@ class Manifest:
         job: Digest of dataset, plan and backend.
         backend: mlx's version and the BLAS that trained it.
         files: Relative path to SHA-256 (hex) and size (bytes) of every other file.
-        losses: Final training and validation loss, nats per token.
+        losses: Final training and validation loss, and for a tuned base the validation loss before; nats per token.
         trained_at: UTC, stamped by the parent; the training child reads no clock.
         stepdown: Version that wrote it.
         edition: How many bundles of an equal job were registered before it. Without it, a job trained again at the very

@@ -25,15 +25,22 @@ def register(app: typer.Typer) -> None:
 def demo(
     directory: Directory = Path(".stepdown-demo"),
     seed: Annotated[int, typer.Option(help="Decides everything that is drawn.")] = 0,
+    scenario: Annotated[
+        str, typer.Option("--scenario", "-s", help="grid_ctf, in seconds; or invoices, with SmolLM2, in minutes.")
+    ] = "grid_ctf",
     as_json: Json = False,
 ) -> None:
     """Do the whole journey once, in a fresh workspace, and show the evidence of each stage."""
-    from stepdown.demo import Demo
+    from stepdown.demo.journey import Demo
+    from stepdown.demo.themes import THEMES
+    from stepdown.errors import NotFound
 
+    if scenario not in THEMES:
+        raise NotFound(f"There is no demo of {scenario!r}; choose {' or '.join(THEMES)}.", kind="unknown-scenario")
     shown = err()
     shown.print(f"A fresh workspace in {directory}; every stage below is read back from rows, files and the trace.")
     with progress("demo") as show:
-        stages = Demo(directory, seed).play(show)
+        stages = Demo(directory, seed, THEMES[scenario]).play(show)
     head = ("stage", "seconds", "observed", "evidence")
     rows = [(s.name, f"{s.seconds:.2f}", "yes" if s.observed else "NO", s.evidence) for s in stages]
     emit(stages, as_json=as_json, people=lambda: table("stepdown demo", head, rows))

@@ -191,9 +191,10 @@ def load(files: Mapping[str, bytes], base: Path | None = None) -> Speaker:
         LoadFailed: A file is missing, or mlx-lm cannot make a model of them.
     """
     try:
-        constrained = bool(json.loads(files[SERVING])["constrained"])
+        # A base as it came says nothing of how it is decoded, and is held to what is asked for.
+        constrained = bool(json.loads(files.get(SERVING, b'{"constrained":true}'))["constrained"])
     except (KeyError, ValueError, TypeError) as error:
-        raise LoadFailed(f"The bundle has no {SERVING} that can be read.") from error
+        raise LoadFailed(f"The bundle's {SERVING} cannot be read.") from error
     rest = {path: data for path, data in files.items() if path != SERVING}
     if ADAPTER.weights not in files:
         if MODEL.weights not in files:

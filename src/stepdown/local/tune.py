@@ -96,11 +96,17 @@ def tune(order: Order, report: Report) -> None:
     lessons, held = ([_lesson(base.chat, record, window) for record in part] for part in (train, valid))
     claim(order.out)
     _let_learn(base.model, plan)
-    base.model.train()
     halves = Halves(base.model, lessons[0])
+    base.model.eval()
+    before = _mean(halves, held[:_SAMPLE], plan)
+    base.model.train()
     _learn(halves, lessons, order, report)
     base.model.eval()
-    losses = {"train_loss": _mean(halves, lessons[:_SAMPLE], plan), "valid_loss": _mean(halves, held[:_SAMPLE], plan)}
+    losses = {
+        "untuned_loss": before,
+        "train_loss": _mean(halves, lessons[:_SAMPLE], plan),
+        "valid_loss": _mean(halves, held[:_SAMPLE], plan),
+    }
     _check_changed(base.model, plan)
     save(base, order.base, plan, lessons[0], order.out)
     learned = sum(tensor.size for tensor in flat(base.model.trainable_parameters()).values())

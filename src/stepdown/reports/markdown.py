@@ -165,6 +165,10 @@ def _bundle(provenance: Provenance) -> Iterator[str]:
         yield "    - its directory is gone or not whole: nothing more can be said of it"
     else:
         yield f"    - plan {promise['plan']}"
+        if promise["losses"].get("untuned") is not None:
+            losses = promise["losses"]
+            before, after = _cell(losses["untuned"]), _cell(losses["valid"])
+            yield f"    - validation loss {before} before the base was tuned and {after} after, in nats per token"
         yield f"    - backend {promise['backend']}"
     yield ""
 

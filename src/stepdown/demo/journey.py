@@ -1,20 +1,22 @@
 """The whole journey once, in a fresh workspace, each stage believed only when rows, files and trace show it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stepdown.acts import configure, switch
+from stepdown.acts import adopt, configure, switch
 from stepdown.acts.clear import TAKEN_AWAY, clear, mark
 from stepdown.acts.export import Dataset, export
 from stepdown.acts.localize import localize
 from stepdown.acts.opening import open_workspace
 from stepdown.acts.promote import promote
 from stepdown.acts.run import play, start
+from stepdown.demo.themes import THEMES, Theme
 from stepdown.history import rows
 from stepdown.providers import trace
 from stepdown.reports.markdown import render
 from stepdown.routing.reasons import Reason
+from stepdown.scenarios.referee import own_case
 from stepdown.training.records import Filters
 from stepdown.views.audit import differences
 from stepdown.views.runs import runs as listed
@@ -22,11 +24,8 @@ from stepdown.views.runs import story
 from stepdown.workspace import Settings, Workspace
 from stepdown.workspace.facts import slot_bundle
 
-SCENARIO = "grid_ctf"
-GENERATIONS = 20
-CANDIDATES = 8
-MIN_SCORE = 0.86
-"""Of exported strategies: discovery has converged by then, and a small net learns one peak better than a whole landscape."""
+UNTUNED = 16
+"""Held-out questions that a base is asked before it is tuned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +52,13 @@ class Demo:
     Attributes:
         directory: Where the fresh workspace is made.
         seed: Decides everything that is drawn.
+        theme: What it is about.
         stages: What was done so far.
     """
 
     directory: Path
     seed: int
+    theme: Theme = THEMES["grid_ctf"]
     stages: list[Stage] = field(default_factory=list)
 
     def play(self, show: Callable[[int, int, str], None]) -> list[Stage]:
@@ -70,7 +71,7 @@ class Demo:
         # Nothing here outlives a power cut that matters: without waiting for the disk the journey takes half the time.
         with open_workspace(self.directory, settings=Settings(durability="normal")) as workspace:
             mark(workspace, finished=False)
-            journey = _Journey(workspace, self.seed)
+            journey = _Journey(workspace, self.seed, self.theme, show)
             for number, (name, act) in enumerate(journey.acts()):
                 show(number, len(journey.acts()), name)
                 began = workspace.settings.clock.monotonic()
@@ -88,19 +89,29 @@ class Demo:
 Evidence = tuple[bool, str]
 
 
+def unseen(_done: int, _all: int, _what: str) -> None:
+    """Show nobody."""
+
+
 class _Journey:
     """The stages, in order. Each returns whether its promise was seen, and the evidence."""
 
-    def __init__(self, workspace: Workspace, seed: int) -> None:
+    def __init__(
+        self, workspace: Workspace, seed: int, theme: Theme, show: Callable[[int, int, str], None] = unseen
+    ) -> None:
         self.workspace = workspace
         self.seed = seed
+        self.theme = theme
+        self.show = show
         self.dataset: Dataset
         self.bundle: rows.Bundle
         self.lower = 0.0
 
     def acts(self) -> list[tuple[str, Callable[[], Evidence]]]:
         """Return every stage and its name."""
+        based = [("bring a pretrained base", self.bring)] if self.theme.base else []
         return [
+            *based,
             ("discover with the frontier", self.discover),
             ("export from history", self.export),
             ("train a local bundle", self.train),
@@ -114,10 +125,22 @@ class _Journey:
             ("audit", self.audit),
         ]
 
+    def bring(self) -> Evidence:
+        """Bring the base, and ask it as it came."""
+        word = self.theme.base or ""
+        base, _ = adopt.adopt(self.workspace, adopt.packaged(word), word)
+        scenario = self.workspace.scenario(self.theme.scenario)
+        replies = adopt.untuned(self.workspace, word, scenario, UNTUNED)
+        return True, f"{base.name}, {base.parameters:,} parameters; untuned {_right([r.score for r in replies])}"
+
     def discover(self) -> Evidence:
         """Search with the frontier, since no bundle exists."""
-        run = self._run(self.seed, GENERATIONS, CANDIDATES)
+        configure.set_policy(self.workspace, self.theme.policy, by="demo", why="what the journey needs")
+        run = self._run(self.seed, self.theme.generations, self.theme.candidates)
         told = story(self.workspace, run)
+        if own_case(self.workspace.scenario(self.theme.scenario)):
+            found = [step.score or 0.0 for step in told.steps if step.role == "competitor"]
+            return set(told.served) == {"frontier"}, f"{run}: frontier {_right(found)}; {_counted(told.reasons)}"
         best = max((g.champion_score or 0.0) for g in told.generations)
         first = told.generations[0].score or 0.0
         only = set(told.served) == {"frontier"} and set(told.reasons) == {"bundle-absent", "role-not-eligible"}
@@ -128,7 +151,7 @@ class _Journey:
 
     def export(self) -> Evidence:
         """Write what was good as training data."""
-        self.dataset = export(self.workspace, Filters(SCENARIO, min_score=MIN_SCORE))
+        self.dataset = export(self.workspace, Filters(self.theme.scenario, min_score=self.theme.min_score))
         return (
             self.dataset.records > 0,
             f"{self.dataset.train} + {self.dataset.valid} records, {self.dataset.digest[:12]}",
@@ -136,19 +159,20 @@ class _Journey:
 
     def train(self) -> Evidence:
         """Train in a child, evaluate on held-out seeds, register."""
-        trained = localize(self.workspace, self.dataset.path)
+        watch = lambda p: self.show(p.iteration, p.iterations, f"train, loss {p.loss:.3f}")  # noqa: E731
+        trained = localize(self.workspace, self.dataset.path, plan=self.theme.plan, watch=watch)
         self.bundle, evaluation = trained.bundle, trained.evaluation
         self.lower = evaluation.lower or 0.0
         mean, valid = evaluation.mean or 0.0, evaluation.valid or 0.0
         said = f"{self.bundle.id[:12]}: mean {mean:.3f}, lower bound {self.lower:.3f}, legal {valid:.0%} of {evaluation.seeds}"
-        return mean >= 0.8 and valid >= 0.9, said
+        return mean >= self.theme.fit and valid >= 0.9, said
 
     def promote(self) -> Evidence:
         """Let bundle and frontier answer the same held-out seeds; only a bundle that is shown to be as good is activated."""
-        verdict = promote(self.workspace, self.bundle.id, by="demo")
+        verdict = promote(self.workspace, self.bundle.id, trial=self.theme.trial, by="demo")
         shown = verdict.evidence["to_frontier"]
         with self.workspace.reading() as connection:
-            active = slot_bundle(connection, SCENARIO, self.bundle.role)
+            active = slot_bundle(connection, self.theme.scenario, self.bundle.role)
         said = f"{verdict.outcome}: {shown['mean']:+.3f} to the frontier, {shown['lower']:+.3f} at least, "
         said += f"on {verdict.evidence['seeds']} seeds in {verdict.run}"
         return active is not None and active.id == self.bundle.id, said
@@ -221,8 +245,20 @@ class _Journey:
         return seen and asked, f"{run}: frontier served {len(steps)} of {len(steps)}, reason {_counted(told.reasons)}"
 
     def _run(self, seed: int, generations: int, candidates: int) -> str:
-        under_way = start(self.workspace, SCENARIO, seed=seed, generations=generations, candidates=candidates)
+        under_way = start(
+            self.workspace,
+            self.theme.scenario,
+            seed=seed,
+            generations=generations,
+            candidates=candidates,
+            frontier=self.theme.frontier,
+        )
         return play(under_way).id
+
+
+def _right(scores: Sequence[float]) -> str:
+    """Say how many answers were right in every part."""
+    return f"right in {sum(score == 1 for score in scores)} of {len(scores)}"
 
 
 def _counted(reasons: Mapping[str, int]) -> str:

@@ -1,0 +1,1 @@
+"""The whole journey once, in a fresh workspace, with the evidence of every stage."""
