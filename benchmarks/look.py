@@ -81,9 +81,8 @@ def main() -> None:
         full = timed(lambda: look(workspace.bundle_directory(bundle), bundle), 5)
         first, warm = timed(facts, 1), timed(facts, 200)
     low, high = quantiles(warm, n=20)[0], quantiles(warm, n=20)[-1]
-    print(
-        f"{mebibytes} MiB: a full look {median(full):.0f} ms ({min(full):.0f} to {max(full):.0f}), first facts {first[0]:.0f} ms"
-    )
+    spread = f"{min(full):.0f} to {max(full):.0f}"
+    print(f"{mebibytes} MiB: a full look {median(full):.0f} ms ({spread}), the first facts {first[0]:.0f} ms")
     print(
         f"watched: facts in {median(warm):.2f} ms ({low:.2f} to {high:.2f}, 5 % to 95 %); at most {LIMIT:g} ms wanted"
     )

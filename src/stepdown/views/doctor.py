@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from stepdown import __version__
 from stepdown.acts.opening import open_workspace
-from stepdown.errors import StepdownError, WorkspaceError
+from stepdown.errors import LocalError, StepdownError, WorkspaceError
 from stepdown.history import migrate, urls
 from stepdown.providers import installed as frontiers
 from stepdown.scenarios import installed as scenarios
@@ -21,15 +21,18 @@ from stepdown.scenarios import roles
 from stepdown.scenarios.guard import guarded
 from stepdown.scenarios.harness import coverage
 from stepdown.scenarios.prompt import Knowledge
+from stepdown.training import child
 from stepdown.training.evaluation import held_out_seeds
 from stepdown.workspace import Workspace
 from stepdown.workspace.marker import FOLDERS, NAME, Marker, present
 from stepdown.workspace.unknown import unknown
 
-PACKAGES = ("mlx", "mlx-lm", "tokenizers", "sqlalchemy", "alembic", "cmaes", "scipy")
-OPTIONAL = frozenset({"mlx-lm"})
+PACKAGES = ("mlx", "mlx-lm", "llguidance", "tokenizers", "sqlalchemy", "alembic", "cmaes", "scipy")
+OPTIONAL = frozenset({"mlx-lm", "llguidance"})
 SHOWN = 5
 """Things of unknown origin that are named one by one."""
+DEVICE_LIMIT = 60.0
+"""Seconds that trying mlx may take."""
 LOW_DISK = 200 << 20
 """Bytes: less than a training of the default plan and its cache may take."""
 
@@ -53,7 +56,7 @@ def examine(directory: Path) -> list[Check]:
     """Look at the installation, the machine and, if there is one, the workspace."""
     checks = [Check("stepdown", True, f"{__version__} on Python {platform.python_version()}, {platform.platform()}")]
     checks += [_package(name) for name in PACKAGES]
-    checks += [_guarded("blas", _blas), *_scenarios(), *_frontiers()]
+    checks += [_guarded("blas", _blas), _guarded("local", _device), *_scenarios(), *_frontiers()]
     try:
         found = present(directory)
     except WorkspaceError as error:
@@ -96,7 +99,9 @@ def _package(name: str) -> Check:
         return Check(name, True, version(name))
     except PackageNotFoundError:
         return Check(
-            name, name in OPTIONAL, "not installed" + (" (not needed to train or serve)" if name in OPTIONAL else "")
+            name,
+            name in OPTIONAL,
+            "not installed" + (" (only needed for pretrained bases)" if name in OPTIONAL else ""),
         )
 
 
@@ -105,6 +110,14 @@ def _blas() -> str:
 
     blas = load_blas()
     return f"{blas.name}: {blas.config}" + (f" ({blas.path})" if blas.path else "")
+
+
+def _device() -> str:
+    """Say on which device a bundle would answer, as a child found it: this process imports no mlx for that."""
+    ending = child.run("stepdown.local.device", [], DEVICE_LIMIT, lambda _: None)
+    if ending.done is None:
+        raise LocalError(f"the child that tries mlx {ending.how}")
+    return f"bundles answer on the {ending.done['device']}"
 
 
 def _guarded(name: str, look: Callable[[], str]) -> Check:
