@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from journey import BEST, active, attempts, compete, steps
+from local_samples import ROWS, fit, loaded, write_dataset
 from one_answer import mlx_lm_server, write_model
 from stepdown.acts import switch
 from stepdown.acts.opening import open_workspace
@@ -17,6 +18,7 @@ from stepdown.providers import trace
 from stepdown.providers.openai import OpenAI
 from stepdown.providers.protocol import Request
 from stepdown.scenarios.grid_ctf import GridCtf
+from stepdown.training.plan import Plan
 from stepdown.views.audit import differences
 from stepdown.workspace import Settings, Workspace
 
@@ -59,6 +61,19 @@ def test_the_model_answers_and_its_counts_are_those_of_the_server(served: Served
     assert 0 < second.cached_tokens < first.input_tokens
     assert first.request_id
     assert first.request_id.startswith("chatcmpl-")
+
+
+def test_a_bundle_of_ours_behind_the_server_says_what_it_says_here(tmp_path: Path) -> None:
+    assert (
+        fit(write_dataset(tmp_path / "dataset"), tmp_path / "bundle", Plan.tiny(iterations=80, window=512)).returncode
+        == 0
+    )
+    prompt = str(ROWS[0]["prompt"])
+    with mlx_lm_server(tmp_path / "bundle", tmp_path / "log") as url:
+        said = OpenAI(str(tmp_path / "bundle"), url).complete(Request("run/1/0/1", "competitor", prompt, {}, 0, 60))
+
+    (here,) = loaded(tmp_path / "bundle").generate([prompt], max_tokens=96)
+    assert (said.text, said.input_tokens) == (here.text, here.input_tokens)
 
 
 def test_a_run_on_it_is_true_and_both_witnesses_agree_with_the_servers_own_log(

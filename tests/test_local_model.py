@@ -27,6 +27,10 @@ import mlx_lm
 net, tokenizer = mlx_lm.load(sys.argv[1])
 for prompt in json.loads(sys.argv[2]):
     tokens = tokenizer.encode(prompt)
+    asked = [{"role": "user", "content": prompt}]
+    assert tokenizer.apply_chat_template(asked, add_generation_prompt=True) == tokens, "a chat is the prompt itself"
+    told = tokenizer.apply_chat_template([*asked, {"role": "assistant", "content": "7"}])
+    assert told == [*tokens, *tokenizer.encode("7"), tokenizer.eos_token_id]
     text = mlx_lm.generate(net, tokenizer, prompt, max_tokens=40)
     print(json.dumps({"tokens": tokens, "text": text, "logits": net(mx.array([tokens]))[0].tolist()}))
 """
@@ -72,6 +76,24 @@ def test_mlx_lm_opens_a_trained_bundle_and_gives_the_same_logits_and_text(tmp_pa
 
     agrees(net, judge(tmp_path / "out"))
     assert net.generate(PROMPTS[:1], max_tokens=40)[0].finished
+
+
+def test_mlx_lm_tunes_a_bundle_of_ours_on_an_export_of_ours(tmp_path: Path) -> None:
+    dataset = write_dataset(tmp_path / "dataset")
+    assert fit(dataset, tmp_path / "out", Plan.tiny(iterations=4, layers=2, window=512)).returncode == 0
+    words = ["lora", "--model", str(tmp_path / "out"), "--train", "--data", str(dataset), "--iters", "2",
+             "--batch-size", "1", "--num-layers", "1", "--val-batches", "1", "--mask-prompt", "--adapter-path", str(tmp_path / "adapter")]  # fmt: skip
+    environment = os.environ | {"MLX_DISABLE_COMPILE": "1", "HF_HUB_OFFLINE": "1"}
+    child = subprocess.run(
+        [sys.executable, "-m", "mlx_lm", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env=environment,
+    )
+    assert child.returncode == 0, child.stderr
+    assert (tmp_path / "adapter" / "adapters.safetensors").exists()
 
 
 def test_mlx_lm_agrees_on_shared_keys_and_an_output_matrix_of_its_own(tmp_path: Path) -> None:

@@ -15,6 +15,13 @@ from stepdown.errors import InvalidValue, LoadFailed
 END = "<|end|>"
 """Ends every completion; also fills the unused places of a batch."""
 
+PASS_THROUGH = (
+    "{% for message in messages %}{{ message['content'] }}"
+    "{% if message['role'] == 'assistant' %}{{ '" + END + "' }}{% endif %}{% endfor %}"
+)
+"""A chat template that adds nothing to a question and an end mark to an answer: what a net of ours has learned. So others
+that know chats alone, `mlx_lm.server` and `mlx_lm lora`, treat a prompt as it is treated here."""
+
 # Tokens never cross these pieces: single digits, and words with their space and their punctuation. So the fixed text
 # between two numbers of a JSON reply becomes one token, and only what the net must decide is left to decide.
 _PIECE = r"\d|\s?[^\s\d]+|\s"
@@ -61,6 +68,7 @@ def tokenizer_files(tokenizer: Tokenizer, window: int) -> Mapping[str, str]:
         "tokenizer_class": "PreTrainedTokenizerFast",
         "eos_token": END,
         "pad_token": END,
+        "chat_template": PASS_THROUGH,
         "model_max_length": window,
         "clean_up_tokenization_spaces": False,
     }
