@@ -81,11 +81,11 @@ def test_mlx_lm_opens_a_trained_bundle_and_gives_the_same_logits_and_text(tmp_pa
 def test_mlx_lm_tunes_a_bundle_of_ours_on_an_export_of_ours(tmp_path: Path) -> None:
     dataset = write_dataset(tmp_path / "dataset")
     assert fit(dataset, tmp_path / "out", Plan.tiny(iterations=4, layers=2, window=512)).returncode == 0
-    words = ["lora", "--model", str(tmp_path / "out"), "--train", "--data", str(dataset), "--iters", "2",
-             "--batch-size", "1", "--num-layers", "1", "--val-batches", "1", "--mask-prompt", "--adapter-path", str(tmp_path / "adapter")]  # fmt: skip
+    words = f"lora --model {tmp_path}/out --train --data {dataset} --adapter-path {tmp_path}/adapter --mask-prompt"
+    sizes = "--iters 2 --batch-size 1 --num-layers 1 --val-batches 1"
     environment = os.environ | {"MLX_DISABLE_COMPILE": "1", "HF_HUB_OFFLINE": "1"}
     child = subprocess.run(
-        [sys.executable, "-m", "mlx_lm", *words],
+        [sys.executable, "-m", "mlx_lm", *words.split(), *sizes.split()],
         capture_output=True,
         text=True,
         check=False,

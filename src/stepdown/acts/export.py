@@ -74,6 +74,19 @@ def export(workspace: Workspace, filters: Filters) -> Dataset:
     return dataset
 
 
+def accepted(workspace: Workspace, filters: Filters) -> list[rows.Step]:
+    """Return the steps that an export of a filter would hold, oldest first.
+
+    Raises:
+        NotFound: No such scenario, run or role.
+    """
+    scenario = workspace.scenario(filters.scenario)
+    role = judged_role(scenario, filters.role).name if filters.role is not None else proposer(scenario).name
+    with workspace.reading() as connection:
+        _check_run(connection, filters)
+        return [step for step, _ in _Rows(connection, scenario, role, filters).accepted()]
+
+
 @dataclass(frozen=True, slots=True)
 class _Rows:
     """The rows that a filter accepts, as one transaction sees them."""

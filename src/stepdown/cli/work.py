@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (demo, init, run, export, train):
+    for command in (demo, init, run, export, scan, train):
         app.command()(command)
 
 
@@ -125,6 +125,33 @@ def export(
     line = f"{made.digest[:12]}  {made.train} to train, {made.valid} to validate  {made.path}"
     value = {"digest": made.digest, "path": str(made.path), "train": made.train, "valid": made.valid}
     emit(value, as_json=as_json, people=lambda: line)
+
+
+def scan(
+    directory: Directory = DEFAULT,
+    scenario: ScenarioName = None,
+    run: Annotated[str | None, typer.Option(help="Only this run.")] = None,
+    min_score: Annotated[float | None, typer.Option(help="Least mean score, 0..1.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a local model could reach, from history alone, and what a promotion would cost."""
+    from stepdown.training.records import Filters
+    from stepdown.views.scan import scan as look
+
+    with workspace(directory) as opened:
+        found = look(opened, Filters(about(directory, scenario).scenario, run=run, min_score=min_score))
+    head = ("without training", "mean", "lower 95 % bound", "legal", "gain by the question")
+    body = [(b.name, b.scores.mean, b.scores.lower, b.scores.valid, f"{b.gain:+.3f}") for b in found.baselines]
+    fewest, most = found.calls
+    cost = "at prices that are not known" if found.cost is None else f"{found.cost:.2f} dollars at most"
+    lines = [
+        f"{found.records} answers of {found.scenario} {found.role}; of the newest {found.looked_at}: "
+        f"{found.questions} different questions, {found.answers} different answers, the commonest {found.commonest:.0%}.",
+        f"A promotion asks the frontier {fewest} to {most} times, {cost}.",
+    ]
+    title = f"on {found.held_out} held-out questions"
+    emit(found, as_json=as_json, people=lambda: table(title, head, body))
+    err().print("\n".join(lines), soft_wrap=True, markup=False)
 
 
 def init(

@@ -1,0 +1,113 @@
+"""What history alone says of a local model before one is trained, and what a promotion would cost."""
+
+from collections import Counter
+from dataclasses import dataclass
+from statistics import fmean
+
+from stepdown.acts.export import accepted
+from stepdown.acts.question import rendering
+from stepdown.errors import DatasetError
+from stepdown.history import reader
+from stepdown.scenarios.roles import judged_role, proposer
+from stepdown.training.baselines import BASELINES, Known
+from stepdown.training.evaluation import Summary, held_out, held_out_seeds, summarize
+from stepdown.training.promotion import Trial
+from stepdown.training.records import Filters
+from stepdown.workspace import Workspace
+
+MOST = 2000
+"""Records that are looked at, the newest: a baseline of more would say the same and take longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What an untrained way of answering comes to on the held-out questions.
+
+    Attributes:
+        name: What it does.
+        scores: Mean, lower 95 % bound and legal share.
+        gain: Mean score above that of one answer for all: how much the question decides.
+    """
+
+    name: str
+    scores: Summary
+    gain: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What was found.
+
+    Attributes:
+        scenario: Whose.
+        role: Whose.
+        records: Answers that could be learned from.
+        looked_at: Of them, the newest.
+        questions: Different ones among these.
+        answers: Different ones among these.
+        commonest: Share of the commonest answer, 0..1.
+        baselines: The best first.
+        held_out: Questions that they answered.
+        calls: Fewest and most frontier calls that a promotion takes.
+        cost: What the most would cost, US dollars, by the calls of history; None where prices are unknown.
+    """
+
+    scenario: str
+    role: str
+    records: int
+    looked_at: int
+    questions: int
+    answers: int
+    commonest: float
+    baselines: tuple[Baseline, ...]
+    held_out: int
+    calls: tuple[int, int]
+    cost: float | None
+
+
+def scan(workspace: Workspace, filters: Filters) -> Scan:
+    """Look at what an export of these filters would hold.
+
+    Raises:
+        NotFound: No such scenario, run or role.
+        DatasetError: No step passes the filters.
+        InvalidValue: The scenario has too few held-out questions.
+    """
+    scenario = workspace.scenario(filters.scenario)
+    role = proposer(scenario) if filters.role is None else judged_role(scenario, filters.role)
+    steps = accepted(workspace, filters)
+    if not steps:
+        raise DatasetError("No step passes the filters; discover more, or ask for less.", kind="dataset-empty")
+    looked_at = steps[-MOST:]
+    with workspace.reading() as connection:
+        known = workspace.knowledge(connection, scenario.name)
+        best = reader.best_run(connection, scenario.name)
+        spent = reader.frontier_costs(connection, scenario.name, best.frontier).get(role.name) if best else None
+    learned = Known(
+        [step.prompt for step in looked_at],
+        [step.strategy or "" for step in looked_at],
+        [step.score or 0.0 for step in looked_at],
+    )
+    seeds = held_out_seeds(scenario)
+    asked = [rendering(scenario, role, known, seed) for seed in seeds]
+    found = {}
+    for name, answer in BASELINES.items():
+        replies = zip(seeds, answer(learned, asked), strict=True)
+        held = [held_out(scenario, role, seed, reply) for seed, reply in replies]
+        found[name] = summarize([row.score for row in held], [row.legal for row in held])
+    floor = found[next(iter(BASELINES))].mean or 0.0
+    baselines = [Baseline(name, scores, (scores.mean or 0.0) - floor) for name, scores in found.items()]
+    trial = Trial(budget=min(Trial().budget, len(scenario.comparison_seeds())))
+    return Scan(
+        scenario=scenario.name,
+        role=role.name,
+        records=len(steps),
+        looked_at=len(looked_at),
+        questions=len(set(learned.prompts)),
+        answers=len(set(learned.answers)),
+        commonest=Counter(learned.answers).most_common(1)[0][1] / len(looked_at),
+        baselines=tuple(sorted(baselines, key=lambda each: -(each.scores.mean or 0.0))),
+        held_out=len(seeds),
+        calls=(trial.look, trial.budget),
+        cost=fmean(spent) * trial.budget if spent else None,
+    )
