@@ -15,7 +15,7 @@ from stepdown.routing.decide import Decision, Target, decide, shadowed, walk
 from stepdown.routing.facts import Facts
 from stepdown.routing.gates import GATES, Gate
 from stepdown.routing.policy import Mode
-from stepdown.routing.reasons import Reason, local_failure
+from stepdown.routing.reasons import FrontierObjection, Reason, local_failure
 
 FIT = Facts(
     role="competitor",
@@ -180,7 +180,8 @@ WALKS = [
 def test_local_is_asked_once_at_most_and_the_frontier_only_if_allowed(
     objections: tuple[Reason, ...], allowed: bool, asked: tuple[str, ...]
 ) -> None:
-    assert walk(Decision(objections), frontier_allowed=allowed) == tuple(map(Target, asked))
+    for objection in [None] if allowed else FrontierObjection:
+        assert walk(Decision(objections), objection) == tuple(map(Target, asked))
 
 
 @given(st.lists(st.sampled_from(Reason), unique=True))

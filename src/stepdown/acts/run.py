@@ -8,11 +8,13 @@ from itertools import count
 from sqlalchemy import Connection
 
 from stepdown.acts.concurrent import calls_at_once, take_all
+from stepdown.acts.ending import budget_spent, nothing_served
 from stepdown.acts.question import Question, ask, examples
 from stepdown.acts.step import Task, take
 from stepdown.errors import InvalidValue, StepdownError, WorkspaceError
 from stepdown.history import ledger, reader, rows
 from stepdown.providers.protocol import Example, Provider
+from stepdown.routing.reasons import FrontierObjection
 from stepdown.scenarios import prompt, roles
 from stepdown.scenarios.generation import gate, outcome, step_seed
 from stepdown.scenarios.prompt import Knowledge
@@ -251,21 +253,18 @@ def play(under_way: RunUnderWay, watch: Callable[[rows.Step], None] = nobody) ->
     try:
         for _ in range(under_way.run.generations):
             under_way.advance(watch)
+            if under_way.troubles[FrontierObjection.OVER_BUDGET]:
+                break
     except StepdownError as error:
         fail(under_way, error)
         raise
-    if under_way.served:
+    if under_way.troubles[FrontierObjection.OVER_BUDGET]:
+        under_way.end("stopped", budget_spent(under_way.workspace, under_way.run, under_way.number))
+    elif under_way.served:
         under_way.end()
     else:
-        under_way.end("failed", nothing_served(under_way))
+        under_way.end("failed", nothing_served(under_way.troubles, under_way.run.frontier))
     return under_way.run
-
-
-def nothing_served(under_way: RunUnderWay) -> str:
-    """Return the sentence for a run in which nobody's answer could be used."""
-    counted = ", ".join(f"{trouble} ×{times}" for trouble, times in under_way.troubles.most_common())
-    asked, frontier = under_way.troubles.total(), under_way.run.frontier
-    return f"Not one of {asked} answers could be used ({counted}); look at the frontier {frontier}."
 
 
 def fail(under_way: RunUnderWay, error: StepdownError) -> None:

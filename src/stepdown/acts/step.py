@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from stepdown.acts.attempt import answered, unanswered, with_breaker
 from stepdown.acts.question import Question
 from stepdown.errors import ProviderError
-from stepdown.history import ledger, rows
+from stepdown.history import ledger, reader, rows
 from stepdown.providers.prices import cost
 from stepdown.providers.protocol import Completion, Provider, Request
 from stepdown.providers.reply import word
@@ -22,7 +22,6 @@ from stepdown.workspace import Workspace
 from stepdown.workspace.facts import Ahead, Scene, gather, look_ahead
 
 INVALID = "invalid-output"
-FORBIDDEN = "frontier-forbidden"
 
 LOOKS = 3
 """How often a bundle is looked at ahead of a step's transaction, before it is looked at inside it."""
@@ -91,10 +90,11 @@ def _begin(workspace: Workspace, task: Task, ahead: Ahead | None) -> "StepUnderW
             if ahead is not None and not ahead.holds(workspace, connection, *slot):
                 return None
             scene = gather(workspace, connection, *slot, question.seed, ahead)
-            if task.comparison:
-                scene = replace(scene, facts=replace(scene.facts, mode=Mode.FRONTIER_ONLY))
+            mode = Mode.FRONTIER_ONLY if task.comparison else scene.facts.mode
+            over = scene.policy.budgeted and scene.policy.overspent(*reader.spent(connection, task.run))
+            scene = replace(scene, facts=replace(scene.facts, mode=mode, over_budget=over))
             decision = decide(scene.facts)
-            targets = walk(decision, frontier_allowed=scene.facts.frontier_allowed)
+            targets = walk(decision, scene.facts.frontier_objection)
             asking = _Asking(workspace, task, scene, decision)
             if not targets:
                 return StepUnderWay(asking, targets, None, asking.record(connection, []))
@@ -247,9 +247,7 @@ class _Asking:
         )
 
     def _error(self, counted: Sequence[rows.Attempt]) -> str:
-        if not self.scene.facts.frontier_allowed:
-            return FORBIDDEN
-        return counted[-1].error_type or INVALID
+        return self.scene.facts.frontier_objection or counted[-1].error_type or INVALID
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ def _walked(
     facts = Facts.from_json(step.facts)
     decision = decide(facts)
     counted = [attempt for attempt in attempts if not attempt.shadow]
-    targets = [target.value for target in walk(decision, frontier_allowed=facts.frontier_allowed)]
+    targets = [target.value for target in walk(decision, facts.frontier_objection)]
     asked = [attempt.target for attempt in counted]
     wanted = targets[: 1 if counted and counted[0].accepted else len(targets)]
     if asked != wanted and not (step.recovered and asked == targets[: len(asked)]):
@@ -179,7 +179,7 @@ def _outcome(local: bool, facts: Facts, reason: str | None, counted: Sequence[ro
         reason = local_failure(counted[0].error_type or "")
     error = None
     if served is None:
-        error = counted[-1].error_type if facts.frontier_allowed and counted else "frontier-forbidden"
+        error = facts.frontier_objection or (counted[-1].error_type if counted else None)
     return {
         "requested": (Target.LOCAL if local else Target.FRONTIER).value,
         "reason": reason,

@@ -58,6 +58,15 @@ def attempts(connection: Connection, run_id: str) -> list[rows.Attempt]:
     return all_of(connection, rows.Attempt, schema.attempt.c.step.in_(mine))
 
 
+def spent(connection: Connection, run_id: str) -> tuple[int, float | None]:
+    """Return what a run's frontier calls spent: tokens in and out, and US dollars, None where a price is not known."""
+    made, mine = schema.attempt.c, schema.attempt.c.step.like(f"{run_id}/%")
+    counted = func.coalesce(made.input_tokens, 0) + func.coalesce(made.output_tokens, 0)
+    query = select(func.sum(counted), func.sum(made.cost), func.count() - func.count(made.cost))
+    tokens, cost, unknown = connection.execute(query.where(mine, made.target == "frontier")).one()
+    return tokens or 0, None if unknown else cost or 0.0
+
+
 def ending(connection: Connection, run_id: str) -> rows.Ending | None:
     """Return how a run ended, None while it is under way."""
     return newest(connection, rows.Ending, run=run_id)

@@ -52,7 +52,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A run ended: `completed`, `failed` (with an error's sentence) or `interrupted` (its process died)."""
+    """A run ended: `completed`, `stopped`, its budget spent; `failed`, with a sentence; or `interrupted`, its process dead."""
 
     run: str
     outcome: str

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from stepdown.routing.facts import Facts
 from stepdown.routing.gates import GATES
-from stepdown.routing.reasons import Reason
+from stepdown.routing.reasons import FrontierObjection, Reason
 
 
 class Target(StrEnum):
@@ -41,10 +41,10 @@ def decide(facts: Facts) -> Decision:
     return Decision(tuple(reason for gate in GATES if (reason := gate.ask(facts)) is not None))
 
 
-def walk(decision: Decision, *, frontier_allowed: bool) -> tuple[Target, ...]:
-    """Return who is asked, in order: local at most once, then the frontier, if the policy allows it."""
+def walk(decision: Decision, objection: FrontierObjection | None) -> tuple[Target, ...]:
+    """Return who is asked, in order: local at most once, then the frontier, unless something is to be said against it."""
     local = (Target.LOCAL,) if decision.local else ()
-    frontier = (Target.FRONTIER,) if frontier_allowed else ()
+    frontier = (Target.FRONTIER,) if objection is None else ()
     return (*local, *frontier)
 
 

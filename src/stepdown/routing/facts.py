@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from stepdown.routing.breaker import State
 from stepdown.routing.policy import Mode
+from stepdown.routing.reasons import FrontierObjection
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Facts:
         shadow: The policy keeps local in the shadow.
         canary: The policy's share of steps for local, 0..1.
         draw: This step's place in [0, 1), a hash: local serves where `draw < canary`.
+        over_budget: What the run may spend at the frontier is spent, or cannot be told.
         based: The base that the bundle answers with is here, byte for byte; also for a bundle that needs none.
     """
 
@@ -63,14 +65,26 @@ class Facts:
     shadow: bool
     canary: float
     draw: float
+    over_budget: bool = False
     based: bool = True
+
+    @property
+    def frontier_objection(self) -> FrontierObjection | None:
+        """Why the frontier may not be asked; None when it may."""
+        if not self.frontier_allowed:
+            return FrontierObjection.FORBIDDEN
+        return FrontierObjection.OVER_BUDGET if self.over_budget else None
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON values; NaN and infinities become words, since JSON has no such numbers.
 
         What came later and says nothing is left out: the facts of an older step keep their form.
         """
-        return {name: _plain(getattr(self, name)) for name in NAMES if name != "based" or not self.based}
+        return {
+            name: _plain(getattr(self, name))
+            for name in NAMES
+            if name not in SILENT or getattr(self, name) != SILENT[name]
+        }
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
@@ -81,6 +95,9 @@ class Facts:
         values["local_roles"] = tuple(values["local_roles"])
         return cls(**values)
 
+
+SILENT = {"over_budget": False, "based": True}
+"""Facts that came after the first release, and the value that they have where nothing is said of them."""
 
 NAMES = tuple(field.name for field in fields(Facts))
 NUMBERS = frozenset(

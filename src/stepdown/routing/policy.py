@@ -19,6 +19,7 @@ class Mode(StrEnum):
 
 SHARES = ("min_score", "min_valid", "min_coverage", "canary")
 SECONDS = ("max_age", "breaker_window", "breaker_cooldown")
+BUDGETS = ("run_tokens", "run_cost")
 LIMITS = ("local_timeout", "frontier_timeout")
 COUNTS = ("breaker_threshold", "breaker_probes")
 ROLES = ("local_roles", "local_never", "frontier_never")
@@ -39,6 +40,9 @@ class Policy:
         max_age: Greatest age of a bundle, in seconds since it was trained.
         local_timeout: Seconds a local reply may take.
         frontier_timeout: Seconds a frontier reply may take.
+        run_tokens: Tokens, in and out, that a run may spend at its frontier; looked at before every call, so that calls under
+            way together may go beyond it. `inf` is no limit.
+        run_cost: The same in US dollars. A call whose price nobody knows cannot be shown to keep it, and ends the spending.
         breaker_threshold: Local failures within the window that open the breaker, at least 1.
         breaker_window: Seconds a local failure is remembered.
         breaker_cooldown: Seconds an open breaker keeps local from being asked; 0 is really 0.
@@ -58,6 +62,8 @@ class Policy:
     max_age: float = 30 * 86400.0
     local_timeout: float = 10.0
     frontier_timeout: float = 60.0
+    run_tokens: float = math.inf
+    run_cost: float = math.inf
     breaker_threshold: int = 3
     breaker_window: float = 300.0
     breaker_cooldown: float = 60.0
@@ -68,7 +74,7 @@ class Policy:
     def __post_init__(self) -> None:
         for name in SHARES:
             _check(name, getattr(self, name), 0, 1)
-        for name in SECONDS:
+        for name in (*SECONDS, *BUDGETS):
             _check(name, getattr(self, name), 0, math.inf)
         for name in LIMITS:
             _check(name, getattr(self, name), 0.001, 86_400)
@@ -84,6 +90,22 @@ class Policy:
         """Tell whether a role's prompts may reach a frontier provider."""
         return self.mode is not Mode.LOCAL_ONLY and role not in self.frontier_never
 
+    @property
+    def budgeted(self) -> bool:
+        """Whether a run may spend only so much at its frontier."""
+        return min(self.run_tokens, self.run_cost) < math.inf
+
+    def overspent(self, tokens: int, cost: float | None) -> bool:
+        """Tell whether a run that spent so much at its frontier may spend no more.
+
+        Args:
+            tokens: In and out.
+            cost: US dollars; None where the price of a call is not known.
+        """
+        if tokens >= self.run_tokens:
+            return True
+        return self.run_cost < math.inf and (cost is None or cost >= self.run_cost)
+
     def replacing(self, changes: Mapping[str, Any]) -> Self:
         """Return a policy with some values changed.
 
@@ -95,7 +117,7 @@ class Policy:
     def as_json(self) -> dict[str, Any]:
         """Return plain values that `from_json` reads back."""
         # JSON has no infinity: without end is written as a word that `float` reads.
-        endless = {name: "inf" for name in SECONDS if getattr(self, name) == math.inf}
+        endless = {name: "inf" for name in (*SECONDS, *BUDGETS) if getattr(self, name) == math.inf}
         return {**asdict(self), **endless, **{name: list(getattr(self, name)) for name in ROLES}}
 
     @classmethod

@@ -30,6 +30,13 @@ class Reason(StrEnum):
     BASE_MISMATCH = "base-mismatch"
 
 
+class FrontierObjection(StrEnum):
+    """Why the frontier is not asked; the words are stored as the error of a step that nobody else served."""
+
+    FORBIDDEN = "frontier-forbidden"
+    OVER_BUDGET = "frontier-over-budget"
+
+
 LOCAL_FAILURES: dict[str, Reason] = {
     "load-failed": Reason.LOCAL_LOAD_FAILED,
     "timeout": Reason.LOCAL_TIMEOUT,

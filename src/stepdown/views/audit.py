@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import chain
 
-from stepdown.audit import acts, evaluations, gaps, generations, promotions, steps, witnesses
+from stepdown.audit import acts, budgets, evaluations, gaps, generations, promotions, steps, witnesses
 from stepdown.audit.witnesses import Difference, Evidence
 from stepdown.history import reader, rows
 from stepdown.providers import trace
@@ -29,6 +29,7 @@ CHECKS = (
     acts.judges,
     promotions.verdicts,
     gaps.judged,
+    budgets.budgets,
 )
 
 

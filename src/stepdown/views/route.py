@@ -54,7 +54,7 @@ def explain(workspace: Workspace, scenario_name: str, role: str | None = None, s
     with workspace.reading() as connection:
         scene = gather(workspace, connection, scenario, role, seed)
     decision = decide(scene.facts)
-    otherwise = "frontier" if scene.facts.frontier_allowed else "nobody"
+    otherwise = "frontier" if scene.facts.frontier_objection is None else "nobody"
     gates = tuple(GateReading(gate.name, gate.ask(scene.facts), _seen(scene.facts, gate)) for gate in GATES)
     return Explanation("local" if decision.local else otherwise, decision.reason, scene.problem, gates)
 

@@ -1,0 +1,40 @@
+"""What a run had spent when a step was refused for it, or was not. Pure."""
+
+from collections.abc import Iterator
+
+from stepdown.audit.steps import grouped
+from stepdown.audit.witnesses import Difference, Evidence, policies_of
+from stepdown.history import rows
+from stepdown.routing.facts import Facts
+
+FRONTIER = "frontier"
+
+
+def budgets(evidence: Evidence) -> Iterator[Difference]:
+    """A step is refused for its run's budget exactly when that was spent (I1), as far as the order of calls is known.
+
+    Calls of one generation may be under way together. So what was surely spent before a step is what earlier generations
+    spent, and what may have been is what the whole run spent without it.
+    """
+    policies = policies_of(evidence)
+    attempts = grouped([attempt for attempt in evidence.attempts if attempt.target == FRONTIER], "step")
+    for steps in grouped(evidence.steps, "run").values():
+        for step in steps:
+            policy = policies.get(step.policy)
+            if policy is None:
+                continue
+            over = Facts.from_json(step.facts).over_budget
+            if not over and not policy.budgeted:
+                continue
+            surely = [a for each in steps if each.generation < step.generation for a in attempts[each.id]]
+            perhaps = [a for each in steps if each.id != step.id for a in attempts[each.id]]
+            if over and not policy.overspent(*_spent(perhaps)):
+                yield Difference("I1", step.id, "over_budget is said, and its run had not spent that much")
+            elif not over and policy.overspent(*_spent(surely)):
+                yield Difference("I1", step.id, "over_budget is not said, and earlier generations had spent it")
+
+
+def _spent(attempts: list[rows.Attempt]) -> tuple[int, float | None]:
+    tokens = sum((attempt.input_tokens or 0) + (attempt.output_tokens or 0) for attempt in attempts)
+    costs = [attempt.cost for attempt in attempts]
+    return tokens, None if None in costs else sum(cost or 0.0 for cost in costs)
