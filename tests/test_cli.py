@@ -60,8 +60,12 @@ def tree(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
 COMMANDS = sorted(tree(typer.main.get_command(app)))
 
 
-@pytest.mark.parametrize("path", [(), ("bundles",), ("policy",), ("harness",), *COMMANDS], ids=" ".join)
-@pytest.mark.parametrize("option", ["--help", "-h"])
+GROUPS = [(), ("bundles",), ("base",), ("policy",), ("harness",)]
+
+
+@pytest.mark.parametrize(
+    ("path", "option"), [*(((*path,), "--help") for path in (*GROUPS, *COMMANDS)), (("report",), "-h")], ids=str
+)
 def test_every_command_explains_itself(command: Command, path: tuple[str, ...], option: str) -> None:
     said = command(*path, option)
 

@@ -10,8 +10,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 import typer
@@ -174,24 +175,56 @@ STREAMS = {
     "head": ("| head -c 1", {}),
     "no home": ("", {"HOME": "/nonexistent", "TZ": "Nowhere/Odd"}),
 }
+READING = [["report"], ["report", "run-1"], ["bundles", "list"], ["route", "--explain"], ["--help"]]
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-@pytest.mark.parametrize(
-    "line", [["report"], ["report", "run-1"], ["bundles", "list"], ["route", "--explain"], ["--help"]], ids=" ".join
-)
 def test_a_stream_that_takes_nothing_or_not_everything_is_no_stack_trace(
-    line: list[str], stream: str, handed_down: Path, tmp_path: Path
+    stream: str, handed_down: Path, tmp_path: Path
 ) -> None:
+    """In a process of its own, as a shell bends its streams: the interpreter's own end belongs to it."""
     root = shutil.copytree(handed_down, tmp_path / "workspace")
     tail, environment = STREAMS[stream]
     if stream == "full" and not Path("/dev/full").exists():
         pytest.skip("There is no /dev/full here.")
 
-    said = shell(line, tail, tmp_path, STEPDOWN_WORKSPACE=str(root), **environment)
+    said = shell(["report", "run-1"], tail, tmp_path, STEPDOWN_WORKSPACE=str(root), **environment)
 
     answered(said.returncode, said.stdout, said.stderr)
     assert said.returncode == (74 if stream in ("closed", "full") else 0)
+
+
+@pytest.mark.parametrize("stream", ["latin-1", "ascii", "full", "pipe"])
+@pytest.mark.parametrize("line", READING, ids=" ".join)
+def test_no_command_minds_what_its_output_takes(
+    line: list[str],
+    stream: str,
+    handed_down: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = shutil.copytree(handed_down, tmp_path / "workspace")
+    monkeypatch.setenv("STEPDOWN_WORKSPACE", str(root))
+    if stream == "full" and not Path("/dev/full").exists():
+        pytest.skip("There is no /dev/full here.")
+    if stream == "pipe":
+        nobody, end = os.pipe()
+        os.close(nobody)
+        taking: TextIO = os.fdopen(end, "w")
+    else:
+        place = Path("/dev/full") if stream == "full" else tmp_path / "out"
+        taking = place.open("w", encoding="utf-8" if stream == "full" else stream)
+    monkeypatch.setattr(sys, "stdout", taking)
+
+    code = main(line)
+    with suppress(OSError):
+        taking.close()
+
+    said = "" if stream in ("full", "pipe") else place.read_text(stream)
+    answered(code, said, capsys.readouterr().err)
+    assert code == (74 if stream == "full" else 0)
+    assert said or stream in ("full", "pipe")
 
 
 def test_help_names_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
