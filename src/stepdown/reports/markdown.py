@@ -133,7 +133,7 @@ def _savings(story: Story) -> Iterator[str]:
         else:
             yield (
                 f"Savings of {role}: US$ {saved.saved:.6f} on {saved.steps} steps, against US$ {saved.baseline:.6f} a "
-                f"step, measured on {saved.measured} that this frontier served."
+                f"step, measured on the last {saved.measured} that this frontier served."
             )
         yield ""
 
