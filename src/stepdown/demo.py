@@ -1,5 +1,6 @@
 """The whole journey once, in a fresh workspace, each stage believed only when rows, files and trace show it."""
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +26,19 @@ from stepdown.workspace.facts import slot_bundle
 SCENARIO = "grid_ctf"
 GENERATIONS = 20
 CANDIDATES = 8
+ANOTHER = 1_000_003
+"""Between the seeds of two discoveries, so that no other seed's demo plays the same one."""
 MIN_SCORE = 0.86
 """Of exported strategies: discovery has converged by then, and a small net learns one peak better than a whole landscape."""
+
+ROUNDS = 6
+"""How often at most it discovers, trains and compares: what one run found is not enough for every seed, and a hold says so."""
+
+PROMISE = (
+    f"Where a bundle is not shown to be as good as the frontier, it is held, and more is discovered: up to {ROUNDS} rounds. "
+    "Tried for the seeds 0 to 99; on another seed, or where mlx computes otherwise, the last word may be a hold."
+)
+"""What can be promised, said beforehand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +83,23 @@ class Demo:
         with open_workspace(self.directory, settings=Settings(durability="normal")) as workspace:
             mark(workspace, finished=False)
             journey = _Journey(workspace, self.seed)
-            for number, (name, act) in enumerate(journey.acts()):
-                show(number, len(journey.acts()), name)
+            while (act := journey.next()) is not None:
+                name = act[0]
+                show(len(self.stages), len(self.stages) + 1 + len(journey.left), name)
                 began = workspace.settings.clock.monotonic()
-                observed, evidence = act()
+                observed, evidence = act[1]()
                 seconds = workspace.settings.clock.monotonic() - began
                 self.stages.append(Stage(name, seconds, observed, evidence))
                 mark(workspace, finished=False)
                 if not observed:
                     break
             mark(workspace, finished=True)
-            show(len(self.stages), len(journey.acts()), "done")
+            show(len(self.stages), len(self.stages), "done")
         return self.stages
 
 
 Evidence = tuple[bool, str]
+Act = tuple[str, Callable[[], Evidence]]
 
 
 class _Journey:
@@ -94,25 +108,43 @@ class _Journey:
     def __init__(self, workspace: Workspace, seed: int) -> None:
         self.workspace = workspace
         self.seed = seed
+        self.round = 1
         self.dataset: Dataset
         self.bundle: rows.Bundle
         self.lower = 0.0
+        self.left: deque[Act] = deque(
+            [
+                ("discover with the frontier", self.discover),
+                ("export from history", self.export),
+                ("train a local bundle", self.train),
+                ("promote it, by evidence", self.promote),
+                ("routed run", self.served_by_local),
+                ("bundle removed", self.removed),
+                ("bundle disabled", self.disabled),
+                ("threshold raised above it", self.raised),
+                ("all restored", self.restored),
+                ("report", self.report),
+                ("audit", self.audit),
+            ]
+        )
 
-    def acts(self) -> list[tuple[str, Callable[[], Evidence]]]:
-        """Return every stage and its name."""
-        return [
-            ("discover with the frontier", self.discover),
-            ("export from history", self.export),
-            ("train a local bundle", self.train),
-            ("promote it, by evidence", self.promote),
-            ("routed run", self.served_by_local),
-            ("bundle removed", self.removed),
-            ("bundle disabled", self.disabled),
-            ("threshold raised above it", self.raised),
-            ("all restored", self.restored),
-            ("report", self.report),
-            ("audit", self.audit),
-        ]
+    def next(self) -> Act | None:
+        """Return what is done next; None when all is done."""
+        return self.left.popleft() if self.left else None
+
+    def once_more(self) -> None:
+        """Do as a hold advises: discover more, train on all of it, and compare again."""
+        self.round += 1
+        self.left.extendleft(
+            reversed(
+                [
+                    ("discover more", self.discover_more),
+                    ("export all of it", self.export),
+                    ("train another bundle", self.train),
+                    ("promote it, by evidence", self.promote),
+                ]
+            )
+        )
 
     def discover(self) -> Evidence:
         """Search with the frontier, since no bundle exists."""
@@ -125,6 +157,13 @@ class _Journey:
             only and best > first,
             f"{run}: best of first generation {first:.3f}, champion {best:.3f}; {_counted(told.reasons)}",
         )
+
+    def discover_more(self) -> Evidence:
+        """Search again from another seed; what was learned so far is known to it."""
+        run = self._run(self.seed + self.round * ANOTHER, GENERATIONS, CANDIDATES)
+        told = story(self.workspace, run)
+        best = max((g.champion_score or 0.0) for g in told.generations)
+        return set(told.served) == {"frontier"}, f"{run}: champion {best:.3f}; {_counted(told.reasons)}"
 
     def export(self) -> Evidence:
         """Write what was good as training data."""
@@ -141,7 +180,7 @@ class _Journey:
         self.lower = evaluation.lower or 0.0
         mean, valid = evaluation.mean or 0.0, evaluation.valid or 0.0
         said = f"{self.bundle.id[:12]}: mean {mean:.3f}, lower bound {self.lower:.3f}, legal {valid:.0%} of {evaluation.seeds}"
-        return mean >= 0.8 and valid >= 0.9, said
+        return evaluation.seeds > 0, said
 
     def promote(self) -> Evidence:
         """Let bundle and frontier answer the same held-out seeds; only a bundle that is shown to be as good is activated."""
@@ -151,6 +190,9 @@ class _Journey:
             active = slot_bundle(connection, SCENARIO, self.bundle.role)
         said = f"{verdict.outcome}: {shown['mean']:+.3f} to the frontier, {shown['lower']:+.3f} at least, "
         said += f"on {verdict.evidence['seeds']} seeds in {verdict.run}"
+        if verdict.outcome != "promote" and active is None and self.round < ROUNDS:
+            self.once_more()
+            return True, f"{said}; so nobody is activated, and more is discovered"
         return active is not None and active.id == self.bundle.id, said
 
     def served_by_local(self) -> Evidence:

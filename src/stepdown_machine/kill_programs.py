@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from stepdown_machine import operations as op
 from stepdown_machine.broken import VARIANTS, system
@@ -69,9 +70,9 @@ def parsed(text: str) -> op.Operation:
     return found
 
 
-def _value(node: ast.expr) -> object:
+def _value(node: ast.expr) -> Any:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        arguments = {str(word.arg): _value(word.value) for word in node.keywords}
+        arguments: dict[str, Any] = {str(word.arg): _value(word.value) for word in node.keywords}
         return Policy(**arguments) if node.func.id == "Policy" else getattr(op, node.func.id)(**arguments)
     if isinstance(node, ast.Name):
         return float(node.id)  # `nan` and `inf`, as repr spells them.

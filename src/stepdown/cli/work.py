@@ -28,10 +28,11 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Do the whole journey once, in a fresh workspace, and show the evidence of each stage."""
-    from stepdown.demo import Demo
+    from stepdown.demo import PROMISE, Demo
 
     shown = err()
     shown.print(f"A fresh workspace in {directory}; every stage below is read back from rows, files and the trace.")
+    shown.print(PROMISE, soft_wrap=True)
     with progress("demo") as show:
         stages = Demo(directory, seed).play(show)
     head = ("stage", "seconds", "observed", "evidence")
@@ -39,8 +40,8 @@ def demo(
     emit(stages, as_json=as_json, people=lambda: table("stepdown demo", head, rows))
     if not all(stage.observed for stage in stages):
         err().print(
-            f"stepdown: seed {seed} did not come through: {stages[-1].name} was not observed. A small net does not learn "
-            "every seed's history well enough to be promoted; try another --seed.",
+            f"stepdown: seed {seed} did not come through: {stages[-1].name} was not observed. What was recorded stands in "
+            f"{directory}; `stepdown report -w {directory}` shows it, and another --seed may come through.",
             soft_wrap=True,
         )
         raise typer.Exit(1)
