@@ -167,6 +167,29 @@ def test_being_stopped_says_what_stands_and_exits_130(
     assert "stands" in capsys.readouterr().err
 
 
+@every_command
+def test_whatever_is_stopped_says_what_stands(
+    line: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped within the command itself, wherever the parser stands around it."""
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for place in ("cli.options.workspace", "demo.Demo.play", "acts.init.init", "views.doctor.examine"):
+        monkeypatch.setattr(f"stepdown.{place}", stopped)
+    for module in ("bases", "bundles", "life", "live", "proof", "rules", "work"):
+        monkeypatch.setattr(f"stepdown.cli.{module}.workspace", stopped, raising=False)
+
+    for option in ([], ["--json"]):
+        code = main([*line, *option, "-w", str(tmp_path / "place")] if line[0] != "init" else [*line, *option])
+        out, err = capsys.readouterr()
+
+        assert code == 130
+        assert "that was recorded stands" in err
+        assert ("error" in json.loads(out)) if option else out == ""
+
+
 STREAMS = {
     "Latin-1": ("", {"PYTHONIOENCODING": "latin-1"}),
     "ASCII": ("", {"PYTHONIOENCODING": "ascii"}),
