@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+import rotation
 from journey import Hands, discover, localized, near_the_best
 from stepdown.acts import switch
 from stepdown.acts.opening import open_workspace
@@ -15,6 +16,13 @@ from stepdown.workspace import Settings, Workspace
 # A shared machine may pause any example; what must be fast is measured in benchmarks.
 hypothesis_settings.register_profile("suite", deadline=None, max_examples=60)
 hypothesis_settings.load_profile("suite")
+
+TURN = rotation.begin()
+
+
+def pytest_report_header() -> str:
+    """Say which parts of the large tables are tried."""
+    return f"rotation: {TURN}"
 
 
 @pytest.fixture

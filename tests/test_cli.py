@@ -15,6 +15,7 @@ from journey import active
 from stepdown.acts.opening import open_workspace
 from stepdown.cli import main
 from stepdown.cli.app import app
+from stepdown.reports.invariants import MEANINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,12 @@ def tree(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
 COMMANDS = sorted(tree(typer.main.get_command(app)))
 
 
-@pytest.mark.parametrize("path", [(), ("bundles",), ("policy",), ("harness",), *COMMANDS], ids=" ".join)
-@pytest.mark.parametrize("option", ["--help", "-h"])
+GROUPS = [(), ("bundles",), ("base",), ("policy",), ("harness",)]
+
+
+@pytest.mark.parametrize(
+    ("path", "option"), [*(((*path,), "--help") for path in (*GROUPS, *COMMANDS)), (("report",), "-h")], ids=str
+)
 def test_every_command_explains_itself(command: Command, path: tuple[str, ...], option: str) -> None:
     said = command(*path, option)
 
@@ -253,14 +258,61 @@ def test_the_doctor_names_what_is_wrong_and_says_no(command: Command, root: Path
     assert "not a database" in said.out
 
 
-def test_a_reply_cannot_format_the_terminal(command: Command, root: Path, tmp_path: Path) -> None:
+def test_neither_a_reply_nor_a_lesson_nor_a_reason_formats_the_terminal(
+    command: Command, root: Path, tmp_path: Path
+) -> None:
+    nasty = "[bold red]x[/] [link=http://x]y[/link] \x1b[2J\x07"
     tape = tmp_path / "tape.jsonl"
-    tape.write_text('{"role":"competitor","text":"[bold red]x[/] \\u001b[2J"}\n')
+    lesson = json.dumps({"playbook": nasty, "hints": nasty})
+    replies = [{"role": "competitor", "text": nasty}, {"role": "coach", "text": lesson}]
+    tape.write_text("".join(json.dumps(line) + "\n" for line in replies))
+    command("policy", "set", "mode=frontier-only", "--why", nasty, "-w", root)
     command("run", "--generations", "1", "--candidates", "1", "--frontier", f"recorded:{tape}", "-w", root)
-    command("policy", "set", "mode=frontier-only", "--why", "[link=http://x]y[/link]", "-w", root)
-    said = command("history", "-w", root)
 
-    assert "[link=http://x]y[/link]" in said.out
+    for line, shown in (("report run-2", 3), ("history", 1), ("policy show", 0), ("route --explain", 0)):
+        said = command(*line.split(), "-w", root)
+        assert said.code == 0, said.err
+        assert not {"\x1b", "\x07"} & set(said.out + said.err), line
+        assert said.out.count("[bold red]x[/] [link=http://x]y[/link]") >= shown, line
+
+
+def test_a_list_of_runs_keeps_work_apart_from_comparisons_and_questions(command: Command, root: Path) -> None:
+    (bundle,) = [path.name for path in (root / "bundles").iterdir()]
+    command("promote", bundle, "--margin", "0.5", "--budget", "32", "-w", root)
+    command("ask", "3", "-w", root)
+
+    said = command("report", "-w", root).out
+
+    parts = [said.index(title) for title in ("runs ", "comparisons for promotions", "live questions")]
+    assert parts == sorted(parts)
+    assert [said.index(f" {run} ") > part for run, part in zip(("run-1", "run-2", "run-3"), parts, strict=True)] == [
+        True
+    ] * 3
+    told = strictly(command("report", "--json", "-w", root).out)
+    assert [each["run"]["purpose"] for each in told] == ["work", "comparison", "live"]
+
+
+def test_an_audit_says_what_the_numbers_of_its_findings_mean(command: Command, root: Path) -> None:
+    with (root / "trace.jsonl").open("r+", encoding="utf-8") as trace:
+        lines = trace.readlines()
+        trace.seek(0)
+        trace.truncate()
+        trace.writelines(lines[:-1])
+    said = command("audit", "-w", root)
+
+    assert said.code == 1
+    assert "\nI4: history equals the trace.\n" in said.out
+    assert "I9:" not in said.out
+    helped = " ".join(command("audit", "--help").out.split())
+    assert all(f"{code} {meaning}" in helped for code, meaning in MEANINGS.items())
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_answers_in_json_if_asked(path: tuple[str, ...]) -> None:
+    group = typer.main.get_command(app)
+    for name in path:
+        group = group.commands[name]  # type: ignore[attr-defined]
+    assert any("--json" in option.opts for option in group.params)
 
 
 def test_the_version_is_the_packages(command: Command) -> None:

@@ -83,11 +83,25 @@ def conformance(path: Path, adapter: str) -> subprocess.CompletedProcess[str]:
         ("mine:THING", "The adapter 'mine:THING' must be a class or function that makes a fresh system."),
     ],
 )
-def test_an_adapter_that_is_none_is_said_once_in_one_sentence(adapter: str, sentence: str, tmp_path: Path) -> None:
-    ran = conformance(tmp_path, adapter)
+def test_an_adapter_that_is_none_is_one_sentence_on_what_to_do(
+    adapter: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text(ADAPTERS, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+
+    with pytest.raises(AdapterError) as refusal:
+        load(adapter)
+
+    assert str(refusal.value) == sentence
+
+
+def test_what_is_wrong_with_an_adapter_is_said_once_to_whoever_runs_the_conformance(tmp_path: Path) -> None:
+    """One for all of them: whatever `load` refuses ends the collection."""
+    ran = conformance(tmp_path, "mine:Blind")
 
     assert ran.returncode != 0
-    assert ran.stdout.count(sentence) == 1, ran.stdout
+    assert ran.stdout.count("The adapter Blind has no observe, close()") == 1, ran.stdout
     assert "Traceback" not in ran.stdout + ran.stderr
     assert len(ran.stdout.splitlines()) < 12, ran.stdout
 

@@ -3,12 +3,19 @@
 import ast
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import stepdown_machine.model
+from stepdown_machine import operations as op
+from stepdown_machine.broken import system
+from stepdown_machine.invariants import INVARIANTS
 from stepdown_machine.model import REASONS, Breaker, Known, Limits, Model, after, grid_ctf, objections, outcome, surest
+from stepdown_machine.observed import Observation
+from stepdown_machine.scene import Memory, Scene
+from stepdown_machine.trial import Trial
 
 ALLOWED = {"dataclasses", "math", "json", "random", "typing", "copy", "functools"}
 SOURCES = sorted(Path(stepdown_machine.model.__file__).parent.glob("*.py"))
@@ -158,6 +165,28 @@ def test_no_seed_shows_nothing_and_endless_ones_show_the_mean() -> None:
     assert surest(0.0, 1) == pytest.approx(-0.95)
     assert surest(0.2, 10**9) == pytest.approx(0.2)
     assert surest(0.0, 16) < surest(0.0, 32) < 0.0
+
+
+@pytest.mark.parametrize("observer", ["acts", "the shelf"])
+def test_two_active_bundles_in_a_slot_are_seen_wherever_they_are_shown(observer: str) -> None:
+    trial = Trial(system("correct"))
+    for operation in (op.Run(0, 1, 2), op.Export(), op.Train("dataset-1", "tiny-a"), op.Activate("bundle-1")):
+        trial.act(operation)
+    seen = trial.seen
+    assert list(INVARIANTS["I6"](scene(trial, seen), trial.model, ())) == []
+
+    if observer == "acts":
+        doubled = replace(seen, holdings=(*seen.holdings, replace(seen.holdings[0], bundle="another")))
+    else:
+        shown = replace(seen.shelf[0], standing="active")
+        doubled = replace(seen, shelf=(shown, replace(shown, bundle="another")))
+
+    first, *_ = INVARIANTS["I6"](scene(trial, doubled), trial.model, ())
+    assert (first.claim, first.did) == ("I6", f"{observer} sees 2")
+
+
+def scene(trial: Trial, seen: Observation) -> Scene:
+    return Scene(op.Audit(), None, seen, seen, trial.description, Memory())
 
 
 def led(*bundles: str) -> Model:

@@ -10,8 +10,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 import typer
@@ -166,6 +167,29 @@ def test_being_stopped_says_what_stands_and_exits_130(
     assert "stands" in capsys.readouterr().err
 
 
+@every_command
+def test_whatever_is_stopped_says_what_stands(
+    line: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped within the command itself, wherever the parser stands around it."""
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    for place in ("cli.options.workspace", "demo.Demo.play", "acts.init.init", "views.doctor.examine"):
+        monkeypatch.setattr(f"stepdown.{place}", stopped)
+    for module in ("bases", "bundles", "life", "live", "proof", "rules", "work"):
+        monkeypatch.setattr(f"stepdown.cli.{module}.workspace", stopped, raising=False)
+
+    for option in ([], ["--json"]):
+        code = main([*line, *option, "-w", str(tmp_path / "place")] if line[0] != "init" else [*line, *option])
+        out, err = capsys.readouterr()
+
+        assert code == 130
+        assert "that was recorded stands" in err
+        assert ("error" in json.loads(out)) if option else out == ""
+
+
 STREAMS = {
     "Latin-1": ("", {"PYTHONIOENCODING": "latin-1"}),
     "ASCII": ("", {"PYTHONIOENCODING": "ascii"}),
@@ -174,24 +198,56 @@ STREAMS = {
     "head": ("| head -c 1", {}),
     "no home": ("", {"HOME": "/nonexistent", "TZ": "Nowhere/Odd"}),
 }
+READING = [["report"], ["report", "run-1"], ["bundles", "list"], ["route", "--explain"], ["--help"]]
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-@pytest.mark.parametrize(
-    "line", [["report"], ["report", "run-1"], ["bundles", "list"], ["route", "--explain"], ["--help"]], ids=" ".join
-)
 def test_a_stream_that_takes_nothing_or_not_everything_is_no_stack_trace(
-    line: list[str], stream: str, handed_down: Path, tmp_path: Path
+    stream: str, handed_down: Path, tmp_path: Path
 ) -> None:
+    """In a process of its own, as a shell bends its streams: the interpreter's own end belongs to it."""
     root = shutil.copytree(handed_down, tmp_path / "workspace")
     tail, environment = STREAMS[stream]
     if stream == "full" and not Path("/dev/full").exists():
         pytest.skip("There is no /dev/full here.")
 
-    said = shell(line, tail, tmp_path, STEPDOWN_WORKSPACE=str(root), **environment)
+    said = shell(["report", "run-1"], tail, tmp_path, STEPDOWN_WORKSPACE=str(root), **environment)
 
     answered(said.returncode, said.stdout, said.stderr)
     assert said.returncode == (74 if stream in ("closed", "full") else 0)
+
+
+@pytest.mark.parametrize("stream", ["latin-1", "ascii", "full", "pipe"])
+@pytest.mark.parametrize("line", READING, ids=" ".join)
+def test_no_command_minds_what_its_output_takes(
+    line: list[str],
+    stream: str,
+    handed_down: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = shutil.copytree(handed_down, tmp_path / "workspace")
+    monkeypatch.setenv("STEPDOWN_WORKSPACE", str(root))
+    if stream == "full" and not Path("/dev/full").exists():
+        pytest.skip("There is no /dev/full here.")
+    if stream == "pipe":
+        nobody, end = os.pipe()
+        os.close(nobody)
+        taking: TextIO = os.fdopen(end, "w")
+    else:
+        place = Path("/dev/full") if stream == "full" else tmp_path / "out"
+        taking = place.open("w", encoding="utf-8" if stream == "full" else stream)
+    monkeypatch.setattr(sys, "stdout", taking)
+
+    code = main(line)
+    with suppress(OSError):
+        taking.close()
+
+    said = "" if stream in ("full", "pipe") else place.read_text(stream)
+    answered(code, said, capsys.readouterr().err)
+    assert code == (74 if stream == "full" else 0)
+    assert said or stream in ("full", "pipe")
 
 
 def test_help_names_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:

@@ -119,7 +119,7 @@ def test_savings_stand_against_a_frontier_that_was_really_paid(november: Workspa
     assert (saved.steps, saved.measured, saved.spent) == (4, 3, 0)
     assert saved.baseline == pytest.approx(A_STEP)
     assert saved.saved == pytest.approx(4 * A_STEP)
-    assert "measured on 3" in render(told)
+    assert "measured on the last 3" in render(told)
     assert plain(told)["savings"]["competitor"]["measured"] == 3
 
 

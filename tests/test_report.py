@@ -8,13 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journey import FRONTIER, active, attempts, compete, discover, steps, tape
+from journey import FRONTIER, SCENARIO, active, attempts, compete, discover, move, steps, tape
 from stepdown.acts import configure
+from stepdown.acts.ask import live
+from stepdown.acts.promote import promote
 from stepdown.errors import NotFound
+from stepdown.reports.invariants import MEANINGS
 from stepdown.reports.markdown import render, table
 from stepdown.reports.story import percentiles
+from stepdown.training.promotion import Trial
 from stepdown.views.runs import plain, runs, story
 from stepdown.workspace import Workspace
+from stepdown_machine.invariants import CLAIMS
 
 UNESCAPED_BAR = re.compile(r"(?<!\\)(?:\\\\)*\|")
 
@@ -115,6 +120,63 @@ def test_the_sentence_of_a_failed_run_is_one_line(workspace: Workspace) -> None:
     under_way.end("failed", "It broke.\n\n# And forged a heading")
 
     assert "\n# And" not in render(story(workspace, under_way.run.id))
+
+
+def test_the_report_shows_every_reply_and_why_it_could_not_be_used(workspace: Workspace, tmp_path: Path) -> None:
+    good, illegal = move(0.5, 0.5, 0.5), move(1.0, 1.0, 1.0)
+    path = tape(tmp_path / "tape.jsonl", [good, illegal, "no strategy at all"])
+    run = discover(workspace, candidates=3, frontier=f"recorded:{path}")
+
+    told, _, unused = render(story(workspace, run.id)).partition("## What could not be used")
+
+    assert good in told
+    assert illegal not in told
+    refused = [attempt for attempt in story(workspace, run.id).attempts if not attempt.accepted]
+    assert len(refused) == 2
+    for attempt in refused:
+        (line,) = [each for each in unused.splitlines() if each.startswith(f"| {attempt.call} |")]
+        assert attempt.text in line  # type: ignore[operator]
+        assert all(refusal in line for refusal in attempt.refusals)
+
+
+def test_no_report_of_any_kind_of_run_shows_an_empty_table(local: Workspace) -> None:
+    discover(local, seed=1)
+    promote(local, active(local).id, trial=Trial(margin=0.5, budget=32))
+    with live(local, SCENARIO) as desk:
+        desk.ask(3)
+
+    purposes = set()
+    for run, _ in runs(local):
+        purposes.add(run.purpose)
+        lines = render(story(local, run.id)).splitlines()
+        heads = [number for number, line in enumerate(lines) if line.startswith("| ---")]
+        assert heads
+        assert all(lines[number + 1].startswith("|") for number in heads), run.purpose
+    assert purposes == {"work", "comparison", "live"}
+
+
+def test_what_local_served_is_a_share_of_what_it_may_serve_and_the_rest_is_named(local: Workspace) -> None:
+    told = render(story(local, discover(local, seed=1).id))
+
+    assert "Local served 100% of the served answers of competitor." in told
+    assert "The policy lets it serve no other role: coach is the frontier's." in told
+    assert "| coach | frontier | 1 |" in told
+    assert "| competitor | local | 2 |" in told
+
+
+@pytest.mark.parametrize("character", ["\x1b", "\x07", "\x9b", "\u202e"])
+def test_nothing_in_a_cell_is_obeyed_by_a_terminal(character: str) -> None:
+    assert character not in "".join(table(("a",), [[f"x{character}[2J"]]))
+
+
+def test_every_number_of_an_invariant_means_here_what_the_machine_claims() -> None:
+    claims = {code: claim for code, claim in CLAIMS.items() if code.startswith("I")}
+
+    assert MEANINGS.keys() == claims.keys()
+    small = {"a", "an", "the", "is", "it", "every", "when"}
+    for code, claim in claims.items():
+        said, meant = (set(text.split()) - small for text in (claim, MEANINGS[code]))
+        assert said == meant, code
 
 
 def test_an_unknown_run_is_refused(workspace: Workspace) -> None:

@@ -101,7 +101,7 @@ def test_the_whole_way_from_discovery_to_local_keeps_every_promise() -> None:
 
 def test_a_rival_is_held_where_the_system_says_it_can_be(guide: Guide) -> None:
     """Whoever is held at its announcement has decided before the other acts: held or not, nothing else tells the two apart."""
-    needs(guide.trial, op.Rival, op.Disable, op.Run)
+    needs(guide.trial, op.Rival, op.Disable, op.Run, op.Export, op.Train, op.Activate)
     if "announced" not in guide.trial.description.holds.get("Run", ()):
         pytest.skip("the description holds no run at `announced`")
 

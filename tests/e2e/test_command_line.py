@@ -1,6 +1,7 @@
 """The same journey from outside: commands in, and then only files, rows, exit codes and JSON."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -9,26 +10,43 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from journey import FRONTIER, SMALL, near_the_best
+from stepdown.cli import main
 
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """A workspace directory, and a way to run commands on it."""
+    """A workspace directory, and a way to run commands on it.
+
+    Attributes:
+        root: The workspace.
+        inside: Whether commands are run in this process, through the outermost handler, where another one is not the claim.
+    """
 
     root: Path
+    inside: bool = False
 
     def run(self, *arguments: str, code: int = 0) -> "subprocess.CompletedProcess[str]":
-        """Run one command in a process of its own, and demand an exit code."""
-        done = subprocess.run(self.command(*arguments), capture_output=True, text=True, check=False, timeout=120)
+        """Run one command, and demand an exit code."""
+        done = self._here(self.command(*arguments)) if self.inside else self._apart(self.command(*arguments))
         assert done.returncode == code, done.stderr
         return done
+
+    def _apart(self, command: list[str]) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+    def _here(self, command: list[str]) -> "subprocess.CompletedProcess[str]":
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            code = main(command[3:])
+        return subprocess.CompletedProcess(command, code, out.getvalue(), err.getvalue())
 
     def command(self, *arguments: str) -> list[str]:
         """Return a command line on this workspace."""
@@ -72,6 +90,12 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     assert "agree" in shell.run("audit").stdout
 
 
+@pytest.fixture
+def within(shell: Shell) -> Shell:
+    """The same workspace, whose commands are run in this process."""
+    return replace(shell, inside=True)
+
+
 def bundle(shell: Shell) -> tuple[str, Path]:
     """Return the active bundle's id and directory."""
     ((found,),) = shell.rows("SELECT bundle FROM act WHERE kind = 'activate'")
@@ -108,46 +132,46 @@ def test_a_routed_step_is_local_in_row_trace_and_digest(shell: Shell) -> None:
     assert shell.trace()[call]["stepdown.weights.digest"] == digest
 
 
-def test_every_obstacle_falls_back_with_its_reason_and_leaves_no_preference_behind(shell: Shell) -> None:
-    found, directory = bundle(shell)
-    directory.rename(shell.root / "aside")
-    assert shell.competed() == ("frontier", "bundle-absent")
-    (shell.root / "aside").rename(directory)
+def test_every_obstacle_falls_back_with_its_reason_and_leaves_no_preference_behind(within: Shell) -> None:
+    found, directory = bundle(within)
+    directory.rename(within.root / "aside")
+    assert within.competed() == ("frontier", "bundle-absent")
+    (within.root / "aside").rename(directory)
 
-    shell.run("bundles", "disable", found)
-    assert shell.competed() == ("frontier", "bundle-disabled")
-    shell.run("bundles", "enable", found)
+    within.run("bundles", "disable", found)
+    assert within.competed() == ("frontier", "bundle-disabled")
+    within.run("bundles", "enable", found)
 
-    shell.run("policy", "set", "min_score=1.0", "--why", "to see the fallback")
-    assert shell.competed() == ("frontier", "quality-below-threshold")
-    shell.run("policy", "set", "min-score=0.75")
+    within.run("policy", "set", "min_score=1.0", "--why", "to see the fallback")
+    assert within.competed() == ("frontier", "quality-below-threshold")
+    within.run("policy", "set", "min-score=0.75")
 
-    assert shell.json("harness", "disable", "unit-range")["coverage"] < 0.95
-    assert shell.competed() == ("frontier", "coverage-weak")
-    assert shell.json("harness", "enable", "unit-range")["coverage"] == 1.0
+    assert within.json("harness", "disable", "unit-range")["coverage"] < 0.95
+    assert within.competed() == ("frontier", "coverage-weak")
+    assert within.json("harness", "enable", "unit-range")["coverage"] == 1.0
 
-    assert shell.competed() == ("local", None)
+    assert within.competed() == ("local", None)
 
 
-def test_route_explains_every_gate_with_its_facts(shell: Shell) -> None:
-    found = shell.json("route", "--explain")
+def test_route_explains_every_gate_with_its_facts(within: Shell) -> None:
+    found = within.json("route", "--explain")
 
     assert (found["serves"], found["reason"]) == ("local", None)
     assert {gate["objection"] for gate in found["gates"]} == {None}
     assert any("min_score=0.75" in gate["facts"] for gate in found["gates"])
 
 
-def test_the_report_counts_what_the_rows_count(shell: Shell) -> None:
-    told = shell.json("report", "run-1")
+def test_the_report_counts_what_the_rows_count(within: Shell) -> None:
+    told = within.json("report", "run-1")
 
-    counted = dict(shell.rows("SELECT served, count(*) FROM step WHERE run = 'run-1' GROUP BY served"))
+    counted = dict(within.rows("SELECT served, count(*) FROM step WHERE run = 'run-1' GROUP BY served"))
     assert told["served"] == counted
-    markdown = shell.run("report", "run-1").stdout
+    markdown = within.run("report", "run-1").stdout
     assert markdown.startswith("# run-1: grid_ctf")
 
 
 def test_a_changed_row_is_named_by_the_audit(shell: Shell, tmp_path: Path) -> None:
-    copy = Shell(tmp_path / "copy")
+    copy = Shell(tmp_path / "copy", inside=True)
     shutil.copytree(shell.root, copy.root)
     with sqlite3.connect(copy.root / "stepdown.db") as connection:
         connection.execute("DROP TRIGGER step_update")
@@ -172,18 +196,19 @@ def test_ctrl_c_in_a_run_leaves_a_tidy_workspace(tmp_path: Path) -> None:
             with pytest.raises(subprocess.TimeoutExpired):
                 child.wait(timeout=0.05)
         child.send_signal(signal.SIGINT)
-        child.communicate(timeout=30)
+        _, said = child.communicate(timeout=30)
     finally:
         child.kill()
 
     assert child.returncode == 130
+    assert b"that was recorded stands" in said
     assert shell.rows("SELECT outcome FROM ending") == [("interrupted",)]
     assert list((shell.root / "sessions").iterdir()) == []
     shell.run("audit")
 
 
 def test_a_run_that_nobody_served_exits_with_the_providers_code(tmp_path: Path) -> None:
-    shell = Shell(tmp_path / "workspace")
+    shell = Shell(tmp_path / "workspace", inside=True)
     tape = tmp_path / "tape.jsonl"
     tape.write_text('{"role":"competitor","error":"rate-limit"}\n')
 

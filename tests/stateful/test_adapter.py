@@ -35,13 +35,13 @@ class Leaking(HandoffMachine):
 
 
 def test_examples_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes for the next kill stand ready between examples, a few more or less; what leaks once an example is a hundred."""
+    """Processes for the next kill stand ready between examples, a few more or less; what leaks once an example is thirty."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     rooms = (room(), tmp_path, room() / "template" / "sessions")
-    campaign(Leaking, 1, examples=8, turns=8)
+    campaign(Leaking, 1, examples=6, turns=8)
     before = held(*rooms)
 
-    assert campaign(Leaking, 2, examples=100, turns=3).claims == ()
+    assert campaign(Leaking, 2, examples=30, turns=3).claims == ()
 
     now = held(*rooms)
     assert {name: now[name] - before[name] for name in now if now[name] - before[name] > 5} == {}

@@ -20,6 +20,8 @@ from stepdown_machine.protocol import HandoffSystem
 from stepdown_machine.reach import LEAST_PAIRS, LEAST_SHARE, MOST_ABORTED, reach
 from stepdown_machine.settings import deterministic
 
+pytestmark = pytest.mark.xdist_group("campaign")  # What the machines have seen is counted in one process.
+
 BESIDE = 23
 """Examples that the whole machine has in `ci` in a process beside this one, while this one goes on to the focused machines."""
 

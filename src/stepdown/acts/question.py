@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from stepdown.history import reader
+from stepdown.history import reader, rows
 from stepdown.providers.protocol import Example
 from stepdown.scenarios.guard import guarded
 from stepdown.scenarios.prompt import Knowledge
@@ -58,7 +58,17 @@ def rendering(scenario: Scenario, role: Role, knowledge: Knowledge, seed: int) -
 
 def examples(connection: Connection, role: Role, run: str) -> tuple[Example, ...]:
     """Return a run's legal answers of a role so far and their scores, by their places."""
+    return tuple(_example(role, *answer) for answer in reader.strategies(connection, run, role.name))
+
+
+def found(role: Role, steps: Sequence[rows.Step]) -> tuple[Example, ...]:
+    """Return what steps of a role that were just taken add to these."""
     return tuple(
-        Example(generation, role.parse(text).value, text, score)
-        for generation, text, score in reader.strategies(connection, run, role.name)
+        _example(role, step.generation, step.strategy, step.score)
+        for step in steps
+        if step.strategy is not None and step.score is not None
     )
+
+
+def _example(role: Role, generation: int, text: str, score: float) -> Example:
+    return Example(generation, role.parse(text).value, text, score)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from stepdown.acts.concurrent import calls_at_once, take_all
 from stepdown.acts.ending import budget_spent, nothing_served
-from stepdown.acts.question import Question, ask, examples
+from stepdown.acts.question import Question, ask, found
 from stepdown.acts.step import Task, take
 from stepdown.errors import InvalidValue, StepdownError, WorkspaceError
 from stepdown.history import ledger, reader, rows
@@ -53,6 +53,7 @@ class RunUnderWay:
         number: Generations finished.
         served: Candidates that somebody's reply was used for.
         troubles: Why the others have none.
+        examples: What it has found so far, which nobody has to read again.
     """
 
     workspace: Workspace
@@ -65,6 +66,7 @@ class RunUnderWay:
     number: int = 0
     served: int = 0
     troubles: Counter[str] = field(default_factory=Counter)
+    examples: tuple[Example, ...] = ()
 
     def advance(self, watch: Callable[[rows.Step], None] = nobody) -> None:
         """Play one generation."""
@@ -74,9 +76,9 @@ class RunUnderWay:
     def steps(self) -> Iterator[rows.Step]:
         """Play one generation, a step at a time: ask for candidates, decide between them, and let the coach learn."""
         self.number += 1
-        known, told = self._known()
+        known = self._known()
         questions = (
-            ask(self.scenario, self.role, known, step_seed(self.run.seed, self.number, position), told)
+            ask(self.scenario, self.role, known, step_seed(self.run.seed, self.number, position), self.examples)
             for position in range(self.run.candidates)
         )
         taken = []
@@ -87,16 +89,15 @@ class RunUnderWay:
                 self.troubles[step.error or step.outcome] += 1
             yield step
         self._decide(taken, known)
+        self.examples += found(self.role, taken)
         self.workspace.reached("generation-decided")
         coach = roles.coach(self.scenario)
         if coach is not None:
             yield self._coach(coach, taken)
 
-    def _known(self) -> tuple[Knowledge, tuple[Example, ...]]:
-        """Return what is known now, and what this run has found."""
+    def _known(self) -> Knowledge:
         with self.workspace.reading() as connection:
-            known = self.workspace.knowledge(connection, self.scenario.name)
-            return known, examples(connection, self.role, self.run.id)
+            return self.workspace.knowledge(connection, self.scenario.name)
 
     def _task(self, position: int, question: Question) -> Task:
         return Task(self.run.id, self.number, position, question, self.frontier)
@@ -126,17 +127,16 @@ class RunUnderWay:
 
     def _coach(self, coach: Role, steps: Sequence[rows.Step]) -> rows.Step:
         """Ask the coach what the generation teaches, and keep it if it is a lesson."""
-        known, told = self._known()
+        known = self._known()
         position = self.run.candidates
         seed = step_seed(self.run.seed, self.number, position)
         text = prompt.coach(self.scenario, known, self._results(steps))
-        step = take(
-            self.workspace, self._task(position, Question(self.scenario, coach, seed, known.version, text, told))
-        )
-        found = roles.lesson(step.reply)
-        if found is not None:
+        question = Question(self.scenario, coach, seed, known.version, text, self.examples)
+        step = take(self.workspace, self._task(position, question))
+        lesson = roles.lesson(step.reply)
+        if lesson is not None:
             with self.workspace.writing() as connection:
-                self._learn(connection, step.id, *found)
+                self._learn(connection, step.id, *lesson)
             self.workspace.reached("knowledge-learned")
             write_knowledge(self.workspace, self.scenario.name)
         return step

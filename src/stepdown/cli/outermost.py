@@ -56,6 +56,8 @@ def _run(arguments: Sequence[str]) -> int:
         if isinstance(end.__context__, BrokenPipeError):  # The parser meets a closed pipe first where it prints help.
             raise end.__context__ from None
         return end.code if isinstance(end.code, int) else 1
+    if done == STOPPED:  # The parser takes Ctrl-C for an answer, and says nothing.
+        raise KeyboardInterrupt
     return done if isinstance(done, int) else 0
 
 
@@ -89,8 +91,8 @@ def describe(error: BaseException) -> tuple[int, str, str]:
         return USAGE, "usage", _plain(error.format_message())
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return STOPPED, "stopped", (
-            "Stopped. Every step, bundle and verdict that was recorded stands; `stepdown report` shows them, and the "
-            "same command begins what was under way anew."
+            "Stopped. Every step, bundle and verdict that was recorded stands; `stepdown report` and `stepdown bundles list` "
+            "show them, and the same command begins what was under way anew."
         )  # fmt: skip
     if isinstance(error, UnicodeEncodeError):
         return FAULT, "fault", "Something could not be written as text; please report it with what --debug shows."

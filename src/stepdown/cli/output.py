@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -50,6 +50,11 @@ def table(title: str, head: Sequence[str], body: Iterable[Sequence[object]]) -> 
     return made
 
 
+def together(*shown: Table) -> object:
+    """Return tables one below the other."""
+    return Group(*shown)
+
+
 def _cell(value: object) -> str:
     if value is None:
         return "–"
@@ -61,7 +66,8 @@ def _cell(value: object) -> str:
         return ", ".join(f"{name} {_cell(each)}" for name, each in value.items()) or "–"
     if isinstance(value, float):
         return f"{value:.4f}".rstrip("0").rstrip(".")
-    return str(value)
+    # What a reply, a reason or a name holds is shown, and never obeyed by the terminal.
+    return "".join(c if c.isprintable() or c == "\n" else " " for c in str(value))
 
 
 @contextmanager

@@ -1,17 +1,23 @@
 """Commands that prove: report, audit, doctor."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stepdown.cli.options import DEFAULT, Directory, Json, workspace
-from stepdown.cli.output import emit, table
+from stepdown.cli.output import emit, table, together
+from stepdown.reports.invariants import EVERY
+
+if TYPE_CHECKING:
+    from stepdown.history.rows import Ending, Run
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (report, audit, doctor):
-        app.command()(command)
+    app.command()(report)
+    app.command(epilog=f"The numbers of the promises that it checks: {EVERY}")(audit)
+    app.command()(doctor)
 
 
 def report(
@@ -29,30 +35,37 @@ def report(
             emit(told, as_json=as_json, people=lambda: render(told))
             return
         found = runs(opened)
-    head = ("run", "scenario", "seed", "purpose", "started (UTC)", "outcome")
-    body = [
-        (
-            begun.id,
-            begun.scenario,
-            begun.seed,
-            begun.purpose,
-            f"{begun.at:%Y-%m-%d %H:%M:%S}",
-            end.outcome if end else "under way",
-        )
-        for begun, end in found
-    ]
     value = [{"run": begun, "ending": end} for begun, end in found]
-    emit(value, as_json=as_json, people=lambda: table("runs", head, body))
+    emit(value, as_json=as_json, people=lambda: _listed(found))
+
+
+def _listed(found: "Sequence[tuple[Run, Ending | None]]") -> object:
+    """Return a table for each purpose: work, comparisons of promotions, live questions."""
+    from stepdown.history.rows import COMPARISON, LIVE, WORK
+
+    head = ("run", "scenario", "seed", "started (UTC)", "outcome")
+    tables = []
+    for purpose, title in ((WORK, "runs"), (COMPARISON, "comparisons for promotions"), (LIVE, "live questions")):
+        body = [
+            (run.id, run.scenario, run.seed, f"{run.at:%Y-%m-%d %H:%M:%S}", end.outcome if end else "under way")
+            for run, end in found
+            if run.purpose == purpose
+        ]
+        if body or purpose == WORK:
+            tables.append(table(title, head, body))
+    return together(*tables)
 
 
 def audit(directory: Directory = DEFAULT, as_json: Json = False) -> None:
     """Compare history with the provider trace, and derive every decision and score again. Exit 1 on any difference."""
+    from stepdown.reports.invariants import legend
     from stepdown.views.audit import differences, unchecked
 
     with workspace(directory) as opened:
         found, left = differences(opened), unchecked(opened)
     agreed = "History and trace agree; every decision follows again" + ("." if left else ", and every score.")
-    lines = "\n".join([*(map(str, found) if found else [agreed]), *left])
+    means = legend(difference.claim for difference in found)
+    lines = "\n".join([*(map(str, found) if found else [agreed]), *left, *([""] if means else []), *means])
     emit(found, as_json=as_json, people=lambda: lines)
     if found:
         raise typer.Exit(1)

@@ -39,6 +39,7 @@ def demo(
         raise NotFound(f"There is no demo of {scenario!r}; choose {' or '.join(THEMES)}.", kind="unknown-scenario")
     shown = err()
     shown.print(f"A fresh workspace in {directory}; every stage below is read back from rows, files and the trace.")
+    shown.print(THEMES[scenario].promise, soft_wrap=True)
     with progress("demo") as show:
         stages = Demo(directory, seed, THEMES[scenario]).play(show)
     head = ("stage", "seconds", "observed", "evidence")
@@ -46,8 +47,8 @@ def demo(
     emit(stages, as_json=as_json, people=lambda: table("stepdown demo", head, rows))
     if not all(stage.observed for stage in stages):
         err().print(
-            f"stepdown: seed {seed} did not come through: {stages[-1].name} was not observed. A small net does not learn "
-            "every seed's history well enough to be promoted; try another --seed.",
+            f"stepdown: seed {seed} did not come through: {stages[-1].name} was not observed. What was recorded stands in "
+            f"{directory}; `stepdown report -w {directory}` shows it, and another --seed may come through.",
             soft_wrap=True,
         )
         raise typer.Exit(1)

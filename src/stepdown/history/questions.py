@@ -4,7 +4,7 @@ from dataclasses import fields
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Select, Table, and_, bindparam, func, select
+from sqlalchemy import BindParameter, CompoundSelect, Select, Table, and_, bindparam, func, select, union_all
 
 from stepdown.history import rows, schema
 from stepdown.history.ledger import TABLES
@@ -51,6 +51,49 @@ STRATEGIES = (
     .where(_STEP.run == bindparam("run"), _STEP.role == bindparam("role"))
     .where(_STEP.strategy.is_not(None), _STEP.score.is_not(None))
     .order_by(_STEP.generation, _STEP.position)
+)
+
+
+@cache
+def last_switches(validators: tuple[str, ...]) -> CompoundSelect[Any]:
+    """Ask for the last switch of each of these validators: one look into the index for each, however many there were."""
+    switch = schema.harness.c
+    each = (
+        select(switch.validator, switch.enabled)
+        .where(switch.scenario == bindparam("scenario"), switch.validator == validator)
+        .order_by(switch.seq.desc())
+        .limit(1)
+        .subquery()
+        for validator in validators
+    )
+    return union_all(*(select(last.c.validator, last.c.enabled) for last in each))
+
+
+NEWEST_LESSON = (
+    PLAIN[schema.knowledge]
+    .where(schema.knowledge.c.scenario == bindparam("scenario"))
+    .order_by(schema.knowledge.c.version.desc())  # By the number, which is the index's order.
+    .limit(1)
+)
+
+BASELINE = 1000
+"""Steps that a baseline is measured on: the last ones, as prices are now, and the same work however many there were."""
+_LAST_SERVED = (
+    select(_STEP.id, _STEP.seq)
+    .join(schema.run, schema.run.c.id == _STEP.run)
+    .where(schema.run.c.scenario == bindparam("scenario"), schema.run.c.frontier == bindparam("frontier"))
+    .where(_STEP.role == bindparam("role"), _STEP.served == "frontier")
+    .order_by(_STEP.seq.desc())
+    .limit(BASELINE)
+    .subquery()
+)
+FRONTIER_COSTS = (
+    select(func.sum(schema.attempt.c.cost))
+    .join(_LAST_SERVED, schema.attempt.c.step == _LAST_SERVED.c.id)
+    .where(~schema.attempt.c.shadow)
+    .group_by(_LAST_SERVED.c.seq)
+    .having(func.count() == func.count(schema.attempt.c.cost))
+    .order_by(_LAST_SERVED.c.seq)
 )
 
 _UNDER_WAY = schema.run.c.id.not_in(select(schema.ending.c.run))

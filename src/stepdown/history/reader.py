@@ -1,6 +1,6 @@
 """The one reader. Each function asks one question of a connection and returns frozen values, in a stated order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, TypeVar
@@ -104,22 +104,10 @@ def verdict_of(connection: Connection, run_id: str) -> rows.Verdict | None:
     return newest(connection, rows.Verdict, run=run_id)
 
 
-def frontier_costs(connection: Connection, scenario: str, frontier: str) -> dict[str, list[float]]:
-    """Return, by role, what each step served by a frontier cost (US dollars), where every attempt's price is known."""
-    step, attempt, runs = schema.step.c, schema.attempt.c, schema.run.c
-    query = (
-        select(step.role, func.sum(attempt.cost))
-        .join(schema.attempt, attempt.step == step.id)
-        .join(schema.run, runs.id == step.run)
-        .where(runs.scenario == scenario, runs.frontier == frontier, step.served == "frontier", ~attempt.shadow)
-        .group_by(step.seq, step.role)
-        .having(func.count() == func.count(attempt.cost))
-        .order_by(step.seq)
-    )
-    found: dict[str, list[float]] = {}
-    for role, spent in connection.execute(query):
-        found.setdefault(role, []).append(spent)
-    return found
+def frontier_costs(connection: Connection, scenario: str, frontier: str, role: str) -> list[float]:
+    """Return what the last steps of a role that a frontier served cost (US dollars), where every attempt's price is known."""
+    values = {"scenario": scenario, "frontier": frontier, "role": role}
+    return list(connection.execute(questions.FRONTIER_COSTS, values).scalars())
 
 
 def attempt(connection: Connection, call: str) -> rows.Attempt:
@@ -196,7 +184,8 @@ def unended(connection: Connection) -> list[rows.Run]:
 
 def newest_knowledge(connection: Connection, scenario: str) -> rows.Lesson | None:
     """Return the knowledge of a scenario as it is now, or None before the first lesson."""
-    return newest(connection, rows.Lesson, scenario=scenario)
+    found = connection.execute(questions.NEWEST_LESSON, {"scenario": scenario}).first()
+    return rows.Lesson(*found) if found is not None else None
 
 
 def best_run(connection: Connection, scenario: str) -> rows.Run | None:
@@ -218,11 +207,13 @@ def policy(connection: Connection) -> rows.PolicyChange | None:
     return newest(connection, rows.PolicyChange)
 
 
-def disabled_validators(connection: Connection, scenario: str) -> set[str]:
-    """Return the validators that are switched off now."""
-    switches = all_of(connection, rows.HarnessSwitch, scenario=scenario)
-    last = {switch.validator: switch.enabled for switch in switches}
-    return {validator for validator, enabled in last.items() if not enabled}
+def disabled_validators(connection: Connection, scenario: str, validators: Iterable[str]) -> set[str]:
+    """Return those of a scenario's validators that are switched off now."""
+    names = tuple(sorted(validators))
+    if not names:
+        return set()
+    last = connection.execute(questions.last_switches(names), {"scenario": scenario})
+    return {validator for validator, enabled in last if not enabled}
 
 
 def bundle(connection: Connection, bundle_id: str) -> rows.Bundle | None:
@@ -245,14 +236,18 @@ def bundles_of_job(connection: Connection, job: str) -> list[rows.Bundle]:
     return all_of(connection, rows.Bundle, job=job)
 
 
-def acts(connection: Connection, *, until: datetime | None = None) -> list[rows.Act]:
-    """Return every act, oldest first; with `until`, those not later than it."""
-    return all_of(connection, rows.Act, *([schema.act.c.at <= until] if until else []))
+def acts(connection: Connection, *, until: datetime | None = None, bundle: str | None = None) -> list[rows.Act]:
+    """Return every act, oldest first; with `until`, those not later than it; with a bundle, those on it."""
+    return all_of(
+        connection, rows.Act, *([schema.act.c.at <= until] if until else []), **({"bundle": bundle} if bundle else {})
+    )
 
 
 def pointer(connection: Connection, scenario: str, role: str) -> int:
     """Return a number that grows with every activation in a slot; 0 before the first."""
-    return len(all_of(connection, rows.Act, scenario=scenario, role=role, kind="activate"))
+    act = schema.act.c
+    mine = select(act.seq).where(act.scenario == scenario, act.role == role, act.kind == "activate")
+    return connection.execute(mine.order_by(act.seq.desc()).limit(1)).scalar() or 0
 
 
 def slots(connection: Connection) -> list[tuple[str, str]]:

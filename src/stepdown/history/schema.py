@@ -90,6 +90,7 @@ step = _table(
     Column("recovered", Boolean, nullable=False),
     _at(),
     Index(None, "run", "generation", "position"),
+    Index(None, "role", "served", "seq"),
 )
 
 attempt = _table(
@@ -159,6 +160,7 @@ knowledge = _table(
     _ref("step", "step.id"),
     _at(),
     Index(None, "scenario", "version", unique=True),
+    Index(None, "step"),
 )
 
 dataset = _table(
@@ -199,6 +201,7 @@ evaluation = _table(
     Column("valid", Float),
     _at(),
     Index(None, "bundle", "terms_digest", "seq"),
+    Index(None, "run"),
 )
 
 holdout = _table(
@@ -247,6 +250,7 @@ verdict = _table(
     Column("validators", JSON, nullable=False),
     *_by(),
     Index(None, "bundle", "seq"),
+    Index(None, "run"),
 )
 
 judgement = _table(

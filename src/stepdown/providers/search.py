@@ -1,13 +1,14 @@
 """The embedded frontier: an evolution strategy that proposes from history. No network, no key, deterministic for a seed.
 
 It stands where a frontier model would: it is asked the same prompts, answers the same JSON, and really improves. The
-optimizer is CMA-ES (Hansen 2016), by way of the `cmaes` package; each request rebuilds it from the examples, so the provider
-has no memory of its own and a restart changes nothing.
+optimizer is CMA-ES (Hansen 2016), by way of the `cmaes` package. Where it stands follows from a request's examples alone, so
+that a restart changes nothing; what the examples of the last request came to is kept, since a run asks with more each time.
 """
 
 import json
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar
 
@@ -43,13 +44,34 @@ def make(argument: str | None, scenario: Scenario) -> "Search":
     return Search(scenario)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class _Told:
+    """An optimizer that was told the generations of these examples, in populations of a size."""
+
+    optimizer: "CMA"
+    examples: tuple[Example, ...]
+    size: int
+
+    def continues(self, examples: tuple[Example, ...]) -> bool:
+        """Tell whether examples are these and whole generations after them, none of them larger than a population."""
+        count = len(self.examples)
+        # Mostly the very same objects, which Python sees without comparing what is in them.
+        if examples[:count] != self.examples:
+            return False
+        rest = examples[count:]
+        whole = not rest or not count or rest[0].generation != self.examples[-1].generation
+        return whole and _largest(rest) <= self.size
+
+
+@dataclass(slots=True)
 class Search:
     """Proposes strategies for one scenario."""
 
     scenario: Box
     name: ClassVar[str] = "search"
     model: ClassVar[str] = "cma-es"
+    _told: _Told | None = field(default=None, repr=False, compare=False)
+    _turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def complete(self, request: Request) -> Completion:
         """Propose a strategy to a competitor, or a lesson to a coach."""
@@ -60,24 +82,34 @@ class Search:
         import numpy as np
 
         names = sorted(self.scenario.parameters)
-        drawn = self._optimizer(names, request).ask()
+        with self._turn:
+            optimizer = self._optimizer(names, request.examples)
+            # The step's own seed decides the draw; how the distribution has moved is decided by the examples alone.
+            optimizer.reseed_rng(request.seed)
+            drawn = optimizer.ask()
         return dict(self.scenario.repair(dict(zip(names, np.asarray(drawn).tolist(), strict=True))))
 
-    def _optimizer(self, names: Sequence[str], request: Request) -> "CMA":
+    def _optimizer(self, names: Sequence[str], examples: tuple[Example, ...]) -> "CMA":
+        import numpy as np
+
+        told = self._told
+        if told is None or not told.continues(examples):
+            told = self._begun(names, max(LEAST_POPULATION, _largest(examples)))
+        for group in _generations(examples[len(told.examples) :]):
+            worst = min(group, key=lambda example: example.score)
+            full = [*group, *[worst] * (told.size - len(group))]
+            told.optimizer.tell([(np.array([e.value[name] for name in names]), -e.score) for e in full])
+        told.examples = examples
+        self._told = told
+        return told.optimizer
+
+    def _begun(self, names: Sequence[str], size: int) -> _Told:
         import numpy as np
         from cmaes import CMA
 
         bounds = np.array([self.scenario.parameters[name] for name in names])
-        told = [list(group) for _, group in groupby(request.examples, key=lambda example: example.generation)]
-        size = max(LEAST_POPULATION, max((len(group) for group in told), default=0))
         middle = bounds.mean(axis=1)
-        # The step's own seed decides the draw; how the distribution has moved is decided by the examples alone.
-        optimizer = CMA(mean=middle, sigma=FIRST_STEP_SIZE, bounds=bounds, population_size=size, seed=request.seed)
-        for group in told:
-            worst = min(group, key=lambda example: example.score)
-            full = [*group, *[worst] * (size - len(group))]
-            optimizer.tell([(np.array([e.value[name] for name in names]), -e.score) for e in full])
-        return optimizer
+        return _Told(CMA(mean=middle, sigma=FIRST_STEP_SIZE, bounds=bounds, population_size=size), (), size)
 
     def _lesson(self, request: Request) -> dict[str, str]:
         slopes = {name: _slope(request.examples, name) for name in sorted(self.scenario.parameters)}
@@ -87,6 +119,14 @@ class Search:
         strongest = max(slopes, key=lambda name: abs(slopes[name]))
         # No number of any example: knowledge is exported with every record, and must not carry another row's score.
         return {"playbook": f"What has paid: {', '.join(moves)}.", "hints": f"{strongest} matters most."}
+
+
+def _generations(examples: Sequence[Example]) -> list[list[Example]]:
+    return [list(group) for _, group in groupby(examples, key=lambda example: example.generation)]
+
+
+def _largest(examples: Sequence[Example]) -> int:
+    return max(map(len, _generations(examples)), default=0)
 
 
 def _slope(examples: Sequence[Example], name: str) -> float:

@@ -1,19 +1,19 @@
 """A story as Markdown."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from stepdown.history import rows
 from stepdown.reports.events import acted, said
 from stepdown.reports.story import SHADOW, Provenance, Spend, Story
 
+REPLY, REFUSED = 100, 300
+"""Characters that are shown of a reply that was used, and of one that was not."""
+
 
 def render(story: Story) -> str:
     """Return the report of a run."""
-    return "\n".join(
-        line
-        for section in (_head, _verdict, _trajectory, _served, _steps, _spends, _savings, _bundles, _knowledge)
-        for line in section(story)
-    )
+    return "\n".join(line for section in SECTIONS for line in section(story))
 
 
 def table(head: Sequence[str], body: Iterable[Sequence[object]]) -> Iterator[str]:
@@ -29,8 +29,17 @@ def _cell(value: object) -> str:
     if value is None:
         return "–"
     text = f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
-    # The backslash first: one that stands before a bar would undo the bar's own.
-    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").split())
+    # The backslash first: one that stands before a bar would undo the bar's own. What a terminal would obey is a space.
+    shown = " ".join(text.replace("\\", "\\\\").replace("|", "\\|").split())
+    return "".join(c if c.isprintable() else " " for c in shown)
+
+
+def _short(text: str | None, length: int) -> str | None:
+    """Return the beginning of a reply, in one line; `--json` has it whole."""
+    if text is None:
+        return None
+    line = " ".join(text.split())
+    return line if len(line) <= length else f"{line[: length - 1]}…"
 
 
 def _head(story: Story) -> Iterator[str]:
@@ -41,6 +50,8 @@ def _head(story: Story) -> Iterator[str]:
     yield f"Started {run.at:%Y-%m-%d %H:%M:%S} UTC, {outcome}. Seed {run.seed}, frontier {_cell(run.frontier)}."
     if run.purpose == rows.COMPARISON:
         yield f"A comparison for a promotion, on at most {run.candidates} held-out seeds."
+    elif run.purpose == rows.LIVE:
+        yield f"Questions that somebody asked one at a time: {len(story.steps)}."
     else:
         yield f"{run.generations} generations of {run.candidates} candidates."
     if ending and ending.error:
@@ -66,6 +77,8 @@ def _verdict(story: Story) -> Iterator[str]:
 
 
 def _trajectory(story: Story) -> Iterator[str]:
+    if not story.generations:
+        return
     yield "## Trajectory"
     yield ""
     head = ("generation", "best", "score", "decision", "champion", "champion's score")
@@ -77,18 +90,26 @@ def _served(story: Story) -> Iterator[str]:
     yield "## Who served"
     yield ""
     if story.local_share is not None:
-        yield f"Local served {story.local_share:.0%} of the served strategies; lessons are not among them."
+        eligible = {role for step in story.steps for role in step.facts.get("local_roles", ())}
+        others = sorted({step.role for step in story.steps} - eligible)
+        yield f"Local served {story.local_share:.0%} of the served answers of {', '.join(sorted(eligible))}."
+        if others:
+            yield f"The policy lets it serve no other role: {', '.join(others)} is the frontier's."
         yield ""
-    yield from table(("served by", "steps"), story.served.items())
+    served = Counter((step.role, step.served or step.outcome) for step in story.steps)
+    yield from table(("role", "served by", "steps"), ((*who, count) for who, count in sorted(served.items())))
+    if not story.reasons:
+        return
     yield "## Why local did not"
     yield ""
-    yield from table(("reason", "steps"), story.reasons.items())
+    reasons = Counter((step.reason, step.role) for step in story.steps if step.reason is not None)
+    yield from table(("reason", "role", "steps"), ((*why, count) for why, count in sorted(reasons.items())))
 
 
 def _steps(story: Story) -> Iterator[str]:
     yield "## Steps"
     yield ""
-    head = ("step", "role", "requested", "attempted", "served", "reason", "error", "score", "shadow")
+    head = ("step", "role", "requested", "attempted", "served", "reason", "error", "score", "shadow", "reply")
     attempted: dict[str, list[str]] = {}
     shadows: dict[str, str] = {}
     for attempt in story.attempts:
@@ -99,10 +120,24 @@ def _steps(story: Story) -> Iterator[str]:
             attempted.setdefault(attempt.step, []).append(f"{attempt.target} {_outcome(attempt)}")
     asked = {step: ", ".join(each) for step, each in attempted.items()}
     body = (
-        (s.id, s.role, s.requested, asked.get(s.id), s.served, s.reason, s.error, s.score, shadows.get(s.id))
-        for s in story.steps
+        (s.id, s.role, s.requested, asked.get(s.id), s.served, s.reason, s.error, s.score, shadows.get(s.id), reply)
+        for s, reply in ((step, _short(step.reply, REPLY)) for step in story.steps)
     )
     yield from table(head, body)
+
+
+def _refused(story: Story) -> Iterator[str]:
+    """Show what could not be used: what came, from whom, and every objection to it."""
+    unused = [attempt for attempt in story.attempts if not attempt.accepted]
+    if not unused:
+        return
+    yield "## What could not be used"
+    yield ""
+    body = (
+        (a.call, a.requested_provider, a.error_type, "; ".join(a.refusals) or a.error, _short(a.text, REFUSED))
+        for a in unused
+    )
+    yield from table(("call", "asked", "error", "why", "reply"), body)
 
 
 def _outcome(attempt: rows.Attempt) -> str:
@@ -133,7 +168,7 @@ def _savings(story: Story) -> Iterator[str]:
         else:
             yield (
                 f"Savings of {role}: US$ {saved.saved:.6f} on {saved.steps} steps, against US$ {saved.baseline:.6f} a "
-                f"step, measured on {saved.measured} that this frontier served."
+                f"step, measured on the last {saved.measured} that this frontier served."
             )
         yield ""
 
@@ -174,7 +209,12 @@ def _bundle(provenance: Provenance) -> Iterator[str]:
 
 
 def _knowledge(story: Story) -> Iterator[str]:
+    if not story.lessons:
+        return
     yield "## Knowledge learned"
     yield ""
     head = ("version", "from", "playbook", "hints")
     yield from table(head, ((k.version, k.step, k.playbook, k.hints) for k in story.lessons))
+
+
+SECTIONS = (_head, _verdict, _trajectory, _served, _steps, _refused, _spends, _savings, _bundles, _knowledge)

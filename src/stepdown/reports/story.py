@@ -66,7 +66,7 @@ class Savings:
 
     Attributes:
         steps: Steps that local served.
-        baseline: Mean US dollars of a step that the frontier served, and `measured`: over how many.
+        baseline: Mean US dollars of a step that the frontier served, and `measured`: over how many, the last ones.
         spent: US dollars that local's steps cost, failed attempts included.
         saved: US dollars: what the frontier would have cost, less what was spent.
     """
@@ -138,7 +138,7 @@ def tell(
         attempts: Its calls.
         bundles: Those that were asked.
         lessons: What it taught.
-        baselines: Role to the known costs (US dollars) of steps that the run's frontier really served.
+        baselines: Role to the known costs (US dollars) of the last steps that the run's frontier really served.
         verdict: What it was played for, if for a promotion.
     """
     served = Counter(step.served or step.outcome for step in steps)

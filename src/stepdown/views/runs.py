@@ -25,17 +25,19 @@ def story(workspace: Workspace, run_id: str) -> Story:
         if run is None:
             raise NotFound(f"There is no run {run_id!r}; `stepdown report` lists them.", kind="unknown-run")
         attempts = reader.attempts(connection, run_id)
+        steps = reader.steps(connection, run_id)
         in_steps = [attempt.bundle for attempt in attempts if attempt.bundle is not None]
+        saving = {step.role for step in steps if step.served == "local"}
         asked = dict.fromkeys([*in_steps, *reader.compared(connection, run_id)])
         return tell(
             run,
             reader.ending(connection, run_id),
             reader.generations(connection, run_id),
-            reader.steps(connection, run_id),
+            steps,
             attempts,
             [provenance(workspace, connection, bundle) for bundle in asked],
             reader.lessons_of(connection, run_id),
-            baselines=reader.frontier_costs(connection, run.scenario, run.frontier),
+            baselines={role: reader.frontier_costs(connection, run.scenario, run.frontier, role) for role in saving},
             verdict=reader.verdict_of(connection, run_id),
         )
 
@@ -47,7 +49,7 @@ def provenance(workspace: Workspace, connection: Connection, bundle_id: str) -> 
     found = workspace.look(bundle_id)
     promise = json.loads(found.manifest.data) if found.manifest else None
     evaluation = reader.newest_evaluation(connection, bundle_id)
-    acts = [act for act in reader.acts(connection) if act.bundle == bundle_id]
+    acts = reader.acts(connection, bundle=bundle_id)
     return Provenance(bundle, evaluation, promise, reader.verdict(connection, bundle_id), acts)
 
 

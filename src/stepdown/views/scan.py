@@ -82,7 +82,7 @@ def scan(workspace: Workspace, filters: Filters) -> Scan:
     with workspace.reading() as connection:
         known = workspace.knowledge(connection, scenario.name)
         best = reader.best_run(connection, scenario.name)
-        spent = reader.frontier_costs(connection, scenario.name, best.frontier).get(role.name) if best else None
+        spent = reader.frontier_costs(connection, scenario.name, best.frontier, role.name) if best else None
     learned = Known(
         [step.prompt for step in looked_at],
         [step.strategy or "" for step in looked_at],

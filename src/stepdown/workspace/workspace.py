@@ -246,7 +246,8 @@ class Workspace:
 
     def validators(self, connection: Connection, scenario: Scenario) -> frozenset[str]:
         """Return the validators that are switched on now."""
-        return frozenset(scenario.validators) - reader.disabled_validators(connection, scenario.name)
+        known = frozenset(scenario.validators)
+        return known - reader.disabled_validators(connection, scenario.name, known)
 
     def knowledge(self, connection: Connection, scenario: str) -> Knowledge:
         """Return the knowledge as it is now."""

@@ -17,9 +17,10 @@ from stepdown_machine.values import Audited, Ran, RunReport
 def one_active_bundle_per_slot(scene: Scene, _model: Model, _judged: tuple[Judged, ...]) -> Iterator[Finding]:
     """I6: no observer sees two bundles in a slot, and all observers see the same one.
 
-    Blind to which bundle it is (I10).
+    Blind to which bundle it is (I10). Where a slot is a pointer, only who lists bundle by bundle could show two.
     """
     seats = Counter((holding.observer, holding.role) for holding in scene.seen.holdings)
+    seats["the shelf", "competitor"] = sum(shelved.standing == "active" for shelved in scene.seen.shelf)
     for (observer, role), bundles in seats.items():
         if bundles > 1:
             yield Finding("I6", f"one bundle for {role}", f"{observer} sees {bundles}", "a slot holds at most one")

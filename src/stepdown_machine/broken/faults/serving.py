@@ -59,7 +59,7 @@ FAULTS: Mapping[str, Variant] = {
     "probe-not-alone": Variant("I1", "race", "gates", "half-open lets everybody through at once, and a sick model is asked by all",
         "facts.breaker == OPEN or (facts.breaker == HALF_OPEN and facts.probing)",
         "facts.breaker == OPEN"),
-    "activation-lost-in-crash": Variant("I1", "race", "succession", "four writers, one lands (agmsg #114)",
+    "activation-lost-in-crash": Variant("I10", "race", "succession", "four writers, one lands (agmsg #114)",
         '        yield "begun"\n        self.usable(bundle)\n',
         '        acts = list(self.disk.acts)\n        yield "begun"\n        self.disk.acts[:] = acts\n        self.usable(bundle)\n'),
     "verdict-kept": Variant("I1", "mend", "runs", "model cached by path, bytes replaced in place are never read (mlx-lm server)",

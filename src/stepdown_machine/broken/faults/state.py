@@ -29,7 +29,7 @@ FAULTS: Mapping[str, Variant] = {
     "toggle-toggles": Variant("I10", "configure", "toy", "a setter that flips",
         'self.disk.acts.append(("validator", name, on))',
         'self.disk.acts.append(("validator", name, name not in self.validators()))'),
-    "retired-comes-back": Variant("I10", "switch", "runs", "the last entry is never evicted (litellm #28443)",
+    "retired-comes-back": Variant("I6", "switch", "runs", "the last entry is never evicted (litellm #28443)",
         "held and not self.retired(held[-1]) else None",
         "held else None"),
     "report-counts-attempts": Variant("I10", "inspect", "toy", "a report that counts calls as steps (litellm #34675 in kind)",

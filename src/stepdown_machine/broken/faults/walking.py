@@ -26,7 +26,7 @@ FAULTS: Mapping[str, Variant] = {
     "no-fail-back": Variant("I2", "mend", "runs", "no fail-back after recovery (openclaw #64083)",
         "said = gates.objections(facts)",
         'said = self.__dict__.setdefault("stuck", {})[role] = gates.objections(facts) or self.__dict__.setdefault("stuck", {}).get(role, ())'),
-    "cooldown-never-ends": Variant("I2", "wait", "gates", "no timer from open to half-open (hermes-agent #13474)",
+    "cooldown-never-ends": Variant("I3", "wait", "gates", "no timer from open to half-open (hermes-agent #13474)",
         'if now - self.opened < policy["breaker_cooldown"]:',
         "if now >= self.opened:"),
     "cooldown-zero-is-default": Variant("I2", "configure", "gates", "cooldown 0 treated as unset (litellm #12108)",

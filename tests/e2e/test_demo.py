@@ -1,0 +1,39 @@
+"""The demo comes true: at once for most seeds, and after a hold by discovering more for the others."""
+
+from pathlib import Path
+
+import pytest
+
+from rotation import nightly, part
+from stepdown.demo.journey import Demo, _Journey
+from stepdown.demo.themes import THEMES
+from stepdown.workspace import Workspace
+
+GRID = THEMES["grid_ctf"]
+SAMPLE = (2, 7, *range(0, 100, 9))
+"""2 and 7 are held at first."""
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", range(100) if nightly() else part(SAMPLE, of=len(SAMPLE)))
+def test_the_demo_comes_true_for_every_seed(seed: int, tmp_path: Path) -> None:
+    stages = Demo(tmp_path / "demo", seed).play(lambda *_: None)
+
+    assert [stage for stage in stages if not stage.observed] == []
+    assert stages[-1].name == "audit"
+    held = [stage.evidence for stage in stages if stage.name.startswith("promote")]
+    assert held[-1].startswith("promote")
+    assert all("more is discovered" in evidence for evidence in held[:-1])
+
+
+def test_a_hold_leads_to_another_round_before_whatever_comes_next(workspace: Workspace) -> None:
+    journey = _Journey(workspace, 0, GRID)
+    first = [journey.next() for _ in range(4)]
+    after = [name for name, _ in journey.left]
+
+    journey.once_more()
+
+    names = [name for name, _ in journey.left]
+    assert names == ["discover more", "export all of it", "train another bundle", "promote it, by evidence", *after]
+    assert [act[0] for act in first if act][-1] == "promote it, by evidence"
+    assert (journey.round, str(GRID.rounds) in GRID.promise) == (2, True)
