@@ -8,6 +8,8 @@ lets the machine loose on each, in a copy of the tree: the tour of all its rules
 campaign of each of its kinds; no other test. It prints the share killed with its 95 % interval (Clopper-Pearson), what killed
 how many, and every survivor as a diff; `mutation.md` explains those of one sample one by one.
 
+`--edits meaning` draws from the edits that the machine makes of its own oracle, and needs no cosmic-ray.
+
 A run that was interrupted goes on from its results. `--sample 0` takes every mutant, which is a matter of hours.
 """
 
@@ -28,7 +30,8 @@ from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 
-from mutants import Mutant, acts, edits
+from mutants import Mutant, acts, edits, meanings
+from stepdown_machine.edits import Edit
 
 ROOT = Path(__file__).resolve().parents[1]
 SURVIVED = "survived"
@@ -48,7 +51,7 @@ class Hunt:
     words: tuple[str, ...]
     patience: float
 
-    def kill(self, mutant: Mutant) -> str:
+    def kill(self, mutant: Mutant | Edit) -> str:
         """Return what found a mutant: a stop of the tour and a claim, `import`, `timeout`, or `survived`."""
         copy = self.copies.get()
         place = copy / mutant.path
@@ -108,6 +111,7 @@ def main() -> None:
     )
     parser.add_argument("--jobs", type=int, default=1, help="mutants at a time")
     parser.add_argument("--results", type=Path, help="file to go on from, and to write to")
+    parser.add_argument("--edits", choices=("cosmic-ray", "meaning"), default="cosmic-ray", help="who makes them")
     parser.add_argument("--only", default="", help="mutants whose name contains this, all of them")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=_memory()) as room:
@@ -125,7 +129,8 @@ def _hunt(asked: argparse.Namespace, room: Path) -> None:
         free.put(copy)
     hunt = Hunt(free, ("--examples", str(asked.examples), "--seed", str(asked.seed)), asked.timeout)
     os.chdir(copies[0])
-    chosen = _sample(asked, edits(copies[0], room / "session.sqlite"))
+    made = meanings(copies[0]) if asked.edits == "meaning" else edits(copies[0], room / "session.sqlite")
+    chosen = _sample(asked, [*made])
     known = _known(asked.results)
     if not known and (found := hunt.look(copies[0])) != SURVIVED:
         raise SystemExit(f"The machine fails on sound code, and would kill everything: {found}.")
@@ -144,7 +149,7 @@ def _copied(copy: Path) -> Path:
     return copy
 
 
-def _sample(asked: argparse.Namespace, found: list[Mutant]) -> list[Mutant]:
+def _sample(asked: argparse.Namespace, found: list[Mutant | Edit]) -> list[Mutant | Edit]:
     """Draw from the edits as many as change what happens; all of those asked for by name."""
     if not asked.only:
         random.Random(asked.seed).shuffle(found)
@@ -158,13 +163,13 @@ def _known(results: Path | None) -> dict[str, str]:
     return dict(json.loads(line) for line in results.read_text("utf-8").splitlines())
 
 
-def _remember(results: Path | None, mutant: Mutant, found: str) -> None:
+def _remember(results: Path | None, mutant: Mutant | Edit, found: str) -> None:
     if results is not None:
         with results.open("a", encoding="utf-8") as file:
             file.write(json.dumps([mutant.name, found]) + "\n")
 
 
-def _tell(chosen: list[Mutant], found: dict[str, str], tree: Path) -> None:
+def _tell(chosen: list[Mutant | Edit], found: dict[str, str], tree: Path) -> None:
     from scipy.stats import binomtest
 
     survivors = [mutant for mutant in chosen if found[mutant.name] == SURVIVED]
