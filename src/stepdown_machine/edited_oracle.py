@@ -11,9 +11,10 @@ import ast
 import json
 import sys
 from collections.abc import Sequence
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from stepdown_machine.edits import edited
@@ -36,21 +37,19 @@ class Editing:
             return None
         spec = PathFinder.find_spec(name, path, target)
         assert spec is not None
-        spec.loader = Edited(name, str(self.path), edited(self.path.read_text("utf-8"), self.number))
+        spec.loader = Edited(edited(self.path.read_text("utf-8"), self.number), self.path)
         return spec
 
 
-class Edited(SourceFileLoader):
-    """Loads what it is given, and no compiled file of the sound one."""
+class Edited(Loader):
+    """Runs the edited tree, and no compiled file of the sound module."""
 
-    def __init__(self, name: str, path: str, tree: ast.Module) -> None:
-        super().__init__(name, path)
-        self._tree = tree
+    def __init__(self, tree: ast.Module, path: Path) -> None:
+        self._code = compile(tree, str(path), "exec")
 
-    def get_code(self, fullname: str) -> CodeType:
-        """Compile the edited tree."""
-        made: CodeType = compile(self._tree, self.get_filename(fullname), "exec")
-        return made
+    def exec_module(self, module: ModuleType) -> None:
+        """Run it."""
+        exec(self._code, module.__dict__)
 
 
 def main(argv: list[str]) -> int:
