@@ -35,6 +35,8 @@ from stepdown_machine.edits import Edit
 
 ROOT = Path(__file__).resolve().parents[1]
 SURVIVED = "survived"
+BROKEN = "broken harness"
+"""Begins what the tour says when the machinery failed: nothing is known of the mutant then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Hunt:
         if child.returncode == 0:
             return SURVIVED
         said = failed.strip().splitlines()[-1]
-        return said if said.startswith("found by ") else f"import: {said}"
+        return said if said.startswith(("found by ", BROKEN)) else f"import: {said}"
 
 
 def _end(group: int) -> None:
@@ -172,6 +174,8 @@ def _remember(results: Path | None, mutant: Mutant | Edit, found: str) -> None:
 def _tell(chosen: list[Mutant | Edit], found: dict[str, str], tree: Path) -> None:
     from scipy.stats import binomtest
 
+    broken = [mutant for mutant in chosen if found[mutant.name].startswith(BROKEN)]
+    chosen = [mutant for mutant in chosen if mutant not in broken]
     survivors = [mutant for mutant in chosen if found[mutant.name] == SURVIVED]
     killed = len(chosen) - len(survivors)
     interval = binomtest(killed, len(chosen)).proportion_ci(0.95, "exact")
@@ -179,6 +183,8 @@ def _tell(chosen: list[Mutant | Edit], found: dict[str, str], tree: Path) -> Non
     print(f"\nkilled {killed} of {len(chosen)}: {share}")
     for by, count in Counter(found[mutant.name].split(":")[0] for mutant in chosen).most_common():
         print(f"  {count:4}  {by}")
+    for mutant in broken:
+        print(f"  apart, {found[mutant.name]}: {mutant.name}")
     for mutant in survivors:
         print(f"\n{mutant.name}\n{mutant.diff(tree)}")
 
