@@ -125,7 +125,7 @@ class DeskSystem:
         # Nothing here has a score, no generation is kept, and there is one scenario: what asks for more gets nothing.
         nothing = asked.min_score is not None or asked.kept_only or asked.scenario not in (None, "grid_ctf")
         records = tuple(
-            Record(step.step, "train", "", step.text, step.score, step.served or "")  # type: ignore[arg-type]
+            Record(step.step, "train", "", step.text, step.score, step.served or "")
             for step in steps
             if step.role == "competitor" and step.outcome == "served" and asked.run in (None, step.run)
             if not nothing and (asked.include_local or step.served == "frontier")
