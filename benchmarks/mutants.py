@@ -1,5 +1,7 @@
 """The mutants of our own code: every edit that cosmic-ray makes of it, without those that change nothing that happens.
 
+`meanings` are the edits that the machine makes of its own oracle, made of the same code.
+
 An edit is none when both sources are equal once they are rid of what has no part in what the code does:
 
 - annotations, and the bodies of protocols: nothing reads them (a field's default stays);
@@ -20,10 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cosmic_ray.commands import init
-from cosmic_ray.mutating import mutate_code
-from cosmic_ray.plugins import get_operator
-from cosmic_ray.work_db import WorkDB, use_db
+from stepdown_machine.edits import Edit
+from stepdown_machine.edits import edits as edits_of
 
 MUTATED = ("routing", "bundles", "history", "audit", "training/records.py", "acts/step.py")
 SPARED = ("migrations", "migrate.py", "append_only.py", "engine.py")
@@ -55,6 +55,9 @@ class Mutant:
 
     def source(self, tree: Path) -> str:
         """Return the mutated module."""
+        from cosmic_ray.mutating import mutate_code
+        from cosmic_ray.plugins import get_operator
+
         mutated = mutate_code((tree / self.path).read_text("utf-8"), get_operator(self.operator)(), self.occurrence)
         assert mutated is not None, "the place was found a moment ago"
         return str(mutated)
@@ -73,7 +76,10 @@ def edits(tree: Path, session: Path) -> list[Mutant]:
         tree: A copy of the tree, which is the present directory: names are relative to it.
         session: A file that cosmic-ray may write.
     """
-    modules = [path.relative_to(tree) for part in MUTATED for path in _modules(tree / "src" / "stepdown" / part)]
+    from cosmic_ray.commands import init
+    from cosmic_ray.work_db import WorkDB, use_db
+
+    modules = [path.relative_to(tree) for path in _mutated(tree)]
     with use_db(str(session), WorkDB.Mode.create) as database:
         init(modules, database, {})
         found = [item.mutations[0] for item in database.work_items]
@@ -81,12 +87,21 @@ def edits(tree: Path, session: Path) -> list[Mutant]:
     return sorted(made, key=lambda each: (each.path, each.line, each.name))
 
 
+def meanings(tree: Path) -> list[Edit]:
+    """Return all edits of meaning, in the order of their places."""
+    return edits_of(tree, _mutated(tree))
+
+
+def _mutated(tree: Path) -> list[Path]:
+    return [path for part in MUTATED for path in _modules(tree / "src" / "stepdown" / part)]
+
+
 def _modules(path: Path) -> list[Path]:
     found = sorted(path.rglob("*.py")) if path.is_dir() else [path]
     return [each for each in found if not any(word in each.parts for word in SPARED)]
 
 
-def acts(mutant: Mutant, tree: Path) -> bool:
+def acts(mutant: Mutant | Edit, tree: Path) -> bool:
     """Tell whether a mutant changes what the code does."""
     name = Path(mutant.path).name
     try:

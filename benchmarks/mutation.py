@@ -8,6 +8,8 @@ lets the machine loose on each, in a copy of the tree: the tour of all its rules
 campaign of each of its kinds; no other test. It prints the share killed with its 95 % interval (Clopper-Pearson), what killed
 how many, and every survivor as a diff; `mutation.md` explains those of one sample one by one.
 
+`--edits meaning` draws from the edits that the machine makes of its own oracle, and needs no cosmic-ray.
+
 A run that was interrupted goes on from its results. `--sample 0` takes every mutant, which is a matter of hours.
 """
 
@@ -28,10 +30,13 @@ from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 
-from mutants import Mutant, acts, edits
+from mutants import Mutant, acts, edits, meanings
+from stepdown_machine.edits import Edit
 
 ROOT = Path(__file__).resolve().parents[1]
 SURVIVED = "survived"
+BROKEN = "broken harness"
+"""Begins what the tour says when the machinery failed: nothing is known of the mutant then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class Hunt:
     words: tuple[str, ...]
     patience: float
 
-    def kill(self, mutant: Mutant) -> str:
+    def kill(self, mutant: Mutant | Edit) -> str:
         """Return what found a mutant: a stop of the tour and a claim, `import`, `timeout`, or `survived`."""
         copy = self.copies.get()
         place = copy / mutant.path
@@ -88,7 +93,7 @@ class Hunt:
         if child.returncode == 0:
             return SURVIVED
         said = failed.strip().splitlines()[-1]
-        return said if said.startswith("found by ") else f"import: {said}"
+        return said if said.startswith(("found by ", BROKEN)) else f"import: {said}"
 
 
 def _end(group: int) -> None:
@@ -108,6 +113,7 @@ def main() -> None:
     )
     parser.add_argument("--jobs", type=int, default=1, help="mutants at a time")
     parser.add_argument("--results", type=Path, help="file to go on from, and to write to")
+    parser.add_argument("--edits", choices=("cosmic-ray", "meaning"), default="cosmic-ray", help="who makes them")
     parser.add_argument("--only", default="", help="mutants whose name contains this, all of them")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=_memory()) as room:
@@ -125,7 +131,8 @@ def _hunt(asked: argparse.Namespace, room: Path) -> None:
         free.put(copy)
     hunt = Hunt(free, ("--examples", str(asked.examples), "--seed", str(asked.seed)), asked.timeout)
     os.chdir(copies[0])
-    chosen = _sample(asked, edits(copies[0], room / "session.sqlite"))
+    made = meanings(copies[0]) if asked.edits == "meaning" else edits(copies[0], room / "session.sqlite")
+    chosen = _sample(asked, [*made])
     known = _known(asked.results)
     if not known and (found := hunt.look(copies[0])) != SURVIVED:
         raise SystemExit(f"The machine fails on sound code, and would kill everything: {found}.")
@@ -144,7 +151,7 @@ def _copied(copy: Path) -> Path:
     return copy
 
 
-def _sample(asked: argparse.Namespace, found: list[Mutant]) -> list[Mutant]:
+def _sample(asked: argparse.Namespace, found: list[Mutant | Edit]) -> list[Mutant | Edit]:
     """Draw from the edits as many as change what happens; all of those asked for by name."""
     if not asked.only:
         random.Random(asked.seed).shuffle(found)
@@ -158,15 +165,17 @@ def _known(results: Path | None) -> dict[str, str]:
     return dict(json.loads(line) for line in results.read_text("utf-8").splitlines())
 
 
-def _remember(results: Path | None, mutant: Mutant, found: str) -> None:
+def _remember(results: Path | None, mutant: Mutant | Edit, found: str) -> None:
     if results is not None:
         with results.open("a", encoding="utf-8") as file:
             file.write(json.dumps([mutant.name, found]) + "\n")
 
 
-def _tell(chosen: list[Mutant], found: dict[str, str], tree: Path) -> None:
+def _tell(chosen: list[Mutant | Edit], found: dict[str, str], tree: Path) -> None:
     from scipy.stats import binomtest
 
+    broken = [mutant for mutant in chosen if found[mutant.name].startswith(BROKEN)]
+    chosen = [mutant for mutant in chosen if mutant not in broken]
     survivors = [mutant for mutant in chosen if found[mutant.name] == SURVIVED]
     killed = len(chosen) - len(survivors)
     interval = binomtest(killed, len(chosen)).proportion_ci(0.95, "exact")
@@ -174,6 +183,8 @@ def _tell(chosen: list[Mutant], found: dict[str, str], tree: Path) -> None:
     print(f"\nkilled {killed} of {len(chosen)}: {share}")
     for by, count in Counter(found[mutant.name].split(":")[0] for mutant in chosen).most_common():
         print(f"  {count:4}  {by}")
+    for mutant in broken:
+        print(f"  apart, {found[mutant.name]}: {mutant.name}")
     for mutant in survivors:
         print(f"\n{mutant.name}\n{mutant.diff(tree)}")
 

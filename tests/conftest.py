@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,11 @@ from journey import Hands, discover, localized, near_the_best
 from stepdown.acts import switch
 from stepdown.acts.opening import open_workspace
 from stepdown.workspace import Settings, Workspace
+
+PLUGIN = "stepdown_machine.pytest_plugin"
+# The machine's own distribution names its plugin to pytest; where only its sources are here, this does.
+INSTALLED = any(entry.value == PLUGIN for each in distributions() for entry in each.entry_points)
+pytest_plugins = () if INSTALLED else (PLUGIN,)
 
 # A shared machine may pause any example; what must be fast is measured in benchmarks.
 hypothesis_settings.register_profile("suite", deadline=None, max_examples=60)

@@ -71,7 +71,7 @@ class Record:
         split: `train` or `valid`.
         prompt: Text the model sees.
         completion: Text the model learns.
-        score: The step's own score, 0..1.
+        score: The step's own score, 0..1; `None` where nothing is scored.
         served: Who served the step.
     """
 
@@ -79,7 +79,7 @@ class Record:
     split: str
     prompt: str
     completion: str
-    score: float
+    score: float | None
     served: str
 
 

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from functools import cache
 from itertools import count
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 from stateful import exported, neighbours
@@ -67,19 +68,16 @@ SHM = Path("/dev/shm")
 @cache
 def room() -> Path:
     """Return a directory of this process for workspaces and finished trainings."""
-    shm = SHM if SHM.is_dir() else None
-    # A process that gets ready there may be ended in the middle of it, by the end of this one.
-    made = tempfile.TemporaryDirectory(dir=shm, prefix="stepdown-machine-", ignore_cleanup_errors=True)
-    ROOMS.append(made)
+    made = Path(tempfile.mkdtemp(dir=SHM if SHM.is_dir() else None, prefix="stepdown-machine-"))
+    # At the end of a process that multiprocessing started nothing else is called. One that gets ready there may be ended in
+    # the middle of it, by the end of this one.
+    Finalize(None, shutil.rmtree, args=(made,), kwargs={"ignore_errors": True}, exitpriority=0)
     plans = (PLANS["tiny-a"], PLANS["tiny-b"])
-    neighbours.settle(Path(made.name) / "template", Path(made.name) / "cache", plans, SCENARIO)
-    (Path(made.name) / "rehearsals").mkdir()
+    neighbours.settle(made / "template", made / "cache", plans, SCENARIO)
+    (made / "rehearsals").mkdir()
     # What is loaded by now stays. Looked at by the collector it would cost a tenth of a second, every few seconds.
     gc.freeze()
-    return Path(made.name)
-
-
-ROOMS: list[tempfile.TemporaryDirectory[str]] = []
+    return made
 
 
 class StepdownSystem:

@@ -10,13 +10,14 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import forkserver, spawn
+from multiprocessing import spawn
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -46,6 +47,10 @@ HELD = "held"
 """What a process says at the point where it waits for another one to act. Its last word is its answer, and what was wrong."""
 
 
+class HarnessBrokenError(Exception):
+    """What is around the system failed, so nothing was seen of the system: no campaign counts this as found."""
+
+
 @dataclass(frozen=True, slots=True)
 class Errand:
     """What a process is sent to do, once.
@@ -73,14 +78,17 @@ def process(room: Path, errand: Errand) -> Iterator[Connection]:
 
     At the end it must have ended well, or have been killed as it was told.
     """
-    _call(room)
-    child, pipe = CALLED.pop(0).result(PATIENCE)
+    child, pipe = _ready(room)
     try:
         pipe.send(errand)
         if errand.kill_at is None:
             assert said(pipe, errand) == "open"
         yield pipe
         child.join(PATIENCE)
+        if child.exitcode == UNKNOWN:
+            raise HarnessBrokenError(
+                f"The fork server ended before it could tell how the process doing {errand.operation} did."
+            )
         wanted = {0, -signal.SIGKILL} if errand.kill_at else {0}
         if child.exitcode not in wanted:
             raise AssertionError(f"the process doing {errand.operation} ended with {child.exitcode}, not {wanted}")
@@ -105,6 +113,21 @@ CALLED: list[Future[tuple[BaseProcess, Connection]]] = []
 """Processes that get ready for the next errands while nobody waits for them: kills come in rows."""
 
 
+PAUSES = (0.1, 1.0)
+"""Seconds before a process that could not be started is started again."""
+UNKNOWN = 255
+"""What multiprocessing says of a process whose fork server has ended; none of ours ends so."""
+
+
+def _ready(room: Path) -> tuple[BaseProcess, Connection]:
+    """Return the process that has been ready longest, with its pipe; that none could be started is no finding."""
+    _call(room)
+    try:
+        return CALLED.pop(0).result(PATIENCE)
+    except (OSError, EOFError, TimeoutError) as error:
+        raise HarnessBrokenError(f"No process could be got ready ({type(error).__name__}: {error}).") from error
+
+
 def _call(room: Path) -> None:
     while len(CALLED) < 2:
         CALLED.append(CALLER.submit(_another, room))
@@ -117,19 +140,35 @@ def settle() -> None:
 
 def _another(room: Path) -> tuple[BaseProcess, Connection]:
     """Start a process that gets ready, and return it with the pipe it listens at."""
-    server = _server(room)
-    here, there = server.Pipe()
+    context = _context()
+    here, there = context.Pipe()
     # A daemon: the last one is never sent anywhere, and must not keep this process from ending.
-    child = server.Process(target=_stand_ready, args=(there, room), daemon=True)
-    child.start()
+    child = context.Process(target=_stand_ready, args=(there, room), daemon=True)
+    # Whenever the server has ended, whoever needs it starts another one: that has to be told what the first one was.
+    with _telling(room):
+        for pause in PAUSES:
+            try:
+                child.start()
+                break
+            except (OSError, EOFError):
+                # The server ended just then; it is missed only when it is gone.
+                time.sleep(pause)
+        else:
+            child.start()
     there.close()
     return child, here
 
 
 @cache
-def _server(room: Path) -> Any:
+def _context() -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(LOADED))
+    return context
+
+
+@contextmanager
+def _telling(room: Path) -> Iterator[None]:
+    """Tell a server that starts meanwhile where it is, by its environment."""
     # The server is not told our sys.path before Python 3.13, and would pass over what it cannot import, silently.
     told = {
         "PYTHONPATH": os.pathsep.join(sys.path),
@@ -139,11 +178,10 @@ def _server(room: Path) -> Any:
     before = dict(os.environ)
     os.environ.update(told)
     try:
-        forkserver.ensure_running()
+        yield
     finally:
         for name in told:
             os.environ.pop(name) if name not in before else os.environ.update({name: before[name]})
-    return context
 
 
 def _main() -> str:

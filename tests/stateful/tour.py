@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from itertools import product
 
+from stateful.children import HarnessBrokenError
 from stateful.test_handoff import StepdownLearning, StepdownMachine, StepdownRegistry
 from stepdown_machine import operations as op
 from stepdown_machine.campaign import campaign
@@ -153,16 +154,22 @@ def verdict(examples: int, start: int) -> str | None:
     """Take the tour and run a campaign of each machine; return where the first fault was found and what it broke."""
     for stop in TOUR:
         if claim := _made(stop):
-            return f"{FOUND}{stop.__name__}: {claim}"
+            return _said(stop.__name__, claim)
     for machine in (StepdownMachine, StepdownLearning, StepdownRegistry) if examples else ():
         found = campaign(machine, start, examples=examples)
         if found.claims:
-            return f"{FOUND}{machine.__name__}: {found.claims[0]}"
+            return _said(machine.__name__, found.claims[0])
     return None
 
 
 FOUND = "found by "
 """Begins a verdict, so that nobody takes a module that cannot be imported for one."""
+BROKEN = "broken harness in "
+"""Begins what is no verdict: the machinery failed, and nothing was seen."""
+
+
+def _said(where: str, claim: str) -> str:
+    return f"{BROKEN if claim == HarnessBrokenError.__name__ else FOUND}{where}: {claim}"
 
 
 def _made(stop: Stop) -> str | None:

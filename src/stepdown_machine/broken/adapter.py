@@ -23,7 +23,6 @@ from stepdown_machine.broken.outside import (
     validators,
 )  # fmt: skip
 from stepdown_machine.broken.runs import Disk
-from stepdown_machine.model import grid_ctf
 from stepdown_machine.observed import Attempt, Call, Generation, Holding, Observation, Step
 from stepdown_machine.protocol import START, Answer, Description, One, Origin, Probe
 from stepdown_machine.values import (
@@ -72,7 +71,7 @@ class ToySystem:
 
     def describe(self) -> Description:
         """Return the static description."""
-        probes = tuple(Probe(text, not grid_ctf.objectors(text), grid_ctf.objectors(text)) for text in harness.PROBES)
+        probes = tuple(Probe(text, harness.referee(text), harness.objectors(text)) for text in harness.PROBES)
         return Description(
             origin=Origin("stepdown_machine.broken", "system", (self._name,)),
             probes=probes,

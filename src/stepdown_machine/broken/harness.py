@@ -66,6 +66,11 @@ def score(reply: str, seed: int) -> float:
     return round(0.6 * capture + 0.25 * survival + 0.15 * efficiency, 4)
 
 
+def objectors(reply: str) -> frozenset[str]:
+    """Name the validators that object to a reply, each asked alone."""
+    return frozenset(name for name in ("json-object", *VALIDATORS) if not legal(reply, (name,)))
+
+
 def clip(value: float) -> float:
     """Clip to 0..1."""
     return max(0.0, min(1.0, value))
