@@ -14,7 +14,7 @@ from stepdown.acts import switch
 from stepdown.acts.export import Dataset, opened
 from stepdown.acts.question import rendering
 from stepdown.bases import disk as bases
-from stepdown.bundles.disk import Condition, Look, listing, publish
+from stepdown.bundles.disk import Condition, Look, listing, publish, sync
 from stepdown.bundles.kinds import KINDS
 from stepdown.bundles.manifest import FORMAT, Manifest
 from stepdown.errors import DatasetError, InvalidValue, NotFound, TrainingFailed, WorkspaceError
@@ -223,6 +223,8 @@ def _register(
     held_out: list[rows.Holdout],
 ) -> Trained:
     """Publish and register in one transaction: the rename happens inside it, so a bundle is whole or invisible."""
+    for path in manifest.files:
+        sync(part / path)  # Waiting for the disk with what may be large, before anybody has to wait for this writer.
     with workspace.writing() as connection:
         bundle = rows.Bundle(
             id=manifest.id,

@@ -41,8 +41,10 @@ def activate(
         Refused: It is retired, switched off, gone, broken, of a newer format, or not promoted as things are now.
     """
     check_name(by)
-    with workspace.writing() as connection:
+    with workspace.reading() as connection:
         bundle = find(connection, bundle_id)
+    workspace.look(bundle.id)  # Every byte of a large bundle, before anybody has to wait for this writer.
+    with workspace.writing() as connection:
         check_usable(workspace, connection, bundle.id)
         active = slot_bundle(connection, bundle.scenario, bundle.role)
         if active is None or active.id != bundle.id:

@@ -73,7 +73,7 @@ class Halves:
 
     def __init__(self, model: Any, trial: Lesson) -> None:
         self.model = model
-        self._states: dict[int, mx.array] = {}
+        self._states: dict[tuple[int, ...], mx.array] = {}
         self._bytes = 0
         self._lower: Any = None
         self._upper: Any = None
@@ -113,7 +113,7 @@ class Halves:
         return mx.stack([mx.pad(state, [(0, length - state.shape[0]), (0, 0)]) for state in found])
 
     def _state(self, lesson: Lesson) -> mx.array:
-        key = hash(tuple(lesson.tokens))
+        key = tuple(lesson.tokens)
         if key in self._states:
             return self._states[key]
         state: mx.array = mx.stop_gradient(self._lower(mx.array([lesson.tokens[:-1]]))[0])
