@@ -23,7 +23,6 @@ from stepdown.digest import sha256
 from stepdown.errors import Refused
 from stepdown.history import ledger, rows
 from stepdown.scenarios.grid_ctf import GridCtf
-from stepdown.training.evaluation import terms
 from stepdown.views.audit import differences
 from stepdown.views.route import explain
 from stepdown.workspace import Workspace
@@ -49,13 +48,13 @@ def test_a_look_at_a_directory_says_what_is_wrong_with_it(name: str) -> None:
 def installed(workspace: Workspace, name: str, *, activated: bool = True) -> str:
     """Register a fixture, and make it the slot's bundle, as rows of a better past would have it."""
     case, slot, now = CASES[name], (SCENARIO, "competitor"), workspace.now()
-    bound, digest = terms(GridCtf(), workspace.settings.decoding)
+    bound = workspace.terms(GridCtf())
     weights = sha256((FIXTURES / "whole" / "model.safetensors").read_bytes())
     with workspace.writing() as connection:
         ledger.append(
             connection,
             rows.Bundle(case["id"], *slot, "0" * 64, "d" * 64, weights, now, workspace.session.id, now),
-            rows.Evaluation("evaluation-x", case["id"], bound, digest, 0, 64, 0.9, 0.9, 1.0, now),
+            rows.Evaluation("evaluation-x", case["id"], bound.values, bound.digest, 0, 64, 0.9, 0.9, 1.0, now),
         )
         if activated:
             ledger.append(connection, rows.Act("activate", *slot, case["id"], True, "test", "", now))

@@ -99,10 +99,10 @@ def test_what_was_measured_under_other_terms_no_longer_counts(
 
 
 def test_another_prompt_format_has_other_terms(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, now = terms(GridCtf(), Decoding())
+    now = terms(GridCtf(), Decoding()).digest
     monkeypatch.setattr(prompt, "FORMAT", prompt.FORMAT + 1)
 
-    assert terms(GridCtf(), Decoding())[1] != now
+    assert terms(GridCtf(), Decoding()).digest != now
 
 
 def test_another_bundle_is_another_evaluation(local: Workspace) -> None:
@@ -110,7 +110,7 @@ def test_another_bundle_is_another_evaluation(local: Workspace) -> None:
     other = localized(local, Plan.tiny(iterations=1)).bundle
 
     with local.reading() as connection:
-        _, digest = terms(local.scenario(SCENARIO), local.settings.decoding)
+        digest = local.terms(local.scenario(SCENARIO)).digest
         mine, its = (reader.evaluation(connection, name, digest) for name in (active(local).id, other.id))
     assert mine is not None
     assert its is not None

@@ -13,7 +13,7 @@ from stateful.weather import SCENARIO
 from stepdown.bundles.disk import listing, publish
 from stepdown.bundles.manifest import Manifest
 from stepdown.history import ledger, reader, rows
-from stepdown.training.evaluation import summarize, terms
+from stepdown.training.evaluation import summarize
 from stepdown.workspace import Workspace
 from stepdown_machine.values import Bundle
 
@@ -58,13 +58,15 @@ def plant(workspace: Workspace, base: Path, kind: str) -> Bundle:
 def _evaluated(workspace: Workspace, connection: Connection, row: rows.Bundle) -> None:
     """Append an evaluation that every gate likes: the best strategy on every held-out seed."""
     scenario = workspace.scenario(SCENARIO)
-    bound, digest = terms(scenario, workspace.settings.decoding)
+    bound = workspace.terms(scenario)
     best = scenario.parse('{"aggression":1.0,"defense":0.4,"path_bias":1.0}')
     seeds = scenario.holdout_seeds()
     scores = [scenario.play(best, seed).score for seed in seeds]
     summary = summarize(scores, [True] * len(scores))
     name = f"evaluation-{reader.count(connection, rows.Evaluation) + 1}"
     numbers = (summary.mean, summary.lower, summary.valid)
-    ledger.append(connection, rows.Evaluation(name, row.id, bound, digest, 0, len(seeds), *numbers, row.at))
+    ledger.append(
+        connection, rows.Evaluation(name, row.id, bound.values, bound.digest, 0, len(seeds), *numbers, row.at)
+    )
     for seed, score in zip(seeds, scores, strict=True):
         ledger.append(connection, rows.Holdout(name, seed, score, legal=True, reply=best.text))

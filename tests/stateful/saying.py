@@ -10,7 +10,7 @@ from stateful.observing import sha256
 from stateful.weather import SCENARIO
 from stepdown.history import ledger, reader, rows
 from stepdown.scenarios.roles import COMPETITOR, role
-from stepdown.training.evaluation import held_out, terms
+from stepdown.training.evaluation import held_out
 from stepdown.views.runs import story
 from stepdown.workspace import Workspace
 from stepdown_machine.values import (
@@ -71,7 +71,7 @@ def bundle(workspace: Workspace, name: str) -> Bundle:
     with workspace.reading() as connection:
         row = reader.bundle(connection, name)
         # A comparison is an evaluation too, on other seeds.
-        _, counted = terms(workspace.scenario(SCENARIO), workspace.settings.decoding)
+        counted = workspace.terms(workspace.scenario(SCENARIO)).digest
         evaluation = reader.evaluation(connection, name, counted)
         assert row is not None
         assert evaluation is not None

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stateful.asking import wrong
 from stepdown.bundles.manifest import Manifest
@@ -30,7 +30,7 @@ from stepdown.workspace import Settings
 from stepdown_machine.protocol import START
 
 if TYPE_CHECKING:
-    from stepdown.local.decode import Generation, Loaded
+    from stepdown.local.provider import Generation, Model
 
 SCENARIO = GridCtf.name
 ASKED = "asked"
@@ -146,11 +146,16 @@ def local(
             return super().complete(request)
 
         def _generate(
-            self, loaded: Loaded, prompts: Sequence[str], seeds: Sequence[int], expired: Callable[[], bool]
+            self,
+            loaded: Model,
+            prompts: Sequence[str],
+            seeds: Sequence[int],
+            expired: Callable[[], bool],
+            schema: Mapping[str, Any] | None,
         ) -> list[Generation]:
             key = (loaded.weights_digest, tuple(prompts))
             if key not in DECODED:
-                DECODED[key] = super()._generate(loaded, prompts, seeds, expired)
+                DECODED[key] = super()._generate(loaded, prompts, seeds, expired, schema)
             return DECODED[key]
 
     return Bundle(directory, manifest, decoding, weather.clock())

@@ -25,7 +25,7 @@ from stepdown.scenarios.referee import own_case
 from stepdown.scenarios.roles import judged_role, proposer
 from stepdown.training.evaluation import evaluation as summed
 from stepdown.training.evaluation import held_out as judged
-from stepdown.training.evaluation import held_out_seeds, terms
+from stepdown.training.evaluation import held_out_seeds
 from stepdown.training.job import Job, Progress, Tuned, backend, train, unwatched
 from stepdown.training.plan import Plan
 from stepdown.training.tuning import AnyPlan, Tuning, parse_plan
@@ -208,8 +208,7 @@ def _earlier(workspace: Workspace, job: Job) -> Trained | None:
             if found.condition is not Condition.WHOLE or is_retired(connection, bundle.id):
                 continue
             scenario = workspace.scenario(bundle.scenario)
-            _, digest = terms(scenario, workspace.settings.decoding)
-            evaluation = reader.evaluation(connection, bundle.id, digest)
+            evaluation = reader.evaluation(connection, bundle.id, workspace.terms(scenario).digest)
             if evaluation is not None:
                 return Trained(bundle, evaluation, reused=True)
     return None
@@ -269,8 +268,7 @@ def evaluate_directory(
     seeds, role = held_out_seeds(scenario), judged_role(scenario, manifest.role)
     replies = provider.answer([rendering(scenario, role, known, seed) for seed in seeds], seeds, role.schema)
     held_out = [judged(scenario, role, seed, reply) for seed, reply in zip(seeds, replies, strict=True)]
-    bound = terms(scenario, workspace.settings.decoding)
-    return summed(manifest.id, bound, known.version, held_out, workspace.now()), held_out
+    return summed(manifest.id, workspace.terms(scenario), known.version, held_out, workspace.now()), held_out
 
 
 def evaluate(workspace: Workspace, bundle_id: str) -> rows.Evaluation:

@@ -22,7 +22,7 @@ from stepdown.routing.policy import Policy
 from stepdown.scenarios.harness import coverage
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.roles import judged_role
-from stepdown.training.evaluation import evaluation, terms
+from stepdown.training.evaluation import evaluation
 from stepdown.training.promotion import Evidence, Outcome, Trial, bounds
 from stepdown.workspace import Workspace
 from stepdown.workspace.facts import slot_bundle
@@ -85,7 +85,6 @@ def _begin(workspace: Workspace, bundle: rows.Bundle, trial: Trial, frontier: st
     """Refuse what cannot be compared before anybody is asked, then start the run."""
     scenario = workspace.scenario(bundle.scenario)
     role = judged_role(scenario, bundle.role)
-    _, digest = terms(scenario, workspace.settings.decoding)
     with workspace.reading() as connection:
         switch.check_usable(workspace, connection, bundle.id)
         _, policy = workspace.policy(connection)
@@ -93,7 +92,7 @@ def _begin(workspace: Workspace, bundle: rows.Bundle, trial: Trial, frontier: st
         best = reader.best_run(connection, bundle.scenario)
         told = examples(connection, role, best.id) if best else ()
         knowledge = workspace.knowledge(connection, bundle.scenario)
-        evaluated = reader.evaluation(connection, bundle.id, digest) is not None
+        evaluated = reader.evaluation(connection, bundle.id, workspace.terms(scenario).digest) is not None
     _check_comparable(scenario, policy, bundle.role, trial)
     word = frontier or (best.frontier if best else "search")
     workspace.settings.frontier(word, scenario)  # A word that names none is refused before anything is recorded.
@@ -148,11 +147,10 @@ def _judge(
         challenger=challenger.id,
         champion=champion.id if champion else None,
     )
-    _, digest = terms(scenario, workspace.settings.decoding)
     return rows.Verdict(
         bundle=bundle.id,
         run=comparison.run.run.id,
-        terms_digest=digest,
+        terms_digest=workspace.terms(scenario).digest,
         outcome=evidence.outcome.value,
         evidence=evidence.as_json(),
         policy=number,
@@ -165,7 +163,7 @@ def _judge(
 
 def _record(workspace: Workspace, connection: Connection, comparison: Comparison, who: Player) -> rows.Evaluation:
     run, at = comparison.run, workspace.now()
-    bound = terms(run.scenario, workspace.settings.decoding, comparison.seeds)
+    bound = workspace.terms(run.scenario, comparison.seeds)
     row = evaluation(who.bundle, bound, comparison.knowledge.version, who.replies, at, run.run.id)
     return record_evaluation(connection, row, who.replies)
 

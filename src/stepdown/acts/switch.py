@@ -9,7 +9,6 @@ from stepdown.bundles.manifest import Manifest
 from stepdown.bundles.standing import MECHANISMS
 from stepdown.errors import InvalidValue, NotFound, Refused
 from stepdown.history import ledger, reader, rows
-from stepdown.training.evaluation import terms
 from stepdown.workspace import Workspace
 from stepdown.workspace.facts import is_disabled, is_retired, slot_bundle
 
@@ -64,8 +63,7 @@ def is_promoted(workspace: Workspace, connection: Connection, bundle: rows.Bundl
     verdict = reader.verdict(connection, bundle.id)
     if verdict is None or verdict.outcome != "promote":
         return False
-    _, digest = terms(workspace.scenario(bundle.scenario), workspace.settings.decoding)
-    return verdict.terms_digest == digest
+    return verdict.terms_digest == workspace.terms(workspace.scenario(bundle.scenario)).digest
 
 
 def point(workspace: Workspace, connection: Connection, bundle: rows.Bundle, *, by: str, why: str) -> None:

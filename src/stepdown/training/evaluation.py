@@ -53,22 +53,38 @@ def _lower(scores: Sequence[float], mean: float) -> float | None:
     return max(0.0, mean - quantile * stdev(scores) / math.sqrt(len(scores)))
 
 
-def terms(scenario: Scenario, decoding: Decoding, seeds: Sequence[int] | None = None) -> tuple[dict[str, Any], str]:
-    """Return what an evaluation is bound to, and its digest: change one of these and it no longer counts.
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an evaluation is bound to: change one of these and it no longer counts.
+
+    Attributes:
+        values: Scenario, prompt format, decoding and seeds.
+    """
+
+    values: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """By which terms are known."""
+        return digest(self.values)
+
+
+def terms(scenario: Scenario, decoding: Decoding, seeds: Sequence[int] | None = None) -> Terms:
+    """Return the terms of an evaluation.
 
     Args:
         scenario: Played as it is in this version.
         decoding: Settings of serving.
         seeds: Those that were played; by default the held-out ones, and routing counts no others.
     """
-    bound = {
+    values = {
         "scenario": scenario.name,
         "scenario_version": scenario.version,
         "prompt_format": prompt.FORMAT,
         "decoding": decoding.as_json(),
         "seeds": list(scenario.holdout_seeds() if seeds is None else seeds),
     }
-    return bound, digest(bound)
+    return Terms(values)
 
 
 def held_out_seeds(scenario: Scenario) -> Sequence[int]:
@@ -98,7 +114,7 @@ def held_out(scenario: Scenario, role: Role, seed: int, reply: str) -> rows.Hold
 
 def evaluation(
     bundle: str,
-    bound: tuple[dict[str, Any], str],
+    bound: Terms,
     knowledge: int,
     replies: Sequence[rows.Holdout],
     at: datetime,
@@ -118,8 +134,8 @@ def evaluation(
     return rows.Evaluation(
         id="",
         bundle=bundle,
-        terms=bound[0],
-        terms_digest=bound[1],
+        terms=bound.values,
+        terms_digest=bound.digest,
         knowledge=knowledge,
         seeds=len(replies),
         mean=summary.mean,

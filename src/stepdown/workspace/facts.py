@@ -14,7 +14,6 @@ from stepdown.routing.policy import Policy
 from stepdown.scenarios import prompt
 from stepdown.scenarios.harness import coverage
 from stepdown.scenarios.protocol import Scenario
-from stepdown.training.evaluation import terms
 from stepdown.workspace.workspace import Workspace
 
 
@@ -162,8 +161,7 @@ def _evaluation(
 ) -> rows.Evaluation | None:
     if bundle is None:
         return None
-    _, digest = terms(scenario, workspace.settings.decoding)
-    return reader.evaluation(connection, bundle.id, digest)
+    return reader.evaluation(connection, bundle.id, workspace.terms(scenario).digest)
 
 
 def _probing(workspace: Workspace, connection: Connection, bundle: str) -> bool:

@@ -20,7 +20,7 @@ nobody may write, a workspace is opened to be read: nothing is recovered, made o
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -48,6 +48,7 @@ from stepdown.scenarios.installed import scenario as installed
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
 from stepdown.training.decoding import Decoding
+from stepdown.training.evaluation import Terms, terms
 from stepdown.workspace.marker import TRACE
 from stepdown.workspace.points import nowhere
 from stepdown.workspace.sessions import Session
@@ -248,6 +249,10 @@ class Workspace:
         """Return the validators that are switched on now."""
         known = frozenset(scenario.validators)
         return known - reader.disabled_validators(connection, scenario.name, known)
+
+    def terms(self, scenario: Scenario, seeds: Sequence[int] | None = None) -> Terms:
+        """Return the terms of an evaluation here and now; by default of the held-out seeds, and routing counts no others."""
+        return terms(scenario, self.settings.decoding, seeds)
 
     def knowledge(self, connection: Connection, scenario: str) -> Knowledge:
         """Return the knowledge as it is now."""
