@@ -7,7 +7,7 @@ import pytest
 
 from stepdown_machine.break_oracle import BROKEN, FAILS, FREES, SURVIVED, child, oracle, summary, survivors
 from stepdown_machine.edits import Edit, edited, edits
-from stepdown_machine.explained import EXPLAINED
+from stepdown_machine.explained import EXPLAINED, reason
 from stepdown_machine.invariants import CLAIMS
 
 SOURCE = '''
@@ -50,6 +50,7 @@ def test_every_edit_of_a_source_is_one_change_of_meaning_and_says_so(tmp_path: P
     assert len(sources | {ast.unparse(ast.parse(SOURCE))}) == len(made) + 1
     assert "-    if worth < 0 and (not least):\n+    if worth < 0 or not least:" in made[2].diff(tmp_path)
     assert made[3].name.startswith("fit.py:4 ")
+    assert {each.within for each in made} == {"fit"}
 
 
 def test_there_is_no_edit_beyond_the_last() -> None:
@@ -89,7 +90,7 @@ def test_an_oracle_that_cannot_speak_is_a_broken_harness_and_noticed_by_nobody()
 
 def test_only_what_nobody_noticed_and_nobody_explained_survives(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second, third, fourth = oracle("verdict")[:4]
-    monkeypatch.setattr("stepdown_machine.break_oracle.EXPLAINED", {third.said: "it says the same"})
+    monkeypatch.setattr("stepdown_machine.explained.EXPLAINED", {third.said: "it says the same"})
     found = {first: (FAILS, "I3"), second: (SURVIVED, ""), third: (SURVIVED, ""), fourth: (BROKEN, "TypeError")}
 
     assert survivors(found) == [second]
@@ -102,3 +103,11 @@ def test_only_what_nobody_noticed_and_nobody_explained_survives(monkeypatch: pyt
 def test_every_explanation_is_of_an_edit_that_can_be_made() -> None:
     assert EXPLAINED.keys() <= {edit.said for edit in oracle()}
     assert all(EXPLAINED.values())
+
+
+def test_a_boundary_that_is_only_slack_is_explained_and_a_limit_is_not() -> None:
+    slack = one("invariants/succession", "abs(pair.frontier - its) > SLACK -> abs(pair.frontier - its) >= SLACK")
+    turned = one("invariants/succession", "abs(pair.frontier - its) > SLACK -> abs(pair.frontier - its) <= SLACK")
+    limit = one("model/promotion", "valid >= limits.min_valid -> valid > limits.min_valid")
+
+    assert [bool(reason(each)) for each in (slack, turned, limit)] == [True, False, False]

@@ -4,7 +4,7 @@ python -m stepdown_machine.break_oracle --sample 40 --seed 1 --jobs 2
 
 An edit that says another contract makes the correct toy fail: a `ci` campaign, in a process of its own. An edit that only
 looks away cannot; it is noticed when a broken variant that the sound oracle kills goes free. What survives both is a claim
-that no campaign exercises, unless `explained` says why it changes nothing. A campaign that breaks is counted apart.
+that no campaign exercises, unless `explained` says why nothing can notice it. A campaign that breaks is counted apart.
 """
 
 from __future__ import annotations
@@ -24,14 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from stepdown_machine.edits import Edit, edits
-from stepdown_machine.explained import EXPLAINED
+from stepdown_machine.explained import reason
 
 PACKAGE = Path(__file__).parent
 FAILS, FREES, BROKEN, HANGS, SURVIVED = "fails", "frees", "broken", "hangs", "survived"
 FEWER = 24
 """Examples of a short campaign: nearly all variants are killed in far fewer."""
-OWN, ANY = 6, 1
-"""Variants of each claim that are tried for an edit of a module that makes this claim, and of any other module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +83,14 @@ def killed(variant: str, seed: int, patience: float) -> bool:
 
 @cache
 def variants(path: str) -> tuple[str, ...]:
-    """Name the variants that an edit of a module could let go: those of its claims, or some of every claim."""
+    """Name the variants that an edit of a module could let go: those of its claims, or one of every claim."""
     from stepdown_machine.broken import VARIANTS
     from stepdown_machine.invariants import INVARIANTS
 
     module = f"stepdown_machine.{path.removesuffix('.py').replace('/', '.')}"
-    own = [claim for claim, check in INVARIANTS.items() if check.__module__ == module]
-    found = []
-    for claim in own or INVARIANTS:
-        names = [name for name, variant in VARIANTS.items() if variant.claim == claim]
-        found += names[:: max(1, len(names) // (OWN if own else ANY))][: OWN if own else ANY]
-    return tuple(found)
+    own = {claim for claim, check in INVARIANTS.items() if check.__module__ == module}
+    first = {variant.claim: name for name, variant in reversed(list(VARIANTS.items()))}
+    return tuple(name for name, variant in VARIANTS.items() if variant.claim in own) or tuple(first.values())
 
 
 def oracle(only: str = "") -> list[Edit]:
@@ -145,7 +140,7 @@ def say(line: str) -> None:
 
 def survivors(found: dict[Edit, tuple[str, str]]) -> list[Edit]:
     """Return the edits that nothing noticed and nobody explained."""
-    return [edit for edit, (kind, _) in found.items() if kind == SURVIVED and edit.said not in EXPLAINED]
+    return [edit for edit, (kind, _) in found.items() if kind == SURVIVED and not reason(edit)]
 
 
 def summary(found: dict[Edit, tuple[str, str]]) -> Iterator[str]:

@@ -52,6 +52,7 @@ class Edit:
         path: Of the module, below some root.
         number: Which one of its edits, in the order of the source.
         line: Where.
+        within: Function or class that it is in, with those around it.
         kind: What was done, in a word or two.
         before: The expression or statement that was there; `after` is there now.
     """
@@ -59,6 +60,7 @@ class Edit:
     path: str
     number: int
     line: int
+    within: str
     kind: str
     before: str
     after: str
@@ -66,7 +68,7 @@ class Edit:
     @property
     def said(self) -> str:
         """What was done, without the line: what stays true when something else is written above it."""
-        return f"{self.path} {self.kind}: {self.before} -> {self.after}"
+        return f"{self.path} {self.within} {self.kind}: {self.before} -> {self.after}"
 
     @property
     def name(self) -> str:
@@ -92,9 +94,9 @@ def edits(root: Path, paths: list[Path]) -> list[Edit]:
         paths: Of the modules.
     """
     return [
-        Edit(str(path.relative_to(root)), number, line, kind, before, after)
+        Edit(str(path.relative_to(root)), number, line, within, kind, before, after)
         for path in paths
-        for number, (line, kind, before, after, _) in enumerate(_changes(ast.parse(path.read_text("utf-8"))))
+        for number, (line, within, kind, before, after, _) in enumerate(_changes(ast.parse(path.read_text("utf-8"))))
     ]
 
 
@@ -105,20 +107,21 @@ def edited(source: str, number: int) -> ast.Module:
         IndexError: It has not so many.
     """
     tree = ast.parse(source)
-    for each, (_, _, _, _, act) in enumerate(_changes(tree)):
+    for each, (*_, act) in enumerate(_changes(tree)):
         if each == number:
             act()
             return ast.fix_missing_locations(tree)
     raise IndexError(f"there is no edit {number}")
 
 
-def _changes(tree: ast.Module) -> Iterator[tuple[int, str, str, str, Callable[[], None]]]:
+def _changes(tree: ast.Module) -> Iterator[tuple[int, str, str, str, str, Callable[[], None]]]:
     for node, put, around in _places(tree, ()):
         for kind, other, told in _alternatives(node, around):
             # A condition of a comprehension and a case have no line of their own.
             line = next(each.lineno for each in ast.walk(node) if isinstance(each, ast.expr | ast.stmt | ast.pattern))
             shown = told or (_shown(node), _shown(other))
-            yield line, kind, *shown, partial(put, other)
+            names = [each.name for each in around[::-1] if isinstance(each, ast.FunctionDef | ast.ClassDef)]
+            yield line, ".".join(names), kind, *shown, partial(put, other)
 
 
 def _shown(node: ast.AST) -> str:
