@@ -65,8 +65,8 @@ def beside() -> Iterator[Connection | None]:
 
 
 TestStepdown = pytest.mark.usefixtures("beside")(bounded(case(StepdownMachine), dev=8, ci=17))
-TestStepdownLearning = bounded(case(StepdownLearning), dev=4, ci=20)
-TestStepdownRegistry = bounded(case(StepdownRegistry), dev=2, ci=14)
+TestStepdownLearning = bounded(case(StepdownLearning), dev=4, ci=12)
+TestStepdownRegistry = bounded(case(StepdownRegistry), dev=2, ci=10)
 
 
 @pytest.mark.skipif(not deterministic(), reason="only the campaign that decides must have seen everything")
