@@ -31,6 +31,18 @@ def pytest_report_header() -> str:
     return f"rotation: {TURN}"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share a module's fixture in one process: made in another one too, it would be paid twice."""
+    for item in items:
+        known = getattr(item, "_fixtureinfo", None)
+        shared = known is not None and any(
+            each[-1].scope == "module" and each[-1].baseid for each in known.name2fixturedefs.values()
+        )
+        if shared and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 @pytest.fixture
 def hands() -> Hands:
     """The hands of the workspace's clock."""

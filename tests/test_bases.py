@@ -11,6 +11,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from rotation import part
 from small_base import make_gguf
 from stepdown.acts import adopt as acts
 from stepdown.acts.opening import open_workspace
@@ -113,24 +114,27 @@ def test_another_base_never_takes_a_name(opened: Workspace, gguf: GGUF) -> None:
     assert left(opened) == ["one"]
 
 
+NO_BASE: list[tuple[dict[str, object], str]] = [
+    ({"general.architecture": "mamba"}, "the architecture 'mamba'"),
+    ({"without": ["blk.1.ffn_up.weight"]}, "no model that mlx-lm opens"),
+    ({"without": ["token_embd.weight"]}, "no token embeddings"),
+    ({"nan": ["output_norm.weight"]}, "weights are damaged"),
+    ({"extra": "rope_freqs.weight"}, "a tensor rope_freqs.weight"),
+    ({"tokenizer.ggml.token_type": None}, "no base that can be understood"),
+    ({"tokenizer.ggml.merges": ["nospace"]}, "no base that can be understood"),
+    ({"llama.block_count": None}, "does not say its llama.block_count"),
+    ({"tokenizer.ggml.merges": None}, "no tokenizer"),
+    ({"tokenizer.ggml.pre": "qwen2"}, "gpt2 qwen2, which is not understood"),
+    ({"tokenizer.chat_template": None}, "no chat template"),
+    ({"tokenizer.chat_template": "{{ raise_exception('no') }}"}, "chat template of .* fails"),
+    ({"tokenizer.chat_template": "{{ messages[0].content.__class__.__mro__ }}"}, "chat template of .* fails"),
+    ({"tokenizer.chat_template": "always the same"}, "leaves out what is asked"),
+]
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
-    [
-        ({"general.architecture": "mamba"}, "the architecture 'mamba'"),
-        ({"without": ["blk.1.ffn_up.weight"]}, "no model that mlx-lm opens"),
-        ({"without": ["token_embd.weight"]}, "no token embeddings"),
-        ({"nan": ["output_norm.weight"]}, "weights are damaged"),
-        ({"extra": "rope_freqs.weight"}, "a tensor rope_freqs.weight"),
-        ({"tokenizer.ggml.token_type": None}, "no base that can be understood"),
-        ({"tokenizer.ggml.merges": ["nospace"]}, "no base that can be understood"),
-        ({"llama.block_count": None}, "does not say its llama.block_count"),
-        ({"tokenizer.ggml.merges": None}, "no tokenizer"),
-        ({"tokenizer.ggml.pre": "qwen2"}, "gpt2 qwen2, which is not understood"),
-        ({"tokenizer.chat_template": None}, "no chat template"),
-        ({"tokenizer.chat_template": "{{ raise_exception('no') }}"}, "chat template of .* fails"),
-        ({"tokenizer.chat_template": "{{ messages[0].content.__class__.__mro__ }}"}, "chat template of .* fails"),
-        ({"tokenizer.chat_template": "always the same"}, "leaves out what is asked"),
-    ],
+    part(NO_BASE, of=3),
     ids=lambda value: "" if isinstance(value, str) else " ".join(value),
 )
 def test_what_is_no_base_is_a_sentence_and_nothing_is_kept(
@@ -178,13 +182,13 @@ def test_settings_that_name_code_are_refused_and_nothing_is_run(
     assert left(opened) == []
 
 
-@pytest.mark.parametrize(
-    ("file", "content"),
-    [
-        ("config.json", ""), ("config.json", "[]"), ("config.json", "[" * 5000), ("config.json", '{"model_type": "../x"}'),
-        ("tokenizer.json", "{}"), ("tokenizer_config.json", "null"), ("model.safetensors", "text"),
-    ],
-)  # fmt: skip
+DAMAGES = [
+    ("config.json", ""), ("config.json", "[]"), ("config.json", "[" * 5000), ("config.json", '{"model_type": "../x"}'),
+    ("tokenizer.json", "{}"), ("tokenizer_config.json", "null"), ("model.safetensors", "text"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "content"), part(DAMAGES, of=2))
 def test_a_damaged_directory_is_one_sentence_and_nothing_is_kept(
     opened: Workspace, copied: Path, file: str, content: str
 ) -> None:

@@ -213,7 +213,7 @@ from stepdown_machine.machine import HandoffMachine, case
 
 class Mine(HandoffMachine):
     def system(self):
-        return system("strictly-above-in-export")
+        return system("base-model-serves")
 
 
 TestMine = case(Mine)

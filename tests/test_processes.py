@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from journey import SCENARIO, SMALL, active, compete, count, discover, localized, together
+from rotation import nightly
 from stepdown.acts import configure
 from stepdown.acts.opening import open_workspace
 from stepdown.acts.run import start
@@ -117,7 +118,7 @@ def test_a_child_that_outlives_its_killed_parent_does_not_keep_its_claim(workspa
 
 
 def test_threads_that_each_open_a_new_workspace_do_not_meddle(tmp_path: Path, settings: Settings) -> None:
-    for attempt in range(5):
+    for attempt in range(20 if nightly() else 2):
 
         def opened(position: int, attempt: int = attempt) -> int:
             with open_workspace(tmp_path / f"{attempt}-{position}", settings=settings) as workspace:

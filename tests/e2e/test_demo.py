@@ -10,12 +10,12 @@ from stepdown.demo.themes import THEMES
 from stepdown.workspace import Workspace
 
 GRID = THEMES["grid_ctf"]
-SAMPLE = (2, 7, *range(0, 100, 9))
-"""2 and 7 are held at first."""
+SAMPLE = range(0, 100, 9)
+"""Of these one change in four plays one, and the night all hundred: 2 and 7 among them, which are held at first."""
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("seed", range(100) if nightly() else part(SAMPLE, of=len(SAMPLE)))
+@pytest.mark.parametrize("seed", range(100) if nightly() else part(SAMPLE, of=4 * len(SAMPLE)))
 def test_the_demo_comes_true_for_every_seed(seed: int, tmp_path: Path) -> None:
     stages = Demo(tmp_path / "demo", seed).play(lambda *_: None)
 

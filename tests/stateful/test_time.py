@@ -15,6 +15,7 @@ import pytest
 from freezegun import freeze_time
 from hypothesis import settings
 
+from rotation import nightly
 from stateful import adapter
 from stateful.weather import settings as composed
 from stepdown.acts.opening import open_workspace
@@ -74,7 +75,7 @@ class FrozenMachine(RoutingMachine):
 
 
 TestFrozen = case(FrozenMachine)
-TestFrozen.settings = settings(TestFrozen.settings, max_examples=8)
+TestFrozen.settings = settings(TestFrozen.settings, max_examples=25 if nightly() else 5)
 
 
 @pytest.mark.parametrize("zone", ZONES)
