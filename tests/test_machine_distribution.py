@@ -49,6 +49,8 @@ def test_a_campaign_runs_where_there_is_nothing_but_hypothesis(tmp_path: Path) -
     assert ran.stdout.splitlines() == ["None ['hypothesis', 'sortedcontainers', 'stepdown-machine']", "() True"], (
         ran.stderr
     )
+    command = [python.with_name("stepdown-machine"), "check", "stepdown_machine.starter:DeskSystem"]
+    assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 0
     (installed,) = tmp_path.glob("fresh/lib/python*/site-packages/stepdown_machine")
     sources = ROOT / "src" / "stepdown_machine"
     held, made = ({path.relative_to(place) for path in place.rglob("*.py")} for place in (installed, sources))

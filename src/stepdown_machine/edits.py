@@ -209,7 +209,10 @@ def _of_value(node: ast.expr) -> Iterator[Change]:
 
 
 def _of_statement(node: ast.stmt, around: tuple[ast.AST, ...]) -> Iterator[Change]:
-    deleted = ("statement deleted", ast.Pass(), (_shown(node), NOTHING))
+    # What yields nothing any more goes on being a generator.
+    yields = isinstance(node, ast.Expr) and isinstance(node.value, ast.Yield | ast.YieldFrom)
+    silent = ast.Expr(ast.YieldFrom(ast.Tuple([], ast.Load()))) if yields else ast.Pass()
+    deleted = ("statement deleted", silent, (_shown(node), NOTHING))
     match node:
         case ast.If(test=test, body=body, orelse=other):
             opposite = ast.UnaryOp(ast.Not(), test)
