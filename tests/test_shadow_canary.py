@@ -79,7 +79,7 @@ def test_a_shadow_is_judged_and_neither_served_nor_priced_nor_counted(local: Wor
     assert "not priced" in render(told)
     line = next(line for line in render(told).splitlines() if line.startswith(f"| {step.id} "))
     assert "| frontier | frontier ok | frontier | shadow-only |" in line
-    assert line.endswith(f"| ok, {shadow.score:.4f}".rstrip("0") + " |")
+    assert f"| ok, {shadow.score:.4f}".rstrip("0") + f" | {step.reply} |" in line
     assert differences(local) == []
 
 
