@@ -53,8 +53,7 @@ THEMES = {
         candidates=8,
         min_score=0.86,
         promise="Where a bundle is not shown to be as good as the frontier, it is held, and more is discovered: up to "
-        f"{ROUNDS} rounds. Tried for the seeds 0 to 99; on another seed, or where mlx computes otherwise, the last word may be "
-        "a hold.",
+        f"{ROUNDS} rounds. Most seeds come true at once; where mlx computes otherwise, the last word may be a hold.",
         rounds=ROUNDS,
     ),
     # Only what the frontier got right in every field. Six minutes of training on two cores, and one to look at the outcome.
