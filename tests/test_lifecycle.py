@@ -443,9 +443,8 @@ def prune_all(workspace: Workspace) -> object:
     return prune(workspace)
 
 
-FRESH = multiprocessing.get_context("forkserver")
-"""Processes that opened nothing, as a shell's are, and need not import all of stepdown again."""
-FRESH.set_forkserver_preload(["stepdown.acts.promote", "stepdown.acts.prune", "stepdown.acts.rollback", "hypothesis"])
+FRESH = multiprocessing.get_context("spawn")
+"""Processes that opened nothing, as a shell's are. Not from the fork server: there is one in a process, and the machine's is it."""
 
 
 def contest(root: Path, *entries: tuple[str, Callable[[Workspace], object]]) -> list[str]:

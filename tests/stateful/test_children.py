@@ -40,6 +40,7 @@ def end_the_server() -> None:
 
 
 def test_a_fork_server_that_was_killed_is_started_again_and_told_where_it_is(system: StepdownSystem) -> None:
+    children.settle()  # Whoever gets one ready tells it by the environment meanwhile.
     before = dict(os.environ)
 
     end_the_server()
