@@ -47,10 +47,10 @@ def report(
 
 def audit(directory: Directory = DEFAULT, as_json: Json = False) -> None:
     """Compare history with the provider trace, and derive every decision and score again. Exit 1 on any difference."""
-    from stepdown.views.audit import differences, unchecked
+    from stepdown.views.audit import examined
 
     with workspace(directory) as opened:
-        found, left = differences(opened), unchecked(opened)
+        found, left = examined(opened)
     agreed = "History and trace agree; every decision follows again" + ("." if left else ", and every score.")
     lines = "\n".join([*(map(str, found) if found else [agreed]), *left])
     emit(found, as_json=as_json, people=lambda: lines)
