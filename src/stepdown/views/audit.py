@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any
 
 from stepdown.acts.export import promised
-from stepdown.audit import acts, evaluations, gaps, generations, promotions, steps, witnesses
+from stepdown.audit import acts, evaluations, gaps, generations, origins, promotions, runs, steps, witnesses
 from stepdown.audit.witnesses import Difference, Evidence, Shelf
 from stepdown.bundles.disk import promise
 from stepdown.errors import StepdownError
@@ -36,6 +36,12 @@ CHECKS = (
     acts.judges,
     promotions.verdicts,
     gaps.judged,
+    origins.bundles,
+    origins.datasets,
+    runs.runs,
+    runs.asked,
+    runs.endings,
+    runs.numbering,
 )
 
 FIELDS = {
