@@ -49,7 +49,9 @@ class Forger:
         self.raw = sqlite3.connect(path, isolation_level=None)
         for (name,) in self.raw.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             self.raw.execute(f"DROP TRIGGER {name}")
-        for (name,) in self.raw.execute("SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE UNIQUE INDEX%'").fetchall():
+        for (name,) in self.raw.execute(
+            "SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE UNIQUE INDEX%'"
+        ).fetchall():
             self.raw.execute(f"DROP INDEX {name}")
         self.raw.execute("PRAGMA writable_schema = ON")
         self.raw.execute("UPDATE sqlite_master SET sql = replace(sql, ' NOT NULL', '') WHERE type = 'table'")
@@ -125,10 +127,14 @@ def _ways(column: "Column[Any]", value: Any, others: list[Any]) -> Iterator[tupl
     elif isinstance(kind, Integer):
         yield from ((name, new) for new in ((value or 0) + 1, (value or 0) - 1, (value or 0) + 100, "word", 2.5))
     elif isinstance(kind, Float):
-        yield from ((name, new) for new in ((value or 0.0) + 1e-3, (value or 0.0) - 1e-3, 0.0, 1.0, "word", float("inf")))
+        yield from (
+            (name, new) for new in ((value or 0.0) + 1e-3, (value or 0.0) - 1e-3, 0.0, 1.0, "word", float("inf"))
+        )
     elif isinstance(kind, Utc):
         moment = datetime.fromisoformat(value)
-        yield from ((name, (moment + timedelta(seconds=by)).isoformat(timespec="microseconds")) for by in (1, -1, 86400))
+        yield from (
+            (name, (moment + timedelta(seconds=by)).isoformat(timespec="microseconds")) for by in (1, -1, 86400)
+        )
         yield from ((name, new) for new in ("yesterday", moment.replace(tzinfo=None).isoformat(), 5))
     else:
         yield from ((name, new) for new in ((value or "") + "x", (value or "xx")[:-1], "", "forged"))

@@ -32,13 +32,16 @@ def datasets(evidence: Evidence) -> Iterator[Difference]:
         told = {"scenario": dataset.scenario, "filters": dataset.filters, "records": dataset.records}
         for digest, stray in evidence.shelf.strays.items():
             if _told(stray) == told:
-                yield Difference("I8", where, f"it is not there, and {digest[:12]}, which no row names, is just such an export")
+                yield Difference(
+                    "I8", where, f"it is not there, and {digest[:12]}, which no row names, is just such an export"
+                )
 
 
 def _told(said: object) -> dict[str, object]:
     """Return what a row says as well, of whatever a manifest holds."""
     stored = said if isinstance(said, dict) else {}
     files = stored.get("files")
-    counts = [files[name].get("records") for name in ("train.jsonl", "valid.jsonl") if name in files] if isinstance(files, dict) else []
+    listed = files if isinstance(files, dict) else {}
+    counts = [listed[name].get("records") for name in ("train.jsonl", "valid.jsonl") if name in listed]
     records = sum(count for count in counts if isinstance(count, int))
     return {"scenario": stored.get("scenario"), "filters": stored.get("filters"), "records": records}

@@ -67,7 +67,9 @@ def endings(evidence: Evidence) -> Iterator[Difference]:
         if not said.get(row.outcome, False):
             yield Difference("I10", where, f"no run ends {row.outcome!r} with the words {row.error!r}")
         if row.outcome != "interrupted" and any(step.recovered for step in steps):
-            yield Difference("I10", where, f"it says {row.outcome}, and a call of it was closed after its process had ended")
+            yield Difference(
+                "I10", where, f"it says {row.outcome}, and a call of it was closed after its process had ended"
+            )
         if row.outcome != "completed" and row.run in judged:
             yield Difference("I10", where, f"it says {row.outcome}, and a verdict follows from the run")
         if row.outcome == "completed" and run.purpose == rows.WORK and all(step.outcome != "served" for step in steps):
