@@ -47,16 +47,6 @@ def _heads(evidence: Evidence, run: rows.Run, prompts: list[str]) -> Iterator[Di
             return
 
 
-def asked(evidence: Evidence) -> Iterator[Difference]:
-    """Whoever was asked as the frontier is whom the run's word names, as far as that can still be said (I10)."""
-    announced = grouped(evidence.announcements, "run")
-    for run in evidence.runs:
-        providers = {call.provider for call in announced[run.id] if call.target == "frontier"}
-        named = evidence.frontier(run.frontier, evidence.scenarios(run.scenario)) if providers else None
-        if named is not None and providers != {named}:
-            yield Difference("I10", run.id, f"its frontier {run.frontier} is {named}, and it asked {sorted(providers)}")
-
-
 def endings(evidence: Evidence) -> Iterator[Difference]:
     """How a run ended agrees with what is said of it, with its calls and with what followed from it (I10)."""
     run_of, stepped = {run.id: run for run in evidence.runs}, grouped(evidence.steps, "run")

@@ -63,7 +63,6 @@ class Evidence:
         unsound: Values that no ledger wrote; where there are any, rows are missing here.
         numbers: The numbers of every table's rows, and the last one that it ever gave, where the database says so.
         shelf: What bundles and datasets say of themselves.
-        frontier: Returns who is asked by a frontier's word in a scenario; None where that cannot be said any more.
     """
 
     runs: Sequence[rows.Run]
@@ -89,7 +88,6 @@ class Evidence:
     unsound: Sequence[Unsound] = ()
     numbers: Mapping[str, tuple[Sequence[int], int | None]] = field(default_factory=dict)
     shelf: Shelf = field(default_factory=Shelf)
-    frontier: Callable[[str, Scenario], str | None] = lambda _word, _scenario: None
 
 
 def unsound(evidence: Evidence) -> Iterator[Difference]:

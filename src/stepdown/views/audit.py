@@ -8,11 +8,9 @@ from stepdown.acts.export import promised
 from stepdown.audit import acts, evaluations, gaps, generations, origins, promotions, runs, steps, witnesses
 from stepdown.audit.witnesses import Difference, Evidence, Shelf
 from stepdown.bundles.disk import promise
-from stepdown.errors import StepdownError
 from stepdown.history import reader, rows, sound
 from stepdown.history.ledger import TABLES
 from stepdown.providers import trace
-from stepdown.scenarios.protocol import Scenario
 from stepdown.workspace import Workspace
 from stepdown.workspace.unknown import lying
 
@@ -39,7 +37,6 @@ CHECKS = (
     origins.bundles,
     origins.datasets,
     runs.runs,
-    runs.asked,
     runs.endings,
     runs.numbering,
 )
@@ -126,7 +123,6 @@ def evidence(workspace: Workspace) -> Evidence:
         unsound=[value for each in stored.values() for value in each.unsound],
         numbers={TABLES[kind].name: (each.numbers, last.get(TABLES[kind].name)) for kind, each in stored.items()},
         shelf=_shelf(workspace, stored[rows.Bundle].rows, stored[rows.Dataset].rows),
-        frontier=lambda word, scenario: _asked(workspace, word, scenario),
     )
 
 
@@ -139,10 +135,3 @@ def _shelf(workspace: Workspace, bundles: Sequence[rows.Bundle], datasets: Seque
         datasets={digest: said for digest, said in lying_there.items() if said is not None and digest in known},
         strays={digest: said for digest, said in lying_there.items() if said is not None and digest not in known},
     )
-
-
-def _asked(workspace: Workspace, word: str, scenario: Scenario) -> str | None:
-    try:
-        return str(workspace.settings.frontier(word, scenario).name)
-    except StepdownError:
-        return None
