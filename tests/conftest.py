@@ -10,6 +10,7 @@ from hypothesis import settings as hypothesis_settings
 
 import rotation
 from journey import Hands, discover, localized, near_the_best
+from lived import live
 from stepdown.acts import switch
 from stepdown.acts.opening import open_workspace
 from stepdown.workspace import Settings, Workspace
@@ -87,6 +88,12 @@ def handed_down(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Path
         discover(opened, generations=2, candidates=6, frontier=f"recorded:{tape}")
         switch.activate(opened, localized(opened).bundle.id, forced=True, by="conftest", why="every test begins here")
     return root
+
+
+@pytest.fixture(scope="session")
+def lived(handed_down: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace that has seen everything. Copy it."""
+    return live(handed_down, tmp_path_factory.mktemp("lived"))
 
 
 @pytest.fixture

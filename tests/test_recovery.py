@@ -176,7 +176,7 @@ def test_what_nobody_finished_is_not_exported(killed: Mapping[str, Path], settin
 
 def test_the_ledger_takes_a_run_whose_dead_session_nobody_claims(workspace: Workspace, settings: Settings) -> None:
     known = discover(workspace)
-    run = replace(known, id="run-9", session="1-00000000")
+    run = replace(known, id="run-2", session="1-00000000")
     with workspace.writing() as connection:
         ledger.append(connection, run)
     with open_workspace(workspace.root, settings=settings) as other:

@@ -67,7 +67,7 @@ COLUMNS = [
     [([], {}), (["role-not-eligible"], {"role": "coach"})],
     DISK,
     [([], {}), (["bundle-disabled"], {"enabled": False})],
-    [([], {}), (["bundle-stale"], {"age": 100.1})],
+    [([], {}), (["bundle-stale"], {"age": 100.1}), (["bundle-stale"], {"age": -0.1})],
     EVIDENCE,
     [([], {}), (["coverage-weak"], {"coverage": 0.94})],
     BREAKER,

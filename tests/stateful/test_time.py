@@ -113,6 +113,7 @@ def test_a_daylight_change_makes_no_hour_longer_or_shorter() -> None:
 def test_a_clock_set_back_loses_nothing_and_heals_nothing() -> None:
     trial = _serving(FrozenSystem("Pacific/Kiritimati"))
     try:
+        trial.act(op.Advance(3600.0))  # Set back further, the clock would stand before the training.
         trial.act(op.SetPolicy(Policy(breaker_threshold=1, breaker_cooldown=60.0)))
         trial.act(op.Disturb(local="error"))
         failed = _reason(trial)

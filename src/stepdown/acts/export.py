@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from sqlalchemy import Connection
 
-from stepdown.bundles.disk import sync
+from stepdown.bundles.disk import manifest_bytes, sync
 from stepdown.digest import canonical, sha256
 from stepdown.digest import digest as digest_of
 from stepdown.errors import DatasetError, NotFound, WorkspaceError
@@ -234,6 +234,16 @@ def opened(path: Path) -> tuple[Dataset, dict[str, Any]]:
     if not whole:
         raise DatasetError(f"The files of {path.name[:12]} are not the ones its manifest lists; export it again.")
     return dataset, stored
+
+
+def promised(path: Path) -> dict[str, Any] | None:
+    """Return what a dataset's directory said when it was exported, by the digest that names it; None where nothing says so."""
+    data = manifest_bytes(path, path.name.partition(".")[0])
+    try:
+        stored = json.loads(data) if data is not None else None
+    except (ValueError, RecursionError):
+        return None
+    return stored if isinstance(stored, dict) else None
 
 
 def _whole(path: Path, digest: str) -> bool:

@@ -6,11 +6,14 @@ that was made longer, and what a person said: a name, a reason, a margin.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from stepdown.bundles.manifest import Manifest
+from stepdown.errors import StepdownError, in_one_line
 from stepdown.history import rows
+from stepdown.history.rows import Unsound
 from stepdown.providers.reply import COUNTS, LONGEST_WORD, UNKNOWN
 from stepdown.providers.trace import Line, details
 from stepdown.routing.policy import Policy
@@ -36,8 +39,31 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
+class Shelf:
+    """What lies on the disk and hashes to its name, so that it is as its maker left it.
+
+    Attributes:
+        bundles: Manifests by bundle id.
+        datasets: Manifests by digest, of those that a row names.
+        strays: Manifests by digest, of those that no row names, wherever they lie.
+    """
+
+    bundles: Mapping[str, Manifest] = field(default_factory=dict)
+    datasets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    strays: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that the two witnesses say, each list oldest first; and the lines of the trace that say nothing."""
+    """All that the two witnesses say, each list oldest first, and what lies beside them.
+
+    Attributes:
+        scenarios: Finds a scenario by name.
+        damaged: Lines of the trace that say nothing, by number.
+        unsound: Values that no ledger wrote; where there are any, rows are missing here.
+        numbers: The numbers of every table's rows, and the last one that it ever gave, where the database says so.
+        shelf: What bundles and datasets say of themselves.
+    """
 
     runs: Sequence[rows.Run]
     endings: Sequence[rows.Ending]
@@ -55,9 +81,29 @@ class Evidence:
     acts: Sequence[rows.Act]
     verdicts: Sequence[rows.Verdict]
     judgements: Sequence[rows.Judgement]
+    datasets: Sequence[rows.Dataset]
     trace: Sequence[Line]
     scenarios: Callable[[str], Scenario]
     damaged: Sequence[tuple[int, str]] = ()
+    unsound: Sequence[Unsound] = ()
+    numbers: Mapping[str, tuple[Sequence[int], int | None]] = field(default_factory=dict)
+    shelf: Shelf = field(default_factory=Shelf)
+
+
+def unsound(evidence: Evidence) -> Iterator[Difference]:
+    """Name every value that no ledger wrote (I10). While there is one, nothing can be derived from it."""
+    for value in evidence.unsound:
+        yield Difference("I10", f"{value.table} {value.seq}", f"its {value.column} {value.why}")
+
+
+def derived(claim: str, where: str, found: Iterable[Difference]) -> Iterator[Difference]:
+    """Yield what is found, and a difference where it cannot be found out: whatever history says, an audit ends in sentences."""
+    try:
+        yield from found
+    except StepdownError as error:
+        yield Difference(claim, where, f"nothing can be derived from what history says of it: {error}")
+    except Exception as error:
+        yield Difference(claim, where, f"nothing can be derived from what history says of it: {in_one_line(error)}")
 
 
 def policies_of(evidence: Evidence) -> Mapping[int, Policy]:

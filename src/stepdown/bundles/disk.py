@@ -87,6 +87,24 @@ def _look_inside(directory: Path, bundle: str) -> Look:
     return Look(Condition.WHOLE, manifest=manifest)
 
 
+def promise(directory: Path, bundle: str) -> Manifest | None:
+    """Return what a bundle promised when it was published, whatever became of its other files; None where nothing says so."""
+    data = manifest_bytes(directory, bundle)
+    try:
+        return Manifest.parse(data) if data is not None else None
+    except ValueError:
+        return None
+
+
+def manifest_bytes(directory: Path, digest: str) -> bytes | None:
+    """Return the manifest of a directory if it hashes to a name, so that it is as it was published."""
+    try:
+        data = _read_file(directory / NAME, limit=MANIFEST_LIMIT)
+    except (OSError, ValueError):
+        return None
+    return data if sha256(data) == digest else None
+
+
 def _check_files(directory: Path, listed: Mapping[str, tuple[str, int]]) -> None:
     found = dict(_files(directory))
     found.pop(NAME, None)  # Somebody may take it away at this moment; its bytes were read.

@@ -59,10 +59,10 @@ def _listed(found: "Sequence[tuple[Run, Ending | None]]") -> object:
 def audit(directory: Directory = DEFAULT, as_json: Json = False) -> None:
     """Compare history with the provider trace, and derive every decision and score again. Exit 1 on any difference."""
     from stepdown.reports.invariants import legend
-    from stepdown.views.audit import differences, unchecked
+    from stepdown.views.audit import examined
 
     with workspace(directory) as opened:
-        found, left = differences(opened), unchecked(opened)
+        found, left = examined(opened)
     agreed = "History and trace agree; every decision follows again" + ("." if left else ", and every score.")
     means = legend(difference.claim for difference in found)
     lines = "\n".join([*(map(str, found) if found else [agreed]), *left, *([""] if means else []), *means])

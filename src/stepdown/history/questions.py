@@ -4,13 +4,33 @@ from dataclasses import fields
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BindParameter, CompoundSelect, Select, Table, and_, bindparam, func, select, union_all
+from sqlalchemy import (
+    BindParameter,
+    CompoundSelect,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    func,
+    select,
+    text,
+    type_coerce,
+    union_all,
+)
+from sqlalchemy.types import NullType
 
 from stepdown.history import rows, schema
 from stepdown.history.ledger import TABLES
 
 PLAIN = {table: select(*(table.c[field.name] for field in fields(kind))) for kind, table in TABLES.items()}
 OLDEST_FIRST = {table: query.order_by(table.c.seq) for table, query in PLAIN.items()}
+# As they are stored, behind their numbers, and no type turns them into what it would like to see.
+STORED = {
+    table: select(table.c.seq, *(type_coerce(table.c[field.name], NullType()) for field in fields(kind))).order_by(
+        table.c.seq
+    )
+    for kind, table in TABLES.items()
+}
 NEWEST = {table: query.order_by(table.c.seq.desc()).limit(1) for table, query in PLAIN.items()}
 COUNTS = {table: select(func.count()).select_from(table) for table in PLAIN}
 
@@ -104,6 +124,8 @@ UNFINISHED = OLDEST_FIRST[schema.announcement].where(
     schema.announcement.c.run.in_(select(schema.run.c.id).where(_UNDER_WAY)), ~_FINISHED
 )
 
+UNDER_WAY = UNFINISHED.with_only_columns(schema.announcement.c.call, schema.announcement.c.session)
+
 _NAMES: BindParameter[list[str]] = bindparam("names", expanding=True)
 _GONE = select(schema.act.c.bundle).where(schema.act.c.kind == "delete")
 _BUNDLES = select(schema.bundle.c.id).where(schema.bundle.c.id.in_(_NAMES), schema.bundle.c.id.not_in(_GONE))
@@ -115,3 +137,6 @@ OWN_EVALUATION = NEWEST[schema.evaluation].where(
 LAST_BREAKER = NEWEST[schema.attempt].where(
     schema.attempt.c.bundle == bindparam("bundle"), schema.attempt.c.breaker.is_not(None)
 )
+
+LAST_NUMBERS = text("SELECT name, seq FROM sqlite_sequence")
+"""The last number that each table of a SQLite database ever gave to a row."""

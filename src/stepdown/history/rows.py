@@ -21,7 +21,7 @@ from stepdown.history.lifecycle import (
 
 __all__ = (
     "Act", "Announcement", "Attempt", "Bundle", "Dataset", "Ending", "Evaluation", "Generation", "HarnessSwitch",
-    "Holdout", "Json", "Judgement", "Lesson", "Match", "PolicyChange", "Run", "Step", "Verdict",
+    "Holdout", "Json", "Judgement", "Lesson", "Match", "PolicyChange", "Run", "Step", "Unsound", "Verdict",
 )  # fmt: skip
 
 
@@ -219,3 +219,20 @@ class Lesson:
     hints: str
     step: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Unsound:
+    """A value that no ledger wrote.
+
+    Attributes:
+        table: Where it stands.
+        seq: Of its row.
+        column: Of its row.
+        why: What it is not, and what it is.
+    """
+
+    table: str
+    seq: object
+    column: str
+    why: str

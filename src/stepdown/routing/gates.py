@@ -43,8 +43,9 @@ def compatibility(facts: Facts) -> Reason | None:
 
 
 def age(facts: Facts) -> Reason | None:
-    """Object when the bundle is older than allowed (seconds, inclusive)."""
-    return Reason.BUNDLE_STALE if facts.bundle is not None and not at_most(facts.age, facts.max_age) else None
+    """Object when the bundle is older than allowed (seconds, inclusive), or younger than it can be: a clock stands wrong."""
+    fresh = at_least(facts.age, 0) and at_most(facts.age, facts.max_age)
+    return Reason.BUNDLE_STALE if facts.bundle is not None and not fresh else None
 
 
 def quality(facts: Facts) -> Reason | None:

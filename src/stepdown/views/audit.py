@@ -1,13 +1,18 @@
 """Read both witnesses, whole, and compare them. The comparing is pure, in the room `audit`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
+from typing import Any
 
-from stepdown.audit import acts, budgets, evaluations, gaps, generations, promotions, steps, witnesses
-from stepdown.audit.witnesses import Difference, Evidence
-from stepdown.history import reader, rows
+from stepdown.acts.export import promised
+from stepdown.audit import acts, budgets, evaluations, gaps, generations, origins, promotions, runs, steps, witnesses
+from stepdown.audit.witnesses import Difference, Evidence, Shelf
+from stepdown.bundles.disk import promise
+from stepdown.history import reader, rows, sound
+from stepdown.history.ledger import TABLES
 from stepdown.providers import trace
 from stepdown.workspace import Workspace
+from stepdown.workspace.unknown import lying
 
 CHECKS = (
     gaps.missing,
@@ -30,56 +35,104 @@ CHECKS = (
     promotions.verdicts,
     gaps.judged,
     budgets.budgets,
+    origins.bundles,
+    origins.datasets,
+    runs.runs,
+    runs.endings,
+    runs.numbering,
 )
+
+FIELDS = {
+    rows.Run: "runs",
+    rows.Ending: "endings",
+    rows.Announcement: "announcements",
+    rows.Attempt: "attempts",
+    rows.Step: "steps",
+    rows.Match: "matches",
+    rows.Generation: "generations",
+    rows.Lesson: "lessons",
+    rows.PolicyChange: "policies",
+    rows.HarnessSwitch: "switches",
+    rows.Bundle: "bundles",
+    rows.Evaluation: "evaluations",
+    rows.Holdout: "holdouts",
+    rows.Act: "acts",
+    rows.Verdict: "verdicts",
+    rows.Judgement: "judgements",
+    rows.Dataset: "datasets",
+}
+"""What `Evidence` calls each kind of row."""
 
 
 def differences(workspace: Workspace) -> list[Difference]:
-    """Return every difference between what history says and what happened; none when all is true."""
+    """Return every difference between what history says and what happened; none when all is true.
+
+    Raises:
+        NotFound: A scenario that history names is not installed here.
+    """
     return list(found(workspace))
 
 
 def found(workspace: Workspace) -> Iterator[Difference]:
     """Yield the differences as they are found, for whoever only asks whether there is one."""
+    yield from compared(evidence(workspace))
+
+
+def examined(workspace: Workspace) -> tuple[list[Difference], list[str]]:
+    """Return every difference, and in sentences what nobody can check again."""
     read = evidence(workspace)
-    dangling = list(gaps.dangling(read))
-    yield from dangling or chain.from_iterable(check(read) for check in CHECKS)
+    return list(compared(read)), [] if read.unsound else list(steps.unreproducible(read))
+
+
+def compared(read: Evidence) -> Iterator[Difference]:
+    """Yield what does not agree in what was read: values first, then what rows name, then what follows from them."""
+    for unsure in (witnesses.unsound, gaps.dangling):
+        problems = list(unsure(read))
+        if problems:
+            yield from problems
+            return
+    for name in dict.fromkeys(chain((run.scenario for run in read.runs), (bundle.scenario for bundle in read.bundles))):
+        read.scenarios(name)
+    for check in CHECKS:
+        yield from witnesses.derived("I10", check.__name__, check(read))
 
 
 def unchecked(workspace: Workspace) -> list[str]:
     """Return in sentences what nobody can check again."""
-    return list(steps.unreproducible(evidence(workspace)))
+    return examined(workspace)[1]
 
 
 def evidence(workspace: Workspace) -> Evidence:
     """Read both witnesses, as of one moment: what living processes had under way then, or began since, is in neither."""
     with workspace.reading() as connection:
-        under_way = reader.unfinished(connection)
-        moving = {call.call for call in under_way if workspace.session.alive(call.session)}
-        announced = reader.all_of(connection, rows.Announcement)
-        attempts = reader.all_of(connection, rows.Attempt)
+        under_way = sound.under_way(connection)
+        moving = {call for call, session in under_way.items() if workspace.session.alive(session)}
+        stored: dict[type, sound.Found[Any]] = {kind: sound.stored(connection, kind) for kind in FIELDS}
+        announced, attempts = stored[rows.Announcement], stored[rows.Attempt]
         lines = list(trace.lines(workspace.trace))
         # Another transaction sees what was written since, by processes that may have ended meanwhile.
         with workspace.reading() as later:
-            moving |= reader.calls_after(later, rows.Announcement, len(announced))
-            moving |= {call.call for call in under_way} & reader.calls_after(later, rows.Attempt, len(attempts))
-        return Evidence(
-            runs=reader.all_of(connection, rows.Run),
-            endings=reader.all_of(connection, rows.Ending),
-            announcements=[call for call in announced if call.call not in moving],
-            attempts=attempts,
-            steps=reader.all_of(connection, rows.Step),
-            matches=reader.all_of(connection, rows.Match),
-            generations=reader.all_of(connection, rows.Generation),
-            lessons=reader.all_of(connection, rows.Lesson),
-            policies=reader.all_of(connection, rows.PolicyChange),
-            switches=reader.all_of(connection, rows.HarnessSwitch),
-            bundles=reader.all_of(connection, rows.Bundle),
-            evaluations=reader.all_of(connection, rows.Evaluation),
-            holdouts=reader.all_of(connection, rows.Holdout),
-            acts=reader.all_of(connection, rows.Act),
-            verdicts=reader.all_of(connection, rows.Verdict),
-            judgements=reader.all_of(connection, rows.Judgement),
-            trace=[line for line in lines if line.call not in moving],
-            scenarios=workspace.scenario,
-            damaged=list(trace.damaged(workspace.trace)),
-        )
+            moving |= reader.calls_after(later, rows.Announcement, len(announced.numbers))
+            moving |= under_way.keys() & reader.calls_after(later, rows.Attempt, len(attempts.numbers))
+        last = sound.last_numbers(connection)
+    announced.rows[:] = [call for call in announced.rows if call.call not in moving]
+    return Evidence(
+        **{name: stored[kind].rows for kind, name in FIELDS.items()},
+        trace=[line for line in lines if line.call not in moving],
+        scenarios=workspace.scenario,
+        damaged=list(trace.damaged(workspace.trace)),
+        unsound=[value for each in stored.values() for value in each.unsound],
+        numbers={TABLES[kind].name: (each.numbers, last.get(TABLES[kind].name)) for kind, each in stored.items()},
+        shelf=_shelf(workspace, stored[rows.Bundle].rows, stored[rows.Dataset].rows),
+    )
+
+
+def _shelf(workspace: Workspace, bundles: Sequence[rows.Bundle], datasets: Sequence[rows.Dataset]) -> Shelf:
+    named = {bundle.id: promise(workspace.bundle_directory(bundle.id), bundle.id) for bundle in bundles}
+    lying_there = {path.name.partition(".")[0]: promised(path) for path in lying(workspace.root, "datasets")}
+    known = {dataset.digest for dataset in datasets}
+    return Shelf(
+        bundles={bundle: manifest for bundle, manifest in named.items() if manifest is not None},
+        datasets={digest: said for digest, said in lying_there.items() if said is not None and digest in known},
+        strays={digest: said for digest, said in lying_there.items() if said is not None and digest not in known},
+    )

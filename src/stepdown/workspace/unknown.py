@@ -34,3 +34,8 @@ def entries(directory: Path) -> list[Path]:
 def unknown(root: Path) -> list[Path]:
     """Return what was set aside."""
     return [path for room in ROOMS for path in entries(root / FOLDER / room)]
+
+
+def lying(root: Path, room: str) -> list[Path]:
+    """Return what lies in a room, in its place or set aside."""
+    return [*entries(root / room), *entries(root / FOLDER / room)]

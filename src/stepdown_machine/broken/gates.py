@@ -63,7 +63,7 @@ def about(facts: Facts, policy: dict[str, Any], bundle: dict[str, Any]) -> dict[
         "bundle-disabled": not facts.enabled,
         "bundle-integrity": facts.present and not facts.whole,
         "bundle-incompatible": facts.whole and (bundle["scenario"], bundle["format"]) != ("grid_ctf", 1),
-        "bundle-stale": policy["max_age"] is not None and not age <= policy["max_age"],
+        "bundle-stale": age < 0 or (policy["max_age"] is not None and not age <= policy["max_age"]),
         "quality-below-threshold": counts and not bundle["score"] >= policy["min_score"],
         "validity-below-threshold": counts and not bundle["valid"] >= policy["min_valid"],
         "local-cooldown": facts.breaker == OPEN or (facts.breaker == HALF_OPEN and facts.probing),

@@ -98,7 +98,9 @@ def _about_standing(known: Known) -> list[str]:
 
 def _about_worth(model: Model, known: Known) -> list[str]:
     limits = model.limits
-    stale = limits.max_age is not None and model.now - known.trained_at > limits.max_age
+    age = model.now - known.trained_at
+    # Before it was trained, a clock stands wrong, and nobody knows how old it is.
+    stale = age < 0 or (limits.max_age is not None and age > limits.max_age)
     cooling = model.breakers.get(known.bundle, Breaker()).cooling(limits, model.now)
     told = ["bundle-stale"] * stale + ["local-cooldown"] * cooling
     if known.version != model.version:

@@ -134,6 +134,8 @@ class Steering(Governing):
             self.act(op.Enable(bundle))
         if self.trial.model.slots.get("competitor") != known.bundle:
             self.act(op.Activate(bundle))
+        if self.trial.model.now < known.trained_at:
+            self.act(op.Advance(known.trained_at - self.trial.model.now))
         state = self.trial.model.breakers.get(known.bundle, Breaker())
         if state.cooling(self.trial.model.limits, self.trial.model.now):
             opened = self.trial.model.now if state.opened is None else state.opened

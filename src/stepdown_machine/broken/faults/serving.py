@@ -28,7 +28,7 @@ FAULTS: Mapping[str, Variant] = {
         'bundle["format"] != 1'),
     "stale-by-the-hour": Variant("I1", "wait", "gates", "expiry is late by a zone (litellm #40978)",
         'age = facts.now - bundle["trained_at"]',
-        'age = facts.now - bundle["trained_at"] - 3600'),
+        'age = facts.now - bundle["trained_at"]\n    age = max(min(age, 0), age - 3600)'),
     "age-limit-zero-is-none": Variant("I1", "move_limit", "gates", "limit 0 becomes the default (agentgateway #3038)",
         'policy["max_age"] is not None and not age',
         'bool(policy["max_age"]) and not age'),

@@ -1,0 +1,47 @@
+"""Compare what history says of a bundle and of a dataset with what each says of itself: its id is the digest of that. Pure."""
+
+from collections.abc import Iterator
+
+from stepdown.audit.witnesses import Difference, Evidence, compare, derived
+
+PROMISED = ("scenario", "role", "job", "dataset", "weights", "trained_at")
+"""What a bundle's row and its manifest both say; staleness hangs on the last."""
+
+
+def bundles(evidence: Evidence) -> Iterator[Difference]:
+    """Compare every registration with the manifest that its id is the digest of (I9)."""
+    for bundle in evidence.bundles:
+        manifest = evidence.shelf.bundles.get(bundle.id)
+        if manifest is not None:
+            said = {name: getattr(manifest, name) for name in PROMISED}
+            yield from compare("I9", f"bundle {bundle.id[:12]}", bundle, said, "its manifest")
+    for row in evidence.evaluations:
+        scenario = {each.id: each.scenario for each in evidence.bundles}[row.bundle]
+        if row.terms.get("scenario") != scenario:
+            yield Difference("I9", row.id, f"its terms are not of {scenario}, which its bundle was made for")
+
+
+def datasets(evidence: Evidence) -> Iterator[Difference]:
+    """Compare every export with the manifest that its digest is of (I8)."""
+    for dataset in evidence.datasets:
+        where = f"dataset {dataset.digest[:12]}"
+        said = evidence.shelf.datasets.get(dataset.digest)
+        if said is not None:
+            yield from derived("I8", where, compare("I8", where, dataset, _told(said), "its manifest"))
+            continue
+        told = {"scenario": dataset.scenario, "filters": dataset.filters, "records": dataset.records}
+        for digest, stray in evidence.shelf.strays.items():
+            if _told(stray) == told:
+                yield Difference(
+                    "I8", where, f"it is not there, and {digest[:12]}, which no row names, is just such an export"
+                )
+
+
+def _told(said: object) -> dict[str, object]:
+    """Return what a row says as well, of whatever a manifest holds."""
+    stored = said if isinstance(said, dict) else {}
+    files = stored.get("files")
+    listed = files if isinstance(files, dict) else {}
+    counts = [listed[name].get("records") for name in ("train.jsonl", "valid.jsonl") if name in listed]
+    records = sum(count for count in counts if isinstance(count, int))
+    return {"scenario": stored.get("scenario"), "filters": stored.get("filters"), "records": records}

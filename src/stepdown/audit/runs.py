@@ -1,0 +1,77 @@
+"""What a run was for, who asked in it and how it ended follow from what stands in it. Pure."""
+
+import re
+from collections.abc import Iterator
+
+from stepdown.audit.steps import grouped
+from stepdown.audit.witnesses import Difference, Evidence
+from stepdown.history import rows
+
+PURPOSES = (rows.WORK, rows.COMPARISON, rows.LIVE)
+HEAD = re.compile(r"(\S+) v(-?\d+) ")
+"""How a prompt of a scenario begins that leaves its words to stepdown."""
+
+INTERRUPTED = "Its process ended."
+
+
+def runs(evidence: Evidence) -> Iterator[Difference]:
+    """Purpose, session, scenario and version of a run, from its calls and from the rows that only one purpose leaves (I10)."""
+    announced, decided = grouped(evidence.announcements, "run"), grouped(evidence.generations, "run")
+    compared = {row.run for row in evidence.verdicts} | {row.run for row in evidence.evaluations}
+    for number, run in enumerate(evidence.runs, start=1):
+        if run.id != f"run-{number}":
+            yield Difference("I10", run.id, f"it stands where run-{number} should")
+        if run.purpose not in PURPOSES:
+            yield Difference("I10", run.id, f"no run is for {run.purpose!r}")
+        if run.purpose != rows.WORK and decided[run.id]:
+            yield Difference("I10", run.id, f"it decided generations, and was for {run.purpose}")
+        if run.purpose != rows.COMPARISON and run.id in compared:
+            yield Difference("I10", run.id, f"a verdict or an evaluation follows from it, and it was for {run.purpose}")
+        if run.purpose == rows.LIVE and (run.generations, run.candidates, run.seed) != (1, 1, 0):
+            yield Difference("I10", run.id, "whoever asks live asks for no generations")
+        for call in announced[run.id]:
+            if call.session != run.session:
+                yield Difference("I10", call.call, f"announced by {call.session}, and {run.session} began its run")
+        yield from _heads(evidence, run, [call.prompt for call in announced[run.id]])
+
+
+def _heads(evidence: Evidence, run: rows.Run, prompts: list[str]) -> Iterator[Difference]:
+    """The first words of a prompt name scenario and version, wherever the scenario now in force begins its prompts so."""
+    scenario = evidence.scenarios(run.scenario)
+    if getattr(scenario, "roles", None) is not None:
+        return
+    for prompt in prompts:
+        found = HEAD.match(prompt)
+        if found is None or (found[1], int(found[2])) != (run.scenario, run.scenario_version):
+            yield Difference("I10", run.id, f"it is of {run.scenario} v{run.scenario_version}, and its prompts are not")
+            return
+
+
+def endings(evidence: Evidence) -> Iterator[Difference]:
+    """How a run ended agrees with what is said of it, with its calls and with what followed from it (I10)."""
+    run_of, stepped = {run.id: run for run in evidence.runs}, grouped(evidence.steps, "run")
+    judged = {row.run for row in evidence.verdicts}
+    for row in evidence.endings:
+        where, steps, run = f"ending of {row.run}", stepped[row.run], run_of[row.run]
+        said = {"completed": row.error is None, "interrupted": row.error == INTERRUPTED, "failed": bool(row.error)}
+        if not said.get(row.outcome, False):
+            yield Difference("I10", where, f"no run ends {row.outcome!r} with the words {row.error!r}")
+        if row.outcome != "interrupted" and any(step.recovered for step in steps):
+            yield Difference(
+                "I10", where, f"it says {row.outcome}, and a call of it was closed after its process had ended"
+            )
+        if row.outcome != "completed" and row.run in judged:
+            yield Difference("I10", where, f"it says {row.outcome}, and a verdict follows from the run")
+        if row.outcome == "completed" and run.purpose == rows.WORK and all(step.outcome != "served" for step in steps):
+            yield Difference("I10", where, "it says completed, and nobody was served")
+
+
+def numbering(evidence: Evidence) -> Iterator[Difference]:
+    """A database that leaves no number out has a row for each that it ever gave (I10)."""
+    for table, (numbers, last) in evidence.numbers.items():
+        if last is not None and numbers != list(range(1, last + 1)):
+            lost = sorted(set(range(1, last + 1)) - set(numbers))
+            yield Difference("I10", table, f"rows were taken out or added: {lost[:5] or 'none'} of {last} are missing")
+    for number, row in enumerate(evidence.evaluations, start=1):
+        if row.id != f"evaluation-{number}":
+            yield Difference("I10", row.id, f"it stands where evaluation-{number} should")
