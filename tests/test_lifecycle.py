@@ -444,7 +444,7 @@ def prune_all(workspace: Workspace) -> object:
 
 
 FRESH = multiprocessing.get_context("spawn")
-"""Processes that opened nothing, as a shell's are. Not from the fork server: there is one in a process, and the machine's is it."""
+"""Processes that opened nothing, as those of a shell; a fork server there is only one in a process, and it is the machine's."""
 
 
 def contest(root: Path, *entries: tuple[str, Callable[[Workspace], object]]) -> list[str]:

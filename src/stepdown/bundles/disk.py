@@ -99,7 +99,7 @@ def promise(directory: Path, bundle: str) -> Manifest | None:
 def manifest_bytes(directory: Path, digest: str) -> bytes | None:
     """Return the manifest of a directory if it hashes to a name, so that it is as it was published."""
     try:
-        data = _read_file(directory / NAME, limit=MANIFEST_LIMIT)
+        data = read_file(directory / NAME, limit=MANIFEST_LIMIT)
     except (OSError, ValueError):
         return None
     return data if sha256(data) == digest else None
