@@ -55,6 +55,7 @@ def test_a_server_that_cannot_start_is_a_broken_harness_and_no_finding(
     system: StepdownSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Untold where it is, it ends while it loads: once that was taken for a fault of the system."""
+    end_the_server()  # First: whoever gets a process ready tells it by the environment meanwhile, and takes that back.
     monkeypatch.setattr(children, "PAUSES", ())
     monkeypatch.setattr(children, "_telling", lambda _room: nullcontext())
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
@@ -62,7 +63,6 @@ def test_a_server_that_cannot_start_is_a_broken_harness_and_no_finding(
     def race(_machine: StepdownMachine) -> None:
         system.perform(RACE)
 
-    end_the_server()
     monkeypatch.setattr(tour, "TOUR", (race,))
     said = tour.verdict(0, 0)
     children.settle()
