@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from stepdown.audit.witnesses import Difference, Evidence, compare, derived
 
-PROMISED = ("scenario", "role", "job", "dataset", "weights", "trained_at")
-"""What a bundle's row and its manifest both say; staleness hangs on the last."""
+PROMISED = ("job", "dataset", "weights", "trained_at")
+"""What a bundle's row and its manifest both say; staleness hangs on the last. A bundle in the slot of another scenario or role
+is no untrue history: it is `bundle-incompatible`, and routing says so at every step."""
 
 
 def bundles(evidence: Evidence) -> Iterator[Difference]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from stepdown.audit.steps import grouped
 from stepdown.audit.witnesses import Difference, Evidence
 from stepdown.history import rows
+from stepdown.routing.reasons import FrontierObjection
 
 PURPOSES = (rows.WORK, rows.COMPARISON, rows.LIVE)
 HEAD = re.compile(r"(\S+) v(-?\d+) ")
@@ -54,6 +55,9 @@ def endings(evidence: Evidence) -> Iterator[Difference]:
     for row in evidence.endings:
         where, steps, run = f"ending of {row.run}", stepped[row.run], run_of[row.run]
         said = {"completed": row.error is None, "interrupted": row.error == INTERRUPTED, "failed": bool(row.error)}
+        # A budget ends a run, and is then what some step of it says.
+        refused = any(step.error == FrontierObjection.OVER_BUDGET for step in steps)
+        said["stopped"] = bool(row.error) and refused
         if not said.get(row.outcome, False):
             yield Difference("I10", where, f"no run ends {row.outcome!r} with the words {row.error!r}")
         if row.outcome != "interrupted" and any(step.recovered for step in steps):

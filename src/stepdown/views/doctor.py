@@ -115,8 +115,11 @@ def _blas() -> str:
 def _device() -> str:
     """Say on which device a bundle would answer, as a child found it: this process imports no mlx for that."""
     ending = child.run("stepdown.local.device", [], DEVICE_LIMIT, lambda _: None)
+    if ending.status == LocalError.exit_code:
+        raise LocalError(ending.words)
     if ending.done is None:
-        raise LocalError(f"the child that tries mlx {ending.how}")
+        # Where this user may not even start Python anew, that says nothing of mlx.
+        return f"not known: the child that tries mlx {ending.how}"
     return f"bundles answer on the {ending.done['device']}"
 
 

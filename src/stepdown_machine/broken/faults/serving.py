@@ -47,7 +47,7 @@ FAULTS: Mapping[str, Variant] = {
     "served-echoes-request": Variant("I1", "disturb", "runs", "the answer echoes the requested model after a fallback (litellm #28241)",
         'row |= {"served": provider,',
         'row |= {"served": row["requested"],'),
-    "clock-back-closes": Variant("I1", "wait", "gates", "elapsed time by its absolute value",
+    "clock-back-closes": Variant("I3", "wait", "gates", "elapsed time by its absolute value",
         'now - self.opened < policy["breaker_cooldown"]',
         'abs(now - self.opened) < policy["breaker_cooldown"]'),
     "illegal-reply-accepted": Variant("I1", "disturb", "runs", "the reply is checked before a switch, not after (autocontext #1200 in kind)",
