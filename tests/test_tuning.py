@@ -280,6 +280,7 @@ def test_the_command_line_tunes_a_base_by_its_name(
         ('{"base":7}', "base is the name of a base"),
         ("[]", "not a JSON object"),
         ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
     ],
 )
 def test_a_plan_that_cannot_be_is_a_sentence(text: str, sentence: str) -> None:

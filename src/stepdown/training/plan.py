@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -96,12 +96,15 @@ class Plan:
         Raises:
             InvalidValue: Not a JSON object, an unknown field, or a value out of range.
         """
-        try:
-            content = json.loads(text)
-        except ValueError as error:
-            raise InvalidValue(f"plan: not JSON ({error}).") from error
-        if not isinstance(content, dict):
-            raise InvalidValue("plan: not a JSON object.")
+        return cls.of(read_object(text))
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Self:
+        """Read the fields of a JSON object; those left out keep their defaults.
+
+        Raises:
+            InvalidValue: An unknown field, or a value out of range.
+        """
         if unknown := sorted(content.keys() - {field.name for field in fields(cls)}):
             raise InvalidValue(f"plan: unknown fields {', '.join(unknown)}.")
         return cls(**content)
@@ -123,6 +126,21 @@ class Plan:
 
 
 _TYPES: dict[str, Callable[[Any], int | float]] = {f.name: int if f.type is int else float for f in fields(Plan)}
+
+
+def read_object(text: str) -> dict[str, Any]:
+    """Read the JSON object of a plan.
+
+    Raises:
+        InvalidValue: It is none.
+    """
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidValue(f"plan: not JSON ({error}).") from error
+    if not isinstance(content, dict):
+        raise InvalidValue("plan: not a JSON object.")
+    return content
 
 
 def check_number(name: str, value: object, limits: tuple[float, float], *, whole: bool) -> None:

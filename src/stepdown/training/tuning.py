@@ -8,7 +8,7 @@ from typing import Any, Self, cast
 from stepdown.bundles.kinds import ADAPTER, KINDS, MODEL
 from stepdown.digest import digest
 from stepdown.errors import InvalidValue
-from stepdown.training.plan import Plan, check_number
+from stepdown.training.plan import Plan, check_number, read_object
 
 _LIMITS: dict[str, tuple[float, float]] = {
     "layers": (-1, 10_000),
@@ -157,12 +157,7 @@ def parse_plan(text: str, base: str | None = None) -> AnyPlan:
     Raises:
         InvalidValue: Not a JSON object, an unknown field, or a value out of range.
     """
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise InvalidValue(f"plan: not JSON ({error}).") from error
-    if not isinstance(content, dict):
-        raise InvalidValue("plan: not a JSON object.")
+    content = read_object(text)
     if base is not None:
         content["base"] = base
-    return Tuning.of(content) if "base" in content else Plan.parse(text)
+    return Tuning.of(content) if "base" in content else Plan.of(content)
