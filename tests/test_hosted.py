@@ -125,12 +125,16 @@ def ending(choice: dict[str, Any]) -> dict[str, Any]:
     return {**whole, "choices": [{**whole["choices"][0], **choice}]}
 
 
+SLACK = 20.0
+"""Seconds after its limit within which a failure counts as one in time: a loaded machine imports an SDK in some of them."""
+
+
 def failed(provider: Provider, limit: float = 5.0) -> ProviderError:
-    """Ask, and return the failure; it must come within its time."""
+    """Ask, and return the failure; it must come, and not with the end of what the server says."""
     began = time.monotonic()
     with pytest.raises(ProviderError) as caught:
         provider.complete(request(limit))
-    assert time.monotonic() - began < max(0, limit) + 1
+    assert time.monotonic() - began < max(0, limit) + SLACK
     return caught.value
 
 

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,10 @@ from rotation import nightly
 from stepdown.acts import configure
 from stepdown.acts.opening import open_workspace
 from stepdown.acts.run import start
-from stepdown.errors import StepdownError
+from stepdown.errors import StepdownError, TrainingFailed
 from stepdown.history import reader, rows
 from stepdown.views.audit import differences
+from stepdown.views.doctor import examine
 from stepdown.workspace import Settings, Workspace, marker
 from stepdown.workspace.sessions import alive
 
@@ -335,3 +337,16 @@ def test_no_training_outlives_its_killed_parent(local: Workspace, settings: Sett
     assert trainings(local.root) == []
     open_workspace(local.root, settings=settings).close()
     assert list((local.root / "jobs").iterdir()) == []
+
+
+def test_a_child_that_may_not_be_started_ends_a_command_in_a_sentence_and_tells_a_doctor_nothing_of_mlx(
+    local: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    interpreter = tmp_path / "python"
+    interpreter.write_text("not for everybody")
+    monkeypatch.setattr(sys, "executable", str(interpreter))
+    with pytest.raises(TrainingFailed, match="could not be started: Permission denied"):
+        localized(local, replace(SMALL, iterations=SMALL.iterations + 1))
+    checks = {check.name: check for check in examine(tmp_path / "none")}
+    assert checks["local"].good
+    assert "not known: the child that tries mlx could not be started" in checks["local"].finding

@@ -16,6 +16,8 @@ from stepdown.errors import InvalidValue
 
 TAIL = 2000
 """Characters of a child's stderr that are kept."""
+NOT_STARTED = 126
+"""The status of what could not be executed, as a shell has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Ending:
 
     Attributes:
         done: Its last event; None when it did not come so far.
-        status: Its exit status; negative is the signal that killed it.
+        status: Its exit status; negative is the signal that killed it, `NOT_STARTED` says that it never ran.
         words: The end of what it said on stderr.
         late: Whether it was stopped because time was up.
     """
@@ -37,6 +39,8 @@ class Ending:
     @property
     def how(self) -> str:
         """How it ended, as a sentence goes on."""
+        if self.status == NOT_STARTED:
+            return f"could not be started: {self.words}"
         how = f"was killed by {signal.Signals(-self.status).name}" if self.status < 0 else f"ended with {self.status}"
         return f"{how}: {self.words or 'it said nothing'}"
 
@@ -62,16 +66,11 @@ def run(module: str, arguments: Sequence[str], time_limit: float, watch: Callabl
     """
     command = [sys.executable, "-m", module, *arguments, "--parent", str(os.getpid())]
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as words:
-        # A session of its own, so that the whole group can be killed and a Ctrl-C at the terminal reaches the parent only.
-        # No terminal to read from either: nobody is asked anything in the middle of it.
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=words,
-            text=True,
-            start_new_session=True,
-        )
+        try:
+            child = _start(command, words)
+        except OSError as error:
+            # Another user's interpreter, no memory for one more process, a limit of them.
+            return Ending(None, NOT_STARTED, error.strerror or str(error), late=False)
         late = threading.Event()
         alarm = threading.Timer(time_limit, _stop, (child, late))
         alarm.start()
@@ -83,6 +82,14 @@ def run(module: str, arguments: Sequence[str], time_limit: float, watch: Callabl
             _kill(child)
         words.seek(0)
         return Ending(done, status, words.read()[-TAIL:].strip(), late.is_set())
+
+
+def _start(command: Sequence[str], words: IO[str]) -> subprocess.Popen[str]:
+    # A session of its own, so that the whole group can be killed and a Ctrl-C at the terminal reaches the parent only.
+    # No terminal to read from either: nobody is asked anything in the middle of it.
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=words, text=True, start_new_session=True
+    )
 
 
 def _follow(stdout: IO[str] | None, watch: Callable[[dict[str, Any]], None]) -> dict[str, Any] | None:
