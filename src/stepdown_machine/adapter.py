@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib import import_module
 from typing import Any
 
@@ -68,12 +69,17 @@ def fresh(system: HandoffSystem) -> Observation:
         raise AdapterError(
             f"observe() of the adapter {name} gave {type(seen).__name__}; it must return an Observation."
         )
-    untouched(name, seen)
+    untouched(name, seen, {bundle.bundle for bundle in described(system).given})
     return seen
 
 
-def untouched(name: str, seen: Observation) -> None:
+def untouched(name: str, seen: Observation, given: Collection[str] = ()) -> None:
     """See that an observation is one of an empty system.
+
+    Args:
+        name: Of the adapter.
+        seen: What it shows.
+        given: Bundles that a fresh system has.
 
     Raises:
         AdapterError: It holds rows that only another adapter can have made.
@@ -82,7 +88,7 @@ def untouched(name: str, seen: Observation) -> None:
         "steps": seen.steps,
         "calls": seen.calls,
         "calls under way": seen.announced,
-        "bundles": seen.shelf,
+        "bundles": [each for each in seen.shelf if each.bundle not in given],
         "datasets": seen.datasets,
     }
     if found := [f"{len(rows)} {kind}" for kind, rows in held.items() if rows]:

@@ -6,13 +6,25 @@ from dataclasses import fields
 from functools import lru_cache
 
 from stepdown_machine import operations as op
-from stepdown_machine.model import Known, Limits, Model, Verdict, grid_ctf
+from stepdown_machine.model import REASONS, Known, Limits, Model, Verdict, grid_ctf
 from stepdown_machine.model.registry import DAMAGED, GONE, WHOLE
 from stepdown_machine.model.verdict import refused
 from stepdown_machine.observed import Observation, Step
-from stepdown_machine.protocol import Answer, Description
+from stepdown_machine.protocol import START, Answer, Description
 from stepdown_machine.scene import Memory
 from stepdown_machine.values import Bundle, Dataset, Policy, Promoted, Pruned, Refusal
+
+
+def begun(said: Description) -> Model:
+    """Return the world before anything happened: what a fresh system has, in the hands of its first bundle."""
+    probes = tuple((probe.legal, probe.objectors) for probe in said.probes)
+    model = Model(START, limits(said.policy), frozenset(said.validators), probes=probes)
+    model.lacks, model.grounds = frozenset(REASONS) - said.knows, said.grounds
+    for bundle in said.given:
+        _register(model, bundle, ("", bundle.bundle))
+    for bundle in said.given[:1]:
+        model.point(bundle.bundle)
+    return model
 
 
 def eligible(rows: Observation, wanted: op.Export, description: Description) -> list[Step]:

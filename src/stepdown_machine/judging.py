@@ -13,12 +13,13 @@ from typing import TypeAlias
 
 from stepdown_machine import operations as op
 from stepdown_machine.contract import apply, verdict
+from stepdown_machine.filling import settled, stated
 from stepdown_machine.findings import Finding
 from stepdown_machine.invariants.answers import answer_is_legal
 from stepdown_machine.invariants.succession import answer_is_due
 from stepdown_machine.model import Breaker, Model, Objections, after, grid_ctf, objections
 from stepdown_machine.observed import Attempt, Call, Step
-from stepdown_machine.protocol import Answer
+from stepdown_machine.protocol import Answer, Description
 from stepdown_machine.scene import Judged, Scene, Walk
 from stepdown_machine.values import Bundle, Promoted, Ran
 
@@ -95,7 +96,7 @@ def judge(model: Model, story: Story, scene: Scene) -> tuple[tuple[Judged, ...],
                 due = _loosened(due, model, step, scene, at_first)
             elif step.run != probe and step.role == "competitor":
                 due = due.also("local-cooldown")
-            due = _settled(due, step)
+            due = settled(_settled(due, step), step, scene.description)
             judged.append(_step(model, step, due, trace, scene, recovered=story.recovered))
     return tuple(judged), findings
 
@@ -128,11 +129,13 @@ def _told(model: Model, operation: op.Plain, answer: Answer, scene: Scene) -> li
 def _step(
     model: Model, step: Step, due: Objections, trace: dict[str, Call], scene: Scene, *, recovered: bool
 ) -> Judged:
+    said = scene.description
+    calls = tuple(trace.get(attempt.call) for attempt in step.attempts)
+    walk = _walk(model, step, calls, due.must, said)
+    known = model.serving(step.role)
+    step = stated(step, due, walk, model.now, known, said)
     if due.allow(step.objections):
         model.drawn(step.seed, held="canary-held" in step.objections)
-    calls = tuple(trace.get(attempt.call) for attempt in step.attempts)
-    walk = _walk(model, step.role, calls, due.must, judges=step.role == "competitor" and scene.description.scores)
-    known = model.serving(step.role)
     open_ = model.limits.frontier_allowed(step.role)
     judged = Judged(step, calls, due, walk, known, open_, model.now, _excuses(model, scene))
     if known is not None:
@@ -140,7 +143,7 @@ def _step(
             if attempt.provider == "local":
                 model.asked |= {known.bundle}
             if _counts(attempt, call, step, recovered=recovered):
-                succeeded = _ending(call, model, judges=scene.description.scores) is None
+                succeeded = _ending(call, model, said) is None
                 state = model.breakers.get(known.bundle, Breaker())
                 model.breakers[known.bundle] = after(state, model.limits, model.now, succeeded=succeeded)
     return judged
@@ -191,24 +194,27 @@ def _counts(attempt: Attempt, call: Call | None, step: Step, *, recovered: bool)
     return finished and (recovered or not step.recovered)
 
 
-def _ending(call: Call | None, model: Model, *, judges: bool) -> str | None:
-    """Say how an attempt ended: the provider's own error, or what the enabled validators object to its reply."""
-    if call is None:
-        return None
+def _ending(call: Call | None, model: Model, said: Description | None) -> str | None:
+    """Say how an attempt ended: the provider's own error, or what is objected to its reply, where anybody judges it."""
+    if call is None or said is None:
+        return None if call is None else call.error
     if call.error is not None:
         return call.error
-    return "invalid-output" if judges and grid_ctf.objectors(call.text) & model.validators else None
+    if said.scores:
+        return "invalid-output" if grid_ctf.objectors(call.text) & model.validators else None
+    return "invalid-output" if said.refuses is not None and said.refuses(call.text) else None
 
 
-def _walk(model: Model, role: str, calls: tuple[Call | None, ...], must: tuple[str, ...], *, judges: bool) -> Walk:
+def _walk(model: Model, step: Step, calls: tuple[Call | None, ...], must: tuple[str, ...], said: Description) -> Walk:
     """Follow the order of the walk: at most one local try, then frontier unless the policy forbids it."""
     providers: list[str] = []
     errors: list[str | None] = []
+    judging = said if step.role == "competitor" else None
 
     def ask(provider: str) -> str | None:
         providers.append(provider)
         called = next((call for call in calls if call is not None and call.provider == provider), None)
-        errors.append(_ending(called, model, judges=judges))
+        errors.append(_ending(called, model, judging))
         return errors[-1]
 
     reason = must[0] if must else None
@@ -217,7 +223,7 @@ def _walk(model: Model, role: str, calls: tuple[Call | None, ...], must: tuple[s
         if failure is None:
             return Walk(("local",), (None,), None, "local", None)
         reason = f"local-{failure}"
-    if not model.limits.frontier_allowed(role):
+    if not model.limits.frontier_allowed(step.role):
         return Walk(tuple(providers), tuple(errors), reason, None, "frontier-forbidden")
     failure = ask("frontier")
     return Walk(tuple(providers), tuple(errors), reason, None if failure else "frontier", failure)

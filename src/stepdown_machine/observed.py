@@ -23,10 +23,10 @@ class Attempt:
 
     call: str
     provider: str
-    error: str | None
-    weights: str | None
-    input_tokens: int
-    output_tokens: int
+    error: str | None = None
+    weights: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
     shadow: bool = False
     cost: float | None = None
     seconds: float | None = None
@@ -44,12 +44,12 @@ class Call:
 
     call: str
     provider: str
-    ended: bool
-    error: str | None
-    weights: str | None
-    text: str
-    input_tokens: int
-    output_tokens: int
+    ended: bool = True
+    error: str | None = None
+    weights: str | None = None
+    text: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +143,12 @@ class Observation:
 
     steps: tuple[Step, ...]
     calls: tuple[Call, ...]
-    announced: tuple[str, ...]
-    generations: tuple[Generation, ...]
-    holdings: tuple[Holding, ...]
-    shelf: tuple[Shelved, ...]
-    policy: Policy
-    validators: frozenset[str]
-    acts: tuple[str, ...]
-    datasets: tuple[tuple[str, str], ...]
+    announced: tuple[str, ...] = ()
+    generations: tuple[Generation, ...] = ()
+    holdings: tuple[Holding, ...] = ()
+    shelf: tuple[Shelved, ...] = ()
+    policy: Policy = Policy()
+    validators: frozenset[str] = frozenset()
+    acts: tuple[str, ...] = ()
+    datasets: tuple[tuple[str, str], ...] = ()
     leftovers: tuple[str, ...] = ()

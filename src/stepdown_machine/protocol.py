@@ -10,12 +10,12 @@ answer. A fresh system's clock shows `START` and stands still unless `Advance` m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Protocol, TypeAlias
 
 from stepdown_machine import operations as op
-from stepdown_machine.model import POLICIES, REASONS
+from stepdown_machine.model import REASONS, Ground
 from stepdown_machine.observed import Observation
 from stepdown_machine.values import Audited, Bundle, Dataset, Pointed, Policy, Promoted, Pruned, Ran, Refusal, RunReport
 
@@ -28,6 +28,16 @@ START = 1_800_000_000.0
 VALIDATORS = ("json-object", "known-keys", "finite-numbers", "unit-range", "budget")
 DAMAGES = ("delete-directory", "delete", "truncate", "flip", "swap", "add", "symlink")
 PLANTS = ("other-scenario", "newer-format")
+FAILURES = ("load-failed", "error", "timeout", "garbage", "illegal")
+OUTAGES = ("error", "timeout", "illegal")
+SHOWN = frozenset(
+    (
+        "requested", "objections", "reason", "errors", "times", "weights", "holdings", "shelf", "policy", "validators", "acts",
+        "datasets",
+    )
+)  # fmt: skip
+"""What an observation may leave out: of steps whom they requested, what objected, why, with what error, when and by which
+weights; and all but steps and calls. What a system does not show is taken as the oracle has it."""
 EVERYTHING: frozenset[type] = frozenset(
     (
         op.Run, op.Export, op.Train, op.Activate, op.Disable, op.Enable, op.Retire, op.Delete, op.Promote, op.Rollback,
@@ -74,10 +84,19 @@ class Description:
             said durably whom its first step asks, and did not ask yet.
         falsifiable: What `Audit(falsified=...)` can alter.
         min_records: Records that training needs; fewer are refused with `dataset-too-small`.
-        policies: Names of the policy values the system knows; the others keep their defaults.
+        policies: Names of the policy values that can be set; the others stay what `policy` says.
+        policy: In force in a fresh system.
         most: Greatest value of `breaker_threshold` and of `breaker_probes`, where they have one; beyond it a policy is out of
             range.
         scores: The scenario is grid_ctf, so that the oracle can replay scores and judge replies.
+        refuses: Where nothing is scored: whether a reply is one that the system must not serve.
+        given: Bundles that a fresh system has; the first is the one in use.
+        roles: Whom a run asks: `competitor`, and where there is one a `coach`, whom local never serves by default.
+        knows: Reasons that the system has a notion of. The others are never due, whatever happens.
+        grounds: Reasons of its own, each with a rule of when it is due.
+        words: The system's own words for reasons, errors, providers, roles and outcomes, to those here.
+        failures: How local can be made to fail; `outages` likewise the frontier.
+        shows: What an observation holds beside steps and calls, of `SHOWN`.
     """
 
     origin: Origin
@@ -95,11 +114,16 @@ class Description:
     policies: frozenset[str] = frozenset(each.name for each in fields(Policy))
     most: Mapping[str, int] = field(default_factory=dict)
     scores: bool = True
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """Reasons that the system can state, in their order."""
-        return tuple(reason for reason in REASONS if POLICIES.get(reason) in (None, *self.policies))
+    refuses: Callable[[str], bool] | None = None
+    policy: Policy = Policy()
+    given: tuple[Bundle, ...] = ()
+    roles: tuple[str, ...] = ("competitor", "coach")
+    knows: frozenset[str] = frozenset(REASONS)
+    grounds: tuple[Ground, ...] = ()
+    words: Mapping[str, str] = field(default_factory=dict)
+    failures: tuple[str, ...] = FAILURES
+    outages: tuple[str, ...] = OUTAGES
+    shows: frozenset[str] = SHOWN
 
 
 class HandoffSystem(Protocol):

@@ -30,7 +30,8 @@ class Reach:
         routed: Steps of the role that bundles serve, by stated reason; `local` where it served.
         causes: Pairs of outcome and cause.
         rules: Turns by rule name; `pairs` counts a rule directly after another within an example.
-        offered: Names of all rules, so that one that never ran is seen.
+        claims: Codes of the invariants that the system is held to.
+        offered: Names of all rules that it has operations for, so that one that never ran is seen.
         reasons: All that the system can state; `sought` are those that the machine has a way to, and owes.
         operations: Performed operations by name; kills count by the operation that was killed.
         aborted: Examples that gave up: no rule, or a rejected draw.
@@ -45,6 +46,7 @@ class Reach:
     offered: frozenset[str] = frozenset()
     reasons: tuple[str, ...] = REASONS
     sought: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
     operations: Counter[str] = field(default_factory=Counter)
     kills: Counter[str] = field(default_factory=Counter)
     examples: int = 0
@@ -85,7 +87,8 @@ class Reach:
         for reason in self.sought:
             if self.share(reason) < LEAST_SHARE:
                 yield f"{reason} is {self.share(reason):.1%} of routed steps, at least {LEAST_SHARE:.0%} wanted"
-        low, high = LOCAL_SHARE
+        # Where few reasons can be stated, local is right to serve more.
+        low, high = LOCAL_SHARE if len(self.sought) > len(REASONS) // 2 else (LOCAL_SHARE[0], 1.0)
         if self.sought and not low <= self.share("local") <= high:
             yield f"local served {self.share('local'):.1%} of routed steps, {low:.0%} to {high:.0%} wanted"
         if self.paired < LEAST_PAIRS:
@@ -109,6 +112,7 @@ class Reach:
             f"local served {self.share('local'):.1%} of {self.routed.total()} routed steps; else:",
         ]
         lines += [f"  {self.share(reason):6.1%}  {reason}" for reason in self.reasons]
+        lines += [f"held to {', '.join(self.claims)}"]
         lines += ["turns by rule:"]
         lines += [f"  {self.rules[rule]:6}  {rule}" for rule in sorted(self.offered)]
         lines += ["outcome x cause:"]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from stepdown_machine import operations as op
 from stepdown_machine.adapter import AdapterError, described, fresh
+from stepdown_machine.capabilities import can, claims, fitted
+from stepdown_machine.contract import begun
+from stepdown_machine.filling import completed, heard
 from stepdown_machine.findings import Disagreement, Finding
 from stepdown_machine.invariants import CLAIMS, INVARIANTS
 from stepdown_machine.judging import judge, stories
 from stepdown_machine.model import Known, Model
 from stepdown_machine.names import Names
-from stepdown_machine.protocol import START, Answer, HandoffSystem
+from stepdown_machine.protocol import Answer, HandoffSystem
 from stepdown_machine.scene import Judged, Memory, Scene
-from stepdown_machine.values import Bundle, Dataset, Policy, Promoted
+from stepdown_machine.values import Bundle, Dataset, Promoted
 
 
 class Trial:
@@ -38,21 +42,27 @@ class Trial:
         self.routed: list[Judged] = []
         self.failed = False
         self._memory = Memory()
-        self.seen = fresh(system)
-        probes = tuple((probe.legal, probe.objectors) for probe in self.description.probes)
-        self.worlds = [Model(START, validators=frozenset(self.description.validators), probes=probes)]
-        if self.can(op.SetPolicy(Policy())):
+        self.seen = heard(fresh(system), self.description)
+        self.worlds = [begun(self.description)]
+        for bundle in self.description.given:
+            self.names.learn(bundle)
+            self._memory.answered[bundle.bundle] = bundle
+        if self.can(op.SetPolicy):
             # The oracle never asks a system for its defaults: it says what it wants.
-            self._begin(op.SetPolicy(Policy()))
+            self._begin(op.SetPolicy(self.description.policy))
 
     @property
     def model(self) -> Model:
         """The first world that is still possible."""
         return self.worlds[0]
 
-    def can(self, operation: op.Operation) -> bool:
-        """Tell whether the system declares an operation, with the ones inside it."""
-        return {type(operation), *map(type, op.parts(operation))} <= self.description.operations
+    def can(self, what: type | str | op.Operation) -> bool:
+        """Tell whether the system has an operation, a reason or an invariant: see `capabilities.can`."""
+        return can(self.description, what)
+
+    def fitted(self, operation: op.Operation) -> op.Operation:
+        """Leave out of an operation what the system cannot be told."""
+        return fitted(self.description, operation)
 
     def act(self, operation: op.Operation) -> Answer:
         """Perform one operation, given with readable names, and judge it.
@@ -99,7 +109,7 @@ class Trial:
         Raises:
             Disagreement: History or state is not what it was.
         """
-        fresh = self.system.observe(thorough=True)
+        fresh = heard(self.system.observe(thorough=True), self.description)
         scene = Scene(op.Advance(0.0), None, self.seen, fresh, self.description, self._memory)
         self._judge(scene)
 
@@ -111,7 +121,7 @@ class Trial:
         translated = self.names.translate(operation)
         self.failed = True
         answer = self.system.perform(translated)
-        before, self.seen = self.seen, self.system.observe()
+        before, self.seen = self.seen, heard(self.system.observe(), self.description)
         self.names.learn(answer)
         scene = Scene(translated, answer, before, self.seen, self.description, self._memory)
         self._learn(scene)
@@ -141,8 +151,9 @@ class Trial:
             for story in stories(scene):
                 model = world.fork()
                 judged, findings = judge(model, story, scene)
-                for check in INVARIANTS.values():
-                    findings += check(scene, model, judged)
+                full = replace(scene, seen=completed(scene.seen, model, self.description))
+                for code in claims(self.description):
+                    findings += INVARIANTS[code](full, model, judged)
                 yield model, judged, tuple(findings)
 
     def _learn(self, scene: Scene) -> None:

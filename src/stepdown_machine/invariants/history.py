@@ -103,6 +103,7 @@ def _state(scene: Scene, model: Model, claim: str, because: str) -> Iterator[Fin
 def _complete(scene: Scene, asked: op.Run, run: str) -> Iterator[Finding]:
     roles = Counter(step.role for step in scene.steps if step.run == run)
     due = {"competitor": asked.generations * asked.candidates, "coach": asked.generations}
+    due = {role: count for role, count in due.items() if role in scene.description.roles}
     if roles != due:
         yield Finding("I10", f"{run} holds {due}", f"{dict(roles)}", "a run is generations of candidates and a coach")
 

@@ -8,14 +8,14 @@ several answers, a set of objections may have optional members, and the trial ma
 from stepdown_machine.model.breaker import Breaker, after
 from stepdown_machine.model.limits import Limits
 from stepdown_machine.model.promotion import outcome, surest
-from stepdown_machine.model.registry import Known, Model
-from stepdown_machine.model.routing import POLICIES, REASONS, Objections, objections
+from stepdown_machine.model.registry import Ground, Known, Model
+from stepdown_machine.model.routing import REASONS, Objections, objections
 from stepdown_machine.model.verdict import Verdict
 
 __all__ = [
-    "POLICIES",
     "REASONS",
     "Breaker",
+    "Ground",
     "Known",
     "Limits",
     "Model",

@@ -1,5 +1,6 @@
 """What is registered, switched, damaged and allowed: the state that accepted acts and outside damage make."""
 
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field, replace
 
@@ -38,6 +39,17 @@ class Known:
     files: str = WHOLE
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A reason of a system's own, and when it is due, as a rule about the world and the role that is asked.
+
+    A rule reads `Model` and nothing else: not the system, or the system would be judged by its own word.
+    """
+
+    reason: str
+    due: Callable[["Model", str], bool]
+
+
 @dataclass(slots=True)
 class Model:
     """One possible state of the world.
@@ -52,6 +64,7 @@ class Model:
         version: Scenario version now.
         local: Weather at the local provider; `frontier` likewise.
         probes: One pair (legal, objectors) for each coverage probe.
+        lacks: Reasons that the system has no notion of; `grounds` are those of its own.
         draws: Step seed to what is known of its canary draw: at least the first number, below the second.
     """
 
@@ -70,6 +83,8 @@ class Model:
     local: str = "calm"
     frontier: str = "calm"
     probes: tuple[tuple[bool, frozenset[str]], ...] = ()
+    lacks: frozenset[str] = frozenset()
+    grounds: tuple[Ground, ...] = ()
     draws: dict[int, tuple[float, float]] = field(default_factory=dict)
 
     def fork(self) -> "Model":

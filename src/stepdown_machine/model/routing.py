@@ -27,9 +27,6 @@ REASONS = (
 )
 """Why local did not serve; the first that applies is the reason. Closed and append-only."""
 
-POLICIES = {"shadow-only": "shadow", "canary-held": "canary"}
-"""Reasons that only a policy value of that name can give."""
-
 UNREADABLE = frozenset({*REASONS[5:9], "local-cooldown", "quality-inconclusive"})
 """What may or may not be objected to a bundle whose own word about itself cannot be trusted."""
 
@@ -40,25 +37,33 @@ class Objections:
 
     must: tuple[str, ...]
     may: frozenset[str] = frozenset()
+    order: tuple[str, ...] = REASONS
 
     def also(self, reason: str) -> "Objections":
         """Return these with one more that must be."""
-        return Objections(_ordered({*self.must, reason}), self.may)
+        return Objections(_ordered({*self.must, reason}, self.order), self.may, self.order)
 
     def allow(self, said: tuple[str, ...]) -> bool:
         """Tell whether a list of objections is legal: all that must be, none that may not, in order."""
-        ordered = all(reason in REASONS for reason in said) and list(said) == sorted(set(said), key=REASONS.index)
+        ordered = all(reason in self.order for reason in said) and list(said) == sorted(set(said), key=self.order.index)
         return ordered and set(self.must) <= set(said) <= set(self.must) | self.may
 
 
 def objections(model: Model, role: str, seed: int | None = None) -> Objections:
-    """Ask every gate about serving this role locally, now.
+    """Ask every gate that the system has about serving this role locally, now.
 
     Args:
         model: The world.
         role: Who is asked.
         seed: Of the step; without one nobody knows what the canary draws.
     """
+    due = _asked(model, role, seed)
+    order = (*REASONS, *(own.reason for own in model.grounds))
+    own = {own.reason for own in model.grounds if own.due(model, role)}
+    return Objections(_ordered(set(due.must) - model.lacks | own, order), due.may - model.lacks, order)
+
+
+def _asked(model: Model, role: str, seed: int | None) -> Objections:
     known = model.serving(role)
     found = set(_about_policy(model, role))
     held = model.held_by_canary(seed)
@@ -110,5 +115,5 @@ def _about_worth(model: Model, known: Known) -> list[str]:
     return told + ["validity-below-threshold"] * (not known.valid >= limits.min_valid)
 
 
-def _ordered(found: set[str]) -> tuple[str, ...]:
-    return tuple(sorted(found, key=REASONS.index))
+def _ordered(found: set[str], order: tuple[str, ...] = REASONS) -> tuple[str, ...]:
+    return tuple(sorted(found, key=order.index))

@@ -24,8 +24,7 @@ class Damage(Stage):
         """Damage a bundle's files, restore them, or put a bundle in its place that does not belong."""
         known = self.trial.known(bundle)
         if how in PLANTS or known is None or known.deleted:
-            if self.can(op.Plant):
-                self.act(op.Plant(how if how in self.trial.description.plants else self.trial.description.plants[0]))
+            self.act(op.Plant(how if how in PLANTS else (*self.trial.description.plants, PLANTS[0])[0]))
         else:
             if known.files != "whole":
                 self.act(op.Restore(bundle))

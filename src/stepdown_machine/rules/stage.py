@@ -14,6 +14,7 @@ from hypothesis.errors import StopTest, UnsatisfiedAssumption
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from stepdown_machine import operations as op
+from stepdown_machine.capabilities import claims, reasons
 from stepdown_machine.model import objections
 from stepdown_machine.names import UNKNOWN
 from stepdown_machine.protocol import Answer, HandoffSystem
@@ -45,7 +46,7 @@ def turn(*needs: type, **strategies: Any) -> Callable[[Rule], Any]:
         made: Any = rule(**strategies)(taken)  # type: ignore[no-untyped-call]
         if needs:
             made = precondition(lambda self: any(self.can(each) for each in needs))(made)
-        made.stepdown_turn = True
+        made.stepdown_turn = needs
         return made
 
     return decorate
@@ -112,7 +113,7 @@ class Stage(RuleBasedStateMachine):
         steps = (
             op.Run(0, 1, max(1, self.trial.description.min_records)),
             op.Export(),
-            op.Train("dataset-1", self.trial.description.plans[0]),
+            op.Train("dataset-1", (*self.trial.description.plans, "")[0]),
             op.Activate("bundle-1"),
         )
         for operation in steps[: (0, 1, 3, 4)[wanted]]:
@@ -123,6 +124,7 @@ class Stage(RuleBasedStateMachine):
 
         Everything that rules do to a system goes through here.
         """
+        operation = self.trial.fitted(operation)
         if not self.trial.can(operation) or self._idle(operation):
             return None
         answer = self.trial.act(operation)
@@ -154,7 +156,7 @@ class Stage(RuleBasedStateMachine):
 
     def can(self, *operations: type) -> bool:
         """Tell whether the system performs these operations."""
-        return all(each in self.trial.description.operations for each in operations)
+        return all(map(self.trial.can, operations))
 
     def take_turn(self, name: str, drawn: dict[str, Any]) -> None:
         """Remember a turn; count its rule and the one before it."""
@@ -211,8 +213,10 @@ class Stage(RuleBasedStateMachine):
 
     def _count(self) -> None:
         seen = reach(type(self).__name__)
-        seen.offered = frozenset(turns(type(self)))
-        seen.reasons = self.trial.description.reasons
+        offered = {name for name, needs in turns(type(self)).items() if not needs or any(map(self.can, needs))}
+        seen.offered = frozenset(offered)
+        seen.reasons = reasons(self.trial.description)
+        seen.claims = claims(self.trial.description)
         seen.sought = tuple(reason for reason in seen.reasons if reason in self.encounters())
         seen.examples += 1
         if isinstance(sys.exc_info()[1], StopTest | UnsatisfiedAssumption):
@@ -244,9 +248,10 @@ def replay(machine: type[Stage], program: Program) -> tuple[Trial | None, Except
     return trial, failed
 
 
-def turns(machine: type) -> list[str]:
-    """Name the rules of a machine."""
-    return [name for name in dir(machine) if hasattr(getattr(machine, name), "stepdown_turn")]
+def turns(machine: type) -> dict[str, tuple[type, ...]]:
+    """Name the rules of a machine, each with the operations of which it needs one."""
+    found = {name: getattr(getattr(machine, name), "stepdown_turn", None) for name in dir(machine)}
+    return {name: needs for name, needs in found.items() if needs is not None}
 
 
 RUNS = st.sampled_from((1, 0, 1, 2))
@@ -291,4 +296,4 @@ def untrained(stage: Stage, place: int) -> op.Train:
         for plan in trial.description.plans:
             if digest is not None and not trial.model.equals((digest, plan)):
                 return op.Train(name, plan)
-    return op.Train(some(stage, "dataset", place), trial.description.plans[0], fresh=True)
+    return op.Train(some(stage, "dataset", place), (*trial.description.plans, "")[0], fresh=True)

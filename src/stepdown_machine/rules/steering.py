@@ -14,6 +14,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
+from stepdown_machine.capabilities import reasons as told
 from stepdown_machine.model import REASONS, Breaker, Known
 from stepdown_machine.names import UNKNOWN
 from stepdown_machine.rules.policy import Governing, unchanged
@@ -49,7 +50,7 @@ ALONE = (
 def causes(draw: st.DrawFn) -> str:
     """Draw a reason that was not provoked yet in this example: Hypothesis repeats itself, and some would starve."""
     stage, place = draw(st.runner()), draw(st.integers(0, 79))
-    reasons: tuple[str, ...] = stage.trial.description.reasons
+    reasons = told(stage.trial.description) or ("bundle-absent",)
     if place < len(reasons):
         # Said directly, so that a shrunk program does not need the reasons before it.
         return reasons[place]
@@ -75,7 +76,7 @@ class Steering(Governing):
         return {**super().encounters(), **{reason: partial(self._lead_to, reason) for reason in REASONS}}
 
     def _lead_to(self, cause: str, place: int) -> None:
-        if cause not in self.trial.description.reasons:
+        if not self.trial.can(cause):
             return
         self.provoked[cause] += 1
         bundle = self._fit(weak=cause == "validity-below-threshold")
@@ -178,7 +179,7 @@ class Steering(Governing):
             "bundle-integrity": lambda: self._damaged_in_every_way(bundle, place),
             "bundle-disabled": lambda: self._done(op.Disable(bundle), op.Enable(bundle)),
             "bundle-incompatible": lambda: self._done(
-                op.Plant(self.trial.description.plants[place % 2]), op.Activate(bundle)
+                op.Plant(self.trial.description.plants[place % len(self.trial.description.plants)]), op.Activate(bundle)
             ),
             "bundle-stale": lambda: self._stale(bundle),
             "coverage-weak": self._blind,
