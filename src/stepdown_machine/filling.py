@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from stepdown_machine.capabilities import shows
 from stepdown_machine.model import Known, Limits, Model, Objections
-from stepdown_machine.observed import Attempt, Call, Holding, Observation, Shelved, Step
+from stepdown_machine.observed import Call, Holding, Observation, Shelved, Step
 from stepdown_machine.protocol import SHOWN, Description
 from stepdown_machine.scene import Walk
 from stepdown_machine.values import Policy
@@ -58,7 +58,9 @@ def settled(due: Objections, step: Step, said: Description) -> Objections:
     return replace(due, must=(step.reason, *(each for each in due.must if each != step.reason)))
 
 
-def stated(step: Step, due: Objections, walk: Walk, now: float, known: Known | None, said: Description) -> Step:
+def stated(
+    step: Step, due: Objections, walk: Walk, now: float, calls: tuple[Call | None, ...], said: Description
+) -> Step:
     """Fill in what a step does not say of itself."""
     if said.shows >= SHOWN:
         return step
@@ -73,15 +75,19 @@ def stated(step: Step, due: Objections, walk: Walk, now: float, known: Known | N
     names = {"times": "at"}
     step = replace(step, **{names.get(k, k): v for k, v in filled.items() if not shows(said, k)})  # type: ignore[arg-type]
     if not shows(said, "errors"):
-        attempts = tuple(replace(each, error=due_error[each.call]) for each in step.attempts)
+        # How a call ended that never did is recovery's to say, and the walk knows of no shadow.
+        open_ = {each.call for each, call in zip(step.attempts, calls, strict=True) if call is None or not call.ended}
+        shadows = {each.call for each in step.attempts if each.shadow}
+        due_error |= {call.call: call.error for call in calls if call is not None and call.call in shadows}
+        attempts = tuple(
+            each if each.call in open_ else replace(each, error=due_error[each.call]) for each in step.attempts
+        )
         step = replace(step, attempts=attempts, error=None if step.served else walk.error)
     if not shows(said, "weights"):
-        step = replace(step, attempts=tuple(_weighed(each, known) for each in step.attempts))
+        traced = {call.call: call.weights for call in calls if call is not None}
+        attempts = tuple(replace(each, weights=traced.get(each.call)) for each in step.attempts)
+        step = replace(step, attempts=attempts)
     return step
-
-
-def _weighed(attempt: Attempt, known: Known | None) -> Attempt:
-    return replace(attempt, weights=known.weights if known and attempt.provider == "local" else None)
 
 
 def completed(seen: Observation, model: Model, said: Description) -> Observation:

@@ -133,7 +133,7 @@ def _step(
     calls = tuple(trace.get(attempt.call) for attempt in step.attempts)
     walk = _walk(model, step, calls, due.must, said)
     known = model.serving(step.role)
-    step = stated(step, due, walk, model.now, known, said)
+    step = stated(step, due, walk, model.now, calls, said)
     if due.allow(step.objections):
         model.drawn(step.seed, held="canary-held" in step.objections)
     open_ = model.limits.frontier_allowed(step.role)
