@@ -5,7 +5,21 @@ from itertools import chain
 from typing import Any
 
 from stepdown.acts.export import promised
-from stepdown.audit import acts, budgets, evaluations, gaps, generations, origins, promotions, runs, steps, witnesses
+from stepdown.audit import (
+    acts,
+    breakers,
+    budgets,
+    evaluations,
+    gaps,
+    generations,
+    measures,
+    moments,
+    origins,
+    promotions,
+    runs,
+    steps,
+    witnesses,
+)
 from stepdown.audit.witnesses import Difference, Evidence, Shelf
 from stepdown.bundles.disk import promise
 from stepdown.history import reader, rows, sound
@@ -23,7 +37,13 @@ CHECKS = (
     witnesses.unreadable,
     witnesses.weights,
     steps.steps,
-    steps.breakers,
+    moments.standing,
+    moments.policies,
+    moments.ages,
+    moments.switches,
+    breakers.checkpoints,
+    breakers.found,
+    measures.measures,
     generations.generations,
     evaluations.evaluations,
     generations.lessons,
@@ -31,7 +51,6 @@ CHECKS = (
     acts.activations,
     acts.policies,
     acts.switches,
-    acts.judges,
     promotions.verdicts,
     gaps.judged,
     budgets.budgets,

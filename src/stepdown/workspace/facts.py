@@ -1,6 +1,7 @@
 """Gather the facts of one moment: rows, the bundle's directory as it is, the clock. Deciding is for the gates."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -26,6 +27,7 @@ class Scene:
         policy: As it is now, and its number.
         validators: Switched on now.
         look: At the slot's bundle.
+        at: The moment, by the workspace's clock.
     """
 
     facts: Facts
@@ -33,6 +35,7 @@ class Scene:
     policy_number: int
     validators: frozenset[str]
     look: Look
+    at: datetime
 
     @property
     def manifest(self) -> Manifest | None:
@@ -122,7 +125,7 @@ def gather(
         draw=draw(seed),
         based=not found.base_problem,
     )
-    return Scene(facts, policy, number, validators, found)
+    return Scene(facts, policy, number, validators, found, now)
 
 
 def slot_bundle(connection: Connection, scenario: str, role: str) -> rows.Bundle | None:
