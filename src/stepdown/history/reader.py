@@ -1,7 +1,7 @@
 """The one reader. Each function asks one question of a connection and returns frozen values, in a stated order."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -68,8 +68,14 @@ def spent(connection: Connection, run_id: str) -> tuple[int, float | None]:
 
 
 def ending(connection: Connection, run_id: str) -> rows.Ending | None:
-    """Return how a run ended, None while it is under way."""
-    return newest(connection, rows.Ending, run=run_id)
+    """Return how a run ended at last, None while it is under way."""
+    ended = all_of(connection, rows.Ending, run=run_id)
+    return ended[-1] if len(ended) > len(resumptions(connection, run_id)) else None
+
+
+def resumptions(connection: Connection, run_id: str) -> list[rows.Resumption]:
+    """Return when a run went on after it had ended, oldest first."""
+    return all_of(connection, rows.Resumption, run=run_id)
 
 
 def lessons_of(connection: Connection, run_id: str) -> list[rows.Lesson]:
@@ -178,8 +184,10 @@ def calls_after(connection: Connection, kind: type[rows.Announcement] | type[row
 
 
 def unended(connection: Connection) -> list[rows.Run]:
-    """Return the runs that have not ended, oldest first."""
-    return [rows.Run(*row) for row in connection.execute(questions.UNENDED)]
+    """Return the runs that have not ended, oldest first, each with the session whose it is now."""
+    found = [rows.Run(*row) for row in connection.execute(questions.UNENDED)]
+    last = {run.id: newest(connection, rows.Resumption, run=run.id) for run in found}
+    return [replace(run, session=again.session) if (again := last[run.id]) else run for run in found]
 
 
 def newest_knowledge(connection: Connection, scenario: str) -> rows.Lesson | None:

@@ -21,7 +21,7 @@ from stepdown.history.lifecycle import (
 
 __all__ = (
     "Act", "Announcement", "Attempt", "Bundle", "Dataset", "Ending", "Evaluation", "Generation", "HarnessSwitch",
-    "Holdout", "Json", "Judgement", "Lesson", "Match", "PolicyChange", "Run", "Step", "Unsound", "Verdict",
+    "Holdout", "Json", "Judgement", "Lesson", "Match", "PolicyChange", "Resumption", "Run", "Step", "Unsound", "Verdict",
 )  # fmt: skip
 
 
@@ -57,6 +57,19 @@ class Ending:
     run: str
     outcome: str
     error: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """A run that had ended before it was done goes on; then it ends again.
+
+    Attributes:
+        session: The process that goes on with it.
+    """
+
+    run: str
+    session: str
     at: datetime
 
 

@@ -54,6 +54,8 @@ def _head(story: Story) -> Iterator[str]:
         yield f"Questions that somebody asked one at a time: {len(story.steps)}."
     else:
         yield f"{run.generations} generations of {run.candidates} candidates."
+    for again in story.resumed:
+        yield f"It had ended before it was done, and was resumed at {again.at:%Y-%m-%d %H:%M:%S} UTC."
     if ending and ending.error:
         yield f"It failed: {_cell(ending.error)}"
     yield ""

@@ -98,6 +98,7 @@ class Story:
         verdict: What the run was played for, if it is a promotion's comparison.
         bundles: Those that were asked.
         lessons: Versions of the knowledge the run taught.
+        resumed: When it went on after it had ended before it was done.
     """
 
     run: rows.Run
@@ -114,6 +115,7 @@ class Story:
     verdict: rows.Verdict | None
     bundles: Sequence[Provenance]
     lessons: Sequence[rows.Lesson]
+    resumed: Sequence[rows.Resumption] = ()
 
 
 def tell(
@@ -127,6 +129,7 @@ def tell(
     *,
     baselines: Mapping[str, Sequence[float]] = MappingProxyType({}),
     verdict: rows.Verdict | None = None,
+    resumed: Sequence[rows.Resumption] = (),
 ) -> Story:
     """Sum up a run.
 
@@ -140,6 +143,7 @@ def tell(
         lessons: What it taught.
         baselines: Role to the known costs (US dollars) of the last steps that the run's frontier really served.
         verdict: What it was played for, if for a promotion.
+        resumed: When it went on.
     """
     served = Counter(step.served or step.outcome for step in steps)
     reasons = Counter(step.reason for step in steps if step.reason is not None)
@@ -158,6 +162,7 @@ def tell(
         verdict=verdict,
         bundles=bundles,
         lessons=lessons,
+        resumed=resumed,
     )
 
 

@@ -46,6 +46,8 @@ CHECKS = (
     measures.measures,
     generations.generations,
     evaluations.evaluations,
+    evaluations.witnessed,
+    evaluations.knowledge,
     generations.lessons,
     acts.acts,
     acts.activations,
@@ -64,6 +66,7 @@ CHECKS = (
 FIELDS = {
     rows.Run: "runs",
     rows.Ending: "endings",
+    rows.Resumption: "resumptions",
     rows.Announcement: "announcements",
     rows.Attempt: "attempts",
     rows.Step: "steps",

@@ -39,6 +39,7 @@ def story(workspace: Workspace, run_id: str) -> Story:
             reader.lessons_of(connection, run_id),
             baselines={role: reader.frontier_costs(connection, run.scenario, run.frontier, role) for role in saving},
             verdict=reader.verdict_of(connection, run_id),
+            resumed=reader.resumptions(connection, run_id),
         )
 
 
@@ -54,11 +55,27 @@ def provenance(workspace: Workspace, connection: Connection, bundle_id: str) -> 
 
 
 def runs(workspace: Workspace) -> list[tuple[rows.Run, rows.Ending | None]]:
-    """Return every run and how it ended, oldest first."""
+    """Return every run and how it ended at last, oldest first; None for one that is under way, or is again."""
     with workspace.reading() as connection:
         found = reader.all_of(connection, rows.Run)
         endings = {ending.run: ending for ending in reader.all_of(connection, rows.Ending)}
-    return [(run, endings.get(run.id)) for run in found]
+        going_on = {run.id for run in reader.unended(connection)}
+    return [(run, endings.get(run.id) if run.id not in going_on else None) for run in found]
+
+
+def standing(workspace: Workspace) -> dict[str, str]:
+    """Return by run what stands of those that this process has under way and that can be gone on with, in a sentence each."""
+    with workspace.reading() as connection:
+        mine = [run for run in reader.unended(connection) if run.session == workspace.session.id]
+        return {run.id: _stands(connection, run) for run in mine if run.purpose != rows.LIVE}
+
+
+def _stands(connection: Connection, run: rows.Run) -> str:
+    steps = [step for step in reader.steps(connection, run.id) if step.outcome != "interrupted"]
+    if run.purpose == rows.COMPARISON:
+        return f"{run.id} stands with the frontier's answers to {len(steps)} of {run.candidates} seeds."
+    decided = len(reader.generations(connection, run.id))
+    return f"{run.id} stands with {decided} of {run.generations} generations and {len(steps)} steps."
 
 
 def plain(value: Any) -> Any:
