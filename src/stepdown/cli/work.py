@@ -89,16 +89,8 @@ def run(
             under_way = go_on(opened, resume, at_once=at_once)
         else:
             adopt_policy(opened, opened.scenario(asked.scenario))
-            under_way = start(
-                opened,
-                asked.scenario,
-                seed=seed,
-                generations=generations,
-                candidates=candidates,
-                frontier=asked.frontier,
-                at_once=at_once,
-                role=role,
-            )
+            size = {"seed": seed, "generations": generations, "candidates": candidates}
+            under_way = start(opened, asked.scenario, **size, frontier=asked.frontier, at_once=at_once, role=role)
         run = under_way.run
         with resumable(opened, lambda run_id: f"stepdown run --resume {run_id}"):
             play(under_way, _counted(show, run.generations * (run.candidates + 1)))
