@@ -74,7 +74,10 @@ FORGED: dict[str, Callable[[dict[str, Any], Evidence], list[dict[str, Any]]]] = 
 UNDONE = "the bundle was switched off and on again before this step, and no step came in between"
 ALONE = "another process may have decoded otherwise, and no other step of its session says how"
 
-UNKNOWN = {("run-9/1/1", "enabled"): UNDONE, ("run-9/1/2", "enabled"): UNDONE, ("run-8/1/0", "evaluated"): ALONE}
+UNKNOWN = {
+    **dict.fromkeys((("run-9/1/1", "enabled"), ("run-9/1/2", "enabled"), ("run-10/1/0", "enabled")), UNDONE),
+    **dict.fromkeys((("run-8/1/0", "evaluated"), ("run-10/1/0", "evaluated")), ALONE),
+}
 """What nobody can know, and why."""
 
 

@@ -18,7 +18,7 @@ from stepdown.acts.resume import resume
 from stepdown.acts.run import play, start
 from stepdown.audit import runs as audited
 from stepdown.errors import NotFound, Refused
-from stepdown.history import reader, rows
+from stepdown.history import endings, reader, rows
 from stepdown.reports.markdown import render
 from stepdown.training.plan import Plan
 from stepdown.training.promotion import Trial
@@ -80,7 +80,7 @@ def test_a_run_that_was_stopped_goes_on_to_all_of_its_generations(
         with workspace.reading() as connection:
             assert [row.number for row in reader.generations(connection, "run-1")] == [1, 2, 3]
             assert [row.outcome for row in reader.all_of(connection, rows.Ending)] == ["interrupted", "completed"]
-            (row,) = reader.resumptions(connection, "run-1")
+            (row,) = endings.resumptions(connection, "run-1")
             assert row.session == workspace.session.id
         assert "was resumed at" in render(story(workspace, "run-1"))
 
@@ -110,7 +110,7 @@ def test_a_run_can_be_stopped_and_resumed_again_and_again(tmp_path: Path, settin
 
         assert differences(workspace) == []
         with workspace.reading() as connection:
-            assert len(reader.resumptions(connection, "run-1")) == 3
+            assert len(endings.resumptions(connection, "run-1")) == 3
 
 
 def test_what_is_done_under_way_or_another_kind_of_run_is_not_resumed(workspace: Workspace, settings: Settings) -> None:

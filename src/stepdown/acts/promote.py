@@ -101,7 +101,7 @@ def _begin(
         evaluated = reader.evaluation(connection, bundle.id, workspace.terms(scenario).digest) is not None
     _check_comparable(scenario, policy, bundle.role, trial)
     seeds = min(trial.budget, len(scenario.comparison_seeds()))
-    earlier = begun_comparison(workspace, resumed, bundle, seeds) if resumed else None
+    earlier = begun_comparison(workspace, resumed, bundle, seeds, trial) if resumed else None
     word = frontier or (best.frontier if best else "search")
     if earlier is None:
         workspace.settings.frontier(word, scenario)  # A word that names none is refused before anything is recorded.
@@ -115,9 +115,24 @@ def _begin(
     if earlier is not None:
         run, standing = reopened(workspace, earlier.run, role), earlier.steps
         known = earlier.knowledge or knowledge
-        return Comparison(run, role, trial, known, told, challenger, champion, standing=standing)
+        share = _spend(workspace, run.run.id, bundle, trial)
+        return Comparison(run, role, trial, share, known, told, challenger, champion, standing=standing)
     run = start(workspace, scenario.name, generations=1, candidates=seeds, frontier=word, purpose=rows.COMPARISON)
-    return Comparison(run, role, trial, knowledge, told, challenger, champion)
+    share = _spend(workspace, run.run.id, bundle, trial)
+    return Comparison(run, role, trial, share, knowledge, told, challenger, champion)
+
+
+def _spend(workspace: Workspace, run: str, bundle: rows.Bundle, trial: Trial) -> float:
+    """Record what this comparison may err before anybody is asked: one that is broken off has spent it all the same."""
+    with workspace.writing() as connection:
+        spent = reader.newest(connection, rows.Spending, run=run)
+        if spent is not None:
+            return spent.share  # It goes on, with what it had from the beginning.
+        number = reader.comparisons(connection, bundle.scenario, bundle.role) + 1
+        share = trial.share(number)
+        ledger.append(connection, rows.Spending(run, bundle.scenario, bundle.role, number, share))
+    workspace.reached("act-recorded")
+    return share
 
 
 def _check_comparable(scenario: Scenario, policy: Policy, role: str, trial: Trial) -> None:
@@ -150,14 +165,15 @@ def _judge(
         trial=trial,
         seeds=len(compared),
         unanswered=len(comparison.seeds) - len(compared),
-        to_frontier=bounds(compared, trial.error_rate),
-        to_champion=bounds(comparison.to_champion, trial.error_rate),
+        to_frontier=bounds(compared, comparison.share),
+        to_champion=bounds(comparison.to_champion, comparison.share),
         valid=challenger.valid or 0.0,
         min_valid=policy.min_valid,
         coverage=coverage(scenario, validators),
         min_coverage=policy.min_coverage,
         challenger=challenger.id,
         champion=champion.id if champion else None,
+        share=comparison.share,
     )
     return rows.Verdict(
         bundle=bundle.id,

@@ -12,10 +12,11 @@ from stepdown.acts.concurrent import calls_at_once
 from stepdown.acts.question import found
 from stepdown.acts.under_way import Champion, RunUnderWay
 from stepdown.errors import NotFound, Refused
-from stepdown.history import ledger, reader, rows
+from stepdown.history import endings, ledger, reader, rows
 from stepdown.routing.reasons import FrontierObjection
 from stepdown.scenarios import roles
 from stepdown.scenarios.prompt import Knowledge
+from stepdown.training.promotion import Trial
 from stepdown.workspace import Workspace
 
 
@@ -67,18 +68,19 @@ class Begun:
     knowledge: Knowledge | None
 
 
-def begun_comparison(workspace: Workspace, run_id: str, bundle: rows.Bundle, seeds: int) -> Begun:
+def begun_comparison(workspace: Workspace, run_id: str, bundle: rows.Bundle, seeds: int, trial: Trial) -> Begun:
     """Return a comparison that a bundle may go on with.
 
     Raises:
         NotFound: There is no such run.
-        Refused: It is done, under way, of another scenario or role, or for another budget.
+        Refused: It is done, under way, of another scenario or role, or for another budget or error rate.
     """
     with workspace.reading() as connection:
         run = found_run(connection, run_id, rows.COMPARISON)
         steps = {step.position: step for step in reader.steps(connection, run_id)}
         first = next(iter(steps.values()), None)
         lesson = reader.knowledge(connection, run.scenario, first.knowledge) if first is not None else None
+        spent = reader.newest(connection, rows.Spending, run=run_id)
     if run.scenario != bundle.scenario or (first is not None and first.role != bundle.role):
         raise Refused(f"{run_id} compares bundles of another slot than {bundle.id[:12]}'s.", kind="run-of-another-kind")
     if run.candidates != seeds:
@@ -86,6 +88,8 @@ def begun_comparison(workspace: Workspace, run_id: str, bundle: rows.Bundle, see
             f"{run_id} was begun with a budget of {run.candidates} seeds; give the same one.",
             kind="run-of-another-kind",
         )
+    if spent is not None and spent.share != trial.share(spent.number):
+        raise Refused(f"{run_id} was begun with another error rate; give the same one.", kind="run-of-another-kind")
     if lesson is not None:
         return Begun(run, steps, Knowledge(lesson.version, lesson.playbook, lesson.hints))
     return Begun(run, steps, Knowledge() if first is not None else None)
@@ -105,7 +109,7 @@ def found_run(connection: Connection, run_id: str, purpose: str) -> rows.Run:
         other = "promote" if run.purpose == rows.COMPARISON else "run"
         way = "cannot be resumed" if run.purpose == rows.LIVE else f"is resumed by `stepdown {other} --resume`"
         raise Refused(f"{run_id} is for {run.purpose}, and {way}.", kind="run-of-another-kind")
-    ending = reader.ending(connection, run_id)
+    ending = endings.last(connection, run_id)
     if ending is None:
         raise Refused(f"{run_id} is under way in a living process; let it end, or stop it.", kind="run-under-way")
     if ending.outcome == "completed" and (run.purpose == rows.WORK or reader.verdict_of(connection, run_id)):

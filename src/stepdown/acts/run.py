@@ -6,7 +6,7 @@ from stepdown.acts.concurrent import calls_at_once
 from stepdown.acts.ending import budget_spent, nothing_served
 from stepdown.acts.under_way import RunUnderWay, nobody
 from stepdown.errors import InvalidValue, StepdownError
-from stepdown.history import ledger, reader, rows
+from stepdown.history import ledger, reader, rows, unfinished
 from stepdown.providers.protocol import Provider
 from stepdown.routing.reasons import FrontierObjection
 from stepdown.scenarios import roles
@@ -120,7 +120,7 @@ def play(under_way: RunUnderWay, watch: Callable[[rows.Step], None] = nobody) ->
 def fail(under_way: RunUnderWay, error: StepdownError) -> None:
     """Record that a run failed, where that is still possible."""
     with under_way.workspace.reading() as connection:
-        unfinished = any(call.run == under_way.run.id for call in reader.unfinished(connection))
+        calling = any(call.run == under_way.run.id for call in unfinished.calls(connection))
     # A call that is still open is closed with the run by recovery, when this session ends.
-    if not unfinished:
+    if not calling:
         under_way.end("failed", str(error))

@@ -1,5 +1,6 @@
 """Commands that do the work: demo, run, export, train."""
 
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -89,8 +90,8 @@ def run(
             under_way = go_on(opened, resume, at_once=at_once)
         else:
             adopt_policy(opened, opened.scenario(asked.scenario))
-            size = {"seed": seed, "generations": generations, "candidates": candidates}
-            under_way = start(opened, asked.scenario, **size, frontier=asked.frontier, at_once=at_once, role=role)
+            size = partial(start, seed=seed, generations=generations, candidates=candidates)
+            under_way = size(opened, asked.scenario, frontier=asked.frontier, at_once=at_once, role=role)
         run = under_way.run
         with resumable(opened, lambda run_id: f"stepdown run --resume {run_id}"):
             play(under_way, _counted(show, run.generations * (run.candidates + 1)))
@@ -118,6 +119,7 @@ def export(
     kept_only: Annotated[bool, typer.Option("--kept-only", help="Only generations that advanced.")] = False,
     include_local: Annotated[bool, typer.Option("--include-local", help="Also replies of local models.")] = False,
     matches: Annotated[bool, typer.Option("--matches", help="Also write each strategy's matches.")] = False,
+    imported: Annotated[bool, typer.Option("--imported", help="Also what logs say that were brought in.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write strategies as training data, from the rows as they are now."""
@@ -126,7 +128,8 @@ def export(
 
     with workspace(directory) as opened:
         named = about(directory, scenario).scenario
-        made = write(opened, Filters(named, run_id, min_score, kept_only, include_local, matches))
+        filters = Filters(named, run_id, min_score, kept_only, include_local, matches, imported=imported)
+        made = write(opened, filters)
     line = f"{made.digest[:12]}  {made.train} to train, {made.valid} to validate  {made.path}"
     value = {"digest": made.digest, "path": str(made.path), "train": made.train, "valid": made.valid}
     emit(value, as_json=as_json, people=lambda: line)

@@ -12,6 +12,7 @@ from stepdown.audit import (
     evaluations,
     gaps,
     generations,
+    logs,
     measures,
     moments,
     origins,
@@ -54,10 +55,13 @@ CHECKS = (
     acts.policies,
     acts.switches,
     promotions.verdicts,
+    promotions.spendings,
     gaps.judged,
     budgets.budgets,
     origins.bundles,
+    origins.losses,
     origins.datasets,
+    logs.logs,
     runs.runs,
     runs.endings,
     runs.numbering,
@@ -82,6 +86,10 @@ FIELDS = {
     rows.Verdict: "verdicts",
     rows.Judgement: "judgements",
     rows.Dataset: "datasets",
+    rows.Spending: "spendings",
+    rows.Loss: "losses",
+    rows.Log: "logs",
+    rows.Exchange: "exchanges",
 }
 """What `Evidence` calls each kind of row."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from stepdown.errors import NotFound
-from stepdown.history import reader, rows
+from stepdown.history import endings, reader, rows, unfinished
 from stepdown.reports.story import Provenance, Story, tell
 from stepdown.workspace import Workspace
 
@@ -31,7 +31,7 @@ def story(workspace: Workspace, run_id: str) -> Story:
         asked = dict.fromkeys([*in_steps, *reader.compared(connection, run_id)])
         return tell(
             run,
-            reader.ending(connection, run_id),
+            endings.last(connection, run_id),
             reader.generations(connection, run_id),
             steps,
             attempts,
@@ -39,7 +39,7 @@ def story(workspace: Workspace, run_id: str) -> Story:
             reader.lessons_of(connection, run_id),
             baselines={role: reader.frontier_costs(connection, run.scenario, run.frontier, role) for role in saving},
             verdict=reader.verdict_of(connection, run_id),
-            resumed=reader.resumptions(connection, run_id),
+            resumed=endings.resumptions(connection, run_id),
         )
 
 
@@ -51,7 +51,8 @@ def provenance(workspace: Workspace, connection: Connection, bundle_id: str) -> 
     promise = json.loads(found.manifest.data) if found.manifest else None
     evaluation = reader.newest_evaluation(connection, bundle_id)
     acts = reader.acts(connection, bundle=bundle_id)
-    return Provenance(bundle, evaluation, promise, reader.verdict(connection, bundle_id), acts)
+    losses = reader.losses(connection, bundle_id)
+    return Provenance(bundle, evaluation, promise, reader.verdict(connection, bundle_id), acts, losses)
 
 
 def runs(workspace: Workspace) -> list[tuple[rows.Run, rows.Ending | None]]:
@@ -59,14 +60,14 @@ def runs(workspace: Workspace) -> list[tuple[rows.Run, rows.Ending | None]]:
     with workspace.reading() as connection:
         found = reader.all_of(connection, rows.Run)
         endings = {ending.run: ending for ending in reader.all_of(connection, rows.Ending)}
-        going_on = {run.id for run in reader.unended(connection)}
+        going_on = {run.id for run in unfinished.runs(connection)}
     return [(run, endings.get(run.id) if run.id not in going_on else None) for run in found]
 
 
 def standing(workspace: Workspace) -> dict[str, str]:
     """Return by run what stands of those that this process has under way and that can be gone on with, in a sentence each."""
     with workspace.reading() as connection:
-        mine = [run for run in reader.unended(connection) if run.session == workspace.session.id]
+        mine = [run for run in unfinished.runs(connection) if run.session == workspace.session.id]
         return {run.id: _stands(connection, run) for run in mine if run.purpose != rows.LIVE}
 
 

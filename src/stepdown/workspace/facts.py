@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from stepdown.bundles.disk import Condition, Look
 from stepdown.bundles.manifest import Manifest
-from stepdown.history import reader, rows
+from stepdown.history import reader, rows, unfinished
 from stepdown.routing.breaker import Breaker
 from stepdown.routing.canary import draw
 from stepdown.routing.facts import Facts
@@ -171,5 +171,5 @@ def _probing(workspace: Workspace, connection: Connection, bundle: str) -> bool:
     """Tell whether a living process is asking this bundle right now; a dead one's call is no probe."""
     return any(
         call.bundle == bundle and not call.shadow and workspace.session.alive(call.session)
-        for call in reader.unfinished(connection)
+        for call in unfinished.calls(connection)
     )
