@@ -170,14 +170,12 @@ class RunUnderWay:
             write_knowledge(self.workspace, self.scenario.name)
 
     def _results(self, steps: Sequence[rows.Step]) -> Mapping[str, float]:
-        """Return what each answer scored; where it was judged on its own case, the case belongs to it."""
-        scored = [step for step in steps if step.strategy is not None and step.score is not None]
-        cases = own_case(self.scenario)
-        return {
-            f"{prompt.seen(self.scenario, step.seed)} -> {step.strategy}" if cases else step.strategy or "": step.score
-            or 0.0
-            for step in scored
-        }
+        scored = [
+            (step.seed, step.strategy, step.score)
+            for step in steps
+            if step.strategy is not None and step.score is not None
+        ]
+        return prompt.results(self.scenario, scored, own_case=own_case(self.scenario))
 
     def _learn(self, connection: Connection, step: str, playbook: str, hints: str) -> None:
         """Append a version of the knowledge, unless it says what is known already."""

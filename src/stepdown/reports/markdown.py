@@ -200,6 +200,8 @@ def _bundle(provenance: Provenance) -> Iterator[str]:
             f"    - {evaluation.id}: mean {_cell(evaluation.mean)}, lower bound {_cell(evaluation.lower)}, "
             f"legal {_cell(evaluation.valid)} over {evaluation.seeds} held-out seeds"
         )
+    if provenance.outdated:
+        yield f"    - {provenance.outdated}"
     if provenance.verdict is not None:
         yield f"    - verdict: {provenance.verdict.outcome}, {said(provenance.verdict)}"
     for act in provenance.acts:

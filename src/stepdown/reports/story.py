@@ -52,6 +52,7 @@ class Provenance:
         verdict: Its newest promotion verdict, if any.
         acts: What was done with it, oldest first.
         losses: The loss of its training, by step.
+        outdated: That it was measured with other knowledge than prompts have now, in a sentence; empty when it was not.
     """
 
     bundle: rows.Bundle
@@ -60,6 +61,7 @@ class Provenance:
     verdict: rows.Verdict | None
     acts: Sequence[rows.Act]
     losses: Sequence[rows.Loss] = ()
+    outdated: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ CHECKS = (
     breakers.found,
     measures.measures,
     generations.generations,
+    generations.coached,
     evaluations.evaluations,
     evaluations.witnessed,
     evaluations.knowledge,

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from stepdown.errors import NotFound
 from stepdown.history import endings, reader, rows, unfinished
 from stepdown.reports.story import Provenance, Story, tell
+from stepdown.views.prompts import outdated
 from stepdown.workspace import Workspace
 
 
@@ -51,8 +52,8 @@ def provenance(workspace: Workspace, connection: Connection, bundle_id: str) -> 
     promise = json.loads(found.manifest.data) if found.manifest else None
     evaluation = reader.newest_evaluation(connection, bundle_id)
     acts = reader.acts(connection, bundle=bundle_id)
-    losses = reader.losses(connection, bundle_id)
-    return Provenance(bundle, evaluation, promise, reader.verdict(connection, bundle_id), acts, losses)
+    losses, old = reader.losses(connection, bundle_id), outdated(connection, bundle, evaluation)
+    return Provenance(bundle, evaluation, promise, reader.verdict(connection, bundle_id), acts, losses, old)
 
 
 def runs(workspace: Workspace) -> list[tuple[rows.Run, rows.Ending | None]]:
