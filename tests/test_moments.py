@@ -63,7 +63,7 @@ FORGED: dict[str, Callable[[dict[str, Any], Evidence], list[dict[str, Any]]]] = 
     ],
     "breaker": lambda facts, _: [{"breaker": other} for other in ("closed", "open", "half-open") if other != facts["breaker"]],
     "probing": lambda facts, _: [{"probing": not facts["probing"]}],
-    "age": lambda facts, _: [{"age": age} for age in (None, 1e9, (facts["age"] or 0.0) + 1e-6, -1.0)],
+    "age": lambda facts, _: [{"age": age} for age in (None, 1e9, (facts["age"] or 0.0) + 1e-3, (facts["age"] or 0.0) - 1.5)],
     "score": lambda _, told: [{"score": row.lower} for row in told.evaluations] + [{"score": 0.1}],
     "valid": lambda _, told: [{"valid": row.valid} for row in told.evaluations] + [{"valid": 0.1}],
     "evaluated": lambda facts, _: [{"evaluated": not facts["evaluated"], "score": None, "valid": None}],

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from journey import BEST, SCENARIO, Scripted, active, discover, localized, steps
+from journey import BEST, SCENARIO, Scripted, active, count, discover, localized, steps
+from stepdown.acts import configure
 from stepdown.acts.opening import open_workspace
 from stepdown.acts.promote import promote
 from stepdown.acts.resume import resume
 from stepdown.acts.run import play, start
 from stepdown.audit import runs as audited
+from stepdown.cli import main
 from stepdown.errors import NotFound, Refused
 from stepdown.history import endings, reader, rows
 from stepdown.reports.markdown import render
@@ -213,3 +215,35 @@ def test_ctrl_c_says_what_stands_and_how_the_rest_is_done(tmp_path: Path) -> Non
     told = subprocess.run([*line, "audit", "--json", "-w", str(root)], capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stdout
     assert json.loads(told.stdout) == []
+
+
+def test_what_cannot_be_resumed_is_a_sentence_and_makes_nothing(
+    local: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, place = active(local).id, str(local.root)
+    for line, code in (
+        (["run", "--resume", "run-1", "-w", str(tmp_path / "nowhere")], 7),
+        (["run", "--resume", "run-99", "-w", place], 3),
+        (["run", "--resume", "run-1", "-w", place], 4),
+        (["promote", bundle, "--resume", "run-99", "-w", place], 3),
+        (["promote", bundle, "--resume", "run-1", "-w", place], 4),
+    ):
+        assert main(line) == code
+        assert capsys.readouterr().err.count("stepdown: ") == 1
+    assert not (tmp_path / "nowhere").exists()
+    assert count(local, rows.Resumption) == 0
+    assert differences(local) == []
+
+
+def test_a_run_that_its_budget_stopped_goes_on_once_it_may_spend_more(workspace: Workspace) -> None:
+    frontier = Scripted([BEST])
+    workspace.settings = replace(workspace.settings, frontier=lambda _word, _scenario: frontier)
+    configure.set_policy(workspace, {"run_tokens": 30})
+    run = discover(workspace, generations=3, candidates=2)
+    configure.set_policy(workspace, {"run_tokens": "inf"})
+    play(resume(workspace, run.id))
+
+    with workspace.reading() as connection:
+        assert [row.outcome for row in reader.all_of(connection, rows.Ending)] == ["stopped", "completed"]
+        assert len(reader.generations(connection, run.id)) == 3
+    assert differences(workspace) == []

@@ -4,6 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from stepdown.audit.moments import Moment, moments
 from stepdown.audit.witnesses import Difference, Evidence, compare, policies_of
@@ -66,6 +67,7 @@ def found(evidence: Evidence) -> Iterator[Difference]:
     starts = {line.call: place for place, line in enumerate(evidence.trace) if line.event == "start"}
     seen: dict[str, int] = defaultdict(int)
     over: dict[tuple[str, str], int] = defaultdict(int)
+    trained = {bundle.id: bundle.trained_at for bundle in evidence.bundles}
     begun, refused = moments(evidence)
     for moment in (*begun, *refused):
         bundle, policy = moment.facts["bundle"], policies.get(moment.policy)
@@ -78,7 +80,9 @@ def found(evidence: Evidence) -> Iterator[Difference]:
                 bisect_left(mine.announced, moment.place),
                 bisect_right(mine.ended, starts.get(moment.call, _after(mine))),
             )
-        number = next((n for n in range(least, most + 1) if _explains(mine.states[n], moment, policy)), None)
+        looked = moment.at if bundle not in trained else _looked(moment, trained[bundle])
+        states = range(least, most + 1)
+        number = next((n for n in states if _explains(mine.states[n], moment, policy, looked)), None)
         if number is None:
             told = f"{moment.facts['breaker']}{', with a probe under way' if moment.facts['probing'] else ''}"
             yield Difference("I1", moment.step, f"its facts say that the breaker was {told}; no attempt had left it so")
@@ -107,7 +111,13 @@ def _healths(evidence: Evidence) -> tuple[Mapping[str, _Health], Mapping[str, in
     return health, number_of
 
 
-def _explains(breaker: Breaker, moment: Moment, policy: Policy) -> bool:
+def _looked(moment: Moment, trained_at: datetime) -> datetime:
+    """Return when the step looked at the clock: its bundle's age says so to the microsecond."""
+    age = moment.facts["age"]
+    return moment.at if age is None else trained_at + timedelta(seconds=age)
+
+
+def _explains(breaker: Breaker, moment: Moment, policy: Policy, looked: datetime) -> bool:
     if moment.facts["probing"] and breaker.opened_at is None:
         return False
-    return breaker.state(policy, moment.at).value == str(moment.facts["breaker"])
+    return breaker.state(policy, looked).value == str(moment.facts["breaker"])
