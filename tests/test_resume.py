@@ -71,6 +71,7 @@ def test_a_run_that_was_stopped_goes_on_to_all_of_its_generations(
     stopped(tmp_path / "w", settings, point, time)
     with open_workspace(tmp_path / "w", settings=settings) as workspace:
         before = said(workspace, "run-1")
+        assert "`stepdown run --resume run-1` does the rest of it." in render(story(workspace, "run-1"))
         play(resume(workspace, "run-1"))
 
         after = said(workspace, "run-1")

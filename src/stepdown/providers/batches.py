@@ -1,7 +1,8 @@
 """What a bundle is examined with, it answers all at once: one call with one line in the trace, written by its provider's side.
 
 A line for each reply would make the trace as long as all examinations; the digests of what was asked and said are enough to
-notice any change of a reply, and who has the replies can count them again.
+notice any change of a reply, and who has the replies can count them again. History does not announce a batch: nobody is served
+by one, and what a crash cuts off leaves a line that no evaluation names.
 """
 
 from collections.abc import Iterable, Sequence

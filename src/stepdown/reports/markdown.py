@@ -62,6 +62,10 @@ def _head(story: Story) -> Iterator[str]:
         yield f"It had ended before it was done, and was resumed at {again.at:%Y-%m-%d %H:%M:%S} UTC."
     if ending and ending.error:
         yield f"It failed: {_cell(ending.error)}"
+    if ending and ending.outcome in ("interrupted", "stopped") and run.purpose == rows.WORK:
+        yield f"`stepdown run --resume {run.id}` does the rest of it."
+    elif ending and ending.outcome != "completed" and run.purpose == rows.COMPARISON:
+        yield f"`stepdown promote BUNDLE --resume {run.id}`, with the same limits, does the rest of it."
     yield ""
 
 
