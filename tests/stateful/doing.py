@@ -17,7 +17,8 @@ from stepdown.acts.localize import find_dataset, localize
 from stepdown.acts.promote import promote
 from stepdown.acts.prune import prune
 from stepdown.acts.rollback import rollback
-from stepdown.acts.run import RunUnderWay, play, start
+from stepdown.acts.run import play, start
+from stepdown.acts.under_way import RunUnderWay
 from stepdown.errors import StepdownError
 from stepdown.history import rows
 from stepdown.training.plan import Plan

@@ -141,7 +141,7 @@ class Observer:
         self._offset += len(whole)
         for line in whole.splitlines():
             said = json.loads(line) if line else {}
-            if said:
+            if said and said["event"] != "batch":
                 self._calls[said["stepdown.call"]] = _call(said)
 
     def _read_acts(self) -> None:

@@ -125,7 +125,8 @@ class _Asking:
             model=word(str(provider.model)),
             bundle=facts.bundle if target is Target.LOCAL else None,
             session=self.workspace.session.begin(),
-            at=self.workspace.now(),
+            # The first is announced at the very moment that its facts are of.
+            at=self.scene.at if ordinal == 1 else self.workspace.now(),
         )
         ledger.append(connection, announcement)
         return announcement
@@ -243,7 +244,7 @@ class _Asking:
             strategy=answer.text if answer else None,
             score=used.score if used else None,
             recovered=False,
-            at=self.workspace.now(),
+            at=self.workspace.now() if counted else self.scene.at,
         )
 
     def _error(self, counted: Sequence[rows.Attempt]) -> str:
