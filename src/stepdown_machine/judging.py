@@ -131,10 +131,13 @@ def _step(
     if due.allow(step.objections):
         model.drawn(step.seed, held="canary-held" in step.objections)
     calls = tuple(trace.get(attempt.call) for attempt in step.attempts)
-    walk = _walk(model, step.role, calls, due.must, judges=step.role == "competitor" and scene.description.scores)
+    walk = _walk(model, step, calls, due.must, judges=step.role == "competitor" and scene.description.scores)
     known = model.serving(step.role)
-    open_ = model.limits.frontier_allowed(step.role)
+    open_ = _closed(model, step) is None
     judged = Judged(step, calls, due, walk, known, open_, model.now, _excuses(model, scene))
+    for attempt, call in zip(step.attempts, calls, strict=True):
+        if attempt.provider == "frontier" and call is not None:
+            model.pay(step.run, call.input_tokens + call.output_tokens, attempt.cost)
     if known is not None:
         for attempt, call in zip(step.attempts, calls, strict=True):
             if attempt.provider == "local":
@@ -200,8 +203,15 @@ def _ending(call: Call | None, model: Model, *, judges: bool) -> str | None:
     return "invalid-output" if judges and grid_ctf.objectors(call.text) & model.validators else None
 
 
-def _walk(model: Model, role: str, calls: tuple[Call | None, ...], must: tuple[str, ...], *, judges: bool) -> Walk:
-    """Follow the order of the walk: at most one local try, then frontier unless the policy forbids it."""
+def _closed(model: Model, step: Step) -> str | None:
+    """Say why a step may not ask the frontier: the policy keeps its role from it, or its run has spent what it may."""
+    if not model.limits.frontier_allowed(step.role):
+        return "frontier-forbidden"
+    return "frontier-over-budget" if model.over_budget(step.run) else None
+
+
+def _walk(model: Model, step: Step, calls: tuple[Call | None, ...], must: tuple[str, ...], *, judges: bool) -> Walk:
+    """Follow the order of the walk: at most one local try, then frontier unless something is to be said against it."""
     providers: list[str] = []
     errors: list[str | None] = []
 
@@ -217,8 +227,8 @@ def _walk(model: Model, role: str, calls: tuple[Call | None, ...], must: tuple[s
         if failure is None:
             return Walk(("local",), (None,), None, "local", None)
         reason = f"local-{failure}"
-    if not model.limits.frontier_allowed(role):
-        return Walk(tuple(providers), tuple(errors), reason, None, "frontier-forbidden")
+    if (closed := _closed(model, step)) is not None:
+        return Walk(tuple(providers), tuple(errors), reason, None, closed)
     failure = ask("frontier")
     return Walk(tuple(providers), tuple(errors), reason, None if failure else "frontier", failure)
 

@@ -63,7 +63,7 @@ class Step:
         reason: Why local did not serve; `None` when it did.
         served: Who served; `None` unless the outcome is `served`.
         outcome: `served`, `failed`, or `interrupted` (closed by recovery).
-        error: Why a failed step failed: `frontier-forbidden`, or the last attempt's error.
+        error: Why a failed step failed: `frontier-forbidden`, `frontier-over-budget`, or the last attempt's error.
         text: The reply that served, byte for byte as stored; empty otherwise.
         matches: Seed and score of each match played with it.
         score: Mean of the matches, four decimals; `None` for the coach and for steps not served.
@@ -139,6 +139,8 @@ class Observation:
         acts: One line for each recorded act (registration, switch, policy, ...), oldest first.
         datasets: Dataset id and digest of its record files as they are on disk now.
         leftovers: Files and directories in the rooms of datasets and bundles that belong to neither.
+        judgements: Step and score of each judgement that arrived late, oldest first.
+        checkpoints: Names of killed trainings that can be gone on with.
     """
 
     steps: tuple[Step, ...]
@@ -152,3 +154,5 @@ class Observation:
     acts: tuple[str, ...]
     datasets: tuple[tuple[str, str], ...]
     leftovers: tuple[str, ...] = ()
+    judgements: tuple[tuple[str, float], ...] = ()
+    checkpoints: tuple[str, ...] = ()

@@ -289,6 +289,6 @@ def untrained(stage: Stage, place: int) -> op.Train:
     for name in reversed(trial.names.of("dataset")):
         digest = trial.model.datasets.get(trial.names.ids["dataset"][name])
         for plan in trial.description.plans:
-            if digest is not None and not trial.model.equals((digest, plan)):
+            if digest is not None and not trial.model.equals(trial.model.job(digest, plan)):
                 return op.Train(name, plan)
     return op.Train(some(stage, "dataset", place), trial.description.plans[0], fresh=True)

@@ -115,6 +115,8 @@ class Steering(Governing):
         """Calm everything and see to a bundle that serves; return its name."""
         if (self.trial.model.local, self.trial.model.frontier) != ("calm", "calm"):
             self.act(op.Disturb())
+        if self.trial.model.base != "own":
+            self.act(op.SetBase("own"))
         if not unchanged(Policy(), self):
             self.act(op.SetPolicy(Policy()))
         for name in sorted(frozenset(self.trial.description.validators) - self.trial.model.validators):
