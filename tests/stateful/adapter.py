@@ -10,10 +10,10 @@ from itertools import count
 from multiprocessing.util import Finalize
 from pathlib import Path
 
-from stateful import exported, neighbours
+from stateful import bases, exported, neighbours
 from stateful.children import HELD, Errand, process, said, settle
 from stateful.damages import clear, damage
-from stateful.doing import PLANS, answered, interleaved, spelled
+from stateful.doing import PLANS, TUNED, answered, interleaved, spelled
 from stateful.falsifying import WAYS, Forgery
 from stateful.observing import Observer
 from stateful.planting import plant
@@ -44,7 +44,8 @@ POINTS = {
         "knowledge-learned",
     ),
     "Export": ("dataset-written", "dataset-renamed", "dataset-recorded"),
-    "Train": ("weights-written", "bundle-renamed", "bundle-registered"),
+    "Train": (bases.CHECKPOINTED, "weights-written", "bundle-renamed", "bundle-registered"),
+    "Judge": ("act-recorded",),
     "Activate": ACT,
     "Enable": ACT,
     "Disable": ACT,
@@ -95,6 +96,7 @@ class StepdownSystem:
         self._observer = Observer(self._root)
         self._forgery: Forgery | None = None
         self._damages = count()
+        self._based = False
 
     def _open(self) -> None:
         self._workspace = open_workspace(self._root, settings=settings(self._weather, self._root, room() / "cache"))
@@ -107,6 +109,8 @@ class StepdownSystem:
             origin=Origin("stateful.adapter", "StepdownSystem"),
             probes=probes,
             plans=tuple(PLANS),
+            tuned=tuple(TUNED),
+            bases=bases.STATES if TUNED else (),
             points=POINTS,
             holds=HOLDS,
             falsifiable=WAYS,
@@ -117,6 +121,9 @@ class StepdownSystem:
         """Do one operation."""
         if not (isinstance(operation, op.Audit) and operation.falsified):
             self._forget_the_forgery()
+        if not self._based and any(map(needs_base, op.parts(operation))):
+            self._based = True
+            self._lay_the_base()
         rivals = (operation.first, operation.second) if isinstance(operation, op.Rival) else ()
         self._weather.alone = not any(isinstance(rival, op.Run) for rival in rivals)
         answer = self._performed(operation)
@@ -125,6 +132,9 @@ class StepdownSystem:
 
     def _performed(self, operation: op.Operation) -> Answer:
         match operation:
+            case op.Crash(operation=op.Train() as inner, point=bases.CHECKPOINTED) if again(inner):
+                answered(self._workspace, inner)
+                return None
             case op.Crash(operation=inner, point=point):
                 self._workspace.close()
                 with process(room(), Errand(self._root, self._weather, room() / "cache", inner, point)):
@@ -135,7 +145,7 @@ class StepdownSystem:
                 return self._raced(operation)
             case op.Interleave(first=first, second=second):
                 return interleaved(self._workspace, first, second)
-            case op.Damage() | op.Restore() | op.Plant() | op.Tamper() | op.Audit(falsified=str()):
+            case op.Damage() | op.Restore() | op.Plant() | op.Tamper() | op.SetBase() | op.Audit(falsified=str()):
                 return self._outside(operation)
             case op.Revise() | op.Disturb() | op.Advance() | op.Reopen():
                 return self._around(operation)
@@ -143,6 +153,12 @@ class StepdownSystem:
                 return self._exported(operation)
             case plain:
                 return answered(self._workspace, plain)
+
+    def _lay_the_base(self) -> None:
+        """Lay the base there that a fresh system has: most examples never ask for it."""
+        if not (room() / "bases").exists():
+            bases.settle(room() / "bases")
+        bases.lay(self._root, room() / "bases", "own")
 
     def _exported(self, operation: op.Export) -> One:
         made = answered(self._workspace, operation)
@@ -198,6 +214,8 @@ class StepdownSystem:
             case op.Tamper(dataset=dataset):
                 with (self._root / "datasets" / dataset / "train.jsonl").open("a") as file:
                     file.write("\n")
+            case op.SetBase(base=base):
+                bases.lay(self._root, room() / "bases", base)
             case op.Audit(falsified=str(what)):
                 return self._falsified(what)
         return None
@@ -243,3 +261,19 @@ class StepdownSystem:
         self._observer.close()
         self._workspace.close()
         shutil.rmtree(self._base)
+
+
+def needs_base(operation: op.Plain) -> bool:
+    """Tell whether an operation has to do with the base."""
+    return isinstance(operation, op.SetBase) or (isinstance(operation, op.Train) and operation.plan in TUNED)
+
+
+KILLED: set[op.Train] = set()
+"""Tunings that were killed on their way in this process; a second time would only take as long again."""
+
+
+def again(tuning: op.Train) -> bool:
+    """Tell whether a tuning was killed on its way before, and remember it."""
+    known = tuning in KILLED
+    KILLED.add(tuning)
+    return known

@@ -118,7 +118,12 @@ class Frontier:
 
 
 def local(
-    weather: Weather, asked: Callable[[Request], None], directory: Path, manifest: Manifest, decoding: Decoding
+    weather: Weather,
+    asked: Callable[[Request], None],
+    directory: Path,
+    manifest: Manifest,
+    decoding: Decoding,
+    base: Path | None = None,
 ) -> LocalProvider:
     """Return a bundle's provider, in this weather."""
     from stepdown.local.provider import BundleProvider
@@ -132,14 +137,14 @@ def local(
                 case "load-failed":
                     weather.turn += 1
                     with changed(directory, manifest, weather.turn) as place:
-                        said = BundleProvider(place, manifest, decoding, weather.clock()).complete(request)
+                        said = BundleProvider(place, manifest, decoding, weather.clock(), base).complete(request)
                     weather.wrong.append(f"{request.call} is answered by a bundle that is another one by now")
                     return said
                 case "error":
                     self.load()
                     raise LocalError("Local failed, as it was told to.")
                 case "timeout":
-                    return BundleProvider(directory, manifest, decoding, weather.impatient()).complete(request)
+                    return BundleProvider(directory, manifest, decoding, weather.impatient(), base).complete(request)
                 case "garbage" | "illegal" as how:
                     said = super().complete(request)
                     return replace(said, text=GARBAGE if how == "garbage" else ILLEGAL)
@@ -158,7 +163,7 @@ def local(
                 DECODED[key] = super()._generate(loaded, prompts, seeds, expired, schema)
             return DECODED[key]
 
-    return Bundle(directory, manifest, decoding, weather.clock())
+    return Bundle(directory, manifest, decoding, weather.clock(), base)
 
 
 @contextmanager
@@ -216,7 +221,9 @@ def settings(
         clock=weather.clock(),
         scenario=_only(scenario),
         frontier=frontier,
-        local=lambda directory, manifest, decoding, _clock, _base: local(weather, asked, directory, manifest, decoding),
+        local=lambda directory, manifest, decoding, _clock, base: local(
+            weather, asked, directory, manifest, decoding, base
+        ),
         decoding=Decoding(max_tokens=64),
         durability="normal",
         engine=_engine,

@@ -29,13 +29,12 @@ class Bases(Steering):
             self.act(op.Run(place % 4))
             return
         self._heal(bundle)
-        self.act(op.Run(place % 3))
         self._take_away(bundle, place)
         self.act(op.SetBase("own"))
-        self.act(op.Run(place % 4, 1, 4))
+        self.act(op.Run(place % 4))
         self._report()
         if before is not None:
-            self._way_back(before, bundle, keep=place % 8 == 7)
+            self._way_back(before, bundle, place)
 
     def _take_away(self, bundle: str, place: int) -> None:
         """Let each other thing lie there in turn: what may not serve may not be activated either."""
@@ -59,13 +58,16 @@ class Bases(Steering):
                 other = self.trial.names.name("bundle", made.bundle)
                 self.tell((op.Activate(other), op.Run(0), op.SetBase("own"), op.Run(1), op.Activate(bundle)))
 
-    def _way_back(self, before: str, bundle: str, *, keep: bool) -> None:
+    def _way_back(self, before: str, bundle: str, place: int) -> None:
         """Go on to another bundle: no way leads back to one that has no base."""
         if before == bundle or not self.can(op.Activate):
             return
-        self.tell((op.Activate(before), op.SetBase("gone"), op.Rollback(), op.SetBase("own"), op.Rollback()))
+        # What stands alone serves as ever.
+        self.tell((op.Activate(before), op.SetBase("gone"), op.Run(place % 4), op.Rollback(), op.SetBase("own")))
+        if place % 3 == 0:
+            self.act(op.Rollback())
         self.act(op.Activate(before))
-        if not keep:
+        if place % 8 != 7 or self.trial.description.tuned[0] not in self.trial.description.plans:
             # What answers with a base takes longer than all others, in a real system.
             self.act(op.Delete(bundle))
 

@@ -58,7 +58,7 @@ FAULTS: Mapping[str, Variant] = {
         'facts.whole and bundle["base"] is not None and facts.base == "gone"'),
     "base-lost-for-ever": Variant("I2", "provoke", "runs", "what was missing once is remembered as missing (openclaw #64083 in kind)",
         'base=self.disk.weather["base"],',
-        'base=self.__dict__.setdefault("lost", set(self.__dict__.get("lost", ())) | ({self.disk.weather["base"]} - {"own"})) and "gone" or self.disk.weather["base"],'),
+        'base=(lost := self.__dict__.setdefault("lost", [])).append(self.disk.weather["base"]) or next((b for b in lost if b != "own"), "own"),'),
     "base-asked-of-everybody": Variant("I2", "provoke", "gates", "a check of one kind of bundle is applied to all",
         'facts.whole and bundle["base"] not in (None, facts.base)',
         'facts.whole and facts.base != "own" and bundle["base"] != facts.base'),
