@@ -64,6 +64,7 @@ class Comparison:
         run: In which the frontier is asked.
         role: Whose prompts these are.
         trial: What was promised.
+        share: What of its error rate may be spent here.
         knowledge: In every prompt.
         told: Examples for the frontier.
         challenger: The bundle in question.
@@ -75,6 +76,7 @@ class Comparison:
     run: RunUnderWay
     role: Role
     trial: Trial
+    share: float
     knowledge: Knowledge
     told: tuple[Example, ...]
     challenger: Player
@@ -95,7 +97,7 @@ class Comparison:
             self._play_block(seeds[first : first + self.trial.look])
             watch(len(self.seeds), len(seeds))
             # A frontier that answered nothing in a whole block is down, and more calls will not raise it.
-            if len(self.frontier) == answered or settled(self.to_frontier, self.trial):
+            if len(self.frontier) == answered or settled(self.to_frontier, self.trial.margin, self.share):
                 return
 
     def _play_block(self, block: Sequence[int]) -> None:

@@ -17,6 +17,7 @@ from stepdown.bases import disk as bases
 from stepdown.bundles.disk import Condition, Look, listing, publish, sync
 from stepdown.bundles.kinds import KINDS
 from stepdown.bundles.manifest import FORMAT, Manifest
+from stepdown.digest import digest
 from stepdown.errors import DatasetError, InvalidValue, NotFound, TrainingFailed, WorkspaceError
 from stepdown.history import ledger, reader, rows
 from stepdown.scenarios import prompt
@@ -109,7 +110,8 @@ def localize(
         manifest = _manifest(workspace, scenario, dataset, job, part, done)
         if earlier is not None:
             return _same_weights(earlier, manifest)
-        return _register(workspace, manifest, part, *evaluate_directory(workspace, scenario, part, manifest))
+        curve = [rows.Loss(manifest.id, count, loss) for count, loss in done.get("curve", ())]
+        return _register(workspace, manifest, part, curve, *evaluate_directory(workspace, scenario, part, manifest))
     except OSError as error:
         raise WorkspaceError(f"The bundle cannot be written: {error.strerror}. Nothing was kept of it.") from error
     finally:
@@ -182,6 +184,7 @@ def _manifest(
         edition=_editions(workspace, job),
         kind=job.plan.kind,
         base=job.base if KINDS[job.plan.kind].on_base else "",
+        curve=digest(list(map(list, done["curve"]))) if done.get("curve") else "",
     )
 
 
@@ -218,6 +221,7 @@ def _register(
     workspace: Workspace,
     manifest: Manifest,
     part: Path,
+    curve: Sequence[rows.Loss],
     evaluation: rows.Evaluation,
     held_out: list[rows.Holdout],
 ) -> Trained:
@@ -240,6 +244,7 @@ def _register(
         workspace.reached("bundle-renamed")
         if reader.bundle(connection, manifest.id) is None:
             ledger.append(connection, bundle)
+            ledger.append_all(connection, curve)
         evaluation = record_evaluation(connection, evaluation, held_out)
     workspace.reached("bundle-registered")
     return Trained(bundle, evaluation, reused=False)

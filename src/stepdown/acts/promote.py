@@ -105,7 +105,18 @@ def _begin(workspace: Workspace, bundle: rows.Bundle, trial: Trial, frontier: st
     champion = player(workspace, active.id) if active is not None and active.id != bundle.id else None
     seeds = min(trial.budget, len(scenario.comparison_seeds()))
     run = start(workspace, scenario.name, generations=1, candidates=seeds, frontier=word, purpose=rows.COMPARISON)
-    return Comparison(run, role, trial, knowledge, told, challenger, champion)
+    share = _spend(workspace, run.run.id, bundle, trial)
+    return Comparison(run, role, trial, share, knowledge, told, challenger, champion)
+
+
+def _spend(workspace: Workspace, run: str, bundle: rows.Bundle, trial: Trial) -> float:
+    """Record what this comparison may err before anybody is asked: one that is broken off has spent it all the same."""
+    with workspace.writing() as connection:
+        number = reader.comparisons(connection, bundle.scenario, bundle.role) + 1
+        share = trial.share(number)
+        ledger.append(connection, rows.Spending(run, bundle.scenario, bundle.role, number, share))
+    workspace.reached("act-recorded")
+    return share
 
 
 def _check_comparable(scenario: Scenario, policy: Policy, role: str, trial: Trial) -> None:
@@ -138,14 +149,15 @@ def _judge(
         trial=trial,
         seeds=len(compared),
         unanswered=len(comparison.seeds) - len(compared),
-        to_frontier=bounds(compared, trial.error_rate),
-        to_champion=bounds(comparison.to_champion, trial.error_rate),
+        to_frontier=bounds(compared, comparison.share),
+        to_champion=bounds(comparison.to_champion, comparison.share),
         valid=challenger.valid or 0.0,
         min_valid=policy.min_valid,
         coverage=coverage(scenario, validators),
         min_coverage=policy.min_coverage,
         challenger=challenger.id,
         champion=champion.id if champion else None,
+        share=comparison.share,
     )
     return rows.Verdict(
         bundle=bundle.id,

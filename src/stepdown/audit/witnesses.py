@@ -88,6 +88,10 @@ class Evidence:
     unsound: Sequence[Unsound] = ()
     numbers: Mapping[str, tuple[Sequence[int], int | None]] = field(default_factory=dict)
     shelf: Shelf = field(default_factory=Shelf)
+    spendings: Sequence[rows.Spending] = ()
+    losses: Sequence[rows.Loss] = ()
+    logs: Sequence[rows.Log] = ()
+    exchanges: Sequence[rows.Exchange] = ()
 
 
 def unsound(evidence: Evidence) -> Iterator[Difference]:

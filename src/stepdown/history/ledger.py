@@ -30,6 +30,10 @@ TABLES: dict[type, Table] = {
     rows.HarnessSwitch: schema.harness,
     rows.Verdict: schema.verdict,
     rows.Judgement: schema.judgement,
+    rows.Spending: schema.spending,
+    rows.Loss: schema.loss,
+    rows.Log: schema.log,
+    rows.Exchange: schema.exchange,
 }
 """Which table keeps which row."""
 

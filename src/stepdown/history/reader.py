@@ -89,6 +89,12 @@ def compared(connection: Connection, run_id: str) -> list[str]:
     return [found.bundle for found in all_of(connection, rows.Evaluation, run=run_id)]
 
 
+def comparisons(connection: Connection, scenario: str, role: str) -> int:
+    """Return how many of a slot's comparisons have spent of its error rate."""
+    last = newest(connection, rows.Spending, scenario=scenario, role=role)
+    return last.number if last is not None else 0
+
+
 def verdicts(connection: Connection, bundle_id: str) -> list[rows.Verdict]:
     """Return every promotion verdict on a bundle, oldest first."""
     return all_of(connection, rows.Verdict, bundle=bundle_id)
@@ -229,6 +235,11 @@ def bundles(connection: Connection, *, beginning: str = "") -> list[rows.Bundle]
 def known_content(connection: Connection, names: list[str]) -> set[str]:
     """Return those digests that a dataset, or a bundle that was not deleted, is registered under."""
     return set(connection.execute(questions.KNOWN_CONTENT, {"names": names}).scalars())
+
+
+def losses(connection: Connection, bundle_id: str) -> list[rows.Loss]:
+    """Return the losses of a bundle's training, in the order of its steps."""
+    return all_of(connection, rows.Loss, bundle=bundle_id)
 
 
 def bundles_of_job(connection: Connection, job: str) -> list[rows.Bundle]:

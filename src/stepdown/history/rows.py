@@ -15,13 +15,17 @@ from stepdown.history.lifecycle import (
     Holdout,
     Json,
     Judgement,
+    Loss,
     PolicyChange,
+    Spending,
     Verdict,
 )
+from stepdown.history.logs import Exchange, Log
 
 __all__ = (
-    "Act", "Announcement", "Attempt", "Bundle", "Dataset", "Ending", "Evaluation", "Generation", "HarnessSwitch",
-    "Holdout", "Json", "Judgement", "Lesson", "Match", "PolicyChange", "Run", "Step", "Unsound", "Verdict",
+    "Act", "Announcement", "Attempt", "Bundle", "Dataset", "Ending", "Evaluation", "Exchange", "Generation",
+    "HarnessSwitch", "Holdout", "Json", "Judgement", "Lesson", "Log", "Loss", "Match", "PolicyChange", "Run", "Spending",
+    "Step", "Unsound", "Verdict",
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ beside it (`history/migrations`); a test compares the two.
 
 from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, String, Text, text
 
-from stepdown.history import columns
+from stepdown.history import columns, logs
 from stepdown.history.columns import at as _at
 from stepdown.history.columns import by as _by
 from stepdown.history.columns import ref as _ref
@@ -15,6 +15,8 @@ from stepdown.history.columns import word as _word
 
 metadata = columns.metadata
 """All tables."""
+
+log, exchange = logs.log, logs.exchange
 
 run = _table(
     "run",
@@ -259,4 +261,22 @@ judgement = _table(
     Column("score", Float, nullable=False),
     *_by(),
     Index(None, "call", "seq"),
+)
+
+spending = _table(
+    "spending",
+    Column("run", String(120), ForeignKey("run.id"), nullable=False, unique=True),
+    _word("scenario"),
+    _word("role"),
+    Column("number", Integer, nullable=False),
+    Column("share", Float, nullable=False),
+    Index(None, "scenario", "role", "number", unique=True),
+)
+
+loss = _table(
+    "loss",
+    _ref("bundle", "bundle.id"),
+    Column("iteration", Integer, nullable=False),
+    Column("loss", Float, nullable=False),
+    Index(None, "bundle", "seq"),
 )

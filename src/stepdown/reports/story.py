@@ -51,6 +51,7 @@ class Provenance:
         promise: Its manifest, when the directory is still whole.
         verdict: Its newest promotion verdict, if any.
         acts: What was done with it, oldest first.
+        losses: The loss of its training, by step.
     """
 
     bundle: rows.Bundle
@@ -58,6 +59,7 @@ class Provenance:
     promise: Mapping[str, Any] | None
     verdict: rows.Verdict | None
     acts: Sequence[rows.Act]
+    losses: Sequence[rows.Loss] = ()
 
 
 @dataclass(frozen=True, slots=True)

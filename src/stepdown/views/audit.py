@@ -33,9 +33,11 @@ CHECKS = (
     acts.switches,
     acts.judges,
     promotions.verdicts,
+    promotions.spendings,
     gaps.judged,
     budgets.budgets,
     origins.bundles,
+    origins.losses,
     origins.datasets,
     runs.runs,
     runs.endings,
@@ -60,6 +62,10 @@ FIELDS = {
     rows.Verdict: "verdicts",
     rows.Judgement: "judgements",
     rows.Dataset: "datasets",
+    rows.Spending: "spendings",
+    rows.Loss: "losses",
+    rows.Log: "logs",
+    rows.Exchange: "exchanges",
 }
 """What `Evidence` calls each kind of row."""
 

@@ -50,7 +50,8 @@ def provenance(workspace: Workspace, connection: Connection, bundle_id: str) -> 
     promise = json.loads(found.manifest.data) if found.manifest else None
     evaluation = reader.newest_evaluation(connection, bundle_id)
     acts = reader.acts(connection, bundle=bundle_id)
-    return Provenance(bundle, evaluation, promise, reader.verdict(connection, bundle_id), acts)
+    losses = reader.losses(connection, bundle_id)
+    return Provenance(bundle, evaluation, promise, reader.verdict(connection, bundle_id), acts, losses)
 
 
 def runs(workspace: Workspace) -> list[tuple[rows.Run, rows.Ending | None]]:
