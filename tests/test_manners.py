@@ -40,6 +40,7 @@ VALUES = {
     "run": [],
     "source": ["model.gguf"],
     "name": ["smollm2"],
+    "file": ["old.jsonl"],
 }  # A command with another argument must be given a value here.
 
 

@@ -1,6 +1,7 @@
-"""Commands for one question at a time: ask, judge."""
+"""Commands for questions and answers that come from outside: ask, judge, import."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command in (ask, judge):
         app.command()(command)
+    app.command("import")(bring)
 
 
 def ask(
@@ -74,3 +76,29 @@ def _case(text: str) -> Any:
     if isinstance(found, dict) or (isinstance(found, int) and not isinstance(found, bool) and 0 <= found < 2**63):
         return found
     raise InvalidValue(f'A case is a JSON object like {{"message": "…"}}, or a seed from 0 on, not {text!r}.')
+
+
+def bring(
+    file: Annotated[Path, typer.Argument(help="JSON lines: messages, prompt and completion, or request and response.")],
+    directory: Directory = DEFAULT,
+    scenario: ScenarioName = None,
+    role: Annotated[
+        str | None, typer.Option(help="Whose answers these are; by default the role that is judged.")
+    ] = None,
+    pattern: Annotated[
+        str | None, typer.Option(help="Regular expression that finds the case in a question: a group, or named ones.")
+    ] = None,
+    why: Why = "",
+    by: By = "operator",
+    as_json: Json = False,
+) -> None:
+    """Bring in a log of another system to learn from; nothing of it counts as having happened here."""
+    from stepdown.acts.imports import bring as begin
+
+    with workspace(directory, made=True) as opened:
+        named = about(directory, scenario).scenario
+        log = begin(opened, file, named, role=role, pattern=pattern, by=by, why=why)
+    skipped = [f"skipped {count}: {reason}" for reason, count in log.skipped.items()]
+    first = f"{log.id}  {log.exchanges} exchanges of {log.lines} lines of {log.file}"
+    last = "`stepdown export --imported` takes them in."
+    emit(log, as_json=as_json, people=lambda: "\n".join([first, *skipped, last]))

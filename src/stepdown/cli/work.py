@@ -114,6 +114,7 @@ def export(
     kept_only: Annotated[bool, typer.Option("--kept-only", help="Only generations that advanced.")] = False,
     include_local: Annotated[bool, typer.Option("--include-local", help="Also replies of local models.")] = False,
     matches: Annotated[bool, typer.Option("--matches", help="Also write each strategy's matches.")] = False,
+    imported: Annotated[bool, typer.Option("--imported", help="Also what logs say that were brought in.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write strategies as training data, from the rows as they are now."""
@@ -122,7 +123,8 @@ def export(
 
     with workspace(directory) as opened:
         named = about(directory, scenario).scenario
-        made = write(opened, Filters(named, run_id, min_score, kept_only, include_local, matches))
+        filters = Filters(named, run_id, min_score, kept_only, include_local, matches, imported=imported)
+        made = write(opened, filters)
     line = f"{made.digest[:12]}  {made.train} to train, {made.valid} to validate  {made.path}"
     value = {"digest": made.digest, "path": str(made.path), "train": made.train, "valid": made.valid}
     emit(value, as_json=as_json, people=lambda: line)

@@ -13,6 +13,7 @@ log = table(
     "log",
     word("id", unique=True),
     word("scenario"),
+    Column("scenario_version", Integer, nullable=False),
     word("role"),
     Column("file", Text, nullable=False),
     word("digest"),
@@ -42,6 +43,7 @@ class Log:
     """A log was brought in.
 
     Attributes:
+        scenario_version: Its version then.
         role: Whose answers its replies are.
         file: Its name, without its directory.
         digest: SHA-256 of its bytes, hex.
@@ -51,6 +53,7 @@ class Log:
 
     id: str
     scenario: str
+    scenario_version: int
     role: str
     file: str
     digest: str
@@ -59,6 +62,11 @@ class Log:
     by: str
     why: str
     at: datetime
+
+    @property
+    def exchanges(self) -> int:
+        """How many of its lines became exchanges."""
+        return self.lines - sum(self.skipped.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,14 @@ def exportable(*, of_one_run: bool) -> Select[Any]:
     )
 
 
+EXCHANGES = (
+    PLAIN[schema.exchange]
+    .join(schema.log, schema.log.c.id == schema.exchange.c.log)
+    .where(schema.log.c.scenario == bindparam("scenario"), schema.log.c.role == bindparam("role"))
+    .order_by(schema.exchange.c.seq)
+)
+"""Ask for a role's exchanges, in the order in which they were brought in."""
+
 _STEP = schema.step.c
 STRATEGIES = (
     select(_STEP.generation, _STEP.strategy, _STEP.score)

@@ -167,6 +167,18 @@ def dataset(connection: Connection, digest: str) -> rows.Dataset | None:
     return newest(connection, rows.Dataset, digest=digest)
 
 
+def log(connection: Connection, scenario: str, role: str, digest: str) -> rows.Log | None:
+    """Return the log of these bytes that was brought in for a role, or None."""
+    return newest(connection, rows.Log, scenario=scenario, role=role, digest=digest)
+
+
+def exchanges(connection: Connection, scenario: str, role: str) -> Iterator[rows.Exchange]:
+    """Yield what logs say of a role, log by log and line by line, in constant memory."""
+    values = {"scenario": scenario, "role": role}
+    for row in connection.execute(questions.EXCHANGES, values, execution_options={"yield_per": CHUNK}):
+        yield rows.Exchange(*row)
+
+
 def generations(connection: Connection, run_id: str) -> list[rows.Generation]:
     """Return a run's gate decisions, oldest first."""
     return all_of(connection, rows.Generation, run=run_id)

@@ -5,7 +5,19 @@ from itertools import chain
 from typing import Any
 
 from stepdown.acts.export import promised
-from stepdown.audit import acts, budgets, evaluations, gaps, generations, origins, promotions, runs, steps, witnesses
+from stepdown.audit import (
+    acts,
+    budgets,
+    evaluations,
+    gaps,
+    generations,
+    logs,
+    origins,
+    promotions,
+    runs,
+    steps,
+    witnesses,
+)
 from stepdown.audit.witnesses import Difference, Evidence, Shelf
 from stepdown.bundles.disk import promise
 from stepdown.history import reader, rows, sound
@@ -39,6 +51,7 @@ CHECKS = (
     origins.bundles,
     origins.losses,
     origins.datasets,
+    logs.logs,
     runs.runs,
     runs.endings,
     runs.numbering,

@@ -42,6 +42,7 @@ def _logs() -> None:
         "log",
         sa.Column("id", WORD, nullable=False),
         sa.Column("scenario", WORD, nullable=False),
+        sa.Column("scenario_version", sa.Integer(), nullable=False),
         sa.Column("role", WORD, nullable=False),
         sa.Column("file", sa.Text(), nullable=False),
         sa.Column("digest", WORD, nullable=False),
