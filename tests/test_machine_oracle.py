@@ -17,7 +17,7 @@ from stepdown_machine.observed import Observation
 from stepdown_machine.scene import Memory, Scene
 from stepdown_machine.trial import Trial
 
-ALLOWED = {"dataclasses", "math", "json", "random", "typing", "copy", "functools"}
+ALLOWED = {"collections.abc", "datetime", "re", "dataclasses", "math", "json", "random", "typing", "copy", "functools"}
 SOURCES = sorted(Path(stepdown_machine.model.__file__).parent.glob("*.py"))
 
 

@@ -6,7 +6,7 @@ from dataclasses import fields
 from functools import lru_cache
 
 from stepdown_machine import operations as op
-from stepdown_machine.model import Known, Limits, Model, Verdict, grid_ctf
+from stepdown_machine.model import Known, Limits, Model, Verdict
 from stepdown_machine.model.registry import DAMAGED, GONE, WHOLE
 from stepdown_machine.model.verdict import refused
 from stepdown_machine.observed import Observation, Step
@@ -18,14 +18,14 @@ from stepdown_machine.values import Bundle, Dataset, Policy, Promoted, Pruned, R
 def eligible(rows: Observation, wanted: op.Export, description: Description) -> list[Step]:
     """Return the steps an export must hold: a function of committed rows and nothing else."""
     kept = {step for generation in rows.generations for step in generation.kept}
-    later = dict(rows.judgements)
+    later, objectors = dict(rows.judgements), description.objectors
     return [
         step
         for step in rows.steps
         if step.role == "competitor"
         and step.purpose == "work"
         and step.outcome == "served"
-        and not (description.scores and grid_ctf.objectors(step.text))
+        and not (objectors is not None and objectors(step.text))
         and (wanted.run is None or step.run == wanted.run)
         and (wanted.scenario is None or wanted.scenario == description.scenario)
         and (

@@ -6,7 +6,7 @@ look like follows from it and from the model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeAlias
@@ -16,12 +16,13 @@ from stepdown_machine.contract import apply, verdict
 from stepdown_machine.findings import Finding
 from stepdown_machine.invariants.answers import answer_is_legal
 from stepdown_machine.invariants.succession import answer_is_due
-from stepdown_machine.model import Breaker, Model, Objections, after, grid_ctf, objections
+from stepdown_machine.model import Breaker, Model, Objections, after, objections
 from stepdown_machine.observed import Attempt, Call, Step
 from stepdown_machine.protocol import Answer
 from stepdown_machine.scene import Judged, Scene, Walk
 from stepdown_machine.values import Bundle, Promoted, Ran
 
+Referee: TypeAlias = Callable[[str], frozenset[str]]
 Chapter: TypeAlias = int | tuple[op.Plain, Answer]
 """So many steps, or an operation with its answer."""
 
@@ -131,7 +132,8 @@ def _step(
     if due.allow(step.objections):
         model.drawn(step.seed, held="canary-held" in step.objections)
     calls = tuple(trace.get(attempt.call) for attempt in step.attempts)
-    walk = _walk(model, step, calls, due.must, judges=step.role == "competitor" and scene.description.scores)
+    objectors = scene.description.objectors
+    walk = _walk(model, step, calls, due.must, objectors if step.role == "competitor" else None)
     known = model.serving(step.role)
     open_ = _closed(model, step) is None
     judged = Judged(step, calls, due, walk, known, open_, model.now, _excuses(model, scene))
@@ -143,7 +145,7 @@ def _step(
             if attempt.provider == "local":
                 model.asked |= {known.bundle}
             if _counts(attempt, call, step, recovered=recovered):
-                succeeded = _ending(call, model, judges=scene.description.scores) is None
+                succeeded = _ending(call, model, objectors) is None
                 state = model.breakers.get(known.bundle, Breaker())
                 model.breakers[known.bundle] = after(state, model.limits, model.now, succeeded=succeeded)
     return judged
@@ -194,13 +196,13 @@ def _counts(attempt: Attempt, call: Call | None, step: Step, *, recovered: bool)
     return finished and (recovered or not step.recovered)
 
 
-def _ending(call: Call | None, model: Model, *, judges: bool) -> str | None:
+def _ending(call: Call | None, model: Model, objectors: Referee | None) -> str | None:
     """Say how an attempt ended: the provider's own error, or what the enabled validators object to its reply."""
     if call is None:
         return None
     if call.error is not None:
         return call.error
-    return "invalid-output" if judges and grid_ctf.objectors(call.text) & model.validators else None
+    return "invalid-output" if objectors is not None and objectors(call.text) & model.validators else None
 
 
 def _closed(model: Model, step: Step) -> str | None:
@@ -210,7 +212,9 @@ def _closed(model: Model, step: Step) -> str | None:
     return "frontier-over-budget" if model.over_budget(step.run) else None
 
 
-def _walk(model: Model, step: Step, calls: tuple[Call | None, ...], must: tuple[str, ...], *, judges: bool) -> Walk:
+def _walk(
+    model: Model, step: Step, calls: tuple[Call | None, ...], must: tuple[str, ...], objectors: Referee | None
+) -> Walk:
     """Follow the order of the walk: at most one local try, then frontier unless something is to be said against it."""
     providers: list[str] = []
     errors: list[str | None] = []
@@ -218,7 +222,7 @@ def _walk(model: Model, step: Step, calls: tuple[Call | None, ...], must: tuple[
     def ask(provider: str) -> str | None:
         providers.append(provider)
         called = next((call for call in calls if call is not None and call.provider == provider), None)
-        errors.append(_ending(called, model, judges=judges))
+        errors.append(_ending(called, model, objectors))
         return errors[-1]
 
     reason = must[0] if must else None

@@ -10,12 +10,12 @@ answer. A fresh system's clock shows `START` and stands still unless `Advance` m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Protocol, TypeAlias
 
 from stepdown_machine import operations as op
-from stepdown_machine.model import POLICIES, REASONS
+from stepdown_machine.model import POLICIES, REASONS, REFEREES
 from stepdown_machine.observed import Observation
 from stepdown_machine.values import Audited, Bundle, Dataset, Pointed, Policy, Promoted, Pruned, Ran, Refusal, RunReport
 
@@ -80,6 +80,7 @@ class Description:
         most: Greatest value of `breaker_threshold` and of `breaker_probes`, where they have one; beyond it a policy is out of
             range.
         scores: The scenario is grid_ctf, so that the oracle can replay scores and judge replies.
+        referee: A scenario whose replies the oracle can judge though it cannot replay their scores: `invoices`.
     """
 
     origin: Origin
@@ -99,6 +100,12 @@ class Description:
     policies: frozenset[str] = frozenset(each.name for each in fields(Policy))
     most: Mapping[str, int] = field(default_factory=dict)
     scores: bool = True
+    referee: str = ""
+
+    @property
+    def objectors(self) -> Callable[[str], frozenset[str]] | None:
+        """Who names the validators that object to a reply; `None` where the oracle does not know."""
+        return REFEREES.get("grid_ctf" if self.scores else self.referee)
 
     @property
     def reasons(self) -> tuple[str, ...]:

@@ -121,7 +121,9 @@ class Observer:
             datasets=datasets,
             leftovers=self._leftovers({*shelf, *dict(datasets)}),
             judgements=tuple(tuple(row) for row in self.rows(JUDGED, self._born["judgement"])),
-            checkpoints=tuple(sorted(filter(_is_checkpoint, (entry.name for entry in os.scandir(self._root / "jobs"))))),
+            checkpoints=tuple(
+                sorted(filter(_is_checkpoint, (entry.name for entry in os.scandir(self._root / "jobs"))))
+            ),
         )
 
     def _read_steps(self) -> None:

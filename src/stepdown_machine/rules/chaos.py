@@ -29,7 +29,7 @@ def raceable(stage: Stage, place: int) -> tuple[op.Plain, ...]:
         op.SetPolicy(Policy(min_score=0.25)),
         op.Run(place % 3, 1, 2),
         op.Activate(bundle),
-        op.Delete(bundle) if place == 5 else op.SetValidator("budget", enabled=place % 2 == 0),
+        op.Delete(bundle) if place == 5 else op.SetValidator(stage.validator, enabled=place % 2 == 0),
         op.Rollback(),
         op.Prune(),
         op.Audit(),

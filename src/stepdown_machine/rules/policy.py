@@ -109,7 +109,8 @@ class Governing(Stage):
             if self.can(op.Revise):
                 self.act(op.Revise(value))
         elif name.startswith("switch"):
-            self.act(op.SetValidator(value, enabled=name == "switch on"))
+            if value in self.trial.description.validators:
+                self.act(op.SetValidator(value, enabled=name == "switch on"))
         elif name == "meet":
             # A story that some machines know.
             self.encounters().get(value, self.follow)(runs)

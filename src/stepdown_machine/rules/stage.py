@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from stepdown_machine import operations as op
 from stepdown_machine.model import objections
 from stepdown_machine.names import UNKNOWN
-from stepdown_machine.protocol import Answer, HandoffSystem
+from stepdown_machine.protocol import VALIDATORS, Answer, HandoffSystem
 from stepdown_machine.reach import REACHED, reach
 from stepdown_machine.script import script, write
 from stepdown_machine.shorten import Program, shorten, spelled
@@ -155,6 +155,11 @@ class Stage(RuleBasedStateMachine):
     def can(self, *operations: type) -> bool:
         """Tell whether the system performs these operations."""
         return all(each in self.trial.description.operations for each in operations)
+
+    @property
+    def validator(self) -> str:
+        """The validator to which alone an illegal reply is illegal: the last that the description names."""
+        return (self.trial.description.validators or VALIDATORS)[-1]
 
     def take_turn(self, name: str, drawn: dict[str, Any]) -> None:
         """Remember a turn; count its rule and the one before it."""

@@ -260,13 +260,13 @@ class Steering(Governing):
         """Switch a validator off, with the coverage limit where it was: frontier may now serve what the referee refuses."""
         self.act(op.SetPolicy(Policy(min_coverage=self.trial.model.coverage())))
         self.act(op.Run(0, 1, 2))
-        self.act(op.SetValidator("budget", enabled=False))
+        self.act(op.SetValidator(self.validator, enabled=False))
         self.act(op.Disturb(frontier="illegal"))
         self.act(op.Run(0))
         self.act(op.Export())
         self.act(op.Export(kept_only=True, include_local=True))
         self.act(op.Export(run=UNKNOWN["run"]))
-        return (op.Disturb(), op.SetValidator("budget", enabled=True), op.SetPolicy(Policy()))
+        return (op.Disturb(), op.SetValidator(self.validator, enabled=True), op.SetPolicy(Policy()))
 
     def _tour_the_breaker(self) -> None:
         """Lead the breaker through every edge of its three states, each limit at, just below and just above."""

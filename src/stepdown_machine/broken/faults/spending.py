@@ -65,7 +65,7 @@ FAULTS: Mapping[str, Variant] = {
     "baseless-activates": Variant("A0", "provoke", "succession", "activation does not look below the bundle (mlflow #9783 in kind)",
         "        if not self.based(bundle):\n",
         "        if bundle is None:\n"),
-    "back-to-the-baseless": Variant("I14", "provoke", "succession", "a rollback leads to what cannot serve",
+    "back-to-the-baseless": Variant("A0", "provoke", "succession", "a rollback leads to what cannot serve",
         "return self.whole(bundle) and self.based(bundle) and",
         "return self.whole(bundle) and"),
     "any-base-is-tuned": Variant("A0", "train", "toy", "a damaged base is tuned without a word",
