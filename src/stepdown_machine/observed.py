@@ -70,6 +70,7 @@ class Step:
         recovered: Closed by recovery after a crash.
         seed: What the canary's draw depends on.
         purpose: `work`, or `comparison` with the frontier, for a promotion's verdict.
+        answer: What an export holds of the reply, where it is spelled in one way only; empty for the reply itself.
     """
 
     step: str
@@ -90,6 +91,12 @@ class Step:
     recovered: bool = False
     seed: int = 0
     purpose: str = "work"
+    answer: str = ""
+
+    @property
+    def learned(self) -> str:
+        """The text that a model learns from it."""
+        return self.answer or self.text
 
 
 @dataclass(frozen=True, slots=True)

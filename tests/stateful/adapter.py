@@ -18,7 +18,7 @@ from stateful.falsifying import WAYS, Forgery
 from stateful.observing import Observer
 from stateful.planting import plant
 from stateful.ranges import MOST
-from stateful.weather import ASKED, SCENARIO, Weather, settings
+from stateful.weather import ASKED, ON_GRID, SCENARIO, Weather, settings
 from stepdown.acts import configure
 from stepdown.acts.opening import open_workspace
 from stepdown.bundles.disk import Condition, look
@@ -27,7 +27,7 @@ from stepdown.history import reader
 from stepdown.views.history import active_at
 from stepdown.workspace.facts import slot_bundle
 from stepdown_machine import operations as op
-from stepdown_machine.model import grid_ctf
+from stepdown_machine.model import REFEREES
 from stepdown_machine.observed import Holding, Observation
 from stepdown_machine.protocol import Answer, Description, One, Origin, Probe
 from stepdown_machine.values import Audited, Dataset, Policy
@@ -73,8 +73,11 @@ def room() -> Path:
     # At the end of a process that multiprocessing started nothing else is called. One that gets ready there may be ended in
     # the middle of it, by the end of this one.
     Finalize(None, shutil.rmtree, args=(made,), kwargs={"ignore_errors": True}, exitpriority=0)
-    plans = (PLANS["tiny-a"], PLANS["tiny-b"])
-    neighbours.settle(made / "template", made / "cache", plans, SCENARIO)
+    if ON_GRID:
+        plans = (PLANS["tiny-a"], PLANS["tiny-b"])
+        neighbours.settle(made / "template", made / "cache", plans, SCENARIO)
+    else:
+        open_workspace(made / "template", settings=settings(Weather(), made / "template", made / "cache")).close()
     (made / "rehearsals").mkdir()
     # What is loaded by now stays. Looked at by the collector it would cost a tenth of a second, every few seconds.
     gc.freeze()
@@ -104,7 +107,8 @@ class StepdownSystem:
     def describe(self) -> Description:
         """Return the static description."""
         scenario = self._workspace.scenario(SCENARIO)
-        probes = tuple(Probe(probe.reply, probe.legal, grid_ctf.objectors(probe.reply)) for probe in scenario.probes())
+        objectors = REFEREES[SCENARIO]
+        probes = tuple(Probe(probe.reply, probe.legal, objectors(probe.reply)) for probe in scenario.probes())
         return Description(
             origin=Origin("stateful.adapter", "StepdownSystem"),
             probes=probes,
@@ -113,8 +117,12 @@ class StepdownSystem:
             bases=bases.STATES if TUNED else (),
             points=POINTS,
             holds=HOLDS,
-            falsifiable=WAYS,
+            falsifiable=WAYS if ON_GRID else (),
             most=MOST,
+            scenario=SCENARIO,
+            validators=tuple(scenario.validators),
+            scores=ON_GRID,
+            referee=SCENARIO,
         )
 
     def perform(self, operation: op.Operation) -> Answer:
@@ -162,7 +170,7 @@ class StepdownSystem:
 
     def _exported(self, operation: op.Export) -> One:
         made = answered(self._workspace, operation)
-        if isinstance(made, Dataset):
+        if isinstance(made, Dataset) and ON_GRID:
             exported.check(self._root / "datasets" / made.dataset, operation, self._observer.rows)
         return made
 

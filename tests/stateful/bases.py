@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from small_base import make_gguf
+from stateful.weather import ON_GRID
 from stepdown.bases import disk
 from stepdown.training.tuning import Tuning
 
@@ -18,13 +19,15 @@ NAME = "small"
 HERE = find_spec("mlx_lm") is not None
 """Bases are tuned with mlx-lm; found and not imported, as it would lower this process's limits."""
 
+# Sentences are longer than moves.
+ITERATIONS, RATE = (60, 2e-2) if ON_GRID else (120, 1e-2)
 PLAN = Tuning(
     NAME,
     layers=-1,
     rank=8,
-    iterations=60,
+    iterations=ITERATIONS,
     batch=1,
-    learning_rate=2e-2,
+    learning_rate=RATE,
     warmup=1,
     schedule="constant",
     checkpoint_every=20,

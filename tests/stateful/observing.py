@@ -14,6 +14,7 @@ from typing import Any
 
 from stateful.asking import LENT
 from stateful.looking import Looks
+from stateful.weather import ON_GRID
 from stepdown_machine.observed import Attempt, Call, Generation, Holding, Observation, Shelved, Step
 from stepdown_machine.protocol import VALIDATORS
 from stepdown_machine.values import Policy
@@ -33,6 +34,8 @@ SHELF = """SELECT id FROM bundle
 TABLES = ("announcement", "step", "generation", "dataset", "judgement")
 JUDGED = """SELECT attempt.step, judgement.score FROM judgement JOIN attempt ON attempt.call = judgement.call
     WHERE judgement.seq > ? ORDER BY judgement.seq"""
+FORMS = ("json-object", "known-keys", "plain-amount", "plain-texts", "calendar-date")
+"""Validators of invoices."""
 WEIGHTS = ("model.safetensors", "adapters.safetensors")
 POLICY = (
     "mode",
@@ -69,7 +72,8 @@ class Observer:
         self._act_keys: dict[tuple[str, int], None] = {}
         newest = "SELECT coalesce(max(seq), 0) FROM {}"
         self._born = {table: self.rows(newest.format(table))[0][0] for table in (*TABLES, *ACTS)}
-        self._began = (root / "trace.jsonl").stat().st_size
+        trace = root / "trace.jsonl"
+        self._began = trace.stat().st_size if trace.exists() else 0
         self._neighbours = self._entries()
         self.forget()
 
@@ -196,7 +200,7 @@ class Observer:
         return Policy(**endless, **roles, **{name: stored[name] for name in POLICY})
 
     def _validators(self) -> frozenset[str]:
-        on = set(VALIDATORS)
+        on = set(VALIDATORS if ON_GRID else FORMS)
         switches = "SELECT validator, enabled FROM harness WHERE seq > ? ORDER BY seq"
         for row in self.rows(switches, self._born["harness"]):
             (on.add if row["enabled"] else on.discard)(row["validator"])
@@ -266,6 +270,7 @@ def _step(row: sqlite3.Row, attempts: list[sqlite3.Row], matches: list[tuple[int
         recovered=bool(row["recovered"]),
         seed=row["seed"],
         purpose=row["purpose"],
+        answer=row["strategy"] or "",
     )
 
 

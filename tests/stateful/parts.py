@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from multiprocessing.connection import Connection
 
+import pytest
+
 from stateful.children import REAL
 from stepdown_machine.campaign import campaign
 from stepdown_machine.reach import Reach
@@ -32,12 +34,21 @@ class Part:
 
 
 @contextmanager
-def part_beside(machine: type[Stage], examples: int) -> Iterator[Connection]:
-    """Run a machine with other examples while others run here; yield where a `Part` will come from."""
+def part_beside(machine: type[Stage], examples: int, **environment: str) -> Iterator[Connection]:
+    """Run a machine with other examples while others run here; yield where a `Part` will come from.
+
+    Args:
+        machine: What is run.
+        examples: How many.
+        environment: What the process is told, and this one is not.
+    """
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_run, args=(there, machine, examples))
-    process.start()
+    with pytest.MonkeyPatch.context() as told:
+        for name, value in environment.items():
+            told.setenv(name, value)
+        process.start()
     there.close()
     try:
         yield here

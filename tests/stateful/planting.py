@@ -9,13 +9,15 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from stateful.saying import bundle
-from stateful.weather import SCENARIO
+from stateful.weather import ON_GRID, SCENARIO
 from stepdown.bundles.disk import listing, publish
 from stepdown.bundles.manifest import Manifest
 from stepdown.history import ledger, reader, rows
 from stepdown.training.evaluation import summarize
 from stepdown.workspace import Workspace
 from stepdown_machine.values import Bundle
+
+BEST = '{"aggression":1.0,"defense":0.4,"path_bias":1.0}'
 
 
 def plant(workspace: Workspace, base: Path, kind: str) -> Bundle:
@@ -59,7 +61,7 @@ def _evaluated(workspace: Workspace, connection: Connection, row: rows.Bundle) -
     """Append an evaluation that every gate likes: the best strategy on every held-out seed."""
     scenario = workspace.scenario(SCENARIO)
     bound = workspace.terms(scenario)
-    best = scenario.parse('{"aggression":1.0,"defense":0.4,"path_bias":1.0}')
+    best = scenario.parse(BEST if ON_GRID else next(probe.reply for probe in scenario.probes() if probe.legal))
     seeds = scenario.holdout_seeds()
     scores = [scenario.play(best, seed).score for seed in seeds]
     summary = summarize(scores, [True] * len(scores))

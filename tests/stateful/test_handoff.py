@@ -13,11 +13,13 @@ import pytest
 from hypothesis import settings
 
 from stateful.adapter import StepdownSystem
+from stateful.bases import HERE
 from stateful.children import REAL
 from stateful.parts import Part, part_beside, together
-from stepdown_machine.machine import HandoffMachine, LearningMachine, RegistryMachine, case
+from stepdown_machine.machine import HandoffMachine, LearningMachine, RegistryMachine, RoutingMachine, case
 from stepdown_machine.protocol import HandoffSystem
 from stepdown_machine.reach import LEAST_PAIRS, LEAST_SHARE, MOST_ABORTED, reach
+from stepdown_machine.rules.bases import BASE
 from stepdown_machine.settings import deterministic
 
 # What the machines have seen is counted in one process, and a machine that others use takes its time.
@@ -25,6 +27,10 @@ pytestmark = [pytest.mark.xdist_group("campaign"), pytest.mark.timeout(900)]
 
 BESIDE = 23
 """Examples that the whole machine has in `ci` in a process beside this one, while this one goes on to the focused machines."""
+
+
+READ = 3
+"""Examples on invoices."""
 
 
 class StepdownMachine(HandoffMachine):
@@ -43,6 +49,13 @@ class StepdownLearning(LearningMachine):
 
 class StepdownRegistry(RegistryMachine):
     """Kills and races around the registry, closely."""
+
+    def system(self) -> HandoffSystem:
+        return StepdownSystem()
+
+
+class StepdownInvoices(RoutingMachine):
+    """Who serves and why where sentences are read, and a tuned base reads them: in a process that plays nothing else."""
 
     def system(self) -> HandoffSystem:
         return StepdownSystem()
@@ -68,6 +81,17 @@ def beside() -> Iterator[Connection | None]:
 TestStepdown = pytest.mark.usefixtures("beside")(bounded(case(StepdownMachine), dev=8, ci=17))
 TestStepdownLearning = bounded(case(StepdownLearning), dev=4, ci=12)
 TestStepdownRegistry = bounded(case(StepdownRegistry), dev=2, ci=10)
+
+
+@pytest.mark.skipif(not HERE, reason="bases are tuned with mlx-lm")
+@pytest.mark.skipif(not deterministic(), reason="a dataset of sentences is tuned on for every process")
+def test_the_same_promises_are_kept_on_invoices() -> None:
+    with part_beside(StepdownInvoices, READ, STEPDOWN_MACHINE_SCENARIO="invoices") as other:
+        found: Part = other.recv()
+
+    assert found.failure == ""
+    assert found.reach.offered <= found.reach.rules.keys(), found.reach.summary()
+    assert {"local", BASE} <= found.reach.routed.keys(), found.reach.summary()
 
 
 @pytest.mark.skipif(not deterministic(), reason="only the campaign that decides must have seen everything")

@@ -72,24 +72,26 @@ def _membership(made: Dataset, rows: list[Step], scene: Scene) -> Iterator[Findi
     by_id = {step.step: step for step in rows}
     if strangers := sorted({record.step for record in made.records} - by_id.keys()):
         yield Finding("I8", "only rows that pass the filters", f"{made.dataset} holds {strangers}", "they do not pass")
-    if lost := {step.text for step in rows} - {record.completion for record in made.records}:
+    if lost := {step.learned for step in rows} - {record.completion for record in made.records}:
         yield Finding("I8", "every row that passes the filters", f"missing {sorted(lost)}", "they pass")
     if twice := sorted(step for step, count in Counter(record.step for record in made.records).items() if count > 1):
         yield Finding("I8", "a row at most once", f"{made.dataset} holds {twice} again", "it would be learned twice")
     for record in made.records:
         step = by_id.get(record.step)
         facts = (record.completion, record.score, record.served)
-        if step is not None and facts != (due := (step.text, worth(scene.seen, step), step.served)):
+        if step is not None and facts != (due := (step.learned, worth(scene.seen, step), step.served)):
             yield Finding("I8", f"record {due}", f"record {facts}", f"row {step.step} says so")
 
 
 def _leaks(made: Dataset, rows: list[Step], scene: Scene) -> Iterator[Finding]:
-    inside = {step.text for step in rows}
+    inside = {step.learned for step in rows}
     # A reply that is JSON is quoted inside a line that is JSON.
     told = made.text + made.text.replace('\\"', '"')
     for step in scene.seen.steps:
-        if step.text and step.role == "competitor" and step.text not in inside and step.text in told:
-            yield Finding("I8", "no trace of an excluded row", f"{made.dataset} holds {step.text}", f"of {step.step}")
+        if step.learned and step.role == "competitor" and step.learned not in inside and step.learned in told:
+            yield Finding(
+                "I8", "no trace of an excluded row", f"{made.dataset} holds {step.learned}", f"of {step.step}"
+            )
     sides = [{(r.prompt, r.completion) for r in made.records if r.split == side} for side in ("train", "valid")]
     if both := sides[0] & sides[1]:
         yield Finding("I8", "no content in both splits", f"{min(both)}", "valid must be unseen")
