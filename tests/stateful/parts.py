@@ -34,17 +34,20 @@ class Part:
 
 
 @contextmanager
-def part_beside(machine: type[Stage], examples: int, **environment: str) -> Iterator[Connection]:
+def part_beside(
+    machine: type[Stage], examples: int, turns: int | None = None, **environment: str
+) -> Iterator[Connection]:
     """Run a machine with other examples while others run here; yield where a `Part` will come from.
 
     Args:
         machine: What is run.
         examples: How many.
+        turns: In each; by default as many as the profile says.
         environment: What the process is told, and this one is not.
     """
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_run, args=(there, machine, examples))
+    process = context.Process(target=_run, args=(there, machine, examples, turns))
     with pytest.MonkeyPatch.context() as told:
         for name, value in environment.items():
             told.setenv(name, value)
@@ -59,8 +62,10 @@ def part_beside(machine: type[Stage], examples: int, **environment: str) -> Iter
         here.close()
 
 
-def _run(there: Connection, machine: type[Stage], examples: int) -> None:
-    verdict = campaign(machine, zlib.crc32(f"{machine.__name__}, the part beside".encode()), examples=examples)
+def _run(there: Connection, machine: type[Stage], examples: int, turns: int | None) -> None:
+    verdict = campaign(
+        machine, zlib.crc32(f"{machine.__name__}, the part beside".encode()), examples=examples, turns=turns
+    )
     there.send(Part(verdict.output if verdict.claims else "", verdict.reach, REAL))
 
 

@@ -20,6 +20,8 @@ from stepdown_machine.machine import HandoffMachine, LearningMachine, RegistryMa
 from stepdown_machine.protocol import HandoffSystem
 from stepdown_machine.reach import LEAST_PAIRS, LEAST_SHARE, MOST_ABORTED, reach
 from stepdown_machine.rules.bases import BASE
+from stepdown_machine.rules.spending import SPEND
+from stepdown_machine.rules.stage import Encounter
 from stepdown_machine.settings import deterministic
 
 # What the machines have seen is counted in one process, and a machine that others use takes its time.
@@ -29,8 +31,9 @@ BESIDE = 23
 """Examples that the whole machine has in `ci` in a process beside this one, while this one goes on to the focused machines."""
 
 
-READ = 3
-"""Examples on invoices."""
+READ = {"examples": 4, "turns": 12}
+"""Examples on invoices, and turns in each."""
+MET = (BASE, SPEND, "coverage-weak", "validity-below-threshold", "local-invalid-output")
 
 
 class StepdownMachine(HandoffMachine):
@@ -60,6 +63,11 @@ class StepdownInvoices(RoutingMachine):
     def system(self) -> HandoffSystem:
         return StepdownSystem()
 
+    def encounters(self) -> dict[str, Encounter]:
+        """Meet what sentences and a base change: the rest is as on the grid, and a tuned base is slow."""
+        known = super().encounters()
+        return {word: known[word] for word in MET}
+
 
 def bounded(made: object, *, dev: int, ci: int) -> object:
     """Give a test case as many examples as a real system, which is slower than the toy, can afford in this profile."""
@@ -86,11 +94,10 @@ TestStepdownRegistry = bounded(case(StepdownRegistry), dev=2, ci=10)
 @pytest.mark.skipif(not HERE, reason="bases are tuned with mlx-lm")
 @pytest.mark.skipif(not deterministic(), reason="a dataset of sentences is tuned on for every process")
 def test_the_same_promises_are_kept_on_invoices() -> None:
-    with part_beside(StepdownInvoices, READ, STEPDOWN_MACHINE_SCENARIO="invoices") as other:
+    with part_beside(StepdownInvoices, **READ, STEPDOWN_MACHINE_SCENARIO="invoices") as other:
         found: Part = other.recv()
 
     assert found.failure == ""
-    assert found.reach.offered <= found.reach.rules.keys(), found.reach.summary()
     assert {"local", BASE} <= found.reach.routed.keys(), found.reach.summary()
 
 
