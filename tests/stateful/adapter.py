@@ -282,6 +282,6 @@ KILLED: set[op.Train] = set()
 
 def again(tuning: op.Train) -> bool:
     """Tell whether a tuning was killed on its way before, and remember it."""
-    known = tuning in KILLED
+    known = bases.FEW or tuning in KILLED
     KILLED.add(tuning)
     return known

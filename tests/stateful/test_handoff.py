@@ -27,11 +27,12 @@ from stepdown_machine.settings import deterministic
 # What the machines have seen is counted in one process, and a machine that others use takes its time.
 pytestmark = [pytest.mark.xdist_group("campaign"), pytest.mark.timeout(900)]
 
-BESIDE = 23
+BESIDE = 22
 """Examples that the whole machine has in `ci` in a process beside this one, while this one goes on to the focused machines."""
 
 
-READ = {"examples": 4, "turns": 12}
+FEW = {"STEPDOWN_MACHINE_TUNINGS": "few"}
+READ = {"examples": 4, "turns": 10}
 """Examples on invoices, and turns in each."""
 MET = (BASE, SPEND, "coverage-weak", "validity-below-threshold", "local-invalid-output")
 
@@ -82,20 +83,29 @@ def beside() -> Iterator[Connection | None]:
     if not deterministic():
         yield None
         return
-    with part_beside(StepdownMachine, BESIDE) as other:
+    with part_beside(StepdownMachine, BESIDE, **FEW) as other:
         yield other
 
 
-TestStepdown = pytest.mark.usefixtures("beside")(bounded(case(StepdownMachine), dev=8, ci=17))
-TestStepdownLearning = bounded(case(StepdownLearning), dev=4, ci=12)
-TestStepdownRegistry = bounded(case(StepdownRegistry), dev=2, ci=10)
+@pytest.fixture(scope="module")
+def reading() -> Iterator[Connection | None]:
+    """The part on invoices, begun when the other one is nearly over."""
+    if not deterministic() or not HERE:
+        yield None
+        return
+    with part_beside(StepdownInvoices, **READ, **FEW, STEPDOWN_MACHINE_SCENARIO="invoices") as other:
+        yield other
+
+
+TestStepdown = pytest.mark.usefixtures("beside")(bounded(case(StepdownMachine), dev=8, ci=16))
+TestStepdownLearning = bounded(case(StepdownLearning), dev=4, ci=9)
+TestStepdownRegistry = pytest.mark.usefixtures("reading")(bounded(case(StepdownRegistry), dev=2, ci=8))
 
 
 @pytest.mark.skipif(not HERE, reason="bases are tuned with mlx-lm")
 @pytest.mark.skipif(not deterministic(), reason="a dataset of sentences is tuned on for every process")
-def test_the_same_promises_are_kept_on_invoices() -> None:
-    with part_beside(StepdownInvoices, **READ, STEPDOWN_MACHINE_SCENARIO="invoices") as other:
-        found: Part = other.recv()
+def test_the_same_promises_are_kept_on_invoices(reading: Connection) -> None:
+    found: Part = reading.recv()
 
     assert found.failure == ""
     assert {"local", BASE} <= found.reach.routed.keys(), found.reach.summary()

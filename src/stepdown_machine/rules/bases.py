@@ -42,7 +42,7 @@ class Bases(Steering):
         for number, base in enumerate(others):
             self.tell((op.SetBase(base), op.Activate(bundle)))
             if number == place % len(others):
-                self.act(op.Run(place % 3, 2, 6))
+                self.act(op.Run(place % 3, 2, 7))
                 self._report()
             else:
                 self.act(op.Run(place % 4))

@@ -34,6 +34,7 @@ CANDIDATES = {
     "local-timeout": 7,
     "bundle-stale": 8,
     "coverage-weak": 8,
+    "validity-below-threshold": 8,
 }
 """Candidates in a generation of the run that shows a reason, where six would give it too large or too small a share."""
 
@@ -283,7 +284,7 @@ class Steering(Governing):
             op.Disturb("error", "error"), op.Run(0), op.Disturb("error"), op.Advance(11), op.Run(1), op.Advance(10),
             op.Run(2), op.Disturb(),
             # Open: until the last second, and also when the clock is set back.
-            op.Run(0, 1, 3), op.Advance(29), op.Run(1, 1, 4), op.Advance(-60), op.Run(2, 1, 4), op.Advance(61),
+            op.Run(0, 1, 5), op.Advance(29), op.Run(1, 1, 6), op.Advance(-60), op.Run(2, 1, 4), op.Advance(61),
             # Half-open: a good probe, then a bad one, which opens it anew from its own time.
             probe, op.Disturb("timeout"), op.Run(1), op.Disturb(), op.Advance(1), op.Run(2), op.Advance(29),
             # Two good probes close it and clear its memory.
