@@ -27,14 +27,14 @@ from stepdown_machine.settings import deterministic
 # What the machines have seen is counted in one process, and a machine that others use takes its time.
 pytestmark = [pytest.mark.xdist_group("campaign"), pytest.mark.timeout(900)]
 
-BESIDE = 22
+BESIDE = 18
 """Examples that the whole machine has in `ci` in a process beside this one, while this one goes on to the focused machines."""
 
 
 FEW = {"STEPDOWN_MACHINE_TUNINGS": "few"}
-READ = {"examples": 4, "turns": 10}
+READ = {"examples": 2, "turns": 8}
 """Examples on invoices, and turns in each."""
-MET = (BASE, SPEND, "coverage-weak", "validity-below-threshold", "local-invalid-output")
+MET = (SPEND, "coverage-weak", "validity-below-threshold", "local-invalid-output")
 
 
 class StepdownMachine(HandoffMachine):
@@ -69,6 +69,11 @@ class StepdownInvoices(RoutingMachine):
         known = super().encounters()
         return {word: known[word] for word in MET}
 
+    def meet(self, met: tuple[tuple[str, int], ...]) -> None:
+        """Lose the base first, and get it back: every other example would do without."""
+        self._lead_to(BASE, 1)
+        super().meet(met)
+
 
 def bounded(made: object, *, dev: int, ci: int) -> object:
     """Give a test case as many examples as a real system, which is slower than the toy, can afford in this profile."""
@@ -97,7 +102,7 @@ def reading() -> Iterator[Connection | None]:
         yield other
 
 
-TestStepdown = pytest.mark.usefixtures("beside")(bounded(case(StepdownMachine), dev=8, ci=16))
+TestStepdown = pytest.mark.usefixtures("beside")(bounded(case(StepdownMachine), dev=8, ci=18))
 TestStepdownLearning = bounded(case(StepdownLearning), dev=4, ci=9)
 TestStepdownRegistry = pytest.mark.usefixtures("reading")(bounded(case(StepdownRegistry), dev=2, ci=8))
 

@@ -100,9 +100,10 @@ class Stage(RuleBasedStateMachine):
         self.program: Program = (("begin", {"start": start, "met": met}),)
         self.trial = opened(self.system())
         with_script(self, Stage._prepare, {"start": start})
-        with_script(self, Stage._meet, {"met": met})
+        with_script(self, type(self).meet, {"met": met})
 
-    def _meet(self, met: tuple[tuple[str, int], ...]) -> None:
+    def meet(self, met: tuple[tuple[str, int], ...]) -> None:
+        """Tell the stories that were drawn."""
         known = self.encounters()
         for word, place in met:
             known[word](place)
