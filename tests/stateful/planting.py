@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from stateful.saying import bundle
-from stateful.weather import SCENARIO
+from stateful.weather import ON_GRID, SCENARIO
 from stepdown.acts.examine import examiner
 from stepdown.acts.question import rendering
 from stepdown.bundles.disk import listing, publish
@@ -22,6 +22,8 @@ from stepdown.scenarios.roles import judged_role
 from stepdown.training.evaluation import summarize
 from stepdown.workspace import Workspace
 from stepdown_machine.values import Bundle
+
+BEST = '{"aggression":1.0,"defense":0.4,"path_bias":1.0}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def _evaluated(workspace: Workspace, connection: Connection, row: rows.Bundle) -
     """Append an evaluation that every gate likes: the best strategy on every held-out seed."""
     scenario = workspace.scenario(SCENARIO)
     bound = workspace.terms(scenario)
-    best = scenario.parse('{"aggression":1.0,"defense":0.4,"path_bias":1.0}')
+    best = scenario.parse(BEST if ON_GRID else next(probe.reply for probe in scenario.probes() if probe.legal))
     seeds = scenario.holdout_seeds()
     scores = [scenario.play(best, seed).score for seed in seeds]
     summary = summarize(scores, [True] * len(scores))
