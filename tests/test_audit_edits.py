@@ -25,7 +25,7 @@ UNSEEN = {
         "policy.at resumption.at run.at step.at verdict.at"
     ),
     "of a bundle whose files were deleted nothing else is left that says it": (
-        "bundle.dataset bundle.job bundle.session bundle.trained_at bundle.weights"
+        "bundle.dataset bundle.job bundle.session bundle.trained_at bundle.weights loss.iteration loss.loss"
     ),
     "no step came to where this limit makes a difference": (
         "policy.settings.breaker_cooldown policy.settings.breaker_probes policy.settings.breaker_threshold "

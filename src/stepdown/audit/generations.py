@@ -1,6 +1,6 @@
 """Decide every generation again from its steps, and follow what was learned from them. Pure."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from stepdown.audit.witnesses import Difference, Evidence, compare
@@ -18,7 +18,11 @@ def generations(evidence: Evidence) -> Iterator[Difference]:
             by_generation[step.run, step.generation].append(step)
     scenario_of = {run.id: run.scenario for run in evidence.runs}
     champions: dict[str, tuple[str | None, float | None]] = defaultdict(lambda: (None, None))
+    decided: Counter[str] = Counter()
     for row in evidence.generations:
+        decided[row.run] += 1
+        if row.number != decided[row.run]:
+            yield Difference("I10", f"{row.run}/{row.number}", f"it stands where generation {decided[row.run]} should")
         candidates = sorted(by_generation[row.run, row.number], key=lambda step: step.position)
         scores = {step.id: step.score for step in candidates if step.score is not None}
         best, score = outcome(scores, own_case=referee.own_case(evidence.scenarios(scenario_of[row.run])))
