@@ -1,4 +1,4 @@
-"""What a run had spent when a step was refused for it, or was not. Pure."""
+"""Why the frontier was not asked: what its run had spent, and whether its provider could be had. Pure."""
 
 from collections.abc import Iterator
 
@@ -32,6 +32,18 @@ def budgets(evidence: Evidence) -> Iterator[Difference]:
                 yield Difference("I1", step.id, "over_budget is said, and its run had not spent that much")
             elif not over and policy.overspent(*_spent(surely)):
                 yield Difference("I1", step.id, "over_budget is not said, and earlier generations had spent it")
+
+
+def availability(evidence: Evidence) -> Iterator[Difference]:
+    """A run's frontier is made once: every step says that it could not be had, and nobody asked it, or none does (I1)."""
+    asked = {attempt.step for attempt in evidence.attempts if attempt.target == FRONTIER}
+    for run, steps in grouped(evidence.steps, "run").items():
+        gone = [step for step in steps if Facts.from_json(step.facts).unavailable]
+        if gone and len(gone) < len(steps):
+            yield Difference("I1", run, f"{len(gone)} of its {len(steps)} steps say that its frontier is unavailable")
+        for step in gone:
+            if step.id in asked:
+                yield Difference("I1", step.id, "unavailable is said of a frontier that was asked")
 
 
 def _spent(attempts: list[rows.Attempt]) -> tuple[int, float | None]:

@@ -139,7 +139,8 @@ def _walked(
             yield from compare("I4", attempt.call, attempt, UNJUDGED, "its recovery")
         yield from _matched(step, matches, None, scenario)
         return
-    if shadowed(decision) is not any(attempt.shadow for attempt in attempts):
+    # Where nobody may serve, nobody is asked beside it.
+    if (shadowed(decision) and bool(targets)) is not any(attempt.shadow for attempt in attempts):
         yield Difference("I3", step.id, "the policy's shadow and the shadow attempts disagree")
     derived = _outcome(decision.local, facts, decision.reason, counted)
     served = next((attempt for attempt in counted if attempt.accepted), None)
