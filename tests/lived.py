@@ -10,10 +10,13 @@ from stepdown.acts import configure, switch
 from stepdown.acts.opening import open_workspace
 from stepdown.acts.promote import promote
 from stepdown.acts.prune import prune
+from stepdown.acts.resume import resume
 from stepdown.acts.rollback import rollback
+from stepdown.acts.run import play
 from stepdown.training.plan import Plan
 from stepdown.training.promotion import Trial
 from stepdown.views.audit import differences
+from stepdown.views.runs import runs
 from stepdown.workspace import Settings, Workspace
 
 
@@ -36,6 +39,9 @@ def live(handed_down: Path, base: Path) -> Path:
     settings = Settings(clock=hands.clock, durability="normal", reached=interrupt)
     with suppress(KeyboardInterrupt), open_workspace(base / "workspace", settings=settings) as opened:
         discover(opened, seed=8, candidates=1)
+    with open_workspace(base / "workspace", settings=replace(settings, reached=lambda _point: None)) as opened:
+        play(resume(opened, runs(opened)[-1][0].id))
+        assert differences(opened) == []
     return base / "workspace"
 
 

@@ -22,7 +22,7 @@ UNSEEN = {
     ),
     "a moment is said there alone, and a clock may be set back between two": (
         "act.at announcement.at attempt.at bundle.at dataset.at ending.at evaluation.at generation.at harness.at knowledge.at "
-        "policy.at run.at step.at verdict.at"
+        "policy.at resumption.at run.at step.at verdict.at"
     ),
     "of a bundle whose files were deleted nothing else is left that says it": (
         "bundle.dataset bundle.job bundle.session bundle.trained_at bundle.weights"
@@ -37,7 +37,8 @@ UNSEEN = {
     "what was typed or intended, where nothing came of it": "run.candidates run.frontier run.generations act.bundle",
     "measured here by another clock than the trace's": "attempt.latency",
     "words about a process that had died, written after it": "attempt.error ending.error",
-    "another one that would lead to the very same": "evaluation.knowledge knowledge.step verdict.evidence.trial.margin",
+    "another one that would lead to the very same": "knowledge.step verdict.evidence.trial.margin",
+    "an evaluation that an earlier version recorded has no line in the trace": "evaluation.call",
 }
 """Why nobody can know, and the columns and fields of which some edit passes for that reason; the README lists the same."""
 

@@ -60,7 +60,7 @@ def test_no_row_of_any_table_can_be_changed_or_removed(local: Workspace, stateme
                     raw.execute(statement.format(table))
         raw.close()
 
-    assert set(TABLES) - set(filled) <= {"verdict", "spending", "judgement", "log", "exchange"}
+    assert set(TABLES) - set(filled) <= {"verdict", "spending", "judgement", "log", "exchange", "resumption"}
 
 
 def test_every_table_has_both_triggers(database: Engine) -> None:

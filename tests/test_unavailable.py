@@ -10,10 +10,12 @@ from journey import attempts, steps
 from stepdown.acts import configure
 from stepdown.acts.ask import live
 from stepdown.acts.opening import open_workspace
+from stepdown.acts.resume import resume
 from stepdown.acts.run import play, start
 from stepdown.errors import Unavailable
-from stepdown.history import reader, rows
+from stepdown.history import endings, reader, rows
 from stepdown.providers.installed import frontier
+from stepdown.providers.missing import Missing
 from stepdown.reports.markdown import render
 from stepdown.routing.facts import Facts
 from stepdown.views.audit import differences
@@ -60,7 +62,7 @@ def test_a_bundle_that_is_not_fit_has_nobody_behind_it_and_the_run_says_what_to_
     assert {(step.outcome, step.error) for step in recorded} == {("failed", "frontier-unavailable")}
     assert recorded[0].reason == "quality-below-threshold"
     with alone.reading() as connection:
-        ending = reader.ending(connection, run.id)
+        ending = endings.last(connection, run.id)
     assert ending is not None
     assert ending.outcome == "failed"
     assert "OPENAI_API_KEY" in (ending.error or "")
@@ -119,3 +121,14 @@ def test_facts_of_an_earlier_version_say_nothing_of_it(local: Workspace) -> None
     stored = json.loads(json.dumps(steps(local, run.id)[0].facts))
 
     assert not Facts.from_json(stored).unavailable
+
+
+def test_a_run_goes_on_when_its_frontier_can_be_had_again(alone: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    configure.set_policy(alone, {"min_score": 1.0})
+    run, _ = taken(alone)
+    under_way = resume(alone, run.id)
+
+    assert isinstance(under_way.frontier, Missing)
+    under_way.end("failed", "Nobody could be had again.")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    assert not isinstance(resume(alone, run.id).frontier, Missing)

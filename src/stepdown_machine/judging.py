@@ -6,7 +6,7 @@ look like follows from it and from the model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeAlias
@@ -16,12 +16,13 @@ from stepdown_machine.contract import apply, verdict
 from stepdown_machine.findings import Finding
 from stepdown_machine.invariants.answers import answer_is_legal
 from stepdown_machine.invariants.succession import answer_is_due
-from stepdown_machine.model import Breaker, Model, Objections, after, grid_ctf, objections
+from stepdown_machine.model import Breaker, Model, Objections, after, objections
 from stepdown_machine.observed import Attempt, Call, Step
 from stepdown_machine.protocol import Answer
 from stepdown_machine.scene import Judged, Scene, Walk
 from stepdown_machine.values import Bundle, Promoted, Ran
 
+Referee: TypeAlias = Callable[[str], frozenset[str]]
 Chapter: TypeAlias = int | tuple[op.Plain, Answer]
 """So many steps, or an operation with its answer."""
 
@@ -131,16 +132,20 @@ def _step(
     if due.allow(step.objections):
         model.drawn(step.seed, held="canary-held" in step.objections)
     calls = tuple(trace.get(attempt.call) for attempt in step.attempts)
-    walk = _walk(model, step.role, calls, due.must, judges=step.role == "competitor" and scene.description.scores)
+    objectors = scene.description.objectors
+    walk = _walk(model, step, calls, due.must, objectors if step.role == "competitor" else None)
     known = model.serving(step.role)
-    open_ = model.limits.frontier_allowed(step.role)
+    open_ = _closed(model, step) is None
     judged = Judged(step, calls, due, walk, known, open_, model.now, _excuses(model, scene))
+    for attempt, call in zip(step.attempts, calls, strict=True):
+        if attempt.provider == "frontier" and call is not None:
+            model.pay(step.run, call.input_tokens + call.output_tokens, attempt.cost)
     if known is not None:
         for attempt, call in zip(step.attempts, calls, strict=True):
             if attempt.provider == "local":
                 model.asked |= {known.bundle}
             if _counts(attempt, call, step, recovered=recovered):
-                succeeded = _ending(call, model, judges=scene.description.scores) is None
+                succeeded = _ending(call, model, objectors) is None
                 state = model.breakers.get(known.bundle, Breaker())
                 model.breakers[known.bundle] = after(state, model.limits, model.now, succeeded=succeeded)
     return judged
@@ -191,24 +196,33 @@ def _counts(attempt: Attempt, call: Call | None, step: Step, *, recovered: bool)
     return finished and (recovered or not step.recovered)
 
 
-def _ending(call: Call | None, model: Model, *, judges: bool) -> str | None:
+def _ending(call: Call | None, model: Model, objectors: Referee | None) -> str | None:
     """Say how an attempt ended: the provider's own error, or what the enabled validators object to its reply."""
     if call is None:
         return None
     if call.error is not None:
         return call.error
-    return "invalid-output" if judges and grid_ctf.objectors(call.text) & model.validators else None
+    return "invalid-output" if objectors is not None and objectors(call.text) & model.validators else None
 
 
-def _walk(model: Model, role: str, calls: tuple[Call | None, ...], must: tuple[str, ...], *, judges: bool) -> Walk:
-    """Follow the order of the walk: at most one local try, then frontier unless the policy forbids it."""
+def _closed(model: Model, step: Step) -> str | None:
+    """Say why a step may not ask the frontier: the policy keeps its role from it, or its run has spent what it may."""
+    if not model.limits.frontier_allowed(step.role):
+        return "frontier-forbidden"
+    return "frontier-over-budget" if model.over_budget(step.run) else None
+
+
+def _walk(
+    model: Model, step: Step, calls: tuple[Call | None, ...], must: tuple[str, ...], objectors: Referee | None
+) -> Walk:
+    """Follow the order of the walk: at most one local try, then frontier unless something is to be said against it."""
     providers: list[str] = []
     errors: list[str | None] = []
 
     def ask(provider: str) -> str | None:
         providers.append(provider)
         called = next((call for call in calls if call is not None and call.provider == provider), None)
-        errors.append(_ending(called, model, judges=judges))
+        errors.append(_ending(called, model, objectors))
         return errors[-1]
 
     reason = must[0] if must else None
@@ -217,8 +231,8 @@ def _walk(model: Model, role: str, calls: tuple[Call | None, ...], must: tuple[s
         if failure is None:
             return Walk(("local",), (None,), None, "local", None)
         reason = f"local-{failure}"
-    if not model.limits.frontier_allowed(role):
-        return Walk(tuple(providers), tuple(errors), reason, None, "frontier-forbidden")
+    if (closed := _closed(model, step)) is not None:
+        return Walk(tuple(providers), tuple(errors), reason, None, closed)
     failure = ask("frontier")
     return Walk(tuple(providers), tuple(errors), reason, None if failure else "frontier", failure)
 

@@ -10,12 +10,12 @@ answer. A fresh system's clock shows `START` and stands still unless `Advance` m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Protocol, TypeAlias
 
 from stepdown_machine import operations as op
-from stepdown_machine.model import POLICIES, REASONS
+from stepdown_machine.model import POLICIES, REASONS, REFEREES
 from stepdown_machine.observed import Observation
 from stepdown_machine.values import Audited, Bundle, Dataset, Pointed, Policy, Promoted, Pruned, Ran, Refusal, RunReport
 
@@ -32,7 +32,7 @@ EVERYTHING: frozenset[type] = frozenset(
     (
         op.Run, op.Export, op.Train, op.Activate, op.Disable, op.Enable, op.Retire, op.Delete, op.Promote, op.Rollback,
         op.Prune, op.SetPolicy, op.SetValidator, op.Report, op.Audit, op.Reopen, op.Damage, op.Restore, op.Plant,
-        op.Tamper, op.Revise, op.Disturb, op.Advance, op.Crash, op.Rival, op.Interleave,
+        op.Tamper, op.Revise, op.Disturb, op.Advance, op.Crash, op.Rival, op.Interleave, op.SetBase, op.Judge,
     )
 )  # fmt: skip
 
@@ -69,6 +69,8 @@ class Description:
         operations: Operation classes the adapter performs; rules that need another never run.
         probes: The coverage probe set.
         plans: Names of small training plans. They differ in the weights they give.
+        tuned: Names of plans that tune a base; rules draw only those that are among `plans` too.
+        bases: What can lie where the base is, see `SetBase`; the first is `own`.
         points: For each operation class name, the points at which `Crash` can kill it.
         holds: Likewise the points at which `Rival` can hold it: there it keeps nobody waiting. At `announced` a run has
             said durably whom its first step asks, and did not ask yet.
@@ -78,6 +80,7 @@ class Description:
         most: Greatest value of `breaker_threshold` and of `breaker_probes`, where they have one; beyond it a policy is out of
             range.
         scores: The scenario is grid_ctf, so that the oracle can replay scores and judge replies.
+        referee: A scenario whose replies the oracle can judge though it cannot replay their scores: `invoices`.
     """
 
     origin: Origin
@@ -86,6 +89,8 @@ class Description:
     validators: tuple[str, ...] = VALIDATORS
     probes: tuple[Probe, ...] = ()
     plans: tuple[str, ...] = ("tiny-a", "tiny-b")
+    tuned: tuple[str, ...] = ()
+    bases: tuple[str, ...] = ()
     points: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     holds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     damages: tuple[str, ...] = DAMAGES
@@ -95,11 +100,19 @@ class Description:
     policies: frozenset[str] = frozenset(each.name for each in fields(Policy))
     most: Mapping[str, int] = field(default_factory=dict)
     scores: bool = True
+    referee: str = ""
+
+    @property
+    def objectors(self) -> Callable[[str], frozenset[str]] | None:
+        """Who names the validators that object to a reply; `None` where the oracle does not know."""
+        return REFEREES.get("grid_ctf" if self.scores else self.referee)
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """Reasons that the system can state, in their order."""
-        return tuple(reason for reason in REASONS if POLICIES.get(reason) in (None, *self.policies))
+        known = tuple(reason for reason in REASONS if POLICIES.get(reason) in (None, *self.policies))
+        based = self.tuned and len(self.bases) > 1 and op.SetBase in self.operations
+        return known if based else tuple(reason for reason in known if reason != "base-mismatch")
 
 
 class HandoffSystem(Protocol):

@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stepdown.acts.question import Question, rendering
-from stepdown.acts.run import RunUnderWay, fail
+from stepdown.acts.run import fail
 from stepdown.acts.run import start as begin
 from stepdown.acts.step import Task, take
 from stepdown.acts.switch import OPERATOR, check_name
+from stepdown.acts.under_way import RunUnderWay
 from stepdown.errors import InvalidValue, NotFound, Refused, StepdownError
 from stepdown.history import ledger, reader, rows
 from stepdown.scenarios import cases, roles

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from stepdown import __version__
 from stepdown.acts import switch
+from stepdown.acts.examine import examiner
 from stepdown.acts.export import Dataset, opened
 from stepdown.acts.question import rendering
 from stepdown.bases import disk as bases
@@ -271,9 +272,11 @@ def evaluate_directory(
     with workspace.reading() as connection:
         known = workspace.knowledge(connection, scenario.name)
     seeds, role = held_out_seeds(scenario), judged_role(scenario, manifest.role)
-    replies = provider.answer([rendering(scenario, role, known, seed) for seed in seeds], seeds, role.schema)
+    bound = workspace.terms(scenario)
+    asking = examiner(workspace, manifest.id, bound, known.version)
+    replies = asking.ask(provider, role, [rendering(scenario, role, known, seed) for seed in seeds], seeds)
     held_out = [judged(scenario, role, seed, reply) for seed, reply in zip(seeds, replies, strict=True)]
-    return summed(manifest.id, workspace.terms(scenario), known.version, held_out, workspace.now()), held_out
+    return summed(manifest.id, bound, known.version, held_out, workspace.now(), call=asking.call), held_out
 
 
 def evaluate(workspace: Workspace, bundle_id: str) -> rows.Evaluation:

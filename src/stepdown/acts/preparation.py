@@ -37,13 +37,23 @@ def check(
         )
     scenario = settings.scenario(scenario_name)
     asked = roles.proposer(scenario) if role is None else roles.judged_role(scenario, role)
+    provider = frontier_of(settings, frontier, scenario, routed=routed)
+    return scenario, asked, provider, calls_at_once(provider, at_once)
+
+
+def frontier_of(settings: Settings, spec: str, scenario: Scenario, *, routed: bool) -> Provider:
+    """Return the frontier that a word names, or what stands for it while it cannot be had, where a bundle could serve.
+
+    Raises:
+        NotFound: There is none of that name.
+        Unavailable: It cannot be had now, and the run is not routed.
+    """
     try:
-        provider = settings.frontier(frontier, scenario)
+        return settings.frontier(spec, scenario)
     except Unavailable as error:
         if not routed:
             raise
-        provider = Missing.named(frontier, error)
-    return scenario, asked, provider, calls_at_once(provider, at_once)
+        return Missing.named(spec, error)
 
 
 def check_served(workspace: Workspace, scenario: Scenario, role: Role, frontier: Provider) -> None:

@@ -1,6 +1,7 @@
 """Why the frontier was not asked: what its run had spent, and whether its provider could be had. Pure."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from stepdown.audit.steps import grouped
 from stepdown.audit.witnesses import Difference, Evidence, policies_of
@@ -35,15 +36,15 @@ def budgets(evidence: Evidence) -> Iterator[Difference]:
 
 
 def availability(evidence: Evidence) -> Iterator[Difference]:
-    """A run's frontier is made once: every step says that it could not be had, and nobody asked it, or none does (I1)."""
-    asked = {attempt.step for attempt in evidence.attempts if attempt.target == FRONTIER}
+    """A run's frontier is made when it begins and when it goes on; no other step finds that it can be had, or cannot (I1)."""
+    resumed = grouped(evidence.resumptions, "run")
     for run, steps in grouped(evidence.steps, "run").items():
-        gone = [step for step in steps if Facts.from_json(step.facts).unavailable]
-        if gone and len(gone) < len(steps):
-            yield Difference("I1", run, f"{len(gone)} of its {len(steps)} steps say that its frontier is unavailable")
-        for step in gone:
-            if step.id in asked:
-                yield Difference("I1", step.id, "unavailable is said of a frontier that was asked")
+        unavailable = [Facts.from_json(step.facts).unavailable for step in steps]
+        changes = sum(now is not before for before, now in pairwise(unavailable))
+        if changes > len(resumed[run]):
+            yield Difference(
+                "I1", run, f"its frontier was made unavailable, or had again, {changes} times between its steps"
+            )
 
 
 def _spent(attempts: list[rows.Attempt]) -> tuple[int, float | None]:

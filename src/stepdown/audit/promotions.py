@@ -39,6 +39,7 @@ def spendings(evidence: Evidence) -> Iterator[Difference]:
     runs, trials = {run.id: run for run in evidence.runs}, {row.run: row.evidence for row in evidence.verdicts}
     numbers: dict[tuple[str, str], int] = defaultdict(int)
     order = {run.id: place for place, run in enumerate(evidence.runs)}
+    asked = {call.run: call.role for call in evidence.announcements}
     for row in evidence.spendings:
         numbers[row.scenario, row.role] += 1
         if row.number != numbers[row.scenario, row.role]:
@@ -48,6 +49,8 @@ def spendings(evidence: Evidence) -> Iterator[Difference]:
         run = runs[row.run]
         if (run.purpose, run.scenario) != (rows.COMPARISON, row.scenario):
             yield Difference("I14", row.run, f"it is no comparison in {row.scenario}, and spent of its error rate")
+        if asked.get(row.run, row.role) != row.role:
+            yield Difference("I14", row.run, f"it asked the {asked[row.run]}, and spent of the {row.role}'s error rate")
         if row.run in trials and row.share != Trial(**trials[row.run]["trial"]).share(row.number):
             yield Difference(
                 "I14", row.run, f"a share of {row.share!r} is not what its trial gives to comparison {row.number}"

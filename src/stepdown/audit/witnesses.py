@@ -67,6 +67,7 @@ class Evidence:
 
     runs: Sequence[rows.Run]
     endings: Sequence[rows.Ending]
+    resumptions: Sequence[rows.Resumption]
     announcements: Sequence[rows.Announcement]
     attempts: Sequence[rows.Attempt]
     steps: Sequence[rows.Step]

@@ -62,7 +62,7 @@ THEMES = {
     "invoices": Theme(
         "invoices",
         "extract",
-        generations=25,
+        generations=50,
         candidates=16,
         min_score=1.0,
         promise="A base is tuned for some minutes. Tried for seed 0; on another one the last word may be a hold.",

@@ -15,6 +15,7 @@ from stepdown.history import rows, schema
 TABLES: dict[type, Table] = {
     rows.Run: schema.run,
     rows.Ending: schema.ending,
+    rows.Resumption: schema.resumption,
     rows.Announcement: schema.announcement,
     rows.Attempt: schema.attempt,
     rows.Step: schema.step,

@@ -52,6 +52,7 @@ class Evaluation:
         knowledge: Version of the knowledge in the prompts.
         lower: Lower 95 % bound of the mean score; None when it cannot be said.
         run: The comparison it was a part of; None for an evaluation of its own, and routing counts no other.
+        call: What the trace calls the batches that it was made of; None for one that an earlier version made.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Evaluation:
     valid: float | None
     at: datetime
     run: str | None = None
+    call: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

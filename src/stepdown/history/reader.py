@@ -67,11 +67,6 @@ def spent(connection: Connection, run_id: str) -> tuple[int, float | None]:
     return tokens or 0, None if unknown else cost or 0.0
 
 
-def ending(connection: Connection, run_id: str) -> rows.Ending | None:
-    """Return how a run ended, None while it is under way."""
-    return newest(connection, rows.Ending, run=run_id)
-
-
 def lessons_of(connection: Connection, run_id: str) -> list[rows.Lesson]:
     """Return what a run taught, oldest first."""
     mine = select(schema.step.c.id).where(schema.step.c.run == run_id)
@@ -184,20 +179,10 @@ def generations(connection: Connection, run_id: str) -> list[rows.Generation]:
     return all_of(connection, rows.Generation, run=run_id)
 
 
-def unfinished(connection: Connection) -> list[rows.Announcement]:
-    """Return the calls that were announced and not finished, by living and dead processes, oldest first."""
-    return [rows.Announcement(*row) for row in connection.execute(questions.UNFINISHED)]
-
-
 def calls_after(connection: Connection, kind: type[rows.Announcement] | type[rows.Attempt], known: int) -> set[str]:
     """Return the calls of a kind's rows after the first `known`."""
     table = TABLES[kind]
     return set(connection.execute(select(table.c.call).order_by(table.c.seq).offset(known)).scalars())
-
-
-def unended(connection: Connection) -> list[rows.Run]:
-    """Return the runs that have not ended, oldest first."""
-    return [rows.Run(*row) for row in connection.execute(questions.UNENDED)]
 
 
 def newest_knowledge(connection: Connection, scenario: str) -> rows.Lesson | None:

@@ -34,11 +34,14 @@ run = _table(
 
 ending = _table(
     "ending",
-    Column("run", String(120), ForeignKey("run.id"), nullable=False, unique=True),
+    _ref("run", "run.id"),
     _word("outcome"),
     Column("error", Text),
     _at(),
+    Index(None, "run"),
 )
+
+resumption = _table("resumption", _ref("run", "run.id"), _word("session"), _at(), Index(None, "run"))
 
 announcement = _table(
     "announcement",
@@ -201,6 +204,7 @@ evaluation = _table(
     Column("mean", Float),
     Column("lower", Float),
     Column("valid", Float),
+    _word("call", nullable=True),
     _at(),
     Index(None, "bundle", "terms_digest", "seq"),
     Index(None, "run"),

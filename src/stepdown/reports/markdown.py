@@ -58,8 +58,14 @@ def _head(story: Story) -> Iterator[str]:
         yield f"Questions that somebody asked one at a time: {len(story.steps)}."
     else:
         yield f"{run.generations} generations of {run.candidates} candidates."
+    for again in story.resumed:
+        yield f"It had ended before it was done, and was resumed at {again.at:%Y-%m-%d %H:%M:%S} UTC."
     if ending and ending.error:
         yield f"It failed: {_cell(ending.error)}"
+    if ending and ending.outcome in ("interrupted", "stopped") and run.purpose == rows.WORK:
+        yield f"`stepdown run --resume {run.id}` does the rest of it."
+    elif ending and ending.outcome != "completed" and run.purpose == rows.COMPARISON:
+        yield f"`stepdown promote BUNDLE --resume {run.id}`, with the same limits, does the rest of it."
     yield ""
 
 
@@ -198,6 +204,8 @@ def _bundle(provenance: Provenance) -> Iterator[str]:
             f"    - {evaluation.id}: mean {_cell(evaluation.mean)}, lower bound {_cell(evaluation.lower)}, "
             f"legal {_cell(evaluation.valid)} over {evaluation.seeds} held-out seeds"
         )
+    if provenance.outdated:
+        yield f"    - {provenance.outdated}"
     if provenance.verdict is not None:
         yield f"    - verdict: {provenance.verdict.outcome}, {said(provenance.verdict)}"
     for act in provenance.acts:

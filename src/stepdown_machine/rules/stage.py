@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from stepdown_machine import operations as op
 from stepdown_machine.model import objections
 from stepdown_machine.names import UNKNOWN
-from stepdown_machine.protocol import Answer, HandoffSystem
+from stepdown_machine.protocol import VALIDATORS, Answer, HandoffSystem
 from stepdown_machine.reach import REACHED, reach
 from stepdown_machine.script import script, write
 from stepdown_machine.shorten import Program, shorten, spelled
@@ -156,6 +156,11 @@ class Stage(RuleBasedStateMachine):
         """Tell whether the system performs these operations."""
         return all(each in self.trial.description.operations for each in operations)
 
+    @property
+    def validator(self) -> str:
+        """The validator to which alone an illegal reply is illegal: the last that the description names."""
+        return (self.trial.description.validators or VALIDATORS)[-1]
+
     def take_turn(self, name: str, drawn: dict[str, Any]) -> None:
         """Remember a turn; count its rule and the one before it."""
         self.program = (*self.program, (name, drawn))
@@ -289,6 +294,6 @@ def untrained(stage: Stage, place: int) -> op.Train:
     for name in reversed(trial.names.of("dataset")):
         digest = trial.model.datasets.get(trial.names.ids["dataset"][name])
         for plan in trial.description.plans:
-            if digest is not None and not trial.model.equals((digest, plan)):
+            if digest is not None and not trial.model.equals(trial.model.job(digest, plan)):
                 return op.Train(name, plan)
     return op.Train(some(stage, "dataset", place), trial.description.plans[0], fresh=True)

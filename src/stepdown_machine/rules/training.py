@@ -26,7 +26,7 @@ class Training(Stage):
         op.Train,
         dataset=pick("dataset"),
         plan=PLANS,
-        how=st.sampled_from(("use", "use", "only", "again", "fresh", "tampered")),
+        how=st.sampled_from(("use", "use", "only", "again", "fresh", "tampered", "resumed")),
     )
     def train(self, dataset: str, plan: str, how: str) -> None:
         """Train and use the bundle, or not; train again, afresh (the same weights), or from altered files."""
@@ -39,6 +39,8 @@ class Training(Stage):
             self.follow(1)
         if how in ("again", "fresh"):
             self.act(op.Train(dataset, plan, fresh=how == "fresh"))
+        elif how == "resumed":
+            self.encounters().get("train on", self.follow)(len(dataset + plan))
 
     def encounters(self) -> dict[str, Encounter]:
         """Add what becomes of a job whose bundle is gone."""
