@@ -4,6 +4,7 @@
 
     StepdownError                 exit 1
     ├── InvalidValue              exit 2   correct the value and call again        (also a ValueError)
+    │   └── Unavailable                    what it names is right, and cannot be had now
     ├── NotFound                  exit 3   name something that exists              (also a LookupError)
     ├── Refused                   exit 4   the act is not allowed as things stand
     ├── DatasetError              exit 5   export again, or export other rows
@@ -49,6 +50,12 @@ class InvalidValue(StepdownError, ValueError):
 
     exit_code = 2
     kind = "invalid-value"
+
+
+class Unavailable(InvalidValue):
+    """A provider is named rightly and cannot be had now: its package, its key or its entry point is missing or broken."""
+
+    kind = "provider-unavailable"
 
 
 class NotFound(StepdownError, LookupError):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from stepdown.acts.concurrent import calls_at_once
+from stepdown.acts.preparation import check_served, frontier_of
 from stepdown.acts.question import found
 from stepdown.acts.under_way import Champion, RunUnderWay
 from stepdown.errors import NotFound, Refused
@@ -122,6 +123,7 @@ def reopened(workspace: Workspace, run: rows.Run, role: roles.Role, at_once: int
 
     Raises:
         NotFound: Its frontier is not here any more.
+        Unavailable: It cannot be had now, and nobody could serve in its stead.
         Refused: Its scenario is of another version now, or another process was quicker.
     """
     scenario = workspace.scenario(run.scenario)
@@ -131,7 +133,8 @@ def reopened(workspace: Workspace, run: rows.Run, role: roles.Role, at_once: int
             "begin another.",
             kind="stale",
         )
-    provider = workspace.settings.frontier(run.frontier, scenario)
+    provider = frontier_of(workspace.settings, run.frontier, scenario, routed=run.purpose == rows.WORK)
+    check_served(workspace, scenario, role, provider)
     together = calls_at_once(provider, at_once)
     with workspace.writing() as connection:
         found_run(connection, run.id, run.purpose)

@@ -2,45 +2,13 @@
 
 from collections.abc import Callable
 
-from stepdown.acts.concurrent import calls_at_once
 from stepdown.acts.ending import budget_spent, nothing_served
+from stepdown.acts.preparation import check, check_served
 from stepdown.acts.under_way import RunUnderWay, nobody
-from stepdown.errors import InvalidValue, StepdownError
+from stepdown.errors import StepdownError
 from stepdown.history import ledger, reader, rows, unfinished
-from stepdown.providers.protocol import Provider
 from stepdown.routing.reasons import FrontierObjection
-from stepdown.scenarios import roles
-from stepdown.scenarios.protocol import Scenario
-from stepdown.scenarios.roles import Role
-from stepdown.workspace import Settings, Workspace
-
-
-def check(
-    settings: Settings,
-    scenario_name: str,
-    seed: int,
-    generations: int,
-    candidates: int,
-    frontier: str,
-    *,
-    at_once: int | None = None,
-    role: str | None = None,
-) -> tuple[Scenario, Role, Provider, int]:
-    """Return what a run would be played with, if it can be started: asked before a workspace is made for it.
-
-    Raises:
-        NotFound: No such scenario, role or provider.
-        InvalidValue: A number is out of range.
-    """
-    if not (1 <= generations <= 10_000 and 1 <= candidates <= 1_000 and 0 <= seed < 2**63):
-        raise InvalidValue(
-            f"A run needs 1 to 10000 generations of 1 to 1000 candidates and a seed of at least 0, not {generations} of "
-            f"{candidates} with seed {seed}."
-        )
-    scenario = settings.scenario(scenario_name)
-    asked = roles.proposer(scenario) if role is None else roles.judged_role(scenario, role)
-    provider = settings.frontier(frontier, scenario)
-    return scenario, asked, provider, calls_at_once(provider, at_once)
+from stepdown.workspace import Workspace
 
 
 def start(
@@ -71,10 +39,11 @@ def start(
     Raises:
         NotFound: No such scenario, role or provider.
         InvalidValue: A number is out of range.
+        Unavailable: The frontier cannot be had now, and no bundle stands in the slot.
     """
-    scenario, asked, provider, together = check(
-        workspace.settings, scenario_name, seed, generations, candidates, frontier, at_once=at_once, role=role
-    )
+    plan = scenario_name, seed, generations, candidates, frontier
+    scenario, asked, provider, together = check(workspace.settings, *plan, at_once=at_once, role=role, routed=True)
+    check_served(workspace, scenario, asked, provider)
     with workspace.writing() as connection:
         run = rows.Run(
             id=f"run-{reader.count(connection, rows.Run) + 1}",
@@ -113,7 +82,7 @@ def play(under_way: RunUnderWay, watch: Callable[[rows.Step], None] = nobody) ->
     elif under_way.served:
         under_way.end()
     else:
-        under_way.end("failed", nothing_served(under_way.troubles, under_way.run.frontier))
+        under_way.end("failed", nothing_served(under_way.troubles, under_way.run.frontier, under_way.frontier))
     return under_way.run
 
 

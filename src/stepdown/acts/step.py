@@ -10,6 +10,7 @@ from stepdown.acts.attempt import answered, unanswered, with_breaker
 from stepdown.acts.question import Question
 from stepdown.errors import ProviderError
 from stepdown.history import ledger, reader, rows
+from stepdown.providers.missing import Missing
 from stepdown.providers.prices import cost
 from stepdown.providers.protocol import Completion, Provider, Request
 from stepdown.providers.reply import word
@@ -90,9 +91,9 @@ def _begin(workspace: Workspace, task: Task, ahead: Ahead | None) -> "StepUnderW
             if ahead is not None and not ahead.holds(workspace, connection, *slot):
                 return None
             scene = gather(workspace, connection, *slot, question.seed, ahead)
-            mode = Mode.FRONTIER_ONLY if task.comparison else scene.facts.mode
             over = scene.policy.budgeted and scene.policy.overspent(*reader.spent(connection, task.run))
-            scene = replace(scene, facts=replace(scene.facts, mode=mode, over_budget=over))
+            facts = replace(scene.facts, over_budget=over, unavailable=isinstance(task.frontier, Missing))
+            scene = replace(scene, facts=replace(facts, mode=Mode.FRONTIER_ONLY) if task.comparison else facts)
             decision = decide(scene.facts)
             targets = walk(decision, scene.facts.frontier_objection)
             asking = _Asking(workspace, task, scene, decision)

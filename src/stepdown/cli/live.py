@@ -27,10 +27,11 @@ def ask(
 ) -> None:
     """Ask one question, routed like any other step, and say who served, why, and under which call."""
     from stepdown.acts.ask import live
-    from stepdown.acts.run import check
+    from stepdown.acts.preparation import check
+    from stepdown.workspace.marker import present
 
     asked, who = _case(case), about(directory, scenario, frontier)
-    check(who.settings, who.scenario, 0, 1, 1, who.frontier, role=role)
+    check(who.settings, who.scenario, 0, 1, 1, who.frontier, role=role, routed=present(directory))
     with (
         workspace(directory, made=True) as opened,
         live(opened, who.scenario, role=role, frontier=who.frontier) as desk,

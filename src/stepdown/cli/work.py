@@ -78,13 +78,16 @@ def run(
 ) -> None:
     """Play a run: discovery while no bundle is fit, routed to the local one while it is."""
     from stepdown.acts.configure import adopt_policy
+    from stepdown.acts.preparation import check
     from stepdown.acts.resume import resume as go_on
-    from stepdown.acts.run import check, play, start
+    from stepdown.acts.run import play, start
     from stepdown.views.runs import story
+    from stepdown.workspace.marker import present
 
     asked = about(directory, scenario, frontier)
     if resume is None:
-        check(asked.settings, asked.scenario, seed, generations, candidates, asked.frontier, at_once=at_once, role=role)
+        plan = asked.scenario, seed, generations, candidates, asked.frontier
+        check(asked.settings, *plan, at_once=at_once, role=role, routed=present(directory))
     with workspace(directory, made=resume is None, url=database) as opened, progress("run") as show:
         if resume is not None:
             under_way = go_on(opened, resume, at_once=at_once)

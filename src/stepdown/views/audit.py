@@ -59,6 +59,7 @@ CHECKS = (
     promotions.spendings,
     gaps.judged,
     budgets.budgets,
+    budgets.availability,
     origins.bundles,
     origins.losses,
     origins.datasets,
