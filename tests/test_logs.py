@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from journey import count
 from stepdown.acts.export import export
-from stepdown.acts.imports import ILLEGAL, KEPT, NO_CASE, bring
+from stepdown.acts.imports import ILLEGAL, KEPT, NO_CASE, read
+from stepdown.acts.imports import bring as record
 from stepdown.acts.localize import localize
 from stepdown.acts.opening import open_workspace
 from stepdown.cli import main
@@ -34,6 +35,13 @@ def opened(tmp_path: Path) -> Workspace:
     """An empty workspace."""
     with open_workspace(tmp_path / "workspace", settings=Settings(durability="normal")) as workspace:
         yield workspace
+
+
+def bring(
+    workspace: Workspace, path: Path, scenario: str, *, by: str = "zoe", why: str = "", **options: Any
+) -> rows.Log:
+    """Read a log and record it."""
+    return record(workspace, read(workspace.scenario(scenario), path, **options), by=by, why=why)
 
 
 def asked(seed: int, label: str | None = None, task: Task | None = None) -> dict[str, str]:
@@ -249,7 +257,7 @@ def test_an_exchange_that_was_taken_away_is_missed(opened: Workspace, tmp_path: 
         (b"{}", {"role": "coach"}, Refused, "coach"),
         (b"{}", {"role": "nosuch"}, NotFound, "no role"),
         (b"{}", {"pattern": "("}, InvalidValue, "no regular expression"),
-        (b"{}", {"by": " "}, InvalidValue, "name"),
+        (b'{"prompt": "a", "completion": "\\"billing\\""}', {"by": " "}, InvalidValue, "name"),
     ],
 )
 def test_what_cannot_be_brought_in_is_told_in_a_sentence_and_leaves_nothing(
@@ -273,5 +281,6 @@ def test_the_command_says_what_became_of_each_line(tmp_path: Path, capsys: pytes
     said = capsys.readouterr().out
     assert "log-1  1 exchanges of 2 lines of old.jsonl" in said
     assert f"skipped 1: {ILLEGAL}" in said
-    assert main(["import", str(tmp_path / "none.jsonl"), *where]) != 0
+    assert main(["import", str(tmp_path / "none.jsonl"), "-w", str(tmp_path / "fresh"), "-s", TASK]) == 2
+    assert not (tmp_path / "fresh").exists()
     assert main(["export", "--imported", *where]) == 0

@@ -32,46 +32,42 @@ UNKEPT = "it holds what cannot be kept"
 NO_CASE = "its question is no case of the scenario"
 
 
-def bring(
-    workspace: Workspace,
-    path: Path,
-    scenario_name: str,
-    *,
-    role: str | None = None,
-    pattern: str | None = None,
-    by: str = OPERATOR,
-    why: str = "",
-) -> rows.Log:
-    """Bring in a log, once: a file that was brought in for the role already is not brought in again.
+def read(scenario: Scenario, path: Path, *, role: str | None = None, pattern: str | None = None) -> "Read":
+    """Read a log, before anything is recorded or a workspace is made for it.
 
     Args:
-        workspace: Where it is recorded.
+        scenario: Whose cases its questions are.
         path: A file of JSON lines, see `training.logs`.
-        scenario_name: Whose cases its questions are.
         role: Whose answers its replies are; the first that is judged, if nobody says.
         pattern: A regular expression that finds the case in a question: by named groups, or its first group where a case is
             one text. Without it, a question is the text of the case, or a JSON object of the case's names.
-        by: Who does it.
-        why: The reason.
 
     Raises:
-        NotFound: No such scenario or role.
+        NotFound: No such role.
         Refused: The role's answers are not judged, or its questions cannot be put into words.
         InvalidValue: The file cannot be read, a line is no JSON, no line holds anything, or the pattern is none.
     """
-    check_name(by)
-    scenario = workspace.scenario(scenario_name)
     asked = judged_role(scenario, role) if role is not None else proposer(scenario)
     if asked.words is None:
         raise Refused(f"The role {asked.name} of {scenario.name} is asked by seed only.", kind="case-not-asked")
-    log = _Log(path.name, scenario, asked, _pattern(pattern))
-    found = log.read(path)
+    log = Read(path.name, scenario, asked, _pattern(pattern))
+    log.take(path)
+    return log
+
+
+def bring(workspace: Workspace, log: "Read", *, by: str = OPERATOR, why: str = "") -> rows.Log:
+    """Bring in a log that was read, once: bytes that were brought in for the role already are not brought in again.
+
+    Raises:
+        InvalidValue: Nobody does it.
+    """
+    check_name(by)
     with workspace.writing() as connection:
-        row = reader.log(connection, scenario.name, asked.name, log.digest.hexdigest())
+        row = reader.log(connection, log.scenario.name, log.role.name, log.digest.hexdigest())
         if row is None:
             row = log.row(f"log-{reader.count(connection, rows.Log) + 1}", by, why, workspace.now())
             ledger.append(connection, row)
-            ledger.append_all(connection, [rows.Exchange(row.id, **values) for values in found])
+            ledger.append_all(connection, [rows.Exchange(row.id, **values) for values in log.exchanges])
     workspace.reached("act-recorded")
     return row
 
@@ -88,8 +84,8 @@ def _pattern(written: str | None) -> re.Pattern[str] | None:
 
 
 @dataclass(slots=True)
-class _Log:
-    """A log being read.
+class Read:
+    """A log as it was read.
 
     Attributes:
         name: Of its file.
@@ -99,6 +95,7 @@ class _Log:
         lines: That hold something, so far.
         skipped: Why lines became nothing, so far.
         digest: Of the bytes, so far.
+        exchanges: The values of each exchange, without the log's id.
     """
 
     name: str
@@ -108,24 +105,24 @@ class _Log:
     lines: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     digest: Any = field(default_factory=hashlib.sha256)
+    exchanges: list[dict[str, Any]] = field(default_factory=list)
 
-    def read(self, path: Path) -> list[dict[str, Any]]:
-        """Return the values of every exchange, without the log's id.
+    def take(self, path: Path) -> None:
+        """Read the file.
 
         Raises:
             InvalidValue: The file cannot be read, a line is no JSON, or no line holds anything.
         """
         try:
-            found = list(self._exchanges(path))
+            self.exchanges = list(self._exchanges(path))
         except OSError as error:
             raise InvalidValue(f"The log {path} cannot be read: {error.strerror}.", kind="log-unreadable") from error
-        if not found:
+        if not self.exchanges:
             raise InvalidValue(
                 f"No line of {path.name} became an exchange{_because(self.skipped)}; `stepdown import --help` says what is "
                 "read.",
                 kind="log-empty",
             )
-        return found
 
     def row(self, name: str, by: str, why: str, at: datetime) -> rows.Log:
         """Return what history says of the log as a whole."""

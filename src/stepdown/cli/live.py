@@ -94,11 +94,13 @@ def bring(
     as_json: Json = False,
 ) -> None:
     """Bring in a log of another system to learn from; nothing of it counts as having happened here."""
-    from stepdown.acts.imports import bring as begin
+    from stepdown.acts.imports import bring as record
+    from stepdown.acts.imports import read
 
+    asked = about(directory, scenario)
+    found = read(asked.settings.scenario(asked.scenario), file, role=role, pattern=pattern)
     with workspace(directory, made=True) as opened:
-        named = about(directory, scenario).scenario
-        log = begin(opened, file, named, role=role, pattern=pattern, by=by, why=why)
+        log = record(opened, found, by=by, why=why)
     skipped = [f"skipped {count}: {reason}" for reason, count in log.skipped.items()]
     first = f"{log.id}  {log.exchanges} exchanges of {log.lines} lines of {log.file}"
     last = "`stepdown export --imported` takes them in."
