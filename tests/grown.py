@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from stepdown.history import ledger, reader, rows
+from stepdown.history import endings, ledger, reader, rows
 from stepdown.workspace import Workspace
 
 KINDS = (rows.Announcement, rows.Step, rows.Attempt, rows.Match, rows.Generation)
@@ -17,7 +17,7 @@ BLOCK = 100
 def grow(workspace: Workspace, run: rows.Run, copies: int) -> None:
     """Append so many copies of an ended run's rows, and of what it taught."""
     with workspace.reading() as connection:
-        ending = reader.ending(connection, run.id)
+        ending = endings.last(connection, run.id)
         taught = reader.lessons_of(connection, run.id)
         mine = {kind: [row for row in reader.all_of(connection, kind) if _of(row, run.id)] for kind in KINDS}
         began = reader.count(connection, rows.Run)

@@ -1,5 +1,6 @@
 """One workspace in which everything happened once, for those who look whether an audit believes it."""
 
+import json
 import shutil
 from contextlib import suppress
 from dataclasses import replace
@@ -7,13 +8,18 @@ from pathlib import Path
 
 from journey import FRONTIER, SCENARIO, Hands, active, compete, discover, localized, tape
 from stepdown.acts import configure, switch
+from stepdown.acts.ask import judge
+from stepdown.acts.imports import bring, read
 from stepdown.acts.opening import open_workspace
 from stepdown.acts.promote import promote
 from stepdown.acts.prune import prune
+from stepdown.acts.resume import resume
 from stepdown.acts.rollback import rollback
+from stepdown.acts.run import play
 from stepdown.training.plan import Plan
 from stepdown.training.promotion import Trial
 from stepdown.views.audit import differences
+from stepdown.views.runs import runs
 from stepdown.workspace import Settings, Workspace
 
 
@@ -32,10 +38,14 @@ def live(handed_down: Path, base: Path) -> Path:
         configure.set_policy(opened, {"mode": "local-only"})
         discover(opened, seed=5, candidates=1)
         handed_over(opened)
+        heard(opened, base)
         assert differences(opened) == []
     settings = Settings(clock=hands.clock, durability="normal", reached=interrupt)
     with suppress(KeyboardInterrupt), open_workspace(base / "workspace", settings=settings) as opened:
         discover(opened, seed=8, candidates=1)
+    with open_workspace(base / "workspace", settings=replace(settings, reached=lambda _point: None)) as opened:
+        play(resume(opened, runs(opened)[-1][0].id))
+        assert differences(opened) == []
     return base / "workspace"
 
 
@@ -63,6 +73,18 @@ def handed_over(workspace: Workspace) -> None:
     prune(workspace, [spare.id])
     configure.set_policy(workspace, {"canary": 0.5, "min_valid": 0.9})
     discover(workspace, seed=7, candidates=2)
+
+
+def heard(workspace: Workspace, base: Path) -> None:
+    """Let somebody judge an answer late, and a log of another system be brought in."""
+    call = compete(workspace, seed=9).served_call
+    assert call is not None
+    judge(workspace, call, 0.75, by="zoe", why="read it")
+    question = {"role": "user", "content": json.dumps({"enemy_spawn_bias": 0.5, "resource_density": 0.25})}
+    answer = {"role": "assistant", "content": '{"aggression": 0.6, "defense": 0.4, "path_bias": 0.5}'}
+    lines = [{"model": "big-1", "messages": [question, answer]}, {"messages": [question]}]
+    (base / "old.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    bring(workspace, read(workspace.scenario(SCENARIO), base / "old.jsonl"), by="zoe", why="what we had")
 
 
 def replace_clock(workspace: Workspace, hands: Hands) -> Workspace:

@@ -26,6 +26,7 @@ for n in range(layers):
         f"blk.{n}.ffn_norm.weight": (hidden,),
     }
 tensors = {name: mx.random.normal(shape) * 0.1 for name, shape in shapes.items()}
+tensors["token_embd.weight"] = tensors["token_embd.weight"] * changes.pop("loud", 1.0)
 for name in changes.pop("without", []):
     del tensors[name]
 for name in changes.pop("nan", []):

@@ -18,14 +18,15 @@ README = Path(__file__).parents[1] / "README.md"
 
 UNSEEN = {
     "who did something, and why, is said there alone": (
-        "act.by act.why harness.by harness.why policy.by policy.why verdict.by verdict.why"
+        "act.by act.why harness.by harness.why judgement.by judgement.why log.by log.why policy.by policy.why verdict.by "
+        "verdict.why"
     ),
     "a moment is said there alone, and a clock may be set back between two": (
-        "act.at announcement.at attempt.at bundle.at dataset.at ending.at evaluation.at generation.at harness.at knowledge.at "
-        "policy.at run.at step.at verdict.at"
+        "act.at announcement.at attempt.at bundle.at dataset.at ending.at evaluation.at generation.at harness.at "
+        "judgement.at knowledge.at log.at policy.at resumption.at run.at step.at verdict.at"
     ),
     "of a bundle whose files were deleted nothing else is left that says it": (
-        "bundle.dataset bundle.job bundle.session bundle.trained_at bundle.weights"
+        "bundle.dataset bundle.job bundle.session bundle.trained_at bundle.weights loss.iteration loss.loss"
     ),
     "no step came to where this limit makes a difference": (
         "policy.settings.breaker_cooldown policy.settings.breaker_probes policy.settings.breaker_threshold "
@@ -37,7 +38,12 @@ UNSEEN = {
     "what was typed or intended, where nothing came of it": "run.candidates run.frontier run.generations act.bundle",
     "measured here by another clock than the trace's": "attempt.latency",
     "words about a process that had died, written after it": "attempt.error ending.error",
-    "another one that would lead to the very same": "evaluation.knowledge knowledge.step verdict.evidence.trial.margin",
+    "another one that would lead to the very same": "knowledge.step verdict.evidence.trial.margin",
+    "what somebody thought of an answer": "judgement.score",
+    "what another system logged, and under which version of the scenario it was read": (
+        "exchange.line exchange.model log.digest log.file log.scenario_version log.skipped"
+    ),
+    "an evaluation that an earlier version recorded has no line in the trace": "evaluation.call",
 }
 """Why nobody can know, and the columns and fields of which some edit passes for that reason; the README lists the same."""
 

@@ -13,7 +13,7 @@ from journey import Scripted, attempts, move, steps
 from stepdown.acts.configure import set_policy
 from stepdown.acts.opening import open_workspace
 from stepdown.acts.run import play, start
-from stepdown.history import reader, rows
+from stepdown.history import endings, rows
 from stepdown.providers.protocol import Completion
 from stepdown.reports.markdown import render
 from stepdown.routing.facts import Facts
@@ -30,7 +30,7 @@ def opened(root: Path, settings: Settings) -> Workspace:
 
 def ending(workspace: Workspace, run: str) -> rows.Ending:
     with workspace.reading() as connection:
-        found = reader.ending(connection, run)
+        found = endings.last(connection, run)
     assert found is not None
     return found
 

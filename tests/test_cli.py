@@ -179,7 +179,7 @@ def test_a_refusal_is_one_sentence_on_stderr_with_its_code_and_changes_nothing(
         assert list((root / room).iterdir()) == []
 
 
-BEGINNING = {("demo",), ("init",), ("run",), ("ask",), ("doctor",)}
+BEGINNING = {("demo",), ("init",), ("run",), ("ask",), ("import",), ("doctor",)}
 
 
 @pytest.mark.parametrize("path", [path for path in COMMANDS if path not in BEGINNING], ids=" ".join)

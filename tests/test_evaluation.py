@@ -63,7 +63,7 @@ def test_an_illegal_reply_scores_nothing_and_counts_against_the_legal_share(
         batches.append(len(prompts))
         return [BEST if number % 4 else "not even JSON" for number, _ in enumerate(prompts)]
 
-    with reopened(local, settings, local=lambda *_: SimpleNamespace(answer=answer)) as stubborn:
+    with reopened(local, settings, local=lambda *_: SimpleNamespace(name="x", model="y", answer=answer)) as stubborn:
         found = evaluate(stubborn, active(stubborn).id)
         with stubborn.reading() as connection:
             kept = reader.all_of(connection, rows.Holdout, schema.holdout.c.evaluation == found.id)

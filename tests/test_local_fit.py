@@ -42,7 +42,8 @@ def test_the_child_reports_progress_and_then_what_it_made(dataset: Path, tmp_pat
     assert len(progress) <= 102
     assert progress[-1]["iteration"] == progress[-1]["iterations"] == plan.iterations
     assert progress[-1]["loss"] < progress[0]["loss"]
-    assert {"event", "train_loss", "valid_loss", "parameters", "blas", "mlx"} == done.keys()
+    assert {"event", "train_loss", "valid_loss", "curve", "parameters", "blas", "mlx"} == done.keys()
+    assert done["curve"] == [[line["iteration"], line["loss"]] for line in progress]
     assert child.stderr == ""
 
 

@@ -183,7 +183,7 @@ def test_what_a_system_does_not_show_is_not_held_against_it(hidden: str) -> None
 
 WORDS = {
     "failures": "error", "outages": "timeout", "damages": "flip", "plants": "newer-format",
-    "policies": "shadow", "falsifiable": "cost",
+    "policies": "shadow", "falsifiable": "cost", "bases": "another",
 }  # fmt: skip
 """A word of each kind that a description can leave out."""
 
@@ -230,6 +230,8 @@ def _said(operation: op.Plain) -> list[tuple[str, object]]:
             return [("plants", kind)]
         case op.Audit(falsified=what):
             return [("falsifiable", what)]
+        case op.SetBase(base=base):
+            return [("bases", base)]
     return []
 
 

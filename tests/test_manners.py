@@ -40,6 +40,7 @@ VALUES = {
     "run": [],
     "source": ["model.gguf"],
     "name": ["smollm2"],
+    "file": ["old.jsonl"],
 }  # A command with another argument must be given a value here.
 
 
@@ -176,7 +177,13 @@ def test_whatever_is_stopped_says_what_stands(
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    for place in ("cli.options.workspace", "demo.journey.Demo.play", "acts.init.init", "views.doctor.examine"):
+    for place in (
+        "cli.options.workspace",
+        "demo.journey.Demo.play",
+        "acts.init.init",
+        "acts.imports.read",
+        "views.doctor.examine",
+    ):
         monkeypatch.setattr(f"stepdown.{place}", stopped)
     for module in ("bases", "bundles", "life", "live", "proof", "rules", "work"):
         monkeypatch.setattr(f"stepdown.cli.{module}.workspace", stopped, raising=False)

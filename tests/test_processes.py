@@ -259,7 +259,7 @@ def test_a_fork_while_another_thread_migrates_leaves_the_child_free_to(tmp_path:
 
 
 def test_knowledge_is_written_by_threads_at_once(workspace: Workspace) -> None:
-    from stepdown.acts.run import write_knowledge
+    from stepdown.acts.under_way import write_knowledge
 
     assert together(12, lambda _: write_knowledge(workspace, SCENARIO)) == [None] * 12
     assert {path.name for path in (workspace.root / "knowledge" / SCENARIO).iterdir()} == {"playbook.md", "hints.md"}

@@ -19,7 +19,7 @@ from stepdown.acts.run import play, start
 from stepdown.errors import InvalidValue, NotFound, ProviderError
 from stepdown.history import reader, rows
 from stepdown.providers import trace
-from stepdown.providers.installed import GROUP, factory, frontier, made, names
+from stepdown.providers.installed import GROUP, factory, frontier, names, provider
 from stepdown.providers.protocol import Completion, Request
 from stepdown.providers.reply import MALFORMED
 from stepdown.scenarios.grid_ctf import GridCtf
@@ -363,7 +363,7 @@ def test_a_frontier_that_cannot_be_had_is_one_sentence_and_nothing_is_recorded(w
 
 def test_what_is_no_provider_is_refused_before_it_is_asked() -> None:
     with pytest.raises(InvalidValue, match="cannot be made"):
-        made("odd", lambda _argument, _scenario: object(), None, GridCtf())  # type: ignore[arg-type,return-value]
+        provider("odd", lambda _argument, _scenario: object(), None, GridCtf())  # type: ignore[arg-type,return-value]
     with pytest.raises(NotFound, match="choose one of"):
         factory("nobody")
     with pytest.raises(InvalidValue, match="takes no argument"):

@@ -14,7 +14,7 @@ from journey import active, compete, count, discover
 from stepdown.acts.opening import open_workspace
 from stepdown.acts.recover import recover
 from stepdown.bundles.disk import Condition, look
-from stepdown.history import ledger, reader, rows
+from stepdown.history import ledger, reader, rows, unfinished
 from stepdown.views.audit import differences
 from stepdown.workspace import POINTS, Settings, Workspace
 
@@ -84,8 +84,8 @@ def test_a_kill_at_any_point_leaves_a_history_that_is_true_and_rooms_that_are_ti
     with open_workspace(root, settings=settings) as workspace:
         assert differences(workspace) == []
         with workspace.reading() as connection:
-            assert reader.unfinished(connection) == []
-            assert reader.unended(connection) == []
+            assert unfinished.calls(connection) == []
+            assert unfinished.runs(connection) == []
             recovered = [attempt for attempt in reader.all_of(connection, rows.Attempt) if attempt.recovered]
             bundles = {bundle.id for bundle in reader.bundles(connection)}
             datasets = {dataset.digest for dataset in reader.all_of(connection, rows.Dataset)}
@@ -182,7 +182,7 @@ def test_the_ledger_takes_a_run_whose_dead_session_nobody_claims(workspace: Work
     with open_workspace(workspace.root, settings=settings) as other:
         assert differences(other) == []
         with other.reading() as connection:
-            assert reader.unended(connection) == []
+            assert unfinished.runs(connection) == []
         assert discover(other).id == "run-3"
 
 

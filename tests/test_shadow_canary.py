@@ -115,6 +115,18 @@ def test_no_shadow_runs_where_local_would_not_serve_anyway(local: Workspace) -> 
 # Canary
 
 
+@pytest.mark.parametrize("closed", [{"mode": "local-only"}, {"run_tokens": 0.0}], ids=["forbidden", "over budget"])
+def test_where_nobody_is_asked_nothing_runs_in_the_shadow_and_nobody_misses_it(
+    local: Workspace, closed: dict[str, object]
+) -> None:
+    configure.set_policy(local, {"shadow": True, **closed})
+
+    step = compete(local, seed=3)
+
+    assert (step.outcome, attempts(local, step)) == ("failed", [])
+    assert differences(local) == []
+
+
 def test_a_canary_serves_the_steps_whose_hash_says_so_and_the_same_in_a_replay(staged: Staged) -> None:
     configure.set_policy(staged.workspace, {"canary": 0.5})
 

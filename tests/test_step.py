@@ -26,7 +26,7 @@ from stepdown.acts import configure
 from stepdown.acts.opening import open_workspace
 from stepdown.acts.run import play, start
 from stepdown.errors import InvalidValue, LoadFailed, LocalTimeout, NotFound, WorkspaceError
-from stepdown.history import reader, rows
+from stepdown.history import reader, rows, unfinished
 from stepdown.scenarios.generation import gate
 from stepdown.views.audit import differences
 from stepdown.workspace import Settings, Workspace
@@ -193,7 +193,7 @@ def test_a_provider_that_cannot_be_witnessed_is_not_asked_and_the_run_fails(
     with open_workspace(workspace.root, settings=settings) as opened, opened.reading() as connection:
         (ending,) = reader.all_of(connection, rows.Ending)
         assert ending.outcome == "interrupted"
-        assert reader.unfinished(connection) == []
+        assert unfinished.calls(connection) == []
 
 
 def test_the_words_of_the_step_are_the_bytes_of_the_journey(local: Workspace) -> None:

@@ -4,16 +4,18 @@
 
     StepdownError                 exit 1
     ├── InvalidValue              exit 2   correct the value and call again        (also a ValueError)
+    │   └── Unavailable                    what it names is right, and cannot be had now
     ├── NotFound                  exit 3   name something that exists              (also a LookupError)
     ├── Refused                   exit 4   the act is not allowed as things stand
     ├── DatasetError              exit 5   export again, or export other rows
     ├── TrainingFailed            exit 6   read the child's last words
     ├── WorkspaceError            exit 7   mend the directory, the disk or the version
-    └── ProviderError             exit 8   a provider did not answer; `error_type` says how
-        └── LocalError                     the local model did not answer
-            ├── LoadFailed                 its files could not be opened
-            ├── ContextOverflow            the prompt does not fit its window, whole
-            └── LocalTimeout               it did not answer in time
+    ├── ProviderError             exit 8   a provider did not answer; `error_type` says how
+    │   └── LocalError                     the local model did not answer
+    │       ├── LoadFailed                 its files could not be opened
+    │       ├── ContextOverflow            the prompt does not fit its window, whole
+    │       └── LocalTimeout               it did not answer in time
+    └── Stopped                   exit 130 the user stopped it; the sentence says what stands
 
 Every message is one sentence that says what to do. `kind` is a stable kebab-case word for programs: words are added,
 never renamed. A refusal that a caller expects (a gate's objection, a validator's verdict) is a value, not one of these.
@@ -48,6 +50,12 @@ class InvalidValue(StepdownError, ValueError):
 
     exit_code = 2
     kind = "invalid-value"
+
+
+class Unavailable(InvalidValue):
+    """A provider is named rightly and cannot be had now: its package, its key or its entry point is missing or broken."""
+
+    kind = "provider-unavailable"
 
 
 class NotFound(StepdownError, LookupError):
@@ -134,3 +142,10 @@ class LocalTimeout(LocalError):
 
     kind = "local-timeout"
     error_type = "timeout"
+
+
+class Stopped(StepdownError):
+    """The user stopped a command that can be gone on with."""
+
+    exit_code = 130
+    kind = "stopped"

@@ -92,6 +92,8 @@ def _named(said: Description, operation: op.Operation) -> bool:
             return kind in said.plants
         case op.SetValidator(name=name):
             return name in said.validators
+        case op.SetBase(base=base):
+            return base in said.bases
         case op.Audit(falsified=str(what)):
             return what in said.falsifiable
         case op.SetPolicy(policy=policy):
@@ -148,7 +150,7 @@ def _due(said: Description, reason: str) -> bool:
     if reason in POLICIES:
         return sets(POLICIES[reason])
     if reason in FAILURES:
-        judged = reason != "local-invalid-output" or said.scores or said.refuses is not None
+        judged = reason != "local-invalid-output" or said.objectors is not None or said.refuses is not None
         return judged and does(op.Disturb) and bool({*FAILURES[reason]} & {*said.failures})
     ways = {
         "role-not-eligible": len(said.roles) > 1 or sets("local_roles", "local_never"),
@@ -163,6 +165,7 @@ def _due(said: Description, reason: str) -> bool:
         "coverage-weak": sets("min_coverage") and does(op.SetValidator) and bool(said.validators),
         "local-cooldown": does(op.Disturb) and bool(said.failures),
         "quality-inconclusive": does(op.Revise),
+        "base-mismatch": bool(said.tuned) and len(said.bases) > 1 and does(op.SetBase),
     }
     return ways[reason]
 

@@ -19,7 +19,7 @@ from stepdown_machine.adapter import AdapterError, load, untouched
 from stepdown_machine.broken import system as toy
 from stepdown_machine.model import REASONS
 from stepdown_machine.protocol import HandoffSystem
-from stepdown_machine.rules.steering import Steering
+from stepdown_machine.rules.bases import Bases
 from stepdown_machine.trial import Trial
 
 ADAPTER = "STEPDOWN_MACHINE_ADAPTER"
@@ -44,7 +44,7 @@ def fit() -> None:
 fit()
 
 
-class Guide(Steering):
+class Guide(Bases):
     """The steering rules, driven by hand."""
 
     def system(self) -> HandoffSystem:

@@ -6,7 +6,7 @@ from dataclasses import fields
 from functools import lru_cache
 
 from stepdown_machine import operations as op
-from stepdown_machine.model import REASONS, Known, Limits, Model, Verdict, grid_ctf
+from stepdown_machine.model import REASONS, Known, Limits, Model, Verdict
 from stepdown_machine.model.registry import DAMAGED, GONE, WHOLE
 from stepdown_machine.model.verdict import refused
 from stepdown_machine.observed import Observation, Step
@@ -18,10 +18,10 @@ from stepdown_machine.values import Bundle, Dataset, Policy, Promoted, Pruned, R
 def begun(said: Description) -> Model:
     """Return the world before anything happened: what a fresh system has, in the hands of its first bundle."""
     probes = tuple((probe.legal, probe.objectors) for probe in said.probes)
-    model = Model(START, limits(said.policy), frozenset(said.validators), probes=probes)
+    model = Model(START, limits(said.policy), frozenset(said.validators), probes=probes, tuned=frozenset(said.tuned))
     model.lacks, model.grounds = frozenset(REASONS) - said.knows, said.grounds
     for bundle in said.given:
-        _register(model, bundle, ("", bundle.bundle))
+        _register(model, bundle, ("", bundle.bundle), None)
     for bundle in said.given[:1]:
         model.point(bundle.bundle)
     return model
@@ -30,19 +30,28 @@ def begun(said: Description) -> Model:
 def eligible(rows: Observation, wanted: op.Export, description: Description) -> list[Step]:
     """Return the steps an export must hold: a function of committed rows and nothing else."""
     kept = {step for generation in rows.generations for step in generation.kept}
+    later, objectors = dict(rows.judgements), description.objectors
     return [
         step
         for step in rows.steps
         if step.role == "competitor"
         and step.purpose == "work"
         and step.outcome == "served"
-        and not (description.scores and grid_ctf.objectors(step.text))
+        and not (objectors is not None and objectors(step.text))
         and (wanted.run is None or step.run == wanted.run)
         and (wanted.scenario is None or wanted.scenario == description.scenario)
-        and (wanted.min_score is None or (step.score is not None and step.score >= wanted.min_score))
+        and (
+            wanted.min_score is None
+            or ((score := later.get(step.step, step.score)) is not None and score >= wanted.min_score)
+        )
         and (not wanted.kept_only or step.step in kept)
         and (wanted.include_local or step.served != "local")
     ]
+
+
+def worth(rows: Observation, step: Step) -> float | None:
+    """Return what a step's answer is worth: what was last said of it later, else its own score."""
+    return dict(rows.judgements).get(step.step, step.score)
 
 
 def verdict(model: Model, operation: op.Plain, rows: Observation, description: Description, memory: Memory) -> Verdict:
@@ -53,8 +62,10 @@ def verdict(model: Model, operation: op.Plain, rows: Observation, description: D
         case op.Report(run=run):
             known = run in {step.run for step in rows.steps}
             return Verdict() if known else refused("unknown-run", because=f"history has no run {run}")
-        case op.Train(dataset=dataset):
-            return model.training(dataset, _records(memory, dataset), description.min_records)
+        case op.Train(dataset=dataset, plan=plan):
+            return model.training(dataset, plan, _records(memory, dataset), description.min_records)
+        case op.Judge():
+            return _judging(operation, rows)
         case op.Activate(bundle=bundle):
             return model.activation(bundle)
         case op.Enable(bundle=bundle) | op.Disable(bundle=bundle):
@@ -67,6 +78,20 @@ def verdict(model: Model, operation: op.Plain, rows: Observation, description: D
             return model.governing(limits(policy), dict(description.most))
         case _:
             return Verdict()
+
+
+def answers(rows: Observation, run: str) -> list[Step]:
+    """Return the competitor's steps of a run that somebody was given an answer in."""
+    return [step for step in rows.steps if (step.run, step.role) == (run, "competitor") and step.served is not None]
+
+
+def _judging(said: op.Judge, rows: Observation) -> Verdict:
+    grounds = {
+        "score-out-of-range": not 0 <= said.score <= 1,
+        "unknown-call": not 0 <= said.place < len(answers(rows, said.run)),
+    }
+    kinds = [kind for kind, applies in grounds.items() if applies]
+    return refused(*kinds, because=f"it is {', '.join(kinds)}") if kinds else Verdict()
 
 
 def _exporting(wanted: op.Export, rows: Observation, description: Description) -> Verdict:
@@ -172,6 +197,8 @@ def _weather(model: Model, operation: op.Plain) -> None:
             model.local, model.frontier = local, frontier
         case op.Advance(seconds=seconds):
             model.now += seconds
+        case op.SetBase(base=base):
+            model.base = base
 
 
 def _shelve(model: Model, operation: op.Plain, answer: Answer, memory: Memory) -> None:
@@ -181,18 +208,27 @@ def _shelve(model: Model, operation: op.Plain, answer: Answer, memory: Memory) -
             model.datasets[answer.dataset] = answer.digest
             model.tampered -= {answer.dataset}
         case op.Train(dataset=dataset, plan=plan), Bundle():
-            _register(model, answer, (memory.exported[dataset].digest, plan))
+            base = model.base if plan in model.tuned else None
+            _register(model, answer, model.job(memory.exported[dataset].digest, plan), base)
         case op.Plant(), Bundle():
-            _register(model, answer, None)
+            _register(model, answer, None, None)
             model.point(answer.bundle)
 
 
-def _register(model: Model, made: Bundle, job: tuple[str, str] | None) -> None:
+def _register(model: Model, made: Bundle, job: tuple[str, str] | None, base: str | None) -> None:
     old = model.bundles.get(made.bundle)
     if old is not None:
         files = old.files if old.deleted else WHOLE
         model.alter(made.bundle, files=files, version=made.version, score=made.score, valid=made.valid)
         return
     model.bundles[made.bundle] = Known(
-        made.bundle, made.weights, made.score, made.valid, made.trained_at, made.version, job, belongs=job is not None
+        made.bundle,
+        made.weights,
+        made.score,
+        made.valid,
+        made.trained_at,
+        made.version,
+        job,
+        belongs=job is not None,
+        base=base,
     )

@@ -17,7 +17,7 @@ from stepdown_machine.filling import settled, stated
 from stepdown_machine.findings import Finding
 from stepdown_machine.invariants.answers import answer_is_legal
 from stepdown_machine.invariants.succession import answer_is_due
-from stepdown_machine.model import Breaker, Model, Objections, after, grid_ctf, objections
+from stepdown_machine.model import Breaker, Model, Objections, after, objections
 from stepdown_machine.observed import Attempt, Call, Step
 from stepdown_machine.protocol import Answer, Description
 from stepdown_machine.scene import Judged, Scene, Walk
@@ -136,8 +136,11 @@ def _step(
     step = stated(step, due, walk, model.now, calls, said)
     if due.allow(step.objections):
         model.drawn(step.seed, held="canary-held" in step.objections)
-    open_ = model.limits.frontier_allowed(step.role)
+    open_ = _closed(model, step) is None
     judged = Judged(step, calls, due, walk, known, open_, model.now, _excuses(model, scene))
+    for attempt, call in zip(step.attempts, calls, strict=True):
+        if attempt.provider == "frontier" and call is not None:
+            model.pay(step.run, call.input_tokens + call.output_tokens, attempt.cost)
     if known is not None:
         for attempt, call in zip(step.attempts, calls, strict=True):
             if attempt.provider == "local":
@@ -200,13 +203,20 @@ def _ending(call: Call | None, model: Model, said: Description | None) -> str | 
         return None if call is None else call.error
     if call.error is not None:
         return call.error
-    if said.scores:
-        return "invalid-output" if grid_ctf.objectors(call.text) & model.validators else None
+    if said.objectors is not None:
+        return "invalid-output" if said.objectors(call.text) & model.validators else None
     return "invalid-output" if said.refuses is not None and said.refuses(call.text) else None
 
 
+def _closed(model: Model, step: Step) -> str | None:
+    """Say why a step may not ask the frontier: the policy keeps its role from it, or its run has spent what it may."""
+    if not model.limits.frontier_allowed(step.role):
+        return "frontier-forbidden"
+    return "frontier-over-budget" if model.over_budget(step.run) else None
+
+
 def _walk(model: Model, step: Step, calls: tuple[Call | None, ...], must: tuple[str, ...], said: Description) -> Walk:
-    """Follow the order of the walk: at most one local try, then frontier unless the policy forbids it."""
+    """Follow the order of the walk: at most one local try, then frontier unless something is to be said against it."""
     providers: list[str] = []
     errors: list[str | None] = []
     judging = said if step.role == "competitor" else None
@@ -223,8 +233,8 @@ def _walk(model: Model, step: Step, calls: tuple[Call | None, ...], must: tuple[
         if failure is None:
             return Walk(("local",), (None,), None, "local", None)
         reason = f"local-{failure}"
-    if not model.limits.frontier_allowed(step.role):
-        return Walk(tuple(providers), tuple(errors), reason, None, "frontier-forbidden")
+    if (closed := _closed(model, step)) is not None:
+        return Walk(tuple(providers), tuple(errors), reason, None, closed)
     failure = ask("frontier")
     return Walk(tuple(providers), tuple(errors), reason, None if failure else "frontier", failure)
 

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from stepdown_machine.rules.bases import Bases
 from stepdown_machine.rules.chaos import Chaos
 from stepdown_machine.rules.damage import Damage
 from stepdown_machine.rules.discovery import Discovery
 from stepdown_machine.rules.inspection import Inspection
 from stepdown_machine.rules.policy import Governing
 from stepdown_machine.rules.registry import Registry
+from stepdown_machine.rules.spending import Spending
 from stepdown_machine.rules.stage import Stage, turns
-from stepdown_machine.rules.steering import Steering
 from stepdown_machine.rules.succession import Succession
 from stepdown_machine.rules.training import Training
 from stepdown_machine.rules.weather import Weather
@@ -28,11 +29,11 @@ from stepdown_machine.starts import name_seed, own_seed, run
 __all__ = ["HandoffMachine", "LearningMachine", "RegistryMachine", "RoutingMachine", "Stage", "case", "turns"]
 
 
-class HandoffMachine(Chaos, Steering, Damage, Discovery, Inspection, Registry, Succession, Training, Weather):
+class HandoffMachine(Chaos, Bases, Spending, Damage, Discovery, Inspection, Registry, Succession, Training, Weather):
     """Everything that can happen, in fifteen rules."""
 
 
-class RoutingMachine(Steering, Damage, Discovery, Registry, Weather):
+class RoutingMachine(Bases, Spending, Damage, Discovery, Registry, Weather):
     """Who serves and why: policy, damage, weather and time, without training, kills and races."""
 
 

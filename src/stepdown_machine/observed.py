@@ -63,13 +63,14 @@ class Step:
         reason: Why local did not serve; `None` when it did.
         served: Who served; `None` unless the outcome is `served`.
         outcome: `served`, `failed`, or `interrupted` (closed by recovery).
-        error: Why a failed step failed: `frontier-forbidden`, or the last attempt's error.
+        error: Why a failed step failed: `frontier-forbidden`, `frontier-over-budget`, or the last attempt's error.
         text: The reply that served, byte for byte as stored; empty otherwise.
         matches: Seed and score of each match played with it.
         score: Mean of the matches, four decimals; `None` for the coach and for steps not served.
         recovered: Closed by recovery after a crash.
         seed: What the canary's draw depends on.
         purpose: `work`, or `comparison` with the frontier, for a promotion's verdict.
+        answer: What an export holds of the reply, where it is spelled in one way only; empty for the reply itself.
     """
 
     step: str
@@ -90,6 +91,12 @@ class Step:
     recovered: bool = False
     seed: int = 0
     purpose: str = "work"
+    answer: str = ""
+
+    @property
+    def learned(self) -> str:
+        """The text that a model learns from it."""
+        return self.answer or self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +146,8 @@ class Observation:
         acts: One line for each recorded act (registration, switch, policy, ...), oldest first.
         datasets: Dataset id and digest of its record files as they are on disk now.
         leftovers: Files and directories in the rooms of datasets and bundles that belong to neither.
+        judgements: Step and score of each judgement that arrived late, oldest first.
+        checkpoints: Names of killed trainings that can be gone on with.
     """
 
     steps: tuple[Step, ...]
@@ -152,3 +161,5 @@ class Observation:
     acts: tuple[str, ...] = ()
     datasets: tuple[tuple[str, str], ...] = ()
     leftovers: tuple[str, ...] = ()
+    judgements: tuple[tuple[str, float], ...] = ()
+    checkpoints: tuple[str, ...] = ()

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from stepdown_machine.optional import Judge as Judge  # noqa: PLC0414 - as if it stood here
+from stepdown_machine.optional import SetBase as SetBase  # noqa: PLC0414
 from stepdown_machine.values import Policy
 
 
@@ -48,13 +50,15 @@ class Train:
     """Train a bundle and register it, without activating it. Answers `Bundle`.
 
     An equal job (dataset content, plan) whose bundle is still whole answers that very bundle. With `fresh` the weights
-    are really trained again, whatever was cached; they must be the same. Refusals: `unknown-dataset`,
-    `dataset-malformed`, `dataset-too-small`.
+    are really trained again, whatever was cached; they must be the same, and so with `resume`, which goes on where an equal
+    training was killed. Refusals: `unknown-dataset`, `dataset-malformed`, `dataset-too-small`, and of a plan that tunes a base
+    `unknown-base`, `base-mismatch`.
     """
 
     dataset: str
     plan: str
     fresh: bool = False
+    resume: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +239,7 @@ class Advance:
 
 Plain: TypeAlias = (
     Run | Export | Train | Activate | Disable | Enable | Retire | Delete | Promote | Rollback | Prune | SetPolicy
-    | SetValidator | Report | Audit | Reopen | Damage | Restore | Plant | Tamper | Revise | Disturb | Advance
+    | SetValidator | Report | Audit | Reopen | Damage | Restore | Plant | Tamper | Revise | Disturb | Advance | SetBase | Judge
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields
 from typing import Protocol, TypeAlias
 
 from stepdown_machine import operations as op
-from stepdown_machine.model import REASONS, Ground
+from stepdown_machine.model import REASONS, REFEREES, Ground
 from stepdown_machine.observed import Observation
 from stepdown_machine.values import Audited, Bundle, Dataset, Pointed, Policy, Promoted, Pruned, Ran, Refusal, RunReport
 
@@ -42,7 +42,7 @@ EVERYTHING: frozenset[type] = frozenset(
     (
         op.Run, op.Export, op.Train, op.Activate, op.Disable, op.Enable, op.Retire, op.Delete, op.Promote, op.Rollback,
         op.Prune, op.SetPolicy, op.SetValidator, op.Report, op.Audit, op.Reopen, op.Damage, op.Restore, op.Plant,
-        op.Tamper, op.Revise, op.Disturb, op.Advance, op.Crash, op.Rival, op.Interleave,
+        op.Tamper, op.Revise, op.Disturb, op.Advance, op.Crash, op.Rival, op.Interleave, op.SetBase, op.Judge,
     )
 )  # fmt: skip
 
@@ -79,6 +79,8 @@ class Description:
         operations: Operation classes the adapter performs; rules that need another never run.
         probes: The coverage probe set.
         plans: Names of small training plans. They differ in the weights they give.
+        tuned: Names of plans that tune a base; rules draw only those that are among `plans` too.
+        bases: What can lie where the base is, see `SetBase`; the first is `own`.
         points: For each operation class name, the points at which `Crash` can kill it.
         holds: Likewise the points at which `Rival` can hold it: there it keeps nobody waiting. At `announced` a run has
             said durably whom its first step asks, and did not ask yet.
@@ -89,6 +91,7 @@ class Description:
         most: Greatest value of `breaker_threshold` and of `breaker_probes`, where they have one; beyond it a policy is out of
             range.
         scores: The scenario is grid_ctf, so that the oracle can replay scores and judge replies.
+        referee: A scenario whose replies the oracle can judge though it cannot replay their scores: `invoices`.
         refuses: Where nothing is scored: whether a reply is one that the system must not serve.
         given: Bundles that a fresh system has; the first is the one in use.
         roles: Whom a run asks: `competitor`, and where there is one a `coach`, whom local never serves by default.
@@ -105,6 +108,8 @@ class Description:
     validators: tuple[str, ...] = VALIDATORS
     probes: tuple[Probe, ...] = ()
     plans: tuple[str, ...] = ("tiny-a", "tiny-b")
+    tuned: tuple[str, ...] = ()
+    bases: tuple[str, ...] = ()
     points: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     holds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     damages: tuple[str, ...] = DAMAGES
@@ -124,6 +129,12 @@ class Description:
     failures: tuple[str, ...] = FAILURES
     outages: tuple[str, ...] = OUTAGES
     shows: frozenset[str] = SHOWN
+    referee: str = ""
+
+    @property
+    def objectors(self) -> Callable[[str], frozenset[str]] | None:
+        """Who names the validators that object to a reply; `None` where the oracle does not know."""
+        return REFEREES.get("grid_ctf" if self.scores else self.referee)
 
 
 class HandoffSystem(Protocol):

@@ -39,7 +39,7 @@ class Judged:
         calls: The traced call of each attempt; `None` where the trace has none.
         due: Objections at that moment.
         bundle: The slot's bundle at that moment.
-        open: Whether the policy of that moment let the role's prompts reach the frontier.
+        open: Whether the policy of that moment let the role's prompts reach the frontier, and the run's budget did.
         now: Epoch seconds at that moment.
         excused: Errors that the weather of that moment explains, by provider; `None` where any is excused.
     """
@@ -60,19 +60,23 @@ class Memory:
 
     Attributes:
         called: Call ids that history has claimed.
-        exports: Filters and row ids to the digest of what was exported from them.
+        exports: Filters, and row ids with their scores, to the digest of what was exported from them.
         weights: Training job to the weights it gave.
         answered: Bundle id to the system's own answer.
         exported: Dataset id to the system's own answer.
         strays: Bundles that a killed or racing training may have left behind.
+        ended: Runs that were answered, and so have ended.
+        begun: Trainings that were killed and not done since.
     """
 
     called: set[str] = field(default_factory=set)
-    exports: dict[tuple[object, ...], str] = field(default_factory=dict)
+    exports: dict[tuple[op.Export, frozenset[tuple[str, float | None]]], str] = field(default_factory=dict)
     weights: dict[tuple[str, str], str] = field(default_factory=dict)
     answered: dict[str, Bundle] = field(default_factory=dict)
     exported: dict[str, Dataset] = field(default_factory=dict)
     strays: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
+    begun: int = 0
 
 
 @dataclass(frozen=True, slots=True)

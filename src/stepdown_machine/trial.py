@@ -17,7 +17,7 @@ from stepdown_machine.model import Known, Model
 from stepdown_machine.names import Names
 from stepdown_machine.protocol import Answer, HandoffSystem
 from stepdown_machine.scene import Judged, Memory, Scene
-from stepdown_machine.values import Bundle, Dataset, Promoted
+from stepdown_machine.values import Bundle, Dataset, Promoted, Ran
 
 
 class Trial:
@@ -99,6 +99,7 @@ class Trial:
             and known.version == model.version
             and (known.valid < 1.0 if weak else known.valid == 1.0)
             and known.score == known.score
+            and model.based(known)
         ]
         fit.sort(key=lambda name: self.names.ids["bundle"][name] != model.slots.get("competitor"))
         return fit[place % len(fit)] if fit else None
@@ -165,6 +166,7 @@ class Trial:
             if isinstance(operation, op.Export) and isinstance(answer, Dataset):
                 self._memory.exported[answer.dataset] = answer
         if isinstance(scene.operation, op.Crash) and isinstance(scene.operation.operation, op.Train):
+            self._memory.begun += 1
             self._memory.strays |= {shelved.bundle for shelved in scene.seen.shelf} - self.model.bundles.keys()
 
     def _remember(self, scene: Scene) -> None:
@@ -172,15 +174,18 @@ class Trial:
         memory.called.update(attempt.call for step in scene.steps for attempt in step.attempts)
         for operation, answer in scene.told():
             match operation, answer:
+                case op.Run(), Ran():
+                    memory.ended.add(answer.run)
                 case op.Train(), Bundle():
                     memory.answered[answer.bundle] = answer
                     memory.strays.discard(answer.bundle)
-                    memory.weights[memory.exported[operation.dataset].digest, operation.plan] = answer.weights
+                    job = self.model.job(memory.exported[operation.dataset].digest, operation.plan)
+                    memory.weights[job] = answer.weights
                 case op.Promote(), Promoted():
                     memory.answered[answer.now.bundle] = answer.now
                 case op.Export(), Dataset():
-                    rows = tuple(record.step for record in answer.records)
-                    memory.exports[operation, *rows] = answer.digest
+                    rows = frozenset((record.step, record.score) for record in answer.records)
+                    memory.exports[operation, rows] = answer.digest
 
     def _disagreement(self, findings: tuple[Finding, ...], scene: Scene) -> Disagreement:
         order = list(CLAIMS)

@@ -29,6 +29,10 @@ class Policy:
             over.
         shadow: A fit local answers beside the frontier, is judged, and never serves.
         canary: Share of steps that a fit local may serve, 0..1, chosen by the step's seed: the same in every replay.
+        run_tokens: Tokens, in and out, that a run may spend at its frontier, looked at before each step. Who has spent that
+            much is refused as `frontier-over-budget`, and a run ends with the generation in which a candidate was. `None` is
+            no limit.
+        run_cost: The same in US dollars; a call without a known price spends all.
     """
 
     mode: str = "auto"
@@ -45,6 +49,8 @@ class Policy:
     breaker_probes: int = 1
     shadow: bool = False
     canary: float = 1.0
+    run_tokens: float | None = None
+    run_cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +194,7 @@ class RunReport:
             cost on the mean of the whole history, less what local's cost. A step has a price if all its attempts but the
             shadow have; steps of the frontier without one are left out, and `None` says that it has no other or that local
             has such a step. `None` for all of it where a system tells no money, or asks several frontiers.
+        ending: How it ended: `stopped` by its budget, or another word; `None` where a system does not say.
     """
 
     run: str
@@ -198,6 +205,7 @@ class RunReport:
     input_tokens: int
     output_tokens: int
     saved: tuple[tuple[str, float | None], ...] | None = None
+    ending: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

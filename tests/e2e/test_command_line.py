@@ -201,7 +201,7 @@ def test_ctrl_c_in_a_run_leaves_a_tidy_workspace(tmp_path: Path) -> None:
         child.kill()
 
     assert child.returncode == 130
-    assert b"that was recorded stands" in said
+    assert b"run-1 stands with" in said
     assert shell.rows("SELECT outcome FROM ending") == [("interrupted",)]
     assert list((shell.root / "sessions").iterdir()) == []
     shell.run("audit")

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from rotation import nightly, part
-from stepdown.demo.journey import Demo, _Journey
+from stepdown.demo.acts import Acts
+from stepdown.demo.journey import Demo
 from stepdown.demo.themes import THEMES
 from stepdown.workspace import Workspace
 
@@ -27,13 +28,13 @@ def test_the_demo_comes_true_for_every_seed(seed: int, tmp_path: Path) -> None:
 
 
 def test_a_hold_leads_to_another_round_before_whatever_comes_next(workspace: Workspace) -> None:
-    journey = _Journey(workspace, 0, GRID)
-    first = [journey.next() for _ in range(4)]
-    after = [name for name, _ in journey.left]
+    acts = Acts(workspace, 0, GRID)
+    first = [acts.next() for _ in range(4)]
+    after = [name for name, _ in acts.left]
 
-    journey.once_more()
+    acts.once_more()
 
-    names = [name for name, _ in journey.left]
+    names = [name for name, _ in acts.left]
     assert names == ["discover more", "export all of it", "train another bundle", "promote it, by evidence", *after]
     assert [act[0] for act in first if act][-1] == "promote it, by evidence"
-    assert (journey.round, str(GRID.rounds) in GRID.promise) == (2, True)
+    assert (acts.round, str(GRID.rounds) in GRID.promise) == (2, True)

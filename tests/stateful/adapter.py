@@ -10,15 +10,15 @@ from itertools import count
 from multiprocessing.util import Finalize
 from pathlib import Path
 
-from stateful import exported, neighbours
+from stateful import bases, exported, neighbours
 from stateful.children import HELD, Errand, process, said, settle
 from stateful.damages import clear, damage
-from stateful.doing import PLANS, answered, interleaved, spelled
+from stateful.doing import PLANS, TUNED, answered, interleaved, spelled
 from stateful.falsifying import WAYS, Forgery
 from stateful.observing import Observer
 from stateful.planting import plant
 from stateful.ranges import MOST
-from stateful.weather import ASKED, SCENARIO, Weather, settings
+from stateful.weather import ASKED, ON_GRID, SCENARIO, Weather, settings
 from stepdown.acts import configure
 from stepdown.acts.opening import open_workspace
 from stepdown.bundles.disk import Condition, look
@@ -27,7 +27,7 @@ from stepdown.history import reader
 from stepdown.views.history import active_at
 from stepdown.workspace.facts import slot_bundle
 from stepdown_machine import operations as op
-from stepdown_machine.model import grid_ctf
+from stepdown_machine.model import REFEREES
 from stepdown_machine.observed import Holding, Observation
 from stepdown_machine.protocol import Answer, Description, One, Origin, Probe
 from stepdown_machine.values import Audited, Dataset, Policy
@@ -44,7 +44,8 @@ POINTS = {
         "knowledge-learned",
     ),
     "Export": ("dataset-written", "dataset-renamed", "dataset-recorded"),
-    "Train": ("weights-written", "bundle-renamed", "bundle-registered"),
+    "Train": (bases.CHECKPOINTED, "weights-written", "bundle-renamed", "bundle-registered"),
+    "Judge": ("act-recorded",),
     "Activate": ACT,
     "Enable": ACT,
     "Disable": ACT,
@@ -72,8 +73,11 @@ def room() -> Path:
     # At the end of a process that multiprocessing started nothing else is called. One that gets ready there may be ended in
     # the middle of it, by the end of this one.
     Finalize(None, shutil.rmtree, args=(made,), kwargs={"ignore_errors": True}, exitpriority=0)
-    plans = (PLANS["tiny-a"], PLANS["tiny-b"])
-    neighbours.settle(made / "template", made / "cache", plans, SCENARIO)
+    if ON_GRID:
+        plans = (PLANS["tiny-a"], PLANS["tiny-b"])
+        neighbours.settle(made / "template", made / "cache", plans, SCENARIO)
+    else:
+        open_workspace(made / "template", settings=settings(Weather(), made / "template", made / "cache")).close()
     (made / "rehearsals").mkdir()
     # What is loaded by now stays. Looked at by the collector it would cost a tenth of a second, every few seconds.
     gc.freeze()
@@ -95,6 +99,7 @@ class StepdownSystem:
         self._observer = Observer(self._root)
         self._forgery: Forgery | None = None
         self._damages = count()
+        self._based = False
 
     def _open(self) -> None:
         self._workspace = open_workspace(self._root, settings=settings(self._weather, self._root, room() / "cache"))
@@ -102,21 +107,31 @@ class StepdownSystem:
     def describe(self) -> Description:
         """Return the static description."""
         scenario = self._workspace.scenario(SCENARIO)
-        probes = tuple(Probe(probe.reply, probe.legal, grid_ctf.objectors(probe.reply)) for probe in scenario.probes())
+        objectors = REFEREES[SCENARIO]
+        probes = tuple(Probe(probe.reply, probe.legal, objectors(probe.reply)) for probe in scenario.probes())
         return Description(
             origin=Origin("stateful.adapter", "StepdownSystem"),
             probes=probes,
             plans=tuple(PLANS),
+            tuned=tuple(TUNED),
+            bases=bases.STATES if TUNED else (),
             points=POINTS,
             holds=HOLDS,
-            falsifiable=WAYS,
+            falsifiable=WAYS if ON_GRID else (),
             most=MOST,
+            scenario=SCENARIO,
+            validators=tuple(scenario.validators),
+            scores=ON_GRID,
+            referee=SCENARIO,
         )
 
     def perform(self, operation: op.Operation) -> Answer:
         """Do one operation."""
         if not (isinstance(operation, op.Audit) and operation.falsified):
             self._forget_the_forgery()
+        if not self._based and any(map(needs_base, op.parts(operation))):
+            self._based = True
+            self._lay_the_base()
         rivals = (operation.first, operation.second) if isinstance(operation, op.Rival) else ()
         self._weather.alone = not any(isinstance(rival, op.Run) for rival in rivals)
         answer = self._performed(operation)
@@ -125,6 +140,9 @@ class StepdownSystem:
 
     def _performed(self, operation: op.Operation) -> Answer:
         match operation:
+            case op.Crash(operation=op.Train() as inner, point=bases.CHECKPOINTED) if again(inner):
+                answered(self._workspace, inner)
+                return None
             case op.Crash(operation=inner, point=point):
                 self._workspace.close()
                 with process(room(), Errand(self._root, self._weather, room() / "cache", inner, point)):
@@ -135,7 +153,7 @@ class StepdownSystem:
                 return self._raced(operation)
             case op.Interleave(first=first, second=second):
                 return interleaved(self._workspace, first, second)
-            case op.Damage() | op.Restore() | op.Plant() | op.Tamper() | op.Audit(falsified=str()):
+            case op.Damage() | op.Restore() | op.Plant() | op.Tamper() | op.SetBase() | op.Audit(falsified=str()):
                 return self._outside(operation)
             case op.Revise() | op.Disturb() | op.Advance() | op.Reopen():
                 return self._around(operation)
@@ -144,9 +162,15 @@ class StepdownSystem:
             case plain:
                 return answered(self._workspace, plain)
 
+    def _lay_the_base(self) -> None:
+        """Lay the base there that a fresh system has: most examples never ask for it."""
+        if not (room() / "bases").exists():
+            bases.settle(room() / "bases")
+        bases.lay(self._root, room() / "bases", "own")
+
     def _exported(self, operation: op.Export) -> One:
         made = answered(self._workspace, operation)
-        if isinstance(made, Dataset):
+        if isinstance(made, Dataset) and ON_GRID:
             exported.check(self._root / "datasets" / made.dataset, operation, self._observer.rows)
         return made
 
@@ -198,6 +222,8 @@ class StepdownSystem:
             case op.Tamper(dataset=dataset):
                 with (self._root / "datasets" / dataset / "train.jsonl").open("a") as file:
                     file.write("\n")
+            case op.SetBase(base=base):
+                bases.lay(self._root, room() / "bases", base)
             case op.Audit(falsified=str(what)):
                 return self._falsified(what)
         return None
@@ -243,3 +269,19 @@ class StepdownSystem:
         self._observer.close()
         self._workspace.close()
         shutil.rmtree(self._base)
+
+
+def needs_base(operation: op.Plain) -> bool:
+    """Tell whether an operation has to do with the base."""
+    return isinstance(operation, op.SetBase) or (isinstance(operation, op.Train) and operation.plan in TUNED)
+
+
+KILLED: set[op.Train] = set()
+"""Tunings that were killed on their way in this process; a second time would only take as long again."""
+
+
+def again(tuning: op.Train) -> bool:
+    """Tell whether a tuning was killed on its way before, and remember it."""
+    known = bases.FEW or tuning in KILLED
+    KILLED.add(tuning)
+    return known

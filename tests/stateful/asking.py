@@ -21,7 +21,7 @@ BEST = """SELECT run FROM generation WHERE champion_score IS NOT NULL AND run IN
 EVER = 1_000_000
 """More generations than a run may have."""
 KEYS = {"coach": ["hints", "playbook"]}
-MOVE = ["aggression", "defense", "path_bias"]
+MOVE = {"grid_ctf": ["aggression", "defense", "path_bias"], "invoices": ["amount", "currency", "date", "number"]}
 ALLOWED = {"local": 10.0, "frontier": 60.0}
 """Seconds that a provider may take under a policy in which nobody said anything else."""
 
@@ -52,7 +52,7 @@ def wrong(root: Path, request: Request, *, alone: bool) -> Iterator[str]:
         due = [tuple(row) for row in _found(database, role, run, generation, purpose, scenario)]
     if (request.role, request.prompt, request.seed, request.time_limit) != (role, prompt, seed, ALLOWED[target]):
         yield f"{request.call} asks another question than was announced"
-    if sorted(request.schema["properties"]) != KEYS.get(role, MOVE):
+    if sorted(request.schema["properties"]) != KEYS.get(role, MOVE.get(scenario, MOVE["grid_ctf"])):
         yield f"{request.call} asks a {role} for {sorted(request.schema['properties'])}"
     if any(each.value != json.loads(each.text) for each in request.examples):
         yield f"{request.call} is shown strategies with other values"

@@ -8,7 +8,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-WEIGHTS, CONFIG, MANIFEST = "model.safetensors", "config.json", "manifest.json"
+MANIFEST = "manifest.json"
+PARTS = (("model.safetensors", "config.json"), ("adapters.safetensors", "adapter_config.json"))
+"""Weights and configuration of a net, and of what was tuned on a base."""
+
+
+def _parts(directory: Path) -> tuple[str, str]:
+    return next((parts for parts in PARTS if (directory / parts[0]).exists()), PARTS[0])
 
 
 def damage(directory: Path, how: str, turn: int, *, aside: Path) -> str:
@@ -21,20 +27,21 @@ def damage(directory: Path, how: str, turn: int, *, aside: Path) -> str:
         aside: A place outside of the workspace, for this damage alone.
     """
     aside.mkdir()
+    weights, config = _parts(directory)
     match how:
         case "delete-directory":
             shutil.rmtree(directory)
             return "its directory is gone"
         case "delete":
-            path = directory / (CONFIG, MANIFEST)[turn % 2]
+            path = directory / (config, MANIFEST)[turn % 2]
             path.unlink()
             return f"{path.name} is missing"
         case "truncate":
-            path = directory / (WEIGHTS, MANIFEST)[turn % 2]
+            path = directory / (weights, MANIFEST)[turn % 2]
             path.write_bytes(path.read_bytes()[:-1])
             return CHANGED[path.name]
         case "flip":
-            path = directory / (WEIGHTS, CONFIG, MANIFEST)[turn % 3]
+            path = directory / (weights, config, MANIFEST)[turn % 3]
             data = bytearray(path.read_bytes())
             # Another place each time: a digest that differs is lower once and higher the next.
             place = (
@@ -48,11 +55,12 @@ def damage(directory: Path, how: str, turn: int, *, aside: Path) -> str:
             (directory / MANIFEST).mkdir()
             return f"{MANIFEST} is not a regular file"
         case "swap":
-            one, two = (directory / name for name in (WEIGHTS, CONFIG))
+            one, two = directory / weights, directory / config
             data = one.read_bytes(), two.read_bytes()
             two.write_bytes(data[0])
             one.write_bytes(data[1])
-            return CHANGED[CONFIG]
+            # The first of them that a look comes to is said.
+            return CHANGED[min(weights, config)]
         case "add":
             return _add(directory, turn, aside)
         case "symlink":
@@ -61,7 +69,7 @@ def damage(directory: Path, how: str, turn: int, *, aside: Path) -> str:
 
 
 CHANGED = {
-    **{name: f"{name} is not the file that was published" for name in (WEIGHTS, CONFIG)},
+    **{name: f"{name} is not the file that was published" for parts in PARTS for name in parts},
     MANIFEST: "its manifest does not hash to its id",
 }
 TRAINED = b'"trained_at":"'
@@ -85,12 +93,13 @@ def _add(directory: Path, turn: int, aside: Path) -> str:
 
 def _link(directory: Path, turn: int, aside: Path) -> str:
     """Put a link in the place of a file, of the manifest, or of the whole directory; all bytes stay what they were."""
-    place = (directory / CONFIG, directory / MANIFEST, directory)[turn % 3]
+    config = _parts(directory)[1]
+    place = (directory / config, directory / MANIFEST, directory)[turn % 3]
     target = aside / place.name
     shutil.move(place, target)
     place.symlink_to(target)
     return (
-        f"{CONFIG} is a link or a special file",
+        f"{config} is a link or a special file",
         f"{MANIFEST} cannot be read: Too many levels of symbolic links",
         "its directory is a link or a file",
     )[turn % 3]

@@ -6,23 +6,30 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from stateful import bases
 from stateful.children import REAL
 from stateful.exported import wants_matches
 from stateful.ranges import out_of_range
 from stateful.saying import bundle, dataset, promoted, report
-from stateful.weather import SCENARIO
+from stateful.weather import ON_GRID, SCENARIO
 from stepdown.acts import configure, switch
+from stepdown.acts.ask import judge
 from stepdown.acts.export import export
 from stepdown.acts.localize import find_dataset, localize
 from stepdown.acts.promote import promote
 from stepdown.acts.prune import prune
 from stepdown.acts.rollback import rollback
-from stepdown.acts.run import RunUnderWay, play, start
+from stepdown.acts.run import play, start
+from stepdown.acts.under_way import RunUnderWay
 from stepdown.errors import StepdownError
-from stepdown.history import rows
+from stepdown.history import reader, rows
+from stepdown.routing.reasons import FrontierObjection
+from stepdown.scenarios.roles import COMPETITOR
+from stepdown.training.job import Progress
 from stepdown.training.plan import Plan
 from stepdown.training.promotion import Trial
 from stepdown.training.records import Filters
+from stepdown.training.tuning import AnyPlan
 from stepdown.views.audit import differences
 from stepdown.workspace import Workspace
 from stepdown_machine import operations as op
@@ -39,12 +46,16 @@ from stepdown_machine.values import (
 SMALL = {"width": 32, "heads": 2, "ffn": 48, "batch": 4, "rehearsals": 1}
 
 
-PLANS = {
+PLANS: dict[str, AnyPlan] = {
     # With few words of its own a net spells: this one is legal under every lesson of the coach, the other now and then is not.
     "tiny-a": Plan.tiny(**SMALL, vocab=300, iterations=50, seed=2),
     "tiny-b": Plan.tiny(**SMALL, iterations=60, seed=1),
     "weak": Plan.tiny(**SMALL, iterations=12, seed=3),
 }
+TUNED: dict[str, AnyPlan] = {"tuned": bases.PLAN} if bases.HERE else {}
+if not ON_GRID:
+    # Who reads sentences is tuned: a net of this size says nothing legal, and so is the weak one.
+    PLANS = {**TUNED, "weak": PLANS["weak"]}
 
 
 def answered(workspace: Workspace, operation: op.Plain) -> One:
@@ -80,13 +91,10 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
                 # stepdown knows no scenario but those installed, and says so; the machine's word is that none has rows.
                 return report(workspace, run) and Refusal("no-records") if run else Refusal("no-records")
             return dataset(export(workspace, filters).path)
-        case op.Train(dataset=name, plan=plan, fresh=fresh):
-            before, afresh = finished(workspace), fresh and (name, plan) not in AFRESH
-            trained = localize(workspace, find_dataset(workspace, name), plan=PLANS[plan], fresh=afresh)
-            REAL["trainings"] += afresh or finished(workspace) > before
-            if afresh:
-                AFRESH.add((name, plan))
-            return bundle(workspace, trained.bundle.id)
+        case op.Train():
+            return trained(workspace, operation)
+        case op.Judge(run=run, place=place, score=score):
+            judge(workspace, served_call(workspace, run, place), score, by=PERSON, why="the machine says so")
         case op.Activate(bundle=name):
             switch.activate(workspace, name, by=PERSON, forced=True)
         case op.Disable(bundle=name):
@@ -110,6 +118,37 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
     return None
 
 
+def trained(workspace: Workspace, asked: op.Train) -> One:
+    """Train, and tell whoever waits for it that a tuning has written its first checkpoint."""
+
+    def watch(progress: Progress) -> None:
+        if asked.plan in TUNED and progress.iteration > bases.PLAN.checkpoint_every:
+            workspace.reached(bases.CHECKPOINTED)
+
+    key = (asked.dataset, asked.plan, asked.resume)
+    before, afresh = finished(workspace), asked.fresh and key not in AFRESH
+    made = localize(
+        workspace,
+        find_dataset(workspace, asked.dataset),
+        plan={**PLANS, **TUNED}[asked.plan],
+        fresh=afresh,
+        resume=asked.resume,
+        watch=watch,
+    )
+    REAL["trainings"] += afresh or finished(workspace) > before
+    if afresh:
+        AFRESH.add(key)
+    return bundle(workspace, made.bundle.id)
+
+
+def served_call(workspace: Workspace, run: str, place: int) -> str:
+    """Return the call by which somebody was given an answer; one that nobody knows where there is none."""
+    with workspace.reading() as connection:
+        steps = sorted(reader.steps(connection, run), key=lambda step: (step.generation, step.position))
+    calls = [step.served_call for step in steps if step.role == COMPETITOR and step.served_call is not None]
+    return calls[place] if 0 <= place < len(calls) else f"{run}/no/such/call"
+
+
 def succession(workspace: Workspace, operation: op.Promote | op.Rollback | op.Prune) -> One:
     """Let a bundle follow another by evidence or back again, or clear away what nobody needs."""
     match operation:
@@ -124,8 +163,9 @@ def succession(workspace: Workspace, operation: op.Promote | op.Rollback | op.Pr
 
 PERSON = "zoe"
 """Who acts by hand, now and then: a name that comes after those of all that acts by itself."""
-AFRESH: set[tuple[str, str]] = set()
-"""Datasets and plans that were trained a second time and gave the same weights; a third time would only say so again."""
+AFRESH: set[tuple[str, str, bool]] = set()
+"""Datasets and plans that were trained a second time, from the start or from a checkpoint, and gave the same weights; a third
+time would only say so again."""
 
 
 def finished(workspace: Workspace) -> int:
@@ -151,6 +191,8 @@ def interleaved(workspace: Workspace, first: op.Run, second: op.Run) -> tuple[On
 def _steps(under_way: RunUnderWay) -> Iterator[rows.Step]:
     for _ in range(under_way.run.generations):
         yield from under_way.steps()
+        if under_way.troubles[FrontierObjection.OVER_BUDGET]:
+            return
 
 
 def spelled(policy: Policy) -> dict[str, str]:

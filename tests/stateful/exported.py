@@ -13,7 +13,9 @@ from stateful.observing import sha256
 from stateful.weather import SCENARIO
 from stepdown_machine import operations as op
 
-RECORDS = """SELECT step.id, step.run, step.seed, step.prompt, step.strategy, step.score, generation.decision,
+RECORDS = """SELECT step.id, step.run, step.seed, step.prompt, step.strategy,
+        coalesce((SELECT said.score FROM judgement AS said WHERE said.call = step.served_call ORDER BY said.seq DESC LIMIT 1),
+            step.score) AS score, generation.decision,
         coalesce(generation.decision = 'advance' AND generation.best = step.id, 0) AS kept, step.knowledge,
         coalesce(knowledge.playbook, 'Nothing is known yet.') AS playbook, coalesce(knowledge.hints, 'Explore.') AS hints,
         attempt.target, attempt.provider, attempt.model, attempt.digest

@@ -14,6 +14,7 @@ from typing import Any
 
 from stateful.asking import LENT
 from stateful.looking import Looks
+from stateful.weather import ON_GRID
 from stepdown_machine.observed import Attempt, Call, Generation, Holding, Observation, Shelved, Step
 from stepdown_machine.protocol import VALIDATORS
 from stepdown_machine.values import Policy
@@ -30,7 +31,12 @@ UNFINISHED = """SELECT seq, call FROM announcement
     WHERE seq > ? AND NOT EXISTS (SELECT * FROM attempt WHERE attempt.call = announcement.call) ORDER BY seq"""
 SHELF = """SELECT id FROM bundle
     WHERE seq > ? AND id NOT IN (SELECT bundle FROM act WHERE kind = 'delete') ORDER BY seq"""
-TABLES = ("announcement", "step", "generation", "dataset")
+TABLES = ("announcement", "step", "generation", "dataset", "judgement")
+JUDGED = """SELECT attempt.step, judgement.score FROM judgement JOIN attempt ON attempt.call = judgement.call
+    WHERE judgement.seq > ? ORDER BY judgement.seq"""
+FORMS = ("json-object", "known-keys", "plain-amount", "plain-texts", "calendar-date")
+"""Validators of invoices."""
+WEIGHTS = ("model.safetensors", "adapters.safetensors")
 POLICY = (
     "mode",
     "min_score",
@@ -66,7 +72,8 @@ class Observer:
         self._act_keys: dict[tuple[str, int], None] = {}
         newest = "SELECT coalesce(max(seq), 0) FROM {}"
         self._born = {table: self.rows(newest.format(table))[0][0] for table in (*TABLES, *ACTS)}
-        self._began = (root / "trace.jsonl").stat().st_size
+        trace = root / "trace.jsonl"
+        self._began = trace.stat().st_size if trace.exists() else 0
         self._neighbours = self._entries()
         self.forget()
 
@@ -117,6 +124,10 @@ class Observer:
             acts=tuple(self._acts[key] for key in self._act_keys if key in self._acts),
             datasets=datasets,
             leftovers=self._leftovers({*shelf, *dict(datasets)}),
+            judgements=tuple(tuple(row) for row in self.rows(JUDGED, self._born["judgement"])),
+            checkpoints=tuple(
+                sorted(filter(_is_checkpoint, (entry.name for entry in os.scandir(self._root / "jobs"))))
+            ),
         )
 
     def _read_steps(self) -> None:
@@ -141,7 +152,7 @@ class Observer:
         self._offset += len(whole)
         for line in whole.splitlines():
             said = json.loads(line) if line else {}
-            if said:
+            if said and said["event"] != "batch":
                 self._calls[said["stepdown.call"]] = _call(said)
 
     def _read_acts(self) -> None:
@@ -178,16 +189,18 @@ class Observer:
     def _policy(self) -> Policy:
         found = self.rows("SELECT settings FROM policy ORDER BY seq DESC LIMIT 1")
         stored = json.loads(found[0]["settings"])
-        age = None if stored["max_age"] == "inf" else stored["max_age"]
+        endless = {
+            name: None if stored[name] == "inf" else stored[name] for name in ("max_age", "run_tokens", "run_cost")
+        }
         # A set of roles, stored sorted; the machine names them in its own order.
         roles = {
             name: tuple(role for role in ("competitor", "coach") if role in stored[name])
             for name in ("local_roles", "local_never", "frontier_never")
         }
-        return Policy(max_age=age, **roles, **{name: stored[name] for name in POLICY})
+        return Policy(**endless, **roles, **{name: stored[name] for name in POLICY})
 
     def _validators(self) -> frozenset[str]:
-        on = set(VALIDATORS)
+        on = set(VALIDATORS if ON_GRID else FORMS)
         switches = "SELECT validator, enabled FROM harness WHERE seq > ? ORDER BY seq"
         for row in self.rows(switches, self._born["harness"]):
             (on.add if row["enabled"] else on.discard)(row["validator"])
@@ -200,7 +213,8 @@ class Observer:
         return tuple((name, self._looks.look(self._root / "datasets" / name, _records)) for name in names)
 
     def _leftovers(self, known: set[str]) -> tuple[str, ...]:
-        return tuple(sorted(self._entries() - self._neighbours - known))
+        found = self._entries() - self._neighbours - known
+        return tuple(sorted(name for name in found if not _is_checkpoint(name)))
 
     def _entries(self) -> set[str]:
         return {entry.name for room in ("datasets", "bundles", "jobs") for entry in os.scandir(self._root / room)}
@@ -210,12 +224,20 @@ def _shelved(directory: Path) -> Shelved:
     files = {path.name: path for path in directory.iterdir()}
     plain = all(path.is_file() and not path.is_symlink() for path in files.values())
     found = {name: sha256(path.read_bytes()) for name, path in files.items()} if plain else {}
-    weights = found.get("model.safetensors")
+    weights = next((found[name] for name in WEIGHTS if name in found), None)
     if found.pop("manifest.json", None) != directory.name:
         return Shelved(directory.name, present=True, whole=False, weights=weights)
-    promised = json.loads((directory / "manifest.json").read_bytes())["files"]
-    whole = found == {name: digest for name, (digest, _) in promised.items()}
+    promised = json.loads((directory / "manifest.json").read_bytes())
+    whole = found == {name: digest for name, (digest, _) in promised["files"].items()}
+    if promised.get("base"):
+        # Only together do they answer.
+        both = {"base": promised["base"], "weights": weights}
+        weights = sha256(json.dumps(both, separators=(",", ":")).encode())
     return Shelved(directory.name, present=True, whole=whole, weights=weights)
+
+
+def _is_checkpoint(name: str) -> bool:
+    return name.endswith((".checkpoint", ".checkpoint.new"))
 
 
 def _records(directory: Path) -> str:
@@ -235,7 +257,7 @@ def _step(row: sqlite3.Row, attempts: list[sqlite3.Row], matches: list[tuple[int
         generation=row["generation"],
         role=row["role"],
         at=_seconds(row["at"]),
-        requested="none" if row["error"] == "frontier-forbidden" and not attempts else row["requested"],
+        requested="none" if row["error"] in CLOSED and not attempts else row["requested"],
         objections=tuple(json.loads(row["objections"])),
         reason=row["reason"],
         attempts=tuple(map(_attempt, attempts)),
@@ -248,9 +270,12 @@ def _step(row: sqlite3.Row, attempts: list[sqlite3.Row], matches: list[tuple[int
         recovered=bool(row["recovered"]),
         seed=row["seed"],
         purpose=row["purpose"],
+        answer=row["strategy"] or "",
     )
 
 
+CLOSED = ("frontier-forbidden", "frontier-over-budget")
+"""Why a step that local cannot serve asks nobody."""
 ILLEGAL_MATCHES = ((1, 0.0),)
 """An accepted reply that the referee refuses is not played; it scores 0 on any seed."""
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from multiprocessing.connection import Connection
 
+import pytest
+
 from stateful.children import REAL
 from stepdown_machine.campaign import campaign
 from stepdown_machine.reach import Reach
@@ -32,12 +34,24 @@ class Part:
 
 
 @contextmanager
-def part_beside(machine: type[Stage], examples: int) -> Iterator[Connection]:
-    """Run a machine with other examples while others run here; yield where a `Part` will come from."""
+def part_beside(
+    machine: type[Stage], examples: int, turns: int | None = None, **environment: str
+) -> Iterator[Connection]:
+    """Run a machine with other examples while others run here; yield where a `Part` will come from.
+
+    Args:
+        machine: What is run.
+        examples: How many.
+        turns: In each; by default as many as the profile says.
+        environment: What the process is told, and this one is not.
+    """
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_run, args=(there, machine, examples))
-    process.start()
+    process = context.Process(target=_run, args=(there, machine, examples, turns))
+    with pytest.MonkeyPatch.context() as told:
+        for name, value in environment.items():
+            told.setenv(name, value)
+        process.start()
     there.close()
     try:
         yield here
@@ -48,8 +62,10 @@ def part_beside(machine: type[Stage], examples: int) -> Iterator[Connection]:
         here.close()
 
 
-def _run(there: Connection, machine: type[Stage], examples: int) -> None:
-    verdict = campaign(machine, zlib.crc32(f"{machine.__name__}, the part beside".encode()), examples=examples)
+def _run(there: Connection, machine: type[Stage], examples: int, turns: int | None) -> None:
+    verdict = campaign(
+        machine, zlib.crc32(f"{machine.__name__}, the part beside".encode()), examples=examples, turns=turns
+    )
     there.send(Part(verdict.output if verdict.claims else "", verdict.reach, REAL))
 
 

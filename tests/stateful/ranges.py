@@ -15,6 +15,8 @@ RANGES: dict[str, tuple[int, float]] = {
     "max_age": (0, inf),
     "breaker_window": (0, inf),
     "breaker_cooldown": (0, inf),
+    "run_tokens": (0, inf),
+    "run_cost": (0, inf),
     "breaker_threshold": (1, 1_000_000),
     "breaker_probes": (0, 1_000_000),
 }

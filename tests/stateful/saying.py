@@ -98,4 +98,6 @@ def report(workspace: Workspace, run: str) -> RunReport:
     served = tuple(sorted((who, count) for who, count in told.served.items() if who in ("local", "frontier")))
     tokens = [sum(getattr(spend, name) for spend in told.spends) for name in ("input_tokens", "output_tokens")]
     saved = tuple((role, found.saved if found else None) for role, found in told.savings.items())
-    return RunReport(run, len(told.steps), served, tuple(sorted(told.reasons.items())), told.best, *tokens, saved)
+    ending = told.ending.outcome if told.ending else "under-way"
+    reasons = tuple(sorted(told.reasons.items()))
+    return RunReport(run, len(told.steps), served, reasons, told.best, *tokens, saved, ending)

@@ -9,6 +9,7 @@ import pytest
 
 from holdings import held
 from stateful.adapter import HOLDS, POINTS, StepdownSystem, room
+from stateful.bases import CHECKPOINTED
 from stateful.weather import ASKED
 from stepdown import workspace
 from stepdown_machine.campaign import campaign
@@ -18,8 +19,8 @@ from stepdown_machine.rules.stage import Encounter
 
 
 def test_the_machine_kills_at_every_point_that_stepdown_names() -> None:
-    # And within the provider's call, between the two lines of its trace.
-    assert {point for points in POINTS.values() for point in points} == {*workspace.POINTS, ASKED}
+    # And within the provider's call, between the two lines of its trace, and within a tuning.
+    assert {point for points in POINTS.values() for point in points} == {*workspace.POINTS, ASKED, CHECKPOINTED}
     assert all(set(points) <= set(POINTS[name]) for name, points in HOLDS.items())
 
 

@@ -13,18 +13,28 @@ import pytest
 from hypothesis import settings
 
 from stateful.adapter import StepdownSystem
+from stateful.bases import HERE
 from stateful.children import REAL
 from stateful.parts import Part, part_beside, together
-from stepdown_machine.machine import HandoffMachine, LearningMachine, RegistryMachine, case
+from stepdown_machine.machine import HandoffMachine, LearningMachine, RegistryMachine, RoutingMachine, case
 from stepdown_machine.protocol import HandoffSystem
 from stepdown_machine.reach import LEAST_PAIRS, LEAST_SHARE, MOST_ABORTED, reach
+from stepdown_machine.rules.bases import BASE
+from stepdown_machine.rules.spending import SPEND
+from stepdown_machine.rules.stage import Encounter
 from stepdown_machine.settings import deterministic
 
 # What the machines have seen is counted in one process, and a machine that others use takes its time.
 pytestmark = [pytest.mark.xdist_group("campaign"), pytest.mark.timeout(900)]
 
-BESIDE = 23
+BESIDE = 18
 """Examples that the whole machine has in `ci` in a process beside this one, while this one goes on to the focused machines."""
+
+
+FEW = {"STEPDOWN_MACHINE_TUNINGS": "few"}
+READ = {"examples": 2, "turns": 8}
+"""Examples on invoices, and turns in each."""
+MET = (SPEND, "coverage-weak", "validity-below-threshold", "local-invalid-output")
 
 
 class StepdownMachine(HandoffMachine):
@@ -48,6 +58,23 @@ class StepdownRegistry(RegistryMachine):
         return StepdownSystem()
 
 
+class StepdownInvoices(RoutingMachine):
+    """Who serves and why where sentences are read, and a tuned base reads them: in a process that plays nothing else."""
+
+    def system(self) -> HandoffSystem:
+        return StepdownSystem()
+
+    def encounters(self) -> dict[str, Encounter]:
+        """Meet what sentences and a base change: the rest is as on the grid, and a tuned base is slow."""
+        known = super().encounters()
+        return {word: known[word] for word in MET}
+
+    def meet(self, met: tuple[tuple[str, int], ...]) -> None:
+        """Lose the base first, and get it back: every other example would do without."""
+        self._lead_to(BASE, 1)
+        super().meet(met)
+
+
 def bounded(made: object, *, dev: int, ci: int) -> object:
     """Give a test case as many examples as a real system, which is slower than the toy, can afford in this profile."""
     if made.settings.max_examples <= 200:  # type: ignore[attr-defined]
@@ -61,13 +88,32 @@ def beside() -> Iterator[Connection | None]:
     if not deterministic():
         yield None
         return
-    with part_beside(StepdownMachine, BESIDE) as other:
+    with part_beside(StepdownMachine, BESIDE, **FEW) as other:
         yield other
 
 
-TestStepdown = pytest.mark.usefixtures("beside")(bounded(case(StepdownMachine), dev=8, ci=17))
-TestStepdownLearning = bounded(case(StepdownLearning), dev=4, ci=12)
-TestStepdownRegistry = bounded(case(StepdownRegistry), dev=2, ci=10)
+@pytest.fixture(scope="module")
+def reading() -> Iterator[Connection | None]:
+    """The part on invoices, begun when the other one is nearly over."""
+    if not deterministic() or not HERE:
+        yield None
+        return
+    with part_beside(StepdownInvoices, **READ, **FEW, STEPDOWN_MACHINE_SCENARIO="invoices") as other:
+        yield other
+
+
+TestStepdown = pytest.mark.usefixtures("beside")(bounded(case(StepdownMachine), dev=8, ci=18))
+TestStepdownLearning = bounded(case(StepdownLearning), dev=4, ci=9)
+TestStepdownRegistry = pytest.mark.usefixtures("reading")(bounded(case(StepdownRegistry), dev=2, ci=8))
+
+
+@pytest.mark.skipif(not HERE, reason="bases are tuned with mlx-lm")
+@pytest.mark.skipif(not deterministic(), reason="a dataset of sentences is tuned on for every process")
+def test_the_same_promises_are_kept_on_invoices(reading: Connection) -> None:
+    found: Part = reading.recv()
+
+    assert found.failure == ""
+    assert {"local", BASE} <= found.reach.routed.keys(), found.reach.summary()
 
 
 @pytest.mark.skipif(not deterministic(), reason="only the campaign that decides must have seen everything")

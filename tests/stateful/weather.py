@@ -6,6 +6,7 @@ stands between the trace and the provider, where the world is.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,9 +23,12 @@ from stepdown.bundles.manifest import Manifest
 from stepdown.clock import Clock
 from stepdown.errors import LocalError, ProviderError
 from stepdown.history import engine as engines
+from stepdown.providers.extract import Extract
 from stepdown.providers.protocol import Completion, LocalProvider, Provider, Request
 from stepdown.providers.search import Search
 from stepdown.scenarios.grid_ctf import GridCtf
+from stepdown.scenarios.invoices import Invoices
+from stepdown.scenarios.protocol import Scenario
 from stepdown.training.decoding import Decoding
 from stepdown.workspace import Settings
 from stepdown_machine.protocol import START
@@ -32,10 +36,17 @@ from stepdown_machine.protocol import START
 if TYPE_CHECKING:
     from stepdown.local.provider import Generation, Model
 
-SCENARIO = GridCtf.name
+SCENARIO = os.environ.get("STEPDOWN_MACHINE_SCENARIO", GridCtf.name)
+"""What is played in this process and in those that it starts."""
+ON_GRID = GridCtf.name == SCENARIO
 ASKED = "asked"
 """The point within a call: its trace has begun, and has not ended."""
-ILLEGAL = '{"aggression":1.0,"defense":1.0,"path_bias":0.5}'
+ILLEGAL = (
+    '{"aggression":1.0,"defense":1.0,"path_bias":0.5}'
+    if ON_GRID
+    else '{"amount":1.0,"currency":"EUR","date":"2023-02-29","number":"7"}'
+)
+"""What the last validator alone objects to."""
 GARBAGE = "I would push hard on the left flank."
 
 
@@ -91,13 +102,34 @@ class SmallGrid(GridCtf):
         return super().comparison_seeds()[:16]
 
 
+class SmallInvoices(Invoices):
+    """invoices with few sentences, and with the version that the weather says."""
+
+    def __init__(self, weather: Weather) -> None:
+        self._weather = weather
+
+    @property
+    def version(self) -> int:  # type: ignore[override]
+        return self._weather.version
+
+    def holdout_seeds(self) -> Sequence[int]:
+        return super().holdout_seeds()[:4]
+
+    def comparison_seeds(self) -> Sequence[int]:
+        return super().comparison_seeds()[:16]
+
+
+Small = SmallGrid if ON_GRID else SmallInvoices
+
+
 class Frontier:
     """The embedded frontier, in this weather, at a price: that of the tape that ships with stepdown."""
 
     name, model = "recorded", "tape-2026-11"
 
-    def __init__(self, weather: Weather, scenario: SmallGrid, asked: Callable[[Request], None]) -> None:
-        self._weather, self._search, self._asked = weather, Search(scenario), asked
+    def __init__(self, weather: Weather, scenario: Scenario, asked: Callable[[Request], None]) -> None:
+        self._weather, self._asked = weather, asked
+        self._search: Provider = Search(scenario) if ON_GRID else Extract()
 
     def complete(self, request: Request) -> Completion:
         self._asked(request)
@@ -118,7 +150,12 @@ class Frontier:
 
 
 def local(
-    weather: Weather, asked: Callable[[Request], None], directory: Path, manifest: Manifest, decoding: Decoding
+    weather: Weather,
+    asked: Callable[[Request], None],
+    directory: Path,
+    manifest: Manifest,
+    decoding: Decoding,
+    base: Path | None = None,
 ) -> LocalProvider:
     """Return a bundle's provider, in this weather."""
     from stepdown.local.provider import BundleProvider
@@ -132,14 +169,14 @@ def local(
                 case "load-failed":
                     weather.turn += 1
                     with changed(directory, manifest, weather.turn) as place:
-                        said = BundleProvider(place, manifest, decoding, weather.clock()).complete(request)
+                        said = BundleProvider(place, manifest, decoding, weather.clock(), base).complete(request)
                     weather.wrong.append(f"{request.call} is answered by a bundle that is another one by now")
                     return said
                 case "error":
                     self.load()
                     raise LocalError("Local failed, as it was told to.")
                 case "timeout":
-                    return BundleProvider(directory, manifest, decoding, weather.impatient()).complete(request)
+                    return BundleProvider(directory, manifest, decoding, weather.impatient(), base).complete(request)
                 case "garbage" | "illegal" as how:
                     said = super().complete(request)
                     return replace(said, text=GARBAGE if how == "garbage" else ILLEGAL)
@@ -158,7 +195,7 @@ def local(
                 DECODED[key] = super()._generate(loaded, prompts, seeds, expired, schema)
             return DECODED[key]
 
-    return Bundle(directory, manifest, decoding, weather.clock())
+    return Bundle(directory, manifest, decoding, weather.clock(), base)
 
 
 @contextmanager
@@ -200,7 +237,7 @@ def settings(
     weather: Weather, root: Path, cache_directory: Path, reached: Callable[[str], None] = lambda _point: None
 ) -> Settings:
     """Compose the workspace at a root in this weather, and who is told of the points that it reaches."""
-    scenario = SmallGrid(weather)
+    scenario = Small(weather)
 
     def asked(request: Request) -> None:
         try:
@@ -216,8 +253,10 @@ def settings(
         clock=weather.clock(),
         scenario=_only(scenario),
         frontier=frontier,
-        local=lambda directory, manifest, decoding, _clock, _base: local(weather, asked, directory, manifest, decoding),
-        decoding=Decoding(max_tokens=64),
+        local=lambda directory, manifest, decoding, _clock, base: local(
+            weather, asked, directory, manifest, decoding, base
+        ),
+        decoding=Decoding(max_tokens=64 if ON_GRID else 200),
         durability="normal",
         engine=_engine,
         reached=reached,
@@ -232,13 +271,13 @@ NEIGHBOURS = ("duel", "skirmish")
 """Scenarios that share the database with ours; weather is local, and theirs is always fair."""
 
 
-def _only(scenario: SmallGrid) -> Callable[[str], SmallGrid]:
+def _only(scenario: Scenario) -> Callable[[str], Scenario]:
     from stepdown.scenarios.installed import scenario as installed
 
     @cache
-    def found(name: str) -> SmallGrid:
+    def found(name: str) -> Scenario:
         if name in NEIGHBOURS:
             return type(name, (SmallGrid,), {"name": name})(Weather())
-        return scenario if name == scenario.name else installed(name)  # type: ignore[return-value]
+        return scenario if name == scenario.name else installed(name)
 
     return found

@@ -15,15 +15,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stepdown.acts.question import Question, rendering
-from stepdown.acts.run import RunUnderWay, fail
+from stepdown.acts.run import fail
 from stepdown.acts.run import start as begin
 from stepdown.acts.step import Task, take
 from stepdown.acts.switch import OPERATOR, check_name
-from stepdown.digest import digest
+from stepdown.acts.under_way import RunUnderWay
 from stepdown.errors import InvalidValue, NotFound, Refused, StepdownError
 from stepdown.history import ledger, reader, rows
-from stepdown.scenarios import roles
-from stepdown.scenarios.generation import SEEDS
+from stepdown.scenarios import cases, roles
 from stepdown.scenarios.guard import guarded
 from stepdown.workspace import Workspace
 
@@ -89,10 +88,7 @@ class Desk:
         words = role.words
         if words is None:
             raise Refused(f"The role {role.name} of {scenario.name} is asked by seed only.", kind="case-not-asked")
-        try:
-            seed = int(digest(dict(case))[:16], 16) % SEEDS
-        except (TypeError, ValueError, RecursionError) as error:
-            raise InvalidValue(f"The case is no JSON object: {error}.") from error
+        seed, _ = cases.seed_of(scenario, case)
         rendered = guarded(scenario, "rendering a case", lambda: words(known, case))
         return Question(scenario, role, seed, known.version, rendered)
 

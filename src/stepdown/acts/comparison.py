@@ -8,13 +8,16 @@ answer in batches, with the very prompt and decoding of serving.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from stepdown.acts.concurrent import take_all
+from stepdown.acts.examine import comparing
 from stepdown.acts.question import Question, ask
-from stepdown.acts.run import RunUnderWay
 from stepdown.acts.step import Task
+from stepdown.acts.under_way import RunUnderWay
 from stepdown.errors import LocalError
 from stepdown.history import reader, rows
+from stepdown.providers.batches import Examiner
 from stepdown.providers.protocol import Example, LocalProvider
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
@@ -38,13 +41,15 @@ class Player:
     provider: LocalProvider
     replies: list[rows.Holdout] = field(default_factory=list)
 
-    def play(self, scenario: Scenario, role: Role, prompts: Sequence[str], seeds: Sequence[int]) -> None:
+    def play(
+        self, examiner: Examiner, scenario: Scenario, role: Role, prompts: Sequence[str], seeds: Sequence[int]
+    ) -> None:
         """Answer one block of seeds.
 
         Raises:
             LocalError: It cannot answer.
         """
-        answers = self.provider.answer(prompts, seeds, role.schema)
+        answers = examiner.ask(self.provider, role, prompts, seeds)
         self.replies += [held_out(scenario, role, seed, reply) for seed, reply in zip(seeds, answers, strict=True)]
 
 
@@ -64,23 +69,27 @@ class Comparison:
         run: In which the frontier is asked.
         role: Whose prompts these are.
         trial: What was promised.
+        share: What of its error rate may be spent here.
         knowledge: In every prompt.
         told: Examples for the frontier.
         challenger: The bundle in question.
         champion: The slot's, if there is another one that can answer.
         frontier: Its scores by seed, as far as it answered.
         seeds: Compared so far.
+        standing: By position, the steps of a comparison that goes on which were taken before it had ended.
     """
 
     run: RunUnderWay
     role: Role
     trial: Trial
+    share: float
     knowledge: Knowledge
     told: tuple[Example, ...]
     challenger: Player
     champion: Player | None
     frontier: dict[int, float] = field(default_factory=dict)
     seeds: list[int] = field(default_factory=list)
+    standing: dict[int, rows.Step] = field(default_factory=dict)
 
     def play(self, watch: Callable[[int, int], None]) -> None:
         """Play block after block, until the differences settle it or the budget is spent.
@@ -95,33 +104,42 @@ class Comparison:
             self._play_block(seeds[first : first + self.trial.look])
             watch(len(self.seeds), len(seeds))
             # A frontier that answered nothing in a whole block is down, and more calls will not raise it.
-            if len(self.frontier) == answered or settled(self.to_frontier, self.trial):
+            if len(self.frontier) == answered or settled(self.to_frontier, self.trial.margin, self.share):
                 return
 
     def _play_block(self, block: Sequence[int]) -> None:
         scenario, role = self.run.scenario, self.role
         questions = [ask(scenario, role, self.knowledge, seed, self.told) for seed in block]
         prompts = [question.prompt for question in questions]
-        self.challenger.play(scenario, role, prompts, block)
+        self.challenger.play(self._examiner(self.challenger), scenario, role, prompts, block)
         if self.champion is not None:
             try:
-                self.champion.play(scenario, role, prompts, block)
+                self.champion.play(self._examiner(self.champion), scenario, role, prompts, block)
             except LocalError:
                 # The slot's bundle is no rival if it cannot even answer; routing says so at every step.
                 self.champion = None
         first = len(self.seeds)
-        tasks = [self._task(first + place, question) for place, question in enumerate(questions)]
-        for step in take_all(self.run.workspace, tasks, self.run.at_once):
+        places = range(first, first + len(questions))
+        standing = [self.standing[place] for place in places if place in self.standing]
+        tasks = [
+            self._task(at, question) for at, question in zip(places, questions, strict=True) if at not in self.standing
+        ]
+        for step in chain(standing, take_all(self.run.workspace, tasks, self.run.at_once)):
             reply = self._frontier_reply(step)
             if reply is not None:
                 self.frontier[step.seed] = held_out(scenario, role, step.seed, reply).score
-            self.seeds.append(step.seed)
+        self.seeds += block
+
+    def _examiner(self, who: Player) -> Examiner:
+        return comparing(self.run.workspace, who.bundle, self.run.run.id)
 
     def _task(self, position: int, question: Question) -> Task:
         return Task(self.run.run.id, 1, position, question, self.run.frontier, comparison=True)
 
     def _frontier_reply(self, step: rows.Step) -> str | None:
-        """Return what the frontier said in a step; an illegal reply is a reply, a call that failed is none."""
+        """Return what the frontier said in a step; an illegal reply is a reply, a call that failed or was cut off is none."""
+        if step.recovered:
+            return None
         with self.run.workspace.reading() as connection:
             return reader.frontier_reply(connection, step.id)
 

@@ -3,6 +3,8 @@
 from collections import Counter
 
 from stepdown.history import reader, rows
+from stepdown.providers.missing import Missing
+from stepdown.providers.protocol import Provider
 from stepdown.workspace import Workspace
 
 
@@ -24,12 +26,15 @@ def budget_spent(workspace: Workspace, run: rows.Run, generations: int) -> str:
     )
 
 
-def nothing_served(troubles: Counter[str], frontier: str) -> str:
+def nothing_served(troubles: Counter[str], frontier: str, provider: Provider) -> str:
     """Return the sentence for a run in which nobody's answer could be used.
 
     Args:
         troubles: What was wrong, and how often.
         frontier: Word for the run's frontier.
+        provider: What it named.
     """
     counted = ", ".join(f"{trouble} ×{times}" for trouble, times in troubles.most_common())
-    return f"Not one of {troubles.total()} answers could be used ({counted}); look at the frontier {frontier}."
+    # Why it cannot be had is a sentence of its own, which says what to do.
+    advice = f". {provider.why}" if isinstance(provider, Missing) else f"; look at the frontier {frontier}."
+    return f"Not one of {troubles.total()} answers could be used ({counted}){advice}"

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,10 +20,11 @@ from stepdown.digest import canonical, sha256
 from stepdown.digest import digest as digest_of
 from stepdown.errors import DatasetError, NotFound, WorkspaceError
 from stepdown.history import ledger, reader, rows
+from stepdown.scenarios import cases
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.roles import judged_role, proposer
-from stepdown.training.records import Filters, Split, content, line, manifest, record
+from stepdown.training.records import Filters, Split, content, imported, line, manifest, record
 from stepdown.workspace import Workspace
 from stepdown.workspace.unknown import set_aside
 
@@ -101,9 +103,18 @@ class _Rows:
         for step, generation in reader.exportable(self.connection, self.scenario.name, self.filters.run):
             if step.role != self.role:
                 continue
+            if cases.kept(self.scenario, step.seed):
+                continue  # Somebody asked a held-out case: answered, and never learned.
             judged = self._judged(step)
             if self.filters.accept(judged, generation):
                 yield judged, generation
+
+    def exchanges(self) -> Iterator[rows.Exchange]:
+        """Yield what logs say, as far as the filter wants any of it."""
+        if self.filters.imported:
+            for exchange in reader.exchanges(self.connection, self.scenario.name, self.role):
+                if self.filters.accept_exchange(exchange) and not cases.kept(self.scenario, exchange.seed):
+                    yield exchange
 
     def _judged(self, step: rows.Step) -> rows.Step:
         """Return a step with the score that was last said of it, whoever said so."""
@@ -115,8 +126,9 @@ def _write(found: _Rows, part: Path) -> dict[str, Any]:
     """Write the record files, in two passes over one state of the rows: where the split lies, then the records."""
     _check_run(found.connection, found.filters)
     keys: list[str | None] = [None, None]
-    for step, _ in found.accepted():
-        key = content(found.scenario, step)
+    steps: Iterator[rows.Step | rows.Exchange] = (step for step, _ in found.accepted())
+    for row in chain(steps, found.exchanges()):
+        key = content(found.scenario, row)
         keys = [min(keys[0] or key, key), max(keys[1] or key, key)]
     if keys[0] is None or keys[1] is None:
         raise DatasetError(
@@ -138,7 +150,7 @@ def _check_run(connection: Connection, filters: Filters) -> None:
 
 def _write_files(found: _Rows, split: Split, part: Path) -> dict[str, Any]:
     files, connection, filters = _Files(part), found.connection, found.filters
-    runs: Counter[str] = Counter()
+    runs, logs = Counter[str](), Counter[str]()
     with files.open:
         for step, generation in found.accepted():
             known = _knowledge(connection, filters.scenario, step.knowledge)
@@ -149,7 +161,12 @@ def _write_files(found: _Rows, split: Split, part: Path) -> dict[str, Any]:
             if filters.matches:
                 for match in reader.matches(connection, step.id):
                     files.write("matches.jsonl", line({"strategy": step.strategy, **_match(match)}))
-    return manifest(filters, files.counts, {name: hash_.hexdigest() for name, hash_ in files.hashes.items()}, runs)
+        for exchange in found.exchanges():
+            side = "valid.jsonl" if split.validates(content(found.scenario, exchange)) else "train.jsonl"
+            files.write(side, line(imported(exchange)))
+            logs[exchange.log] += 1
+    digests = {name: hash_.hexdigest() for name, hash_ in files.hashes.items()}
+    return manifest(filters, files.counts, digests, runs, logs)
 
 
 class _Files:

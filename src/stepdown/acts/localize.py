@@ -11,12 +11,14 @@ from sqlalchemy import Connection
 
 from stepdown import __version__
 from stepdown.acts import switch
+from stepdown.acts.examine import examiner
 from stepdown.acts.export import Dataset, opened
 from stepdown.acts.question import rendering
 from stepdown.bases import disk as bases
 from stepdown.bundles.disk import Condition, Look, listing, publish, sync
 from stepdown.bundles.kinds import KINDS
 from stepdown.bundles.manifest import FORMAT, Manifest
+from stepdown.digest import digest
 from stepdown.errors import DatasetError, InvalidValue, NotFound, TrainingFailed, WorkspaceError
 from stepdown.history import ledger, reader, rows
 from stepdown.scenarios import prompt
@@ -109,7 +111,8 @@ def localize(
         manifest = _manifest(workspace, scenario, dataset, job, part, done)
         if earlier is not None:
             return _same_weights(earlier, manifest)
-        return _register(workspace, manifest, part, *evaluate_directory(workspace, scenario, part, manifest))
+        curve = [rows.Loss(manifest.id, count, loss) for count, loss in done.get("curve", ())]
+        return _register(workspace, manifest, part, curve, *evaluate_directory(workspace, scenario, part, manifest))
     except OSError as error:
         raise WorkspaceError(f"The bundle cannot be written: {error.strerror}. Nothing was kept of it.") from error
     finally:
@@ -182,6 +185,7 @@ def _manifest(
         edition=_editions(workspace, job),
         kind=job.plan.kind,
         base=job.base if KINDS[job.plan.kind].on_base else "",
+        curve=digest(list(map(list, done["curve"]))) if done.get("curve") else "",
     )
 
 
@@ -218,6 +222,7 @@ def _register(
     workspace: Workspace,
     manifest: Manifest,
     part: Path,
+    curve: Sequence[rows.Loss],
     evaluation: rows.Evaluation,
     held_out: list[rows.Holdout],
 ) -> Trained:
@@ -240,6 +245,7 @@ def _register(
         workspace.reached("bundle-renamed")
         if reader.bundle(connection, manifest.id) is None:
             ledger.append(connection, bundle)
+            ledger.append_all(connection, curve)
         evaluation = record_evaluation(connection, evaluation, held_out)
     workspace.reached("bundle-registered")
     return Trained(bundle, evaluation, reused=False)
@@ -266,9 +272,11 @@ def evaluate_directory(
     with workspace.reading() as connection:
         known = workspace.knowledge(connection, scenario.name)
     seeds, role = held_out_seeds(scenario), judged_role(scenario, manifest.role)
-    replies = provider.answer([rendering(scenario, role, known, seed) for seed in seeds], seeds, role.schema)
+    bound = workspace.terms(scenario)
+    asking = examiner(workspace, manifest.id, bound, known.version)
+    replies = asking.ask(provider, role, [rendering(scenario, role, known, seed) for seed in seeds], seeds)
     held_out = [judged(scenario, role, seed, reply) for seed, reply in zip(seeds, replies, strict=True)]
-    return summed(manifest.id, workspace.terms(scenario), known.version, held_out, workspace.now()), held_out
+    return summed(manifest.id, bound, known.version, held_out, workspace.now(), call=asking.call), held_out
 
 
 def evaluate(workspace: Workspace, bundle_id: str) -> rows.Evaluation:

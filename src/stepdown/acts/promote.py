@@ -11,8 +11,10 @@ from sqlalchemy import Connection
 
 from stepdown.acts import switch
 from stepdown.acts.comparison import Comparison, Player, player
+from stepdown.acts.examine import comparing
 from stepdown.acts.localize import evaluate, record_evaluation
 from stepdown.acts.question import examples
+from stepdown.acts.resume import begun_comparison, reopened
 from stepdown.acts.run import fail, start
 from stepdown.acts.switch import OPERATOR
 from stepdown.bundles.standing import PROMOTION
@@ -40,6 +42,7 @@ def promote(
     frontier: str | None = None,
     by: str = OPERATOR,
     why: str = "",
+    resume: str | None = None,
     watch: Callable[[int, int], None] = unwatched,
 ) -> rows.Verdict:
     """Compare a bundle with the frontier and its slot's bundle, record the verdict, and activate it if that says so.
@@ -51,20 +54,21 @@ def promote(
         frontier: Word for the frontier; by default the one that found the best champion.
         by: Who asks.
         why: The reason.
+        resume: A comparison that had ended before its verdict, and goes on: nobody is asked again what was asked in it.
         watch: Called with the seeds compared and the budget.
 
     Raises:
         NotFound: There is no such bundle or frontier.
         InvalidValue: Nobody asks, or the scenario has too few seeds, or gives scores that cannot be compared.
         Refused: The bundle cannot serve, the policy keeps this role from the frontier, or the slot changed hands
-            meanwhile (kind `stale`).
+            meanwhile (kind `stale`), or the comparison that is resumed was another one.
         LocalError: The bundle cannot answer.
     """
     switch.check_name(by)
     with workspace.reading() as connection:
         bundle = switch.find(connection, bundle_id)
         hands = switch.hands(connection, bundle.scenario, bundle.role)
-    comparison = _begin(workspace, bundle, trial or Trial(), frontier)
+    comparison = _begin(workspace, bundle, trial or Trial(), frontier, resume)
     try:
         comparison.play(watch)
     except StepdownError as error:
@@ -81,8 +85,10 @@ def promote(
     return verdict
 
 
-def _begin(workspace: Workspace, bundle: rows.Bundle, trial: Trial, frontier: str | None) -> Comparison:
-    """Refuse what cannot be compared before anybody is asked, then start the run."""
+def _begin(
+    workspace: Workspace, bundle: rows.Bundle, trial: Trial, frontier: str | None, resumed: str | None
+) -> Comparison:
+    """Refuse what cannot be compared before anybody is asked, then start the run, or go on with it."""
     scenario = workspace.scenario(bundle.scenario)
     role = judged_role(scenario, bundle.role)
     with workspace.reading() as connection:
@@ -94,8 +100,11 @@ def _begin(workspace: Workspace, bundle: rows.Bundle, trial: Trial, frontier: st
         knowledge = workspace.knowledge(connection, bundle.scenario)
         evaluated = reader.evaluation(connection, bundle.id, workspace.terms(scenario).digest) is not None
     _check_comparable(scenario, policy, bundle.role, trial)
+    seeds = min(trial.budget, len(scenario.comparison_seeds()))
+    earlier = begun_comparison(workspace, resumed, bundle, seeds, trial) if resumed else None
     word = frontier or (best.frontier if best else "search")
-    workspace.settings.frontier(word, scenario)  # A word that names none is refused before anything is recorded.
+    if earlier is None:
+        workspace.settings.frontier(word, scenario)  # A word that names none is refused before anything is recorded.
     if not evaluated:
         # Routing counts the evaluation on the other held-out seeds; a promoted bundle without one would not serve.
         evaluate(workspace, bundle.id)
@@ -103,9 +112,27 @@ def _begin(workspace: Workspace, bundle: rows.Bundle, trial: Trial, frontier: st
     if challenger is None:
         raise Refused(f"The bundle {bundle.id[:12]} was removed at this very moment.", kind="bundle-absent")
     champion = player(workspace, active.id) if active is not None and active.id != bundle.id else None
-    seeds = min(trial.budget, len(scenario.comparison_seeds()))
+    if earlier is not None:
+        run, standing = reopened(workspace, earlier.run, role), earlier.steps
+        known = earlier.knowledge or knowledge
+        share = _spend(workspace, run.run.id, bundle, trial)
+        return Comparison(run, role, trial, share, known, told, challenger, champion, standing=standing)
     run = start(workspace, scenario.name, generations=1, candidates=seeds, frontier=word, purpose=rows.COMPARISON)
-    return Comparison(run, role, trial, knowledge, told, challenger, champion)
+    share = _spend(workspace, run.run.id, bundle, trial)
+    return Comparison(run, role, trial, share, knowledge, told, challenger, champion)
+
+
+def _spend(workspace: Workspace, run: str, bundle: rows.Bundle, trial: Trial) -> float:
+    """Record what this comparison may err before anybody is asked: one that is broken off has spent it all the same."""
+    with workspace.writing() as connection:
+        spent = reader.newest(connection, rows.Spending, run=run)
+        if spent is not None:
+            return spent.share  # It goes on, with what it had from the beginning.
+        number = reader.comparisons(connection, bundle.scenario, bundle.role) + 1
+        share = trial.share(number)
+        ledger.append(connection, rows.Spending(run, bundle.scenario, bundle.role, number, share))
+    workspace.reached("act-recorded")
+    return share
 
 
 def _check_comparable(scenario: Scenario, policy: Policy, role: str, trial: Trial) -> None:
@@ -138,14 +165,15 @@ def _judge(
         trial=trial,
         seeds=len(compared),
         unanswered=len(comparison.seeds) - len(compared),
-        to_frontier=bounds(compared, trial.error_rate),
-        to_champion=bounds(comparison.to_champion, trial.error_rate),
+        to_frontier=bounds(compared, comparison.share),
+        to_champion=bounds(comparison.to_champion, comparison.share),
         valid=challenger.valid or 0.0,
         min_valid=policy.min_valid,
         coverage=coverage(scenario, validators),
         min_coverage=policy.min_coverage,
         challenger=challenger.id,
         champion=champion.id if champion else None,
+        share=comparison.share,
     )
     return rows.Verdict(
         bundle=bundle.id,
@@ -163,8 +191,9 @@ def _judge(
 
 def _record(workspace: Workspace, connection: Connection, comparison: Comparison, who: Player) -> rows.Evaluation:
     run, at = comparison.run, workspace.now()
+    call = comparing(workspace, who.bundle, run.run.id).call
     bound = workspace.terms(run.scenario, comparison.seeds)
-    row = evaluation(who.bundle, bound, comparison.knowledge.version, who.replies, at, run.run.id)
+    row = evaluation(who.bundle, bound, comparison.knowledge.version, who.replies, at, run.run.id, call)
     return record_evaluation(connection, row, who.replies)
 
 

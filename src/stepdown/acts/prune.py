@@ -14,7 +14,7 @@ from stepdown.acts.switch import OPERATOR
 from stepdown.bundles.disk import remove
 from stepdown.bundles.standing import PRUNE
 from stepdown.errors import InvalidValue, Refused
-from stepdown.history import ledger, reader, rows
+from stepdown.history import ledger, reader, rows, unfinished
 from stepdown.workspace import Workspace
 from stepdown.workspace.facts import is_retired, slot_bundle
 
@@ -135,7 +135,7 @@ def needed(workspace: Workspace, connection: Connection, keep: int | None) -> di
 
 def _asked(connection: Connection, keep: int | None) -> dict[str, str]:
     """Return the bundles that a kept run asked or compared, and the newest such run; one under way is always kept."""
-    under_way = {run.id for run in reader.unended(connection)}
+    under_way = {run.id for run in unfinished.runs(connection)}
     newest_first = [run.id for run in reversed(reader.all_of(connection, rows.Run))]
     kept = [run for place, run in enumerate(newest_first) if keep is None or place < keep or run in under_way]
     place_of = {run: place for place, run in enumerate(kept)}

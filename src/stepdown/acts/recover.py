@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from stepdown.acts.attempt import answered, unanswered
 from stepdown.bundles.disk import remove
-from stepdown.history import ledger, reader, rows
+from stepdown.history import ledger, reader, rows, unfinished
 from stepdown.providers import trace
 from stepdown.providers.protocol import Completion
 from stepdown.routing.reasons import local_failure
@@ -41,7 +41,7 @@ def recover(workspace: Workspace) -> int:
         How many calls were closed.
     """
     with workspace.reading() as connection:
-        runs = [run for run in reader.unended(connection) if not _alive(workspace, run.session)]
+        runs = [run for run in unfinished.runs(connection) if not _alive(workspace, run.session)]
     closed = 0
     if runs:
         with workspace.writing() as connection:
@@ -52,7 +52,7 @@ def recover(workspace: Workspace) -> int:
 
 def _close(workspace: Workspace, connection: Connection) -> int:
     """Close everything again looked up inside the one writer's transaction: another process may have been quicker."""
-    dead = [call for call in reader.unfinished(connection) if not _alive(workspace, call.session)]
+    dead = [call for call in unfinished.calls(connection) if not _alive(workspace, call.session)]
     ends = _ends(workspace, {call.call for call in dead})
     # Not by neighbours: steps that were taken side by side have their calls announced between each other's.
     steps: dict[str, list[rows.Announcement]] = {}
@@ -60,7 +60,7 @@ def _close(workspace: Workspace, connection: Connection) -> int:
         steps.setdefault(call.step, []).append(call)
     for calls in steps.values():
         ledger.append(connection, *_interrupted(workspace, calls, ends))
-    for run in reader.unended(connection):
+    for run in unfinished.runs(connection):
         if not _alive(workspace, run.session):
             ledger.append(connection, rows.Ending(run.id, INTERRUPTED, "Its process ended.", workspace.now()))
             workspace.session.forget(run.session)

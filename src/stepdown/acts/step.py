@@ -10,6 +10,7 @@ from stepdown.acts.attempt import answered, unanswered, with_breaker
 from stepdown.acts.question import Question
 from stepdown.errors import ProviderError
 from stepdown.history import ledger, reader, rows
+from stepdown.providers.missing import Missing
 from stepdown.providers.prices import cost
 from stepdown.providers.protocol import Completion, Provider, Request
 from stepdown.providers.reply import word
@@ -90,9 +91,9 @@ def _begin(workspace: Workspace, task: Task, ahead: Ahead | None) -> "StepUnderW
             if ahead is not None and not ahead.holds(workspace, connection, *slot):
                 return None
             scene = gather(workspace, connection, *slot, question.seed, ahead)
-            mode = Mode.FRONTIER_ONLY if task.comparison else scene.facts.mode
             over = scene.policy.budgeted and scene.policy.overspent(*reader.spent(connection, task.run))
-            scene = replace(scene, facts=replace(scene.facts, mode=mode, over_budget=over))
+            facts = replace(scene.facts, over_budget=over, unavailable=isinstance(task.frontier, Missing))
+            scene = replace(scene, facts=replace(facts, mode=Mode.FRONTIER_ONLY) if task.comparison else facts)
             decision = decide(scene.facts)
             targets = walk(decision, scene.facts.frontier_objection)
             asking = _Asking(workspace, task, scene, decision)
@@ -125,7 +126,8 @@ class _Asking:
             model=word(str(provider.model)),
             bundle=facts.bundle if target is Target.LOCAL else None,
             session=self.workspace.session.begin(),
-            at=self.workspace.now(),
+            # The first is announced at the very moment that its facts are of.
+            at=self.scene.at if ordinal == 1 else self.workspace.now(),
         )
         ledger.append(connection, announcement)
         return announcement
@@ -243,7 +245,7 @@ class _Asking:
             strategy=answer.text if answer else None,
             score=used.score if used else None,
             recovered=False,
-            at=self.workspace.now(),
+            at=self.workspace.now() if counted else self.scene.at,
         )
 
     def _error(self, counted: Sequence[rows.Attempt]) -> str:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, pairwise
+from itertools import pairwise
 
 from stepdown.audit.witnesses import Difference, Evidence
 from stepdown.bundles.standing import MECHANISMS, ROLLBACK, Standing
@@ -81,23 +81,6 @@ def switches(evidence: Evidence) -> Iterator[Difference]:
         for number, (before, after) in enumerate(pairwise(states), start=1):
             if before == after:
                 yield Difference("I10", f"harness {scenario}, switch {number}", "it changes nothing")
-
-
-def judges(evidence: Evidence) -> Iterator[Difference]:
-    """Whoever judged had just the validators that the switches had left on at some moment (I10)."""
-    run_of = {run.id: run for run in evidence.runs}
-    scenarios = {name: evidence.scenarios(name) for name in {run.scenario for run in evidence.runs}}
-    off = _switched_off(evidence.switches)
-    on = {
-        name: {tuple(sorted(scenario.validators.keys() - state)) for state in off[name]}
-        for name, scenario in scenarios.items()
-    }
-    steps = ((step.id, step.run, step.validators) for step in evidence.steps)
-    verdicts = ((f"verdict of {row.run}", row.run, row.validators) for row in evidence.verdicts)
-    for where, run, validators in chain(steps, verdicts):
-        name, version = run_of[run].scenario, run_of[run].scenario_version
-        if scenarios[name].version == version and tuple(validators) not in on[name]:
-            yield Difference("I10", where, f"the switches never left just {validators} on")
 
 
 def _switched_off(switches: Sequence[rows.HarnessSwitch]) -> Mapping[str, Sequence[frozenset[str]]]:

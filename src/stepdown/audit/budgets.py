@@ -1,6 +1,7 @@
-"""What a run had spent when a step was refused for it, or was not. Pure."""
+"""Why the frontier was not asked: what its run had spent, and whether its provider could be had. Pure."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from stepdown.audit.steps import grouped
 from stepdown.audit.witnesses import Difference, Evidence, policies_of
@@ -32,6 +33,18 @@ def budgets(evidence: Evidence) -> Iterator[Difference]:
                 yield Difference("I1", step.id, "over_budget is said, and its run had not spent that much")
             elif not over and policy.overspent(*_spent(surely)):
                 yield Difference("I1", step.id, "over_budget is not said, and earlier generations had spent it")
+
+
+def availability(evidence: Evidence) -> Iterator[Difference]:
+    """A run's frontier is made when it begins and when it goes on; no other step finds that it can be had, or cannot (I1)."""
+    resumed = grouped(evidence.resumptions, "run")
+    for run, steps in grouped(evidence.steps, "run").items():
+        unavailable = [Facts.from_json(step.facts).unavailable for step in steps]
+        changes = sum(now is not before for before, now in pairwise(unavailable))
+        if changes > len(resumed[run]):
+            yield Difference(
+                "I1", run, f"its frontier was made unavailable, or had again, {changes} times between its steps"
+            )
 
 
 def _spent(attempts: list[rows.Attempt]) -> tuple[int, float | None]:

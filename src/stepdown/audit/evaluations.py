@@ -1,12 +1,16 @@
-"""Sum every evaluation again from its replies, and play those again. Pure."""
+"""Sum every evaluation again from its replies, play those again, and find them in the trace. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from stepdown.audit.steps import grouped
 from stepdown.audit.witnesses import Difference, Evidence, compare
 from stepdown.digest import digest
 from stepdown.history import rows
-from stepdown.scenarios import referee, roles
+from stepdown.providers.batches import call_of, seal
+from stepdown.providers.trace import Line
+from stepdown.scenarios import prompt, referee, roles
+from stepdown.scenarios.prompt import Knowledge
+from stepdown.scenarios.protocol import Scenario
 from stepdown.training.evaluation import held_out, summarize
 
 
@@ -33,3 +37,80 @@ def evaluations(evidence: Evidence) -> Iterator[Difference]:
             played = held_out(scenario, role, reply.seed, reply.reply)
             again = {"legal": played.legal, "score": played.score}
             yield from compare("I7", f"{row.id} seed {reply.seed}", reply, again, "the scenario")
+
+
+def witnessed(evidence: Evidence) -> Iterator[Difference]:
+    """The replies of an evaluation, and the prompts that its knowledge gives, are those of its batches in the trace (I4).
+
+    One that an earlier version recorded names no call, and has no second witness; after the first that has one, all have.
+    """
+    bundle_of, replies_of = {bundle.id: bundle for bundle in evidence.bundles}, grouped(evidence.holdouts, "evaluation")
+    batches = grouped([line for line in evidence.trace if line.event == "batch"], "call")
+    known = {(row.scenario, row.version): Knowledge(row.version, row.playbook, row.hints) for row in evidence.lessons}
+    since = False
+    for row in evidence.evaluations:
+        bundle, replies = bundle_of[row.bundle], replies_of[row.id]
+        if row.call is None:
+            if since:
+                yield Difference("I4", row.id, "it names no call, and an evaluation before it does")
+            continue
+        since = True
+        named = call_of(row.bundle, row.terms_digest, row.knowledge, row.run)
+        yield from compare("I4", row.id, row, {"call": named}, "what it was asked with")
+        lines = [line for line in batches[row.call] if (line.bundle, line.role) == (row.bundle, bundle.role)]
+        found = _batched([(reply.seed, reply.reply) for reply in replies], lines)
+        if found is None:
+            yield Difference("I4", row.id, "its held-out replies are not those that the trace has of its bundle")
+            continue
+        asked = _asked(evidence.scenarios(bundle.scenario), bundle.role, row, known)
+        if asked is not None and _batched(asked, found, prompts=True) is None:
+            yield Difference(
+                "I4", row.id, f"the prompts of knowledge {row.knowledge} are not those that its bundle was asked"
+            )
+
+
+def _batched(texts: Sequence[tuple[int, str]], lines: Sequence[Line], *, prompts: bool = False) -> list[Line] | None:
+    """Return the lines that texts can be put together of, one batch after another; None where they cannot.
+
+    A comparison that was resumed asked some batches twice.
+    """
+    known = {(line.size or 0, line.asked if prompts else line.answered): line for line in lines}
+    sizes = sorted({size for size, _ in known}, reverse=True)
+    found: list[Line] = []
+    done = 0
+    while done < len(texts):
+        line = next(
+            (line for size in sizes if size and (line := known.get((size, seal(texts[done : done + size]))))), None
+        )
+        if line is None:
+            return None
+        found.append(line)
+        done += line.size or len(texts)
+    return found
+
+
+def _asked(
+    scenario: Scenario, role: str, row: rows.Evaluation, known: Mapping[tuple[str, int], Knowledge]
+) -> list[tuple[int, str]] | None:
+    """Return what an evaluation asked; None where prompts are put otherwise by now."""
+    render = roles.roles(scenario)[role].prompt if role in roles.roles(scenario) else None
+    if (row.terms.get("scenario_version"), row.terms.get("prompt_format")) != (scenario.version, prompt.FORMAT):
+        return None
+    knowledge = known.get((scenario.name, row.knowledge), Knowledge() if row.knowledge == 0 else None)
+    if render is None or knowledge is None:
+        return None
+    return [(seed, render(knowledge, seed)) for seed in row.terms["seeds"]]
+
+
+def knowledge(evidence: Evidence) -> Iterator[Difference]:
+    """An evaluation names knowledge that there is; in a comparison, the one that the frontier was asked with (I10)."""
+    scenario_of = {bundle.id: bundle.scenario for bundle in evidence.bundles}
+    known = {(row.scenario, row.version) for row in evidence.lessons}
+    asked = {step.run: step.knowledge for step in evidence.steps}
+    for row in evidence.evaluations:
+        if row.knowledge != 0 and (scenario_of[row.bundle], row.knowledge) not in known:
+            yield Difference("I10", row.id, f"its prompts had knowledge {row.knowledge}, which history does not have")
+        if row.run in asked and row.knowledge != asked[row.run]:
+            yield Difference(
+                "I10", row.id, f"its prompts had knowledge {row.knowledge}, its frontier's {asked[row.run]}"
+            )

@@ -26,6 +26,7 @@ def dangling(evidence: Evidence) -> Iterator[Difference]:
         (evidence.matches, "step", steps),
         (evidence.generations, "run", runs),
         (evidence.endings, "run", runs),
+        (evidence.resumptions, "run", runs),
         (evidence.lessons, "step", steps),
         (evidence.evaluations, "bundle", bundles),
         ([row for row in evidence.evaluations if row.run is not None], "run", runs),

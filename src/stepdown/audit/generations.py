@@ -1,11 +1,11 @@
 """Decide every generation again from its steps, and follow what was learned from them. Pure."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from stepdown.audit.witnesses import Difference, Evidence, compare
 from stepdown.history import rows
-from stepdown.scenarios import referee, roles
+from stepdown.scenarios import prompt, referee, roles
 from stepdown.scenarios.generation import gate, outcome
 from stepdown.scenarios.prompt import Knowledge
 
@@ -18,7 +18,11 @@ def generations(evidence: Evidence) -> Iterator[Difference]:
             by_generation[step.run, step.generation].append(step)
     scenario_of = {run.id: run.scenario for run in evidence.runs}
     champions: dict[str, tuple[str | None, float | None]] = defaultdict(lambda: (None, None))
+    decided: Counter[str] = Counter()
     for row in evidence.generations:
+        decided[row.run] += 1
+        if row.number != decided[row.run]:
+            yield Difference("I10", f"{row.run}/{row.number}", f"it stands where generation {decided[row.run]} should")
         candidates = sorted(by_generation[row.run, row.number], key=lambda step: step.position)
         scores = {step.id: step.score for step in candidates if step.score is not None}
         best, score = outcome(scores, own_case=referee.own_case(evidence.scenarios(scenario_of[row.run])))
@@ -34,6 +38,28 @@ def generations(evidence: Evidence) -> Iterator[Difference]:
             "champion_score": champion_score,
         }
         yield from compare("I10", f"{row.run}/{row.number}", row, expected, "its steps")
+
+
+def coached(evidence: Evidence) -> Iterator[Difference]:
+    """The coach was asked about what the candidates of its generation had come to, with the knowledge that it names (I10)."""
+    run_of = {run.id: run for run in evidence.runs}
+    known = {(row.scenario, row.version): Knowledge(row.version, row.playbook, row.hints) for row in evidence.lessons}
+    answers: dict[tuple[str, int], list[rows.Step]] = defaultdict(list)
+    for step in evidence.steps:
+        if step.strategy is not None and step.score is not None:
+            answers[step.run, step.generation].append(step)
+    for step in evidence.steps:
+        run = run_of[step.run]
+        scenario = evidence.scenarios(run.scenario)
+        coach, knowledge = roles.coach(scenario), known.get((run.scenario, step.knowledge))
+        asked = coach is not None and step.role == coach.name and run.purpose == rows.WORK
+        if not asked or scenario.version != run.scenario_version or (knowledge is None and step.knowledge != 0):
+            continue
+        given = sorted(answers[step.run, step.generation], key=lambda each: each.position)
+        scored = [(each.seed, each.strategy or "", each.score or 0.0) for each in given]
+        results = prompt.results(scenario, scored, own_case=referee.own_case(scenario))
+        expected = {"prompt": prompt.coach(scenario, knowledge or Knowledge(), results)}
+        yield from compare("I10", step.id, step, expected, "its generation")
 
 
 def lessons(evidence: Evidence) -> Iterator[Difference]:

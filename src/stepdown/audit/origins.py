@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from stepdown.audit.witnesses import Difference, Evidence, compare, derived
+from stepdown.digest import digest
 
 PROMISED = ("job", "dataset", "weights", "trained_at")
 """What a bundle's row and its manifest both say; staleness hangs on the last. A bundle in the slot of another scenario or role
@@ -22,6 +23,19 @@ def bundles(evidence: Evidence) -> Iterator[Difference]:
             yield Difference("I9", row.id, f"its terms are not of {scenario}, which its bundle was made for")
 
 
+def losses(evidence: Evidence) -> Iterator[Difference]:
+    """Compare the losses of every training with what its bundle's manifest keeps of them (I9)."""
+    curves: dict[str, list[list[float]]] = {bundle.id: [] for bundle in evidence.bundles}
+    for point in evidence.losses:
+        curves[point.bundle].append([point.iteration, point.loss])
+    for bundle, curve in curves.items():
+        manifest = evidence.shelf.bundles.get(bundle)
+        if manifest is not None and manifest.curve != (digest(curve) if curve else ""):
+            yield Difference(
+                "I9", f"bundle {bundle[:12]}", "its losses are not those that its manifest keeps the digest of"
+            )
+
+
 def datasets(evidence: Evidence) -> Iterator[Difference]:
     """Compare every export with the manifest that its digest is of (I8)."""
     for dataset in evidence.datasets:
@@ -31,10 +45,10 @@ def datasets(evidence: Evidence) -> Iterator[Difference]:
             yield from derived("I8", where, compare("I8", where, dataset, _told(said), "its manifest"))
             continue
         told = {"scenario": dataset.scenario, "filters": dataset.filters, "records": dataset.records}
-        for digest, stray in evidence.shelf.strays.items():
+        for named, stray in evidence.shelf.strays.items():
             if _told(stray) == told:
                 yield Difference(
-                    "I8", where, f"it is not there, and {digest[:12]}, which no row names, is just such an export"
+                    "I8", where, f"it is not there, and {named[:12]}, which no row names, is just such an export"
                 )
 
 

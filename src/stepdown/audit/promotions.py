@@ -34,6 +34,34 @@ def verdicts(evidence: Evidence) -> Iterator[Difference]:
             yield Difference("I10", evaluation.id, f"no verdict follows from it, and it was a part of {evaluation.run}")
 
 
+def spendings(evidence: Evidence) -> Iterator[Difference]:
+    """Find what every comparison could err: recorded for each, numbered by slot, and spent of one error rate (I14)."""
+    runs, trials = {run.id: run for run in evidence.runs}, {row.run: row.evidence for row in evidence.verdicts}
+    numbers: dict[tuple[str, str], int] = defaultdict(int)
+    order = {run.id: place for place, run in enumerate(evidence.runs)}
+    asked = {call.run: call.role for call in evidence.announcements}
+    for row in evidence.spendings:
+        numbers[row.scenario, row.role] += 1
+        if row.number != numbers[row.scenario, row.role]:
+            yield difference(
+                "I14", row.run, "number", row.number, numbers[row.scenario, row.role], "its slot's comparisons"
+            )
+        run = runs[row.run]
+        if (run.purpose, run.scenario) != (rows.COMPARISON, row.scenario):
+            yield Difference("I14", row.run, f"it is no comparison in {row.scenario}, and spent of its error rate")
+        if asked.get(row.run, row.role) != row.role:
+            yield Difference("I14", row.run, f"it asked the {asked[row.run]}, and spent of the {row.role}'s error rate")
+        if row.run in trials and row.share != Trial(**trials[row.run]["trial"]).share(row.number):
+            yield Difference(
+                "I14", row.run, f"a share of {row.share!r} is not what its trial gives to comparison {row.number}"
+            )
+    if evidence.spendings:
+        spent, since = {row.run for row in evidence.spendings}, min(order[row.run] for row in evidence.spendings)
+        for verdict in evidence.verdicts:
+            if verdict.run not in spent and order[verdict.run] > since:
+                yield Difference("I14", _where(verdict), "nothing was recorded of what its comparison could err")
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     """What verdicts follow from, by name."""
@@ -44,6 +72,7 @@ class _Known:
     evaluations: Mapping[str, rows.Evaluation]
     scores: Mapping[str, Scores]
     policies: Mapping[int, Policy]
+    shares: Mapping[str, float]
 
 
 def _known(evidence: Evidence) -> _Known:
@@ -57,6 +86,7 @@ def _known(evidence: Evidence) -> _Known:
         evaluations={row.id: row for row in evidence.evaluations},
         scores=scores,
         policies=policies_of(evidence),
+        shares={row.run: row.share for row in evidence.spendings},
     )
 
 
@@ -78,7 +108,8 @@ def _judged_again(known: _Known, row: rows.Verdict) -> Iterator[Difference]:
     if known.runs[row.run].candidates != min(trial.budget, len(offered)):
         yield Difference("I10", where, f"its run was not for a budget of {trial.budget} seeds")
     frontier = _said(known.evidence, row.run, scenario, named_role(scenario, known.bundles[row.bundle].role))
-    compared = _compared(offered, trial, known.scores[challenger.id], frontier)
+    share = known.shares.get(row.run, trial.error_rate)
+    compared = _compared(offered, trial, share, known.scores[challenger.id], frontier)
     if challenger.terms["seeds"] != compared:
         yield Difference("I10", where, "it does not stand on the seeds that its trial compares, one look after another")
         return
@@ -121,7 +152,7 @@ def _said(evidence: Evidence, run: str, scenario: Scenario, role: Role) -> Score
     }
 
 
-def _compared(offered: Sequence[int], trial: Trial, mine: Scores, frontier: Scores) -> list[int]:
+def _compared(offered: Sequence[int], trial: Trial, share: float, mine: Scores, frontier: Scores) -> list[int]:
     """Return the seeds up to the look that settled it, that the frontier was silent at, or that spent the budget."""
     seen: list[int] = []
     for first in range(0, min(trial.budget, len(offered)), trial.look):
@@ -129,7 +160,7 @@ def _compared(offered: Sequence[int], trial: Trial, mine: Scores, frontier: Scor
         seen += block
         answered = [seed for seed in seen if seed in frontier and seed in mine]
         found = differences([mine[seed] for seed in answered], [frontier[seed] for seed in answered])
-        if frontier.keys().isdisjoint(block) or settled(found, trial):
+        if frontier.keys().isdisjoint(block) or settled(found, trial.margin, share):
             break
     return seen
 
@@ -142,16 +173,19 @@ def _shown(
     answered = [seed for seed in compared if seed in frontier]
     to_frontier = differences([mine[seed] for seed in answered], [frontier[seed] for seed in answered])
     to_champion = differences([mine[seed] for seed in compared], [its[seed] for seed in compared]) if its else []
+    share = known.shares.get(row.run)
+    rate = trial.error_rate if share is None else share
     return Shown(
         trial=trial,
         seeds=len(answered),
         unanswered=len(compared) - len(answered),
-        to_frontier=bounds(to_frontier, trial.error_rate),
-        to_champion=bounds(to_champion, trial.error_rate),
+        to_frontier=bounds(to_frontier, rate),
+        to_champion=bounds(to_champion, rate),
         valid=challenger.valid or 0.0,
         min_valid=policy.min_valid,
         coverage=covered,
         min_coverage=policy.min_coverage,
         challenger=challenger.id,
         champion=row.evidence["champion"],
+        share=share,
     )

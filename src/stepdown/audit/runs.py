@@ -1,7 +1,7 @@
 """What a run was for, who asked in it and how it ended follow from what stands in it. Pure."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from stepdown.audit.steps import grouped
 from stepdown.audit.witnesses import Difference, Evidence
@@ -18,6 +18,7 @@ INTERRUPTED = "Its process ended."
 def runs(evidence: Evidence) -> Iterator[Difference]:
     """Purpose, session, scenario and version of a run, from its calls and from the rows that only one purpose leaves (I10)."""
     announced, decided = grouped(evidence.announcements, "run"), grouped(evidence.generations, "run")
+    resumed = grouped(evidence.resumptions, "run")
     compared = {row.run for row in evidence.verdicts} | {row.run for row in evidence.evaluations}
     for number, run in enumerate(evidence.runs, start=1):
         if run.id != f"run-{number}":
@@ -30,10 +31,18 @@ def runs(evidence: Evidence) -> Iterator[Difference]:
             yield Difference("I10", run.id, f"a verdict or an evaluation follows from it, and it was for {run.purpose}")
         if run.purpose == rows.LIVE and (run.generations, run.candidates, run.seed) != (1, 1, 0):
             yield Difference("I10", run.id, "whoever asks live asks for no generations")
-        for call in announced[run.id]:
-            if call.session != run.session:
-                yield Difference("I10", call.call, f"announced by {call.session}, and {run.session} began its run")
+        yield from _sessions(run, [row.session for row in resumed[run.id]], announced[run.id])
         yield from _heads(evidence, run, [call.prompt for call in announced[run.id]])
+
+
+def _sessions(run: rows.Run, later: Sequence[str], calls: Sequence[rows.Announcement]) -> Iterator[Difference]:
+    """Calls are announced by the session that began the run, and then by each that went on with it, in their order."""
+    sessions, place = [run.session, *later], 0
+    for call in calls:
+        if call.session not in sessions[place:]:
+            yield Difference("I10", call.call, f"announced by {call.session}, and {run.session} began its run")
+        else:
+            place = sessions.index(call.session, place)
 
 
 def _heads(evidence: Evidence, run: rows.Run, prompts: list[str]) -> Iterator[Difference]:
@@ -52,7 +61,10 @@ def endings(evidence: Evidence) -> Iterator[Difference]:
     """How a run ended agrees with what is said of it, with its calls and with what followed from it (I10)."""
     run_of, stepped = {run.id: run for run in evidence.runs}, grouped(evidence.steps, "run")
     judged = {row.run for row in evidence.verdicts}
-    for row in evidence.endings:
+    yield from _gone_on(evidence)
+    cut_off = {row.run for row in evidence.endings if row.outcome == "interrupted"}
+    last = {row.run: number for number, row in enumerate(evidence.endings)}
+    for number, row in enumerate(evidence.endings):
         where, steps, run = f"ending of {row.run}", stepped[row.run], run_of[row.run]
         said = {"completed": row.error is None, "interrupted": row.error == INTERRUPTED, "failed": bool(row.error)}
         # A budget ends a run, and is then what some step of it says.
@@ -60,14 +72,28 @@ def endings(evidence: Evidence) -> Iterator[Difference]:
         said["stopped"] = bool(row.error) and refused
         if not said.get(row.outcome, False):
             yield Difference("I10", where, f"no run ends {row.outcome!r} with the words {row.error!r}")
-        if row.outcome != "interrupted" and any(step.recovered for step in steps):
+        if row.outcome != "interrupted" and row.run not in cut_off and any(step.recovered for step in steps):
             yield Difference(
                 "I10", where, f"it says {row.outcome}, and a call of it was closed after its process had ended"
             )
-        if row.outcome != "completed" and row.run in judged:
+        if row.outcome != "completed" and last[row.run] == number and row.run in judged:
             yield Difference("I10", where, f"it says {row.outcome}, and a verdict follows from the run")
         if row.outcome == "completed" and run.purpose == rows.WORK and all(step.outcome != "served" for step in steps):
             yield Difference("I10", where, "it says completed, and nobody was served")
+
+
+def _gone_on(evidence: Evidence) -> Iterator[Difference]:
+    """A run goes on only after it had ended before it was done, and ends but once more each time."""
+    resumed, ended = grouped(evidence.resumptions, "run"), grouped(evidence.endings, "run")
+    for run in evidence.runs:
+        endings, times = ended[run.id], len(resumed[run.id])
+        if len(endings) > times + 1 or times > len(endings):
+            yield Difference("I10", run.id, f"it ended {len(endings)} times, and went on {times} times")
+        if run.purpose == rows.LIVE and times:
+            yield Difference("I10", run.id, "whoever asks live goes on with nothing")
+        # A comparison that was played and has no verdict yet may go on to it.
+        if run.purpose != rows.COMPARISON and any(row.outcome == "completed" for row in endings[:times]):
+            yield Difference("I10", run.id, "it went on, and was done")
 
 
 def numbering(evidence: Evidence) -> Iterator[Difference]:

@@ -9,7 +9,6 @@ from stepdown.history import rows
 from stepdown.history.rows import COMPARISON, LIVE
 from stepdown.providers.prices import cost
 from stepdown.providers.protocol import Completion
-from stepdown.routing.breaker import Breaker
 from stepdown.routing.canary import draw
 from stepdown.routing.decide import Decision, Target, decide, shadowed, walk
 from stepdown.routing.facts import Facts
@@ -32,7 +31,6 @@ def steps(evidence: Evidence) -> Iterator[Difference]:
         for lesson in evidence.lessons
     }
     policies = policies_of(evidence)
-    measured = {(row.bundle, row.lower, row.valid) for row in evidence.evaluations}
     for step in evidence.steps:
         run = run_of[step.run]
         scenario = evidence.scenarios(run.scenario)
@@ -42,7 +40,7 @@ def steps(evidence: Evidence) -> Iterator[Difference]:
             )
         yield from _asked(step, run, scenario, known)
         facts = Facts.from_json(step.facts)
-        yield from _decided(step, facts, run, policies.get(step.policy), measured)
+        yield from _decided(step, facts, run, policies.get(step.policy))
         # What another version of the scenario gave cannot be played again by this one.
         same = scenario.version == run.scenario_version
         yield from _walked(step, run, attempted[step.id], matched[step.id], scenario, scored=same)
@@ -93,7 +91,6 @@ def _decided(
     facts: Facts,
     run: rows.Run,
     policy: Policy | None,
-    measured: set[tuple[str, float | None, float | None]],
 ) -> Iterator[Difference]:
     """The objections follow from the facts, and the facts from what history says elsewhere."""
     objections = list(decide(facts).objections)
@@ -108,8 +105,6 @@ def _decided(
     if run.purpose == COMPARISON:
         derived["mode"] = Mode.FRONTIER_ONLY
     yield from compare("I1", step.id, facts, derived, "the policy, role or seed of that step")
-    if facts.evaluated and (facts.bundle, facts.score, facts.valid) not in measured:
-        yield Difference("I1", step.id, f"no evaluation of its bundle says {facts.score} and {facts.valid}")
 
 
 LIMITS = ("mode", "max_age", "min_score", "min_valid", "min_coverage", "shadow", "canary")
@@ -139,7 +134,8 @@ def _walked(
             yield from compare("I4", attempt.call, attempt, UNJUDGED, "its recovery")
         yield from _matched(step, matches, None, scenario)
         return
-    if shadowed(decision) is not any(attempt.shadow for attempt in attempts):
+    # Nothing runs in the shadow of a step that asks nobody.
+    if (shadowed(decision) and bool(targets)) is not any(attempt.shadow for attempt in attempts):
         yield Difference("I3", step.id, "the policy's shadow and the shadow attempts disagree")
     derived = _outcome(decision.local, facts, decision.reason, counted)
     served = next((attempt for attempt in counted if attempt.accepted), None)
@@ -251,21 +247,6 @@ def _matched(
     expected = [rows.Match(step.id, match.seed, match.score, match.won, match.parts) for match in played]
     if list(matches) != expected:
         yield Difference("I7", step.id, f"its matches are not what {scenario.name} gives for its strategy")
-
-
-def breakers(evidence: Evidence) -> Iterator[Difference]:
-    """Fold every bundle's breaker again from its attempts (I10)."""
-    step_of = {step.id: step for step in evidence.steps}
-    policies = policies_of(evidence)
-    now: dict[str, Breaker] = defaultdict(Breaker)
-    for attempt in evidence.attempts:
-        moves = attempt.bundle is not None and not attempt.shadow and not attempt.recovered
-        stored = None
-        if moves and attempt.bundle is not None:
-            policy = policies.get(step_of[attempt.step].policy, Policy())
-            now[attempt.bundle] = now[attempt.bundle].after(policy, attempt.at, failed=not attempt.accepted)
-            stored = now[attempt.bundle].as_json()
-        yield from compare("I10", attempt.call, attempt, {"breaker": stored}, "folding its bundle's attempts")
 
 
 def unreproducible(evidence: Evidence) -> Iterator[str]:

@@ -67,6 +67,7 @@ class Evidence:
 
     runs: Sequence[rows.Run]
     endings: Sequence[rows.Ending]
+    resumptions: Sequence[rows.Resumption]
     announcements: Sequence[rows.Announcement]
     attempts: Sequence[rows.Attempt]
     steps: Sequence[rows.Step]
@@ -88,6 +89,10 @@ class Evidence:
     unsound: Sequence[Unsound] = ()
     numbers: Mapping[str, tuple[Sequence[int], int | None]] = field(default_factory=dict)
     shelf: Shelf = field(default_factory=Shelf)
+    spendings: Sequence[rows.Spending] = ()
+    losses: Sequence[rows.Loss] = ()
+    logs: Sequence[rows.Log] = ()
+    exchanges: Sequence[rows.Exchange] = ()
 
 
 def unsound(evidence: Evidence) -> Iterator[Difference]:

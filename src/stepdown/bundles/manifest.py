@@ -37,6 +37,7 @@ class Manifest:
             instant of a clock that stands still would come back under the id of one that was deleted.
         kind: The word of its `Kind`.
         base: Digest of the base that it answers with; empty for one that stands alone.
+        curve: Digest of the losses on the way, as history has them; empty where nobody kept them.
     """
 
     format: int
@@ -55,6 +56,7 @@ class Manifest:
     edition: int = 0
     kind: str = NET.name
     base: str = ""
+    curve: str = ""
 
     @property
     def data(self) -> bytes:
@@ -104,7 +106,7 @@ class Manifest:
             raise ValueError(f"the manifest is malformed: {error!r}") from error
         values["files"] = listed_files(data)
         made = cls(**values)
-        if made.made_as.weights not in made.files or not isinstance(made.base, str):
+        if made.made_as.weights not in made.files or not (isinstance(made.base, str) and isinstance(made.curve, str)):
             raise ValueError(f"the manifest is malformed: it lists no {made.made_as.weights}")
         if made.made_as.on_base != bool(made.base):
             raise ValueError("the manifest is malformed: its kind and its base do not fit")

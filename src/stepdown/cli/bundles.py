@@ -41,6 +41,8 @@ def list_(directory: Directory = DEFAULT, as_json: Json = False) -> None:
         for entry in found
     ]
     emit(found, as_json=as_json, people=lambda: table("bundles", head, body))
+    for entry in (each for each in found if each.outdated and each.status == "active"):
+        err().print(f"stepdown: {entry.outdated}", soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -59,6 +61,7 @@ def show(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> N
         ("weights", found.bundle.weights),
         ("dataset", found.bundle.dataset),
         ("trained (UTC)", found.bundle.trained_at),
+        *([("measured", found.outdated)] if found.outdated else []),
         *(found.promise or {}).items(),
         *((f"verdict at {row.at:%Y-%m-%d %H:%M:%S}", f"{row.outcome}: {said(row)}") for row in found.verdicts),
         *((f"act at {act.at:%Y-%m-%d %H:%M:%S}", acted(act)) for act in found.acts),

@@ -9,6 +9,7 @@ from stepdown.cli.bundles import Id
 from stepdown.cli.consent import DryRun, Yes, agreed
 from stepdown.cli.options import DEFAULT, By, Directory, Json, Why, about, workspace
 from stepdown.cli.output import emit, err, progress, table
+from stepdown.cli.stopping import resumable
 
 Slot = Annotated[str, typer.Option("--slot", help="SCENARIO or SCENARIO/ROLE; by default the task's, or grid_ctf.")]
 
@@ -31,6 +32,12 @@ def promote(
     budget: Annotated[int, typer.Option(help="Most seeds that are compared.")] = 256,
     look: Annotated[int, typer.Option(help="Seeds between two looks at the difference.")] = 32,
     frontier: Annotated[str | None, typer.Option(help="search, or recorded:PATH; by default the best run's.")] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume", help="Go on with this comparison, which ended before its verdict; give the same limits."
+        ),
+    ] = None,
     why: Why = "",
     by: By = "operator",
     as_json: Json = False,
@@ -43,7 +50,8 @@ def promote(
     trial = Trial(margin, error_rate, budget, look)
     with workspace(directory) as opened, progress("promote") as show:
         watch = lambda done, most: show(done, most, "seeds")  # noqa: E731
-        verdict = judge(opened, bundle, trial=trial, frontier=frontier, by=by, why=why, watch=watch)
+        with resumable(opened, lambda run_id: f"stepdown promote {bundle} --resume {run_id}"):
+            verdict = judge(opened, bundle, trial=trial, frontier=frontier, by=by, why=why, resume=resume, watch=watch)
     emit(verdict, as_json=as_json, people=lambda: f"{verdict.outcome}  {verdict.bundle[:12]}  {said(verdict)}")
     if verdict.outcome != "promote":
         err().print(

@@ -1,6 +1,7 @@
-"""Commands for one question at a time: ask, judge."""
+"""Commands for questions and answers that come from outside: ask, judge, import."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command in (ask, judge):
         app.command()(command)
+    app.command("import")(bring)
 
 
 def ask(
@@ -25,10 +27,11 @@ def ask(
 ) -> None:
     """Ask one question, routed like any other step, and say who served, why, and under which call."""
     from stepdown.acts.ask import live
-    from stepdown.acts.run import check
+    from stepdown.acts.preparation import check
+    from stepdown.workspace.marker import present
 
     asked, who = _case(case), about(directory, scenario, frontier)
-    check(who.settings, who.scenario, 0, 1, 1, who.frontier, role=role)
+    check(who.settings, who.scenario, 0, 1, 1, who.frontier, role=role, routed=present(directory))
     with (
         workspace(directory, made=True) as opened,
         live(opened, who.scenario, role=role, frontier=who.frontier) as desk,
@@ -74,3 +77,31 @@ def _case(text: str) -> Any:
     if isinstance(found, dict) or (isinstance(found, int) and not isinstance(found, bool) and 0 <= found < 2**63):
         return found
     raise InvalidValue(f'A case is a JSON object like {{"message": "…"}}, or a seed from 0 on, not {text!r}.')
+
+
+def bring(
+    file: Annotated[Path, typer.Argument(help="JSON lines: messages, prompt and completion, or request and response.")],
+    directory: Directory = DEFAULT,
+    scenario: ScenarioName = None,
+    role: Annotated[
+        str | None, typer.Option(help="Whose answers these are; by default the role that is judged.")
+    ] = None,
+    pattern: Annotated[
+        str | None, typer.Option(help="Regular expression that finds the case in a question: a group, or named ones.")
+    ] = None,
+    why: Why = "",
+    by: By = "operator",
+    as_json: Json = False,
+) -> None:
+    """Bring in a log of another system to learn from; nothing of it counts as having happened here."""
+    from stepdown.acts.imports import bring as record
+    from stepdown.acts.imports import read
+
+    asked = about(directory, scenario)
+    found = read(asked.settings.scenario(asked.scenario), file, role=role, pattern=pattern)
+    with workspace(directory, made=True) as opened:
+        log = record(opened, found, by=by, why=why)
+    skipped = [f"skipped {count}: {reason}" for reason, count in log.skipped.items()]
+    first = f"{log.id}  {log.exchanges} exchanges of {log.lines} lines of {log.file}"
+    last = "`stepdown export --imported` takes them in."
+    emit(log, as_json=as_json, people=lambda: "\n".join([first, *skipped, last]))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stepdown.cli.options import DEFAULT, By, Directory, Json, ScenarioName, Why, about, workspace
-from stepdown.cli.output import emit, table
+from stepdown.cli.output import emit, err, table
 from stepdown.cli.roles import known_role
 
 policy = typer.Typer(help="What the gates demand.", no_args_is_help=True)
@@ -139,3 +139,5 @@ def route(
     head = ("gate", "objects", "facts")
     body = [(gate.name, gate.objection or "–", gate.facts) for gate in found.gates]
     emit(found, as_json=as_json, people=lambda: table(line, head, body) if explain else line)
+    if explain and found.outdated:
+        err().print(f"stepdown: {found.outdated}", soft_wrap=True, markup=False)

@@ -1,5 +1,6 @@
 """Commands that do the work: demo, run, export, train."""
 
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,6 +9,7 @@ import typer
 
 from stepdown.cli.options import DEFAULT, Directory, Frontier, Json, ScenarioName, about, workspace
 from stepdown.cli.output import emit, err, progress, table
+from stepdown.cli.stopping import resumable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,30 +69,36 @@ def run(
     at_once: Annotated[
         int | None, typer.Option(help="Calls under way at the frontier together; by default what it takes.")
     ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option("--resume", help="Go on with this run, which ended before it was done, as it was begun."),
+    ] = None,
     database: Annotated[str | None, typer.Option(help="SQLAlchemy URL, for a new workspace.")] = None,
     as_json: Json = False,
 ) -> None:
     """Play a run: discovery while no bundle is fit, routed to the local one while it is."""
     from stepdown.acts.configure import adopt_policy
-    from stepdown.acts.run import check, play, start
+    from stepdown.acts.preparation import check
+    from stepdown.acts.resume import resume as go_on
+    from stepdown.acts.run import play, start
     from stepdown.views.runs import story
+    from stepdown.workspace.marker import present
 
     asked = about(directory, scenario, frontier)
-    check(asked.settings, asked.scenario, seed, generations, candidates, asked.frontier, at_once=at_once, role=role)
-    with workspace(directory, made=True, url=database) as opened, progress("run") as show:
-        adopt_policy(opened, opened.scenario(asked.scenario))
-        under_way = start(
-            opened,
-            asked.scenario,
-            seed=seed,
-            generations=generations,
-            candidates=candidates,
-            frontier=asked.frontier,
-            at_once=at_once,
-            role=role,
-        )
-        play(under_way, _counted(show, generations * (candidates + 1)))
-        told = story(opened, under_way.run.id)
+    if resume is None:
+        plan = asked.scenario, seed, generations, candidates, asked.frontier
+        check(asked.settings, *plan, at_once=at_once, role=role, routed=present(directory))
+    with workspace(directory, made=resume is None, url=database) as opened, progress("run") as show:
+        if resume is not None:
+            under_way = go_on(opened, resume, at_once=at_once)
+        else:
+            adopt_policy(opened, opened.scenario(asked.scenario))
+            size = partial(start, seed=seed, generations=generations, candidates=candidates)
+            under_way = size(opened, asked.scenario, frontier=asked.frontier, at_once=at_once, role=role)
+        run = under_way.run
+        with resumable(opened, lambda run_id: f"stepdown run --resume {run_id}"):
+            play(under_way, _counted(show, run.generations * (run.candidates + 1)))
+        told = story(opened, run.id)
     body = [(g.number, g.score, g.decision, g.champion_score, g.champion) for g in told.generations]
     head = ("generation", "best score", "decision", "champion's score", "champion")
     title = f"{told.run.id}: {', '.join(f'{count} {who}' for who, count in told.served.items())}"
@@ -114,6 +122,7 @@ def export(
     kept_only: Annotated[bool, typer.Option("--kept-only", help="Only generations that advanced.")] = False,
     include_local: Annotated[bool, typer.Option("--include-local", help="Also replies of local models.")] = False,
     matches: Annotated[bool, typer.Option("--matches", help="Also write each strategy's matches.")] = False,
+    imported: Annotated[bool, typer.Option("--imported", help="Also what logs say that were brought in.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write strategies as training data, from the rows as they are now."""
@@ -122,7 +131,8 @@ def export(
 
     with workspace(directory) as opened:
         named = about(directory, scenario).scenario
-        made = write(opened, Filters(named, run_id, min_score, kept_only, include_local, matches))
+        filters = Filters(named, run_id, min_score, kept_only, include_local, matches, imported=imported)
+        made = write(opened, filters)
     line = f"{made.digest[:12]}  {made.train} to train, {made.valid} to validate  {made.path}"
     value = {"digest": made.digest, "path": str(made.path), "train": made.train, "valid": made.valid}
     emit(value, as_json=as_json, people=lambda: line)

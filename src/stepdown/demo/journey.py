@@ -1,35 +1,14 @@
 """The whole journey once, in a fresh workspace, each stage believed only when rows, files and trace show it."""
 
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stepdown.acts import adopt, configure, switch
-from stepdown.acts.clear import TAKEN_AWAY, clear, mark
-from stepdown.acts.export import Dataset, export
-from stepdown.acts.localize import localize
+from stepdown.acts.clear import clear, mark
 from stepdown.acts.opening import open_workspace
-from stepdown.acts.promote import promote
-from stepdown.acts.run import play, start
+from stepdown.demo.acts import Acts
 from stepdown.demo.themes import THEMES, Theme
-from stepdown.history import rows
-from stepdown.providers import trace
-from stepdown.reports.markdown import render
-from stepdown.routing.reasons import Reason
-from stepdown.scenarios.referee import own_case
-from stepdown.training.records import Filters
-from stepdown.views.audit import differences
-from stepdown.views.runs import runs as listed
-from stepdown.views.runs import story
-from stepdown.workspace import Settings, Workspace
-from stepdown.workspace.facts import slot_bundle
-
-UNTUNED = 16
-"""Held-out questions that a base is asked before it is tuned."""
-
-ANOTHER = 1_000_003
-"""Between the seeds of two discoveries, so that no other seed's demo plays the same one."""
+from stepdown.workspace import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +54,10 @@ class Demo:
         # Nothing here outlives a power cut that matters: without waiting for the disk the journey takes half the time.
         with open_workspace(self.directory, settings=Settings(durability="normal")) as workspace:
             mark(workspace, finished=False)
-            journey = _Journey(workspace, self.seed, self.theme, show)
-            while (act := journey.next()) is not None:
+            acts = Acts(workspace, self.seed, self.theme, show)
+            while (act := acts.next()) is not None:
                 name = act[0]
-                show(len(self.stages), len(self.stages) + 1 + len(journey.left), name)
+                show(len(self.stages), len(self.stages) + 1 + len(acts.left), name)
                 began = workspace.settings.clock.monotonic()
                 observed, evidence = act[1]()
                 seconds = workspace.settings.clock.monotonic() - began
@@ -89,210 +68,3 @@ class Demo:
             mark(workspace, finished=True)
             show(len(self.stages), len(self.stages), "done")
         return self.stages
-
-
-Evidence = tuple[bool, str]
-Act = tuple[str, Callable[[], Evidence]]
-
-
-def unseen(_done: int, _all: int, _what: str) -> None:
-    """Show nobody."""
-
-
-class _Journey:
-    """The stages, in order. Each returns whether its promise was seen, and the evidence."""
-
-    def __init__(
-        self, workspace: Workspace, seed: int, theme: Theme, show: Callable[[int, int, str], None] = unseen
-    ) -> None:
-        self.workspace = workspace
-        self.seed = seed
-        self.theme = theme
-        self.show = show
-        self.round = 1
-        self.dataset: Dataset
-        self.bundle: rows.Bundle
-        self.lower = 0.0
-        self.left: deque[Act] = deque(
-            [
-                *([("bring a pretrained base", self.bring)] if theme.base else []),
-                ("discover with the frontier", self.discover),
-                ("export from history", self.export),
-                ("train a local bundle", self.train),
-                ("promote it, by evidence", self.promote),
-                ("routed run", self.served_by_local),
-                ("bundle removed", self.removed),
-                ("bundle disabled", self.disabled),
-                ("threshold raised above it", self.raised),
-                ("all restored", self.restored),
-                ("report", self.report),
-                ("audit", self.audit),
-            ]
-        )
-
-    def next(self) -> Act | None:
-        """Return what is done next; None when all is done."""
-        return self.left.popleft() if self.left else None
-
-    def once_more(self) -> None:
-        """Do as a hold advises: discover more, train on all of it, and compare again."""
-        self.round += 1
-        self.left.extendleft(
-            reversed(
-                [
-                    ("discover more", self.discover_more),
-                    ("export all of it", self.export),
-                    ("train another bundle", self.train),
-                    ("promote it, by evidence", self.promote),
-                ]
-            )
-        )
-
-    def bring(self) -> Evidence:
-        """Bring the base, and ask it as it came."""
-        word = self.theme.base or ""
-        base, _ = adopt.adopt(self.workspace, adopt.packaged(word), word)
-        scenario = self.workspace.scenario(self.theme.scenario)
-        replies = adopt.untuned(self.workspace, word, scenario, UNTUNED)
-        return True, f"{base.name}, {base.parameters:,} parameters; untuned {_right([r.score for r in replies])}"
-
-    def discover(self) -> Evidence:
-        """Search with the frontier, since no bundle exists."""
-        configure.set_policy(self.workspace, self.theme.policy, by="demo", why="what the journey needs")
-        run = self._run(self.seed, self.theme.generations, self.theme.candidates)
-        told = story(self.workspace, run)
-        if own_case(self.workspace.scenario(self.theme.scenario)):
-            found = [step.score or 0.0 for step in told.steps if step.role == "competitor"]
-            return set(told.served) == {"frontier"}, f"{run}: frontier {_right(found)}; {_counted(told.reasons)}"
-        best = max((g.champion_score or 0.0) for g in told.generations)
-        first = told.generations[0].score or 0.0
-        only = set(told.served) == {"frontier"} and set(told.reasons) == {"bundle-absent", "role-not-eligible"}
-        return (
-            only and best > first,
-            f"{run}: best of first generation {first:.3f}, champion {best:.3f}; {_counted(told.reasons)}",
-        )
-
-    def discover_more(self) -> Evidence:
-        """Search again from another seed; what was learned so far is known to it."""
-        run = self._run(self.seed + self.round * ANOTHER, self.theme.generations, self.theme.candidates)
-        told = story(self.workspace, run)
-        best = max((g.champion_score or 0.0) for g in told.generations)
-        return set(told.served) == {"frontier"}, f"{run}: champion {best:.3f}; {_counted(told.reasons)}"
-
-    def export(self) -> Evidence:
-        """Write what was good as training data."""
-        self.dataset = export(self.workspace, Filters(self.theme.scenario, min_score=self.theme.min_score))
-        return (
-            self.dataset.records > 0,
-            f"{self.dataset.train} + {self.dataset.valid} records, {self.dataset.digest[:12]}",
-        )
-
-    def train(self) -> Evidence:
-        """Train in a child, evaluate on held-out seeds, register."""
-        watch = lambda p: self.show(p.iteration, p.iterations, f"train, loss {p.loss:.3f}")  # noqa: E731
-        trained = localize(self.workspace, self.dataset.path, plan=self.theme.plan, watch=watch)
-        self.bundle, evaluation = trained.bundle, trained.evaluation
-        self.lower = evaluation.lower or 0.0
-        mean, valid = evaluation.mean or 0.0, evaluation.valid or 0.0
-        said = f"{self.bundle.id[:12]}: mean {mean:.3f}, lower bound {self.lower:.3f}, legal {valid:.0%} of {evaluation.seeds}"
-        return mean >= self.theme.fit and evaluation.seeds > 0, said
-
-    def promote(self) -> Evidence:
-        """Let bundle and frontier answer the same held-out seeds; only a bundle that is shown to be as good is activated."""
-        verdict = promote(self.workspace, self.bundle.id, trial=self.theme.trial, by="demo")
-        shown = verdict.evidence["to_frontier"]
-        with self.workspace.reading() as connection:
-            active = slot_bundle(connection, self.theme.scenario, self.bundle.role)
-        said = f"{verdict.outcome}: {shown['mean']:+.3f} to the frontier, {shown['lower']:+.3f} at least, "
-        said += f"on {verdict.evidence['seeds']} seeds in {verdict.run}"
-        if verdict.outcome != "promote" and active is None and self.round < self.theme.rounds:
-            self.once_more()
-            return True, f"{said}; so nobody is activated, and more is discovered"
-        return active is not None and active.id == self.bundle.id, said
-
-    def served_by_local(self) -> Evidence:
-        """Route a run, and believe both witnesses only together."""
-        run = self._run(self.seed + 1, 2, 4)
-        steps = [step for step in story(self.workspace, run).steps if step.role == self.bundle.role]
-        calls = {line.call: line for line in trace.lines(self.workspace.trace) if line.event == "end"}
-        served = [calls[step.served_call or ""] for step in steps if step.served == "local"]
-        genuine = all(line.digest == self.bundle.weights for line in served)
-        share = len(served) / len(steps)
-        return (
-            share >= 0.5 and genuine,
-            f"{run}: local served {len(served)} of {len(steps)}, weights {self.bundle.weights[:12]} in the trace",
-        )
-
-    def removed(self) -> Evidence:
-        """Take the directory away, as a careless hand would."""
-        directory = self.workspace.bundle_directory(self.bundle.id)
-        aside = self.workspace.root / TAKEN_AWAY
-        directory.rename(aside)
-        try:
-            return self._falls_back(Reason.BUNDLE_ABSENT)
-        finally:
-            aside.rename(directory)
-
-    def disabled(self) -> Evidence:
-        """Switch the bundle off, and on again."""
-        switch.disable(self.workspace, self.bundle.id, by="demo", why="to see the fallback")
-        seen = self._falls_back(Reason.BUNDLE_DISABLED)
-        switch.enable(self.workspace, self.bundle.id, by="demo", why="it was seen")
-        return seen
-
-    def raised(self) -> Evidence:
-        """Demand more than the bundle can show, and return to what was demanded before."""
-        with self.workspace.reading() as connection:
-            _, before = self.workspace.policy(connection)
-        above = min(1.0, self.lower + 0.001)
-        configure.set_policy(self.workspace, {"min_score": above}, by="demo", why="above the bundle's bound")
-        seen = self._falls_back(Reason.QUALITY_BELOW_THRESHOLD)
-        configure.set_policy(self.workspace, {"min_score": before.min_score}, by="demo", why="it was seen")
-        return seen
-
-    def restored(self) -> Evidence:
-        """Nothing of it left a trace in any preference: the next step is local again."""
-        return self.served_by_local()
-
-    def report(self) -> Evidence:
-        """Write every run's report."""
-        directory = self.workspace.root / "reports"
-        directory.mkdir(exist_ok=True)
-        runs = [run.id for run, _ in listed(self.workspace)]
-        for run in runs:
-            (directory / f"{run}.md").write_text(render(story(self.workspace, run)), "utf-8")
-        return len(list(directory.iterdir())) == len(runs), f"{len(runs)} reports in {directory}"
-
-    def audit(self) -> Evidence:
-        """Compare the witnesses, and derive everything again."""
-        found = differences(self.workspace)
-        calls = sum(1 for line in trace.lines(self.workspace.trace) if line.event == "end")
-        return not found, "; ".join(map(str, found[:3])) or f"{calls} calls: history and trace agree"
-
-    def _falls_back(self, reason: Reason) -> Evidence:
-        run = self._run(self.seed + 2, 1, 2)
-        told = story(self.workspace, run)
-        steps = [step for step in told.steps if step.role == self.bundle.role]
-        seen = all(step.served == "frontier" and step.reason == reason for step in steps)
-        asked = all(attempt.target == "frontier" for attempt in told.attempts)
-        return seen and asked, f"{run}: frontier served {len(steps)} of {len(steps)}, reason {_counted(told.reasons)}"
-
-    def _run(self, seed: int, generations: int, candidates: int) -> str:
-        under_way = start(
-            self.workspace,
-            self.theme.scenario,
-            seed=seed,
-            generations=generations,
-            candidates=candidates,
-            frontier=self.theme.frontier,
-        )
-        return play(under_way).id
-
-
-def _right(scores: Sequence[float]) -> str:
-    """Say how many answers were right in every part."""
-    return f"right in {sum(score == 1 for score in scores)} of {len(scores)}"
-
-
-def _counted(reasons: Mapping[str, int]) -> str:
-    return ", ".join(f"{reason} ×{count}" for reason, count in reasons.items())

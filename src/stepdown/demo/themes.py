@@ -21,10 +21,11 @@ class Theme:
         promise: What can be promised, said beforehand.
         rounds: How often at most it discovers, trains and compares: what one run found is not enough for every seed, and a hold
             says so.
-        fit: Least mean held-out score of what was trained.
+        exact: Least share of held-out answers that what was trained has right in every part; None asks nothing of it.
         plan: How it is trained; None is what suits the scenario.
         base: Word of the base that is tuned; None trains a net of our own.
         trial: What a promotion promises.
+        asked: Questions of each act that must fall back; more where the frontier itself fails at some.
         policy: Changes to the policy before anything is routed.
     """
 
@@ -35,10 +36,11 @@ class Theme:
     min_score: float
     promise: str
     rounds: int = 1
-    fit: float = 0.0
+    exact: float | None = None
     plan: AnyPlan | None = None
     base: str | None = None
     trial: Trial | None = None
+    asked: int = 2
     policy: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -60,11 +62,12 @@ THEMES = {
     "invoices": Theme(
         "invoices",
         "extract",
-        generations=25,
+        generations=50,
         candidates=16,
         min_score=1.0,
         promise="A base is tuned for some minutes. Tried for seed 0; on another one the last word may be a hold.",
-        fit=0.75,
+        exact=0.75,
+        asked=6,
         plan=Tuning("smollm2", layers=8, rank=16, iterations=200, batch=4, learning_rate=1e-3, checkpoint_every=25),
         base="smollm2",
         trial=Trial(margin=0.1, budget=96),

@@ -15,6 +15,7 @@ from stepdown.history import rows, schema
 TABLES: dict[type, Table] = {
     rows.Run: schema.run,
     rows.Ending: schema.ending,
+    rows.Resumption: schema.resumption,
     rows.Announcement: schema.announcement,
     rows.Attempt: schema.attempt,
     rows.Step: schema.step,
@@ -30,6 +31,10 @@ TABLES: dict[type, Table] = {
     rows.HarnessSwitch: schema.harness,
     rows.Verdict: schema.verdict,
     rows.Judgement: schema.judgement,
+    rows.Spending: schema.spending,
+    rows.Loss: schema.loss,
+    rows.Log: schema.log,
+    rows.Exchange: schema.exchange,
 }
 """Which table keeps which row."""
 

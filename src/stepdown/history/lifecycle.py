@@ -52,6 +52,7 @@ class Evaluation:
         knowledge: Version of the knowledge in the prompts.
         lower: Lower 95 % bound of the mean score; None when it cannot be said.
         run: The comparison it was a part of; None for an evaluation of its own, and routing counts no other.
+        call: What the trace calls the batches that it was made of; None for one that an earlier version made.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Evaluation:
     valid: float | None
     at: datetime
     run: str | None = None
+    call: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,3 +161,30 @@ class Verdict:
     by: str
     why: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """Before a challenger is compared: what its verdict may err of all that a slot's promotions may err together.
+
+    Attributes:
+        run: The comparison's run, not yet begun.
+        scenario: The slot's, with `role`.
+        number: The slot's comparisons, this one included.
+        share: The chance of a false verdict, each way, that this one may take.
+    """
+
+    run: str
+    scenario: str
+    role: str
+    number: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """One point of a bundle's training: the loss of a batch (nats per token) after so many of the optimizer's steps."""
+
+    bundle: str
+    iteration: int
+    loss: float

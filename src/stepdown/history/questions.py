@@ -12,6 +12,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     func,
+    or_,
     select,
     text,
     type_coerce,
@@ -65,6 +66,14 @@ def exportable(*, of_one_run: bool) -> Select[Any]:
     )
 
 
+EXCHANGES = (
+    PLAIN[schema.exchange]
+    .join(schema.log, schema.log.c.id == schema.exchange.c.log)
+    .where(schema.log.c.scenario == bindparam("scenario"), schema.log.c.role == bindparam("role"))
+    .order_by(schema.exchange.c.seq)
+)
+"""Ask for a role's exchanges, in the order in which they were brought in."""
+
 _STEP = schema.step.c
 STRATEGIES = (
     select(_STEP.generation, _STEP.strategy, _STEP.score)
@@ -116,7 +125,10 @@ FRONTIER_COSTS = (
     .order_by(_LAST_SERVED.c.seq)
 )
 
-_UNDER_WAY = schema.run.c.id.not_in(select(schema.ending.c.run))
+_ENDINGS = select(func.count()).where(schema.ending.c.run == schema.resumption.c.run).scalar_subquery()
+# A run that goes on after it had ended ends once more.
+_GOING_ON = select(schema.resumption.c.run).group_by(schema.resumption.c.run).having(func.count() >= _ENDINGS)
+_UNDER_WAY = or_(schema.run.c.id.not_in(select(schema.ending.c.run)), schema.run.c.id.in_(_GOING_ON))
 _FINISHED = select(schema.attempt.c.call).where(schema.attempt.c.call == schema.announcement.c.call).exists()
 UNENDED = OLDEST_FIRST[schema.run].where(_UNDER_WAY)
 # Only a run that has not ended can have one: the search stays as small as what is under way.

@@ -67,11 +67,6 @@ def spent(connection: Connection, run_id: str) -> tuple[int, float | None]:
     return tokens or 0, None if unknown else cost or 0.0
 
 
-def ending(connection: Connection, run_id: str) -> rows.Ending | None:
-    """Return how a run ended, None while it is under way."""
-    return newest(connection, rows.Ending, run=run_id)
-
-
 def lessons_of(connection: Connection, run_id: str) -> list[rows.Lesson]:
     """Return what a run taught, oldest first."""
     mine = select(schema.step.c.id).where(schema.step.c.run == run_id)
@@ -87,6 +82,12 @@ def newest_evaluation(connection: Connection, bundle_id: str) -> rows.Evaluation
 def compared(connection: Connection, run_id: str) -> list[str]:
     """Return the bundles that were evaluated in a comparison, the challenger first."""
     return [found.bundle for found in all_of(connection, rows.Evaluation, run=run_id)]
+
+
+def comparisons(connection: Connection, scenario: str, role: str) -> int:
+    """Return how many of a slot's comparisons have spent of its error rate."""
+    last = newest(connection, rows.Spending, scenario=scenario, role=role)
+    return last.number if last is not None else 0
 
 
 def verdicts(connection: Connection, bundle_id: str) -> list[rows.Verdict]:
@@ -161,25 +162,27 @@ def dataset(connection: Connection, digest: str) -> rows.Dataset | None:
     return newest(connection, rows.Dataset, digest=digest)
 
 
+def log(connection: Connection, scenario: str, role: str, digest: str) -> rows.Log | None:
+    """Return the log of these bytes that was brought in for a role, or None."""
+    return newest(connection, rows.Log, scenario=scenario, role=role, digest=digest)
+
+
+def exchanges(connection: Connection, scenario: str, role: str) -> Iterator[rows.Exchange]:
+    """Yield what logs say of a role, log by log and line by line, in constant memory."""
+    values = {"scenario": scenario, "role": role}
+    for row in connection.execute(questions.EXCHANGES, values, execution_options={"yield_per": CHUNK}):
+        yield rows.Exchange(*row)
+
+
 def generations(connection: Connection, run_id: str) -> list[rows.Generation]:
     """Return a run's gate decisions, oldest first."""
     return all_of(connection, rows.Generation, run=run_id)
-
-
-def unfinished(connection: Connection) -> list[rows.Announcement]:
-    """Return the calls that were announced and not finished, by living and dead processes, oldest first."""
-    return [rows.Announcement(*row) for row in connection.execute(questions.UNFINISHED)]
 
 
 def calls_after(connection: Connection, kind: type[rows.Announcement] | type[rows.Attempt], known: int) -> set[str]:
     """Return the calls of a kind's rows after the first `known`."""
     table = TABLES[kind]
     return set(connection.execute(select(table.c.call).order_by(table.c.seq).offset(known)).scalars())
-
-
-def unended(connection: Connection) -> list[rows.Run]:
-    """Return the runs that have not ended, oldest first."""
-    return [rows.Run(*row) for row in connection.execute(questions.UNENDED)]
 
 
 def newest_knowledge(connection: Connection, scenario: str) -> rows.Lesson | None:
@@ -229,6 +232,11 @@ def bundles(connection: Connection, *, beginning: str = "") -> list[rows.Bundle]
 def known_content(connection: Connection, names: list[str]) -> set[str]:
     """Return those digests that a dataset, or a bundle that was not deleted, is registered under."""
     return set(connection.execute(questions.KNOWN_CONTENT, {"names": names}).scalars())
+
+
+def losses(connection: Connection, bundle_id: str) -> list[rows.Loss]:
+    """Return the losses of a bundle's training, in the order of its steps."""
+    return all_of(connection, rows.Loss, bundle=bundle_id)
 
 
 def bundles_of_job(connection: Connection, job: str) -> list[rows.Bundle]:

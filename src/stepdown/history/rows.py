@@ -15,13 +15,17 @@ from stepdown.history.lifecycle import (
     Holdout,
     Json,
     Judgement,
+    Loss,
     PolicyChange,
+    Spending,
     Verdict,
 )
+from stepdown.history.logs import Exchange, Log
 
 __all__ = (
-    "Act", "Announcement", "Attempt", "Bundle", "Dataset", "Ending", "Evaluation", "Generation", "HarnessSwitch",
-    "Holdout", "Json", "Judgement", "Lesson", "Match", "PolicyChange", "Run", "Step", "Unsound", "Verdict",
+    "Act", "Announcement", "Attempt", "Bundle", "Dataset", "Ending", "Evaluation", "Exchange", "Generation",
+    "HarnessSwitch", "Holdout", "Json", "Judgement", "Lesson", "Log", "Loss", "Match", "PolicyChange", "Resumption", "Run",
+    "Spending", "Step", "Unsound", "Verdict",
 )  # fmt: skip
 
 
@@ -57,6 +61,19 @@ class Ending:
     run: str
     outcome: str
     error: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """A run that had ended before it was done goes on; then it ends again.
+
+    Attributes:
+        session: The process that goes on with it.
+    """
+
+    run: str
+    session: str
     at: datetime
 
 

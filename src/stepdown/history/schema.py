@@ -6,7 +6,7 @@ beside it (`history/migrations`); a test compares the two.
 
 from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, String, Text, text
 
-from stepdown.history import columns
+from stepdown.history import columns, logs
 from stepdown.history.columns import at as _at
 from stepdown.history.columns import by as _by
 from stepdown.history.columns import ref as _ref
@@ -15,6 +15,8 @@ from stepdown.history.columns import word as _word
 
 metadata = columns.metadata
 """All tables."""
+
+log, exchange = logs.log, logs.exchange
 
 run = _table(
     "run",
@@ -32,11 +34,14 @@ run = _table(
 
 ending = _table(
     "ending",
-    Column("run", String(120), ForeignKey("run.id"), nullable=False, unique=True),
+    _ref("run", "run.id"),
     _word("outcome"),
     Column("error", Text),
     _at(),
+    Index(None, "run"),
 )
+
+resumption = _table("resumption", _ref("run", "run.id"), _word("session"), _at(), Index(None, "run"))
 
 announcement = _table(
     "announcement",
@@ -199,6 +204,7 @@ evaluation = _table(
     Column("mean", Float),
     Column("lower", Float),
     Column("valid", Float),
+    _word("call", nullable=True),
     _at(),
     Index(None, "bundle", "terms_digest", "seq"),
     Index(None, "run"),
@@ -259,4 +265,22 @@ judgement = _table(
     Column("score", Float, nullable=False),
     *_by(),
     Index(None, "call", "seq"),
+)
+
+spending = _table(
+    "spending",
+    Column("run", String(120), ForeignKey("run.id"), nullable=False, unique=True),
+    _word("scenario"),
+    _word("role"),
+    Column("number", Integer, nullable=False),
+    Column("share", Float, nullable=False),
+    Index(None, "scenario", "role", "number", unique=True),
+)
+
+loss = _table(
+    "loss",
+    _ref("bundle", "bundle.id"),
+    Column("iteration", Integer, nullable=False),
+    Column("loss", Float, nullable=False),
+    Index(None, "bundle", "seq"),
 )

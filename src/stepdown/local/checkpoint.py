@@ -4,6 +4,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +25,7 @@ def flat(tree: Any) -> dict[str, mx.array]:
     return {name: each for name, each in found if isinstance(each, mx.array)}
 
 
-def keep(model: Any, optimizer: Any, directory: Path, done: int) -> None:
+def keep(model: Any, optimizer: Any, directory: Path, done: int, curve: Sequence[tuple[int, float]]) -> None:
     """Write a checkpoint beside the last one, and put it in its place when it is whole.
 
     Args:
@@ -32,19 +33,23 @@ def keep(model: Any, optimizer: Any, directory: Path, done: int) -> None:
         optimizer: Its state is kept.
         directory: The checkpoint's.
         done: Optimizer steps so far.
+        curve: Losses so far, each with its number of steps.
     """
     aside = _aside(directory)
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     mx.save_safetensors(str(aside / WEIGHTS), flat(model.trainable_parameters()))
     mx.save_safetensors(str(aside / OPTIMIZER), flat(optimizer.state))
-    (aside / STATE).write_text(json.dumps({"done": done}), encoding="utf-8")
+    (aside / STATE).write_text(json.dumps({"done": done, "curve": curve}), encoding="utf-8")
     shutil.rmtree(directory, ignore_errors=True)
     aside.rename(directory)
 
 
-def resume(model: Any, optimizer: Any, directory: Path) -> int:
-    """Put a checkpoint's weights and state in; return how many optimizer steps they stand for, 0 when there is none.
+def resume(model: Any, optimizer: Any, directory: Path) -> tuple[int, list[tuple[int, float]]]:
+    """Put a checkpoint's weights and state in.
+
+    Returns:
+        How many optimizer steps they stand for, 0 when there is none, and the losses on the way.
 
     Raises:
         TrainingFailed: What lies there is no checkpoint of this training.
@@ -52,9 +57,10 @@ def resume(model: Any, optimizer: Any, directory: Path) -> int:
     # Killed between taking the last one away and putting the new one in its place, the new one is whole.
     places = [place for place in (directory, _aside(directory)) if (place / STATE).exists()]
     if not places:
-        return 0
+        return 0, []
     try:
-        done = int(json.loads((places[0] / STATE).read_text("utf-8"))["done"])
+        state_of = json.loads((places[0] / STATE).read_text("utf-8"))
+        done, curve = int(state_of["done"]), [(int(count), float(loss)) for count, loss in state_of["curve"]]
         weights, state = (cast("dict[str, mx.array]", mx.load(str(places[0] / name))) for name in (WEIGHTS, OPTIMIZER))
         mx.eval(weights, state)  # Now: the files are replaced at the next checkpoint.
         _check_names(weights, flat(model.trainable_parameters()))
@@ -64,7 +70,7 @@ def resume(model: Any, optimizer: Any, directory: Path) -> int:
         raise TrainingFailed(
             f"The checkpoint cannot be used ({in_one_line(error)}); train without --resume."
         ) from error
-    return done
+    return done, curve
 
 
 def remove(directory: Path) -> None:

@@ -77,14 +77,14 @@ def fit(
     )
     mx.random.seed(plan.seed)
     net = Llama(shape)
-    _follow(net, train_lessons, plan, shape.vocab, report, parent)
+    curve = _follow(net, train_lessons, plan, shape.vocab, report, parent)
     losses = {
         "train_loss": mean_loss(net, train_lessons, plan.batch),
         "valid_loss": mean_loss(net, valid_lessons, plan.batch),
     }
     _save(out, {"config.json": shape.to_json(), **tokenizer_files(tokenizer, plan.window)}, net)
     parameters = sum(tensor.size for tensor in net.tensors().values())
-    report({"event": "done", **losses, "parameters": parameters, "blas": asdict(BLAS), "mlx": _MLX})
+    report({"event": "done", **losses, "curve": curve, "parameters": parameters, "blas": asdict(BLAS), "mlx": _MLX})
 
 
 def records(dataset: Path, content: str | None) -> tuple[list[Record], list[Record]]:
@@ -99,16 +99,20 @@ def records(dataset: Path, content: str | None) -> tuple[list[Record], list[Reco
     return train, valid
 
 
-def _follow(net: Llama, train: Sequence[Lesson], plan: Plan, vocab: int, report: Report, parent: int | None) -> None:
-    """Train, reporting the first step, the last and about a hundred in between."""
+def _follow(
+    net: Llama, train: Sequence[Lesson], plan: Plan, vocab: int, report: Report, parent: int | None
+) -> list[tuple[int, float]]:
+    """Train, reporting the first step, the last and about a hundred in between; return those steps with their losses."""
+    curve = list[tuple[int, float]]()
     parent = os.getppid() if parent is None else parent
     every = -(-plan.iterations // _REPORTS)
     for iteration, loss in enumerate(learn(net, train, plan, vocab), start=1):
         if os.getppid() != parent:
             raise TrainingFailed("The process that asked for this training is gone.")
         if iteration % every == 1 % every or iteration == plan.iterations:
-            progress = {"iteration": iteration, "iterations": plan.iterations, "loss": round(loss(), 4)}
-            report({"event": "progress", **progress})
+            curve.append((iteration, round(loss(), 4)))
+            report({"event": "progress", "iteration": iteration, "iterations": plan.iterations, "loss": curve[-1][1]})
+    return curve
 
 
 def claim(out: Path) -> None:

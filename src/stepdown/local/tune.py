@@ -100,7 +100,7 @@ def tune(order: Order, report: Report) -> None:
     base.model.eval()
     before = _mean(halves, held[:_SAMPLE], plan)
     base.model.train()
-    _learn(halves, lessons, order, report)
+    curve = _learn(halves, lessons, order, report)
     base.model.eval()
     losses = {
         "untuned_loss": before,
@@ -110,7 +110,7 @@ def tune(order: Order, report: Report) -> None:
     _check_changed(base.model, plan)
     save(base, order.base, plan, lessons[0], order.out)
     learned = sum(tensor.size for tensor in flat(base.model.trainable_parameters()).values())
-    report({"event": "done", **losses, "parameters": learned, "blas": asdict(BLAS), "mlx": _MLX})
+    report({"event": "done", **losses, "curve": curve, "parameters": learned, "blas": asdict(BLAS), "mlx": _MLX})
 
 
 def _open(order: Order) -> Pretrained:
@@ -164,14 +164,20 @@ def _let_learn(model: Any, plan: Tuning) -> None:
         grad_checkpoint(model.layers[0])
 
 
-def _learn(halves: Halves, lessons: Sequence[Lesson], order: Order, report: Report) -> None:
-    """Take the plan's steps, from a checkpoint if that is wanted; a step depends on its number and on the weights before it."""
+def _learn(halves: Halves, lessons: Sequence[Lesson], order: Order, report: Report) -> list[tuple[int, float]]:
+    """Take the plan's steps, from a checkpoint if that is wanted; a step depends on its number and on the weights before it.
+
+    Returns:
+        The losses that were reported, each with its number of steps.
+    """
     plan, model = order.plan, halves.model
     optimizer = optim.AdamW(learning_rate=plan.learning_rate, weight_decay=plan.weight_decay, bias_correction=True)
     optimizer.init(model.trainable_parameters())
-    done = checkpoint.resume(model, optimizer, order.checkpoint) if order.checkpoint and order.resume else 0
-    if done:
-        report({"event": "progress", "iteration": done, "iterations": plan.iterations, "loss": 0.0, "resumed": True})
+    done, curve = 0, list[tuple[int, float]]()
+    if order.checkpoint and order.resume:
+        done, curve = checkpoint.resume(model, optimizer, order.checkpoint)
+    if curve:
+        report({"event": "progress", "iteration": done, "iterations": plan.iterations, "loss": curve[-1][1]})
     step = value_and_grad(model, halves.loss)
     batches = islice(draws(lessons, plan.batch, random.Random(plan.seed)), done * plan.accumulate, None)
     parent = os.getppid() if order.parent is None else order.parent
@@ -186,9 +192,11 @@ def _learn(halves: Halves, lessons: Sequence[Lesson], order: Order, report: Repo
             raise TrainingFailed("The loss is no longer a number; train with a lower learning rate.")
         count = iteration + 1
         if count % every == 1 % every or count == plan.iterations:
-            report({"event": "progress", "iteration": count, "iterations": plan.iterations, "loss": round(loss, 4)})
+            curve.append((count, round(loss, 4)))
+            report({"event": "progress", "iteration": count, "iterations": plan.iterations, "loss": curve[-1][1]})
         if order.checkpoint is not None and count % plan.checkpoint_every == 0 and count < plan.iterations:
-            checkpoint.keep(model, optimizer, order.checkpoint, count)
+            checkpoint.keep(model, optimizer, order.checkpoint, count, curve)
+    return curve
 
 
 def _step(

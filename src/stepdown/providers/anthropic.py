@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-from stepdown.errors import InvalidValue
+from stepdown.errors import Unavailable
 from stepdown.providers.hosted import Failure, Fallback, Service, address, asked, called, counted, key_of, text_of
 from stepdown.providers.outcomes import Outcome, found
 from stepdown.providers.protocol import Completion, Request
@@ -26,16 +26,17 @@ def make(argument: str | None, _scenario: Scenario) -> "Anthropic":
     """Return the provider `anthropic:MODEL` or `anthropic:MODEL@URL`.
 
     Raises:
-        InvalidValue: No model is named, the URL is not one, the SDK is missing, or Anthropic itself is asked without a key.
+        InvalidValue: No model is named, or the URL is not one.
+        Unavailable: The SDK is missing, or Anthropic itself is asked without a key.
     """
     try:
         import_module("anthropic")
     except ImportError as error:
-        raise InvalidValue("The frontier anthropic needs its SDK: pip install 'stepdown[anthropic]'.") from error
+        raise Unavailable("The frontier anthropic needs its SDK: pip install 'stepdown[anthropic]'.") from error
     model, url = address(argument, "anthropic", "ANTHROPIC_BASE_URL")
     provider = Anthropic(model, url)
     if provider.name == "anthropic" and not key_of("ANTHROPIC_API_KEY"):
-        raise InvalidValue("Anthropic is asked with a key; put it in the environment variable ANTHROPIC_API_KEY.")
+        raise Unavailable("Anthropic is asked with a key; put it in the environment variable ANTHROPIC_API_KEY.")
     return provider
 
 

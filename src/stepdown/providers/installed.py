@@ -8,13 +8,14 @@ stands behind a colon in that word (None without one) and with the scenario, and
 
     def make(argument: str | None, scenario: Scenario) -> Provider: ...
 
-It raises `InvalidValue` for an argument that it cannot take, and `Refused` for a scenario that it cannot answer for.
+It raises `InvalidValue` for an argument that it cannot take, `Unavailable` while something is missing that it needs (a package,
+a key), and `Refused` for a scenario that it cannot answer for.
 """
 
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 
-from stepdown.errors import InvalidValue, NotFound, StepdownError
+from stepdown.errors import NotFound, StepdownError, Unavailable
 from stepdown.providers.protocol import Provider
 from stepdown.scenarios.protocol import Scenario
 
@@ -32,11 +33,12 @@ def frontier(spec: str, scenario: Scenario) -> Provider:
 
     Raises:
         NotFound: No installed package brings a provider of that name.
-        InvalidValue: It cannot be loaded, or does not take the argument.
+        Unavailable: It cannot be loaded, or something is missing that it needs.
+        InvalidValue: It does not take the argument.
         Refused: It cannot propose answers for such a scenario.
     """
     name, colon, argument = spec.partition(":")
-    return made(name, factory(name), argument if colon else None, scenario)
+    return provider(name, factory(name), argument if colon else None, scenario)
 
 
 def factory(name: str) -> Factory:
@@ -44,37 +46,37 @@ def factory(name: str) -> Factory:
 
     Raises:
         NotFound: No installed package brings it.
-        InvalidValue: It cannot be loaded (kind `provider-broken`).
+        Unavailable: It cannot be loaded (kind `provider-broken`).
     """
-    found = [point for point in _installed() if point.name == name]
-    if not found:
-        known = ", ".join(names())
-        raise NotFound(f"There is no frontier {name!r}; choose one of {known}.", kind="unknown-provider")
+    points = [point for point in _installed() if point.name == name]
+    if not points:
+        choices = ", ".join(names())
+        raise NotFound(f"There is no frontier {name!r}; choose one of {choices}.", kind="unknown-provider")
     try:
-        loaded: Factory = found[0].load()
+        make: Factory = points[0].load()
     except Exception as error:
         raise _broken(name, "be loaded", error) from error
-    return loaded
+    return make
 
 
-def made(name: str, make: Factory, argument: str | None, scenario: Scenario) -> Provider:
+def provider(name: str, make: Factory, argument: str | None, scenario: Scenario) -> Provider:
     """Let a factory make a provider, and believe it only when it has what a provider needs.
 
     Raises:
-        InvalidValue: It broke, or made something else (kind `provider-broken`).
+        Unavailable: It broke, or made something else (kind `provider-broken`).
     """
     try:
-        provider = make(argument, scenario)
-        _ = str(provider.name), str(provider.model), provider.complete
+        candidate = make(argument, scenario)
+        _ = str(candidate.name), str(candidate.model), candidate.complete
     except StepdownError:
         raise
     except Exception as error:
         raise _broken(name, "be made", error) from error
-    return provider
+    return candidate
 
 
-def _broken(name: str, what: str, error: Exception) -> InvalidValue:
-    return InvalidValue(
+def _broken(name: str, what: str, error: Exception) -> Unavailable:
+    return Unavailable(
         f"The frontier {name} cannot {what} ({type(error).__name__}: {error}); mend its package, or choose another.",
         kind="provider-broken",
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-from stepdown.errors import InvalidValue
+from stepdown.errors import Unavailable
 from stepdown.providers.hosted import Failure, Fallback, Service, address, asked, called, counted, key_of, text_of
 from stepdown.providers.outcomes import Outcome, found
 from stepdown.providers.protocol import Completion, Request
@@ -25,16 +25,17 @@ def make(argument: str | None, _scenario: Scenario) -> "OpenAI":
     """Return the provider `openai:MODEL` or `openai:MODEL@URL`.
 
     Raises:
-        InvalidValue: No model is named, the URL is not one, the SDK is missing, or OpenAI itself is asked without a key.
+        InvalidValue: No model is named, or the URL is not one.
+        Unavailable: The SDK is missing, or OpenAI itself is asked without a key.
     """
     try:
         import_module("openai")
     except ImportError as error:
-        raise InvalidValue("The frontier openai needs its SDK: pip install 'stepdown[openai]'.") from error
+        raise Unavailable("The frontier openai needs its SDK: pip install 'stepdown[openai]'.") from error
     model, url = address(argument, "openai", "OPENAI_BASE_URL")
     provider = OpenAI(model, url)
     if provider.name == "openai" and not key_of("OPENAI_API_KEY"):
-        raise InvalidValue("OpenAI is asked with a key; put it in the environment variable OPENAI_API_KEY.")
+        raise Unavailable("OpenAI is asked with a key; put it in the environment variable OPENAI_API_KEY.")
     return provider
 
 

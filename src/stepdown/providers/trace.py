@@ -1,5 +1,7 @@
 """The trace: JSON lines written around every provider call, by the provider side. The second witness.
 
+What a bundle is examined with it answers all at once: such a batch has one line, with the digests of all prompts and replies.
+
 Names are OpenTelemetry's GenAI attributes where it has one, and ours under `stepdown.`. A line is one `write` under a file
 lock, made durable before the call goes on; a process that dies while writing leaves at most one torn line, which the next
 writer closes and every reader passes over: what it would have said is then missing, and the audit says so.
@@ -43,6 +45,9 @@ KEYS = {
     "noted": "stepdown.notes",
     "notes": "stepdown.provider.notes",
     "details": "stepdown.provider.details.digest",
+    "size": "stepdown.batch.size",
+    "asked": "stepdown.batch.prompts.digest",
+    "answered": "stepdown.batch.replies.digest",
     "at": "time",
 }
 """Field of `Line` to attribute name in the file."""
@@ -50,15 +55,16 @@ KEYS = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One event of a call: `start` before the provider is asked, `end` when it answered or failed.
+    """One event of a call: `start` before the provider is asked, `end` when it answered or failed; or `batch`, answered whole.
 
     Attributes:
         noted: Fields of the reply that were not what they should be, and are unknown since, with a space between.
         notes: What the provider itself says of the call, a line each.
         details: Digest of the `DETAILS`, which history has no second word on: a changed one shows.
+        size: Prompts of a batch, with `asked` and `answered`: the digests of those and of the replies, see `batches`.
     """
 
-    event: Literal["start", "end"]
+    event: Literal["start", "end", "batch"]
     call: str
     target: str
     role: str
@@ -82,6 +88,9 @@ class Line:
     noted: str | None = None
     notes: str | None = None
     details: str | None = None
+    size: int | None = None
+    asked: str | None = None
+    answered: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the attributes that have a value, under their names in the file."""
@@ -99,18 +108,23 @@ class Line:
         """
         values: dict[str, Any] = {field: stored.get(key) for field, key in KEYS.items()}
         values["at"] = datetime.fromisoformat(stored["time"])
-        if values["at"].tzinfo is None or values["event"] not in ("start", "end"):
+        if values["at"].tzinfo is None or values["event"] not in ("start", "end", "batch"):
             raise ValueError("it is no event of a call")
         for name in TEXTS:
             if not (isinstance(values[name], str) or (values[name] is None and name not in ALWAYS)):
                 raise ValueError(f"its {KEYS[name]} is not a text")
-        for name in COUNTS:
+        for name in (*COUNTS, "size"):
             if values[name] is not None and tokens(values[name]) is None:
                 raise ValueError(f"its {KEYS[name]} is not a count")
         if not _seconds(values["duration"]):
             raise ValueError(f"its {KEYS['duration']} is not a number of seconds")
+        if any((values["event"] == "batch") is (values[name] is None) for name in BATCH):
+            raise ValueError("it is half a batch")
         return cls(**values)
 
+
+BATCH = ("size", "asked", "answered")
+"""Fields that a batch has, and no call else."""
 
 DETAILS = ("cached_tokens", "reasoning_tokens", "request_id", "finish_reason", "notes")
 """Fields that only the provider's side knows."""
@@ -123,7 +137,7 @@ def details(line: Line) -> str | None:
 
 
 ALWAYS = frozenset(("call", "target", "role", "requested_provider", "requested_model"))
-TEXTS = tuple(field for field in KEYS if field not in ("event", "at", "duration", *COUNTS))
+TEXTS = tuple(field for field in KEYS if field not in ("event", "at", "duration", "size", *COUNTS))
 
 
 def _seconds(value: Any) -> bool:

@@ -16,7 +16,7 @@ class Event:
 
     Attributes:
         at: Aware UTC.
-        kind: `activate`, `disable`, `enable`, `retire`, `delete`, `verdict`, `policy` or `harness`.
+        kind: `activate`, `disable`, `enable`, `retire`, `delete`, `verdict`, `policy`, `harness` or `import`.
         scenario: Whose; None for the policy.
         role: The slot's; None for policy and harness.
         bundle: Its id; None for policy and harness.
@@ -43,6 +43,7 @@ def events(
     bundles: Iterable[rows.Bundle],
     policies: Sequence[rows.PolicyChange] = (),
     switches: Sequence[rows.HarnessSwitch] = (),
+    logs: Sequence[rows.Log] = (),
 ) -> list[Event]:
     """Return every change, oldest first; each kind keeps the order of its rows, even where a clock was set back."""
     slot_of = {bundle.id: bundle for bundle in bundles}
@@ -52,7 +53,11 @@ def events(
         Event(s.at, "harness", s.scenario, None, None, f"{s.validator} {_on(s.enabled)}", s.by, False, s.why)
         for s in switches
     )
-    streams = (of_verdicts, of_acts, _policies(policies), of_switches)
+    of_logs = (
+        Event(g.at, "import", g.scenario, g.role, None, f"{g.exchanges} exchanges of {g.file}", g.by, False, g.why)
+        for g in logs
+    )
+    streams = (of_verdicts, of_acts, _policies(policies), of_switches, of_logs)
     return list(merge(*streams, key=lambda event: event.at))
 
 

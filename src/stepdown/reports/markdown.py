@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from statistics import fmean
 
 from stepdown.history import rows
 from stepdown.reports.events import acted, said
@@ -9,6 +11,8 @@ from stepdown.reports.story import SHADOW, Provenance, Spend, Story
 
 REPLY, REFUSED = 100, 300
 """Characters that are shown of a reply that was used, and of one that was not."""
+BLOCKS, WIDTH = "▁▂▃▄▅▆▇█", 40
+"""What a curve is drawn with, and at most how many of them."""
 
 
 def render(story: Story) -> str:
@@ -54,8 +58,14 @@ def _head(story: Story) -> Iterator[str]:
         yield f"Questions that somebody asked one at a time: {len(story.steps)}."
     else:
         yield f"{run.generations} generations of {run.candidates} candidates."
+    for again in story.resumed:
+        yield f"It had ended before it was done, and was resumed at {again.at:%Y-%m-%d %H:%M:%S} UTC."
     if ending and ending.error:
         yield f"It failed: {_cell(ending.error)}"
+    if ending and ending.outcome in ("interrupted", "stopped") and run.purpose == rows.WORK:
+        yield f"`stepdown run --resume {run.id}` does the rest of it."
+    elif ending and ending.outcome != "completed" and run.purpose == rows.COMPARISON:
+        yield f"`stepdown promote BUNDLE --resume {run.id}`, with the same limits, does the rest of it."
     yield ""
 
 
@@ -69,8 +79,10 @@ def _verdict(story: Story) -> Iterator[str]:
     shown, champion = verdict.evidence, verdict.evidence["to_champion"]
     if champion is not None:
         yield f"To the champion {champion['mean']:+.4f}, from {champion['lower']:+.4f} to {champion['upper']:+.4f}."
-    rate = f"{shown['trial']['error_rate']:.0%}"
-    yield f"A false verdict comes with a chance of at most {rate} each way."
+    rate = shown["trial"]["error_rate"]
+    yield f"A false verdict comes with a chance of at most {shown.get('share', rate):.2%} each way."
+    if "share" in shown:
+        yield f"That is its share of the {rate:.0%} that all comparisons of its slot may err together."
     covered, wanted = _cell(shown["coverage"]), _cell(shown["min_coverage"])
     yield f"Policy {verdict.policy} asked for {shown['min_valid']:.0%} legal replies and coverage {wanted}; it was {covered}."
     yield ""
@@ -192,6 +204,8 @@ def _bundle(provenance: Provenance) -> Iterator[str]:
             f"    - {evaluation.id}: mean {_cell(evaluation.mean)}, lower bound {_cell(evaluation.lower)}, "
             f"legal {_cell(evaluation.valid)} over {evaluation.seeds} held-out seeds"
         )
+    if provenance.outdated:
+        yield f"    - {provenance.outdated}"
     if provenance.verdict is not None:
         yield f"    - verdict: {provenance.verdict.outcome}, {said(provenance.verdict)}"
     for act in provenance.acts:
@@ -204,8 +218,24 @@ def _bundle(provenance: Provenance) -> Iterator[str]:
             losses = promise["losses"]
             before, after = _cell(losses["untuned"]), _cell(losses["valid"])
             yield f"    - validation loss {before} before the base was tuned and {after} after, in nats per token"
+        if provenance.losses:
+            yield f"    - {_curve(provenance.losses)}"
         yield f"    - backend {promise['backend']}"
     yield ""
+
+
+def _curve(points: Sequence[rows.Loss]) -> str:
+    """Say how the loss of a training went, and draw it in a line of blocks, each the mean of the points that it stands for."""
+    losses = [point.loss for point in points]
+    edges = [number * len(losses) // min(len(losses), WIDTH) for number in range(min(len(losses), WIDTH) + 1)]
+    means = [fmean(losses[first:last]) for first, last in pairwise(edges)]
+    low, span = min(means), (max(means) - min(means)) or 1.0
+    drawn = "".join(BLOCKS[round((mean - low) / span * (len(BLOCKS) - 1))] for mean in means)
+    first, last = points[0], points[-1]
+    return (
+        f"training loss {first.loss:g} at step {first.iteration}, {last.loss:g} at step {last.iteration}, "
+        f"in nats per token: {drawn}"
+    )
 
 
 def _knowledge(story: Story) -> Iterator[str]:

@@ -51,6 +51,8 @@ class Provenance:
         promise: Its manifest, when the directory is still whole.
         verdict: Its newest promotion verdict, if any.
         acts: What was done with it, oldest first.
+        losses: The loss of its training, by step.
+        outdated: That it was measured with other knowledge than prompts have now, in a sentence; empty when it was not.
     """
 
     bundle: rows.Bundle
@@ -58,6 +60,8 @@ class Provenance:
     promise: Mapping[str, Any] | None
     verdict: rows.Verdict | None
     acts: Sequence[rows.Act]
+    losses: Sequence[rows.Loss] = ()
+    outdated: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,7 @@ class Story:
         verdict: What the run was played for, if it is a promotion's comparison.
         bundles: Those that were asked.
         lessons: Versions of the knowledge the run taught.
+        resumed: When it went on after it had ended before it was done.
     """
 
     run: rows.Run
@@ -114,6 +119,7 @@ class Story:
     verdict: rows.Verdict | None
     bundles: Sequence[Provenance]
     lessons: Sequence[rows.Lesson]
+    resumed: Sequence[rows.Resumption] = ()
 
 
 def tell(
@@ -127,6 +133,7 @@ def tell(
     *,
     baselines: Mapping[str, Sequence[float]] = MappingProxyType({}),
     verdict: rows.Verdict | None = None,
+    resumed: Sequence[rows.Resumption] = (),
 ) -> Story:
     """Sum up a run.
 
@@ -140,6 +147,7 @@ def tell(
         lessons: What it taught.
         baselines: Role to the known costs (US dollars) of the last steps that the run's frontier really served.
         verdict: What it was played for, if for a promotion.
+        resumed: When it went on.
     """
     served = Counter(step.served or step.outcome for step in steps)
     reasons = Counter(step.reason for step in steps if step.reason is not None)
@@ -158,6 +166,7 @@ def tell(
         verdict=verdict,
         bundles=bundles,
         lessons=lessons,
+        resumed=resumed,
     )
 
 

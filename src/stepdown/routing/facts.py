@@ -39,6 +39,7 @@ class Facts:
         canary: The policy's share of steps for local, 0..1.
         draw: This step's place in [0, 1), a hash: local serves where `draw < canary`.
         over_budget: What the run may spend at the frontier is spent, or cannot be told.
+        unavailable: The frontier's provider cannot be had now: its package, its key or its entry point is missing or broken.
         based: The base that the bundle answers with is here, byte for byte; also for a bundle that needs none.
     """
 
@@ -67,13 +68,16 @@ class Facts:
     draw: float
     over_budget: bool = False
     based: bool = True
+    unavailable: bool = False
 
     @property
     def frontier_objection(self) -> FrontierObjection | None:
         """Why the frontier may not be asked; None when it may."""
         if not self.frontier_allowed:
             return FrontierObjection.FORBIDDEN
-        return FrontierObjection.OVER_BUDGET if self.over_budget else None
+        if self.over_budget:
+            return FrontierObjection.OVER_BUDGET
+        return FrontierObjection.UNAVAILABLE if self.unavailable else None
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON values; NaN and infinities become words, since JSON has no such numbers.
@@ -96,7 +100,7 @@ class Facts:
         return cls(**values)
 
 
-SILENT = {"over_budget": False, "based": True}
+SILENT = {"over_budget": False, "based": True, "unavailable": False}
 """Facts that came after the first release, and the value that they have where nothing is said of them."""
 
 NAMES = tuple(field.name for field in fields(Facts))

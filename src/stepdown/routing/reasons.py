@@ -31,10 +31,11 @@ class Reason(StrEnum):
 
 
 class FrontierObjection(StrEnum):
-    """Why the frontier is not asked; the words are stored as the error of a step that nobody else served."""
+    """Why the frontier is not asked, the first that holds; the words are stored as the error of a step that nobody served."""
 
     FORBIDDEN = "frontier-forbidden"
     OVER_BUDGET = "frontier-over-budget"
+    UNAVAILABLE = "frontier-unavailable"
 
 
 LOCAL_FAILURES: dict[str, Reason] = {

@@ -1,6 +1,6 @@
 """The prompt. One function renders it for discovery, export, evaluation and serving."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +61,17 @@ def coach(scenario: Scenario, knowledge: Knowledge, results: Mapping[str, float]
         f"results:\n{table}\n"
         'lesson, a JSON object of "playbook" and "hints":'
     )
+
+
+def results(scenario: Scenario, answers: Iterable[tuple[int, str, float]], *, own_case: bool) -> Mapping[str, float]:
+    """Return what each answer scored, as the coach is told; where it was judged on its own case, the case belongs to it.
+
+    Args:
+        scenario: Where they were given.
+        answers: Seed, text and score of each, by their places.
+        own_case: See `scenarios.protocol.Scenario`.
+    """
+    return {f"{seen(scenario, seed)} -> {text}" if own_case else text: score for seed, text, score in answers}
 
 
 def lesson_schema() -> Mapping[str, Any]:

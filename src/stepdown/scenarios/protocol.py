@@ -87,6 +87,7 @@ class Scenario(Protocol):
       in a game. Score, split, plan and the gate of a generation follow from it.
     - `known(seed)`: beside `own_case`, whether the right answer to a seed's question is known; where it is not, an answer has
       no score until somebody judges it.
+    - `seed_of(case)`: the seed of a case that somebody brings, or None where it is none of the scenario's own.
     - `reproducible = False`: the same answer may get another score another time; an audit then says that it cannot score
       again, and never that a score is wrong.
     - `roles()`: see `scenarios.roles`; without it, a competitor and a coach.

@@ -89,6 +89,17 @@ def seeds_of(scenario: Scenario, seed: int) -> Sequence[int]:
     return (seed,) if known is None or known(seed) else ()
 
 
+def judged_on(scenario: Scenario, seed: int, *, own: bool) -> Sequence[int]:
+    """Return the seeds that the answer to somebody's case is judged on.
+
+    Args:
+        scenario: Whose case it may be.
+        seed: The case's, see `cases.seed_of`.
+        own: Whether that is the seed of one of the scenario's cases; else it is only drawn.
+    """
+    return seeds_of(scenario, seed) if own or not own_case(scenario) else ()
+
+
 def own_case(scenario: Scenario) -> bool:
     """Tell whether an answer is judged on the question it answers, and on no other."""
     return bool(getattr(scenario, "own_case", False))

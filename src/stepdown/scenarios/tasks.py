@@ -121,6 +121,19 @@ class Task:
                 return self._sides[side][(seed - first) % len(self._sides[side])]
         return self._sides["training"][seed % len(self._sides["training"])]
 
+    def seed_of(self, case: Mapping[str, Any]) -> int | None:
+        """Return the seed of a case, by its input; None for one that the task does not have."""
+        return self._seeds.get(digest(dict(case)))
+
+    @cached_property
+    def _seeds(self) -> Mapping[str, int]:
+        firsts = {"training": 0, "held-out": HELD_OUT, "comparison": COMPARISON}
+        return {
+            digest(case.input): firsts[side] + place
+            for side, cases in self._sides.items()
+            for place, case in enumerate(cases)
+        }
+
     def known(self, seed: int) -> bool:
         """Tell whether the right answer to a seed's case is known."""
         return self.case(seed).known

@@ -119,6 +119,7 @@ def evaluation(
     replies: Sequence[rows.Holdout],
     at: datetime,
     run: str | None = None,
+    call: str | None = None,
 ) -> rows.Evaluation:
     """Sum up a bundle's held-out replies; the row gets its id when it is recorded.
 
@@ -129,6 +130,7 @@ def evaluation(
         replies: One for each seed.
         at: Aware UTC.
         run: The comparison it is a part of.
+        call: What the trace calls it.
     """
     summary = summarize([row.score for row in replies], [row.legal for row in replies])
     return rows.Evaluation(
@@ -137,6 +139,7 @@ def evaluation(
         terms=bound.values,
         terms_digest=bound.digest,
         knowledge=knowledge,
+        call=call,
         seeds=len(replies),
         mean=summary.mean,
         lower=summary.lower,

@@ -8,8 +8,13 @@ at after every block of seeds, and the verdict taken at the first look that sett
 
 What is promised: if the true mean difference to the frontier is not above -margin, *promote* comes with a chance of at most
 `error_rate`; if it is not below -margin, *reject* does. Both hold for differences of any distribution within [-1, 1], in
-particular for a bundle that is nearly always good and rarely illegal, where Student's t promises too much. Seeds are taken in
-the same order every time, so asking again about the same bundle is not another draw.
+particular for a bundle that is nearly always good and rarely illegal, where Student's t promises too much.
+
+Challengers come one after another, and a slot that risked 5 % with each would be wrong sooner or later: with fifty that are
+all just too bad, the chance that one gets through can reach 92 %. So a slot has one error rate for all of them: its n-th
+comparison may spend `error_rate` / (n (n + 1)), and the sum over any number of them stays below `error_rate` (unequal
+Bonferroni shares; "alpha spending"). The share is a row before the first question is asked. A later comparison asks for more
+evidence, but not for much: what is needed grows with the logarithm of 1 / share.
 
 The bets are placed here, and scipy finds where they break even: of the libraries that bet, confseq has had no release since
 January 2023 and does not build on Python 3.12, and none of the others has reached a version 1.
@@ -50,7 +55,7 @@ class Trial:
 
     Attributes:
         margin: How much worse than the frontier is still as good (mean score, 0..0.5).
-        error_rate: Chance of a false verdict, each way.
+        error_rate: Chance of a false verdict, each way, over all comparisons of a slot together; see `share`.
         budget: Most seeds that are compared.
         look: Seeds between two looks. How often one looks changes nothing that is promised.
     """
@@ -59,6 +64,10 @@ class Trial:
     error_rate: float = 0.05
     budget: int = 256
     look: int = LOOK
+
+    def share(self, number: int) -> float:
+        """Return what the n-th comparison of a slot, counted from 1, may spend of the error rate."""
+        return self.error_rate / (number * (number + 1))
 
     def __post_init__(self) -> None:
         for name, high in (("margin", 0.5), ("error_rate", 0.5)):
@@ -75,7 +84,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The mean of paired differences (-1..1), and what it cannot be below or above, each at the trial's error rate."""
+    """The mean of paired differences (-1..1), and what it cannot be below or above, each at the share that could be spent."""
 
     mean: float
     lower: float
@@ -96,6 +105,7 @@ class Evidence:
         coverage: Of the harness, and `min_coverage`: what the policy demands.
         challenger: Its evaluation on these seeds.
         champion: The champion's; None without one.
+        share: What this comparison could spend of the trial's error rate; None where each had all of it.
     """
 
     trial: Trial
@@ -109,10 +119,12 @@ class Evidence:
     min_coverage: float
     challenger: str
     champion: str | None
+    share: float | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return plain values, with the outcome's reasons."""
-        return {**asdict(self), "objections": list(self.objections)}
+        """Return plain values, with the outcome's reasons; what came later and says nothing is left out."""
+        values = {**asdict(self), "objections": list(self.objections)}
+        return {name: value for name, value in values.items() if name != "share" or value is not None}
 
     @property
     def objections(self) -> tuple[str, ...]:
@@ -146,11 +158,9 @@ def differences(challenger: Sequence[float], other: Sequence[float]) -> list[flo
     return [mine - its for mine, its in zip(challenger, other, strict=True)]
 
 
-def settled(found: Sequence[float], trial: Trial) -> bool:
+def settled(found: Sequence[float], margin: float, error_rate: float) -> bool:
     """Tell whether the differences already show on which side of -margin their mean lies."""
-    return exceeds(found, -trial.margin, trial.error_rate) or exceeds(
-        [-value for value in found], trial.margin, trial.error_rate
-    )
+    return exceeds(found, -margin, error_rate) or exceeds([-value for value in found], margin, error_rate)
 
 
 def exceeds(found: Sequence[float], limit: float, error_rate: float) -> bool:

@@ -28,6 +28,7 @@ class Filters:
         include_local: Also replies that a local model served. Off, no model is trained on itself by accident.
         matches: Also write each strategy's matches, to `matches.jsonl`.
         role: Only this role; None takes the one whose answers a run of the scenario looks for.
+        imported: Also what logs of other systems say; of no run, and never kept by a gate.
     """
 
     scenario: str
@@ -37,6 +38,7 @@ class Filters:
     include_local: bool = False
     matches: bool = False
     role: str | None = None
+    imported: bool = False
 
     def __post_init__(self) -> None:
         if self.min_score is not None and not 0 <= self.min_score <= 1:
@@ -45,8 +47,9 @@ class Filters:
             )
 
     def as_json(self) -> dict[str, Any]:
-        """Return plain values; a role that nobody named is not named here either."""
-        return {name: value for name, value in asdict(self).items() if name != "role" or value is not None}
+        """Return plain values; what came later and was not asked for is not named here either."""
+        later = {"role": None, "imported": False}
+        return {name: value for name, value in asdict(self).items() if name not in later or value != later[name]}
 
     def accept(self, step: rows.Step, generation: rows.Generation | None) -> bool:
         """Tell whether a step becomes a record: served, legal, and within every filter.
@@ -62,6 +65,12 @@ class Filters:
         if self.kept_only and not kept(step, generation):
             return False
         return self.min_score is None or step.score >= self.min_score
+
+    def accept_exchange(self, exchange: rows.Exchange) -> bool:
+        """Tell whether an exchange of a log becomes a record: one without a score only where none is asked for."""
+        if not self.imported or self.run is not None or self.kept_only:
+            return False
+        return self.min_score is None or (exchange.score is not None and exchange.score >= self.min_score)
 
 
 def kept(step: rows.Step, generation: rows.Generation | None) -> bool:
@@ -98,6 +107,24 @@ def record(
     }
 
 
+def imported(exchange: rows.Exchange) -> dict[str, Any]:
+    """Return the record of an exchange: what `record` says of a step, as far as a log can say it."""
+    blank = Knowledge()
+    return {
+        "prompt": exchange.prompt,
+        "completion": exchange.strategy,
+        "score": exchange.score,
+        "decision": None,
+        "kept": False,
+        "provenance": "imported",
+        "log": exchange.log,
+        "line": exchange.line,
+        "seed": exchange.seed,
+        "knowledge": {"version": blank.version, "playbook": blank.playbook, "hints": blank.hints},
+        "served": {"target": None, "provider": None, "model": exchange.model, "digest": None},
+    }
+
+
 def line(value: Mapping[str, Any]) -> bytes:
     """Return a record as a line of JSON, the same bytes for the same record; keys keep their order."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
@@ -128,15 +155,19 @@ class Split:
         return key == self.lowest or int(key[:8], 16) % VALID_SHARE == 0
 
 
-def content(scenario: Scenario, step: rows.Step) -> str:
-    """Return the hash that decides a step's side: of its question where that is judged, else of its answer."""
+def content(scenario: Scenario, row: rows.Step | rows.Exchange) -> str:
+    """Return the hash that decides on which side a row falls: of its question where that is judged, else of its answer."""
     if own_case(scenario):
-        return digest(scenario.observation(step.seed))
-    return sha256((step.strategy or "").encode())
+        return digest(dict(row.input) if isinstance(row, rows.Exchange) else scenario.observation(row.seed))
+    return sha256((row.strategy or "").encode())
 
 
 def manifest(
-    filters: Filters, counts: Mapping[str, int], digests: Mapping[str, str], runs: Mapping[str, int]
+    filters: Filters,
+    counts: Mapping[str, int],
+    digests: Mapping[str, str],
+    runs: Mapping[str, int],
+    logs: Mapping[str, int],
 ) -> dict[str, Any]:
     """Return what a dataset says of itself. It names no time: the same rows give the same bytes.
 
@@ -145,6 +176,7 @@ def manifest(
         counts: Records by file.
         digests: SHA-256 by file.
         runs: Records by run.
+        logs: Records by log; where none was asked for, nothing is said of them.
     """
     return {
         "format": 1,
@@ -153,4 +185,5 @@ def manifest(
         "filters": filters.as_json(),
         "files": {name: {"records": counts[name], "sha256": digests[name]} for name in sorted(digests)},
         "runs": dict(sorted(runs.items())),
+        **({"logs": dict(sorted(logs.items()))} if logs else {}),
     }

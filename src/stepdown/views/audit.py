@@ -5,7 +5,22 @@ from itertools import chain
 from typing import Any
 
 from stepdown.acts.export import promised
-from stepdown.audit import acts, budgets, evaluations, gaps, generations, origins, promotions, runs, steps, witnesses
+from stepdown.audit import (
+    acts,
+    breakers,
+    budgets,
+    evaluations,
+    gaps,
+    generations,
+    logs,
+    measures,
+    moments,
+    origins,
+    promotions,
+    runs,
+    steps,
+    witnesses,
+)
 from stepdown.audit.witnesses import Difference, Evidence, Shelf
 from stepdown.bundles.disk import promise
 from stepdown.history import reader, rows, sound
@@ -23,20 +38,32 @@ CHECKS = (
     witnesses.unreadable,
     witnesses.weights,
     steps.steps,
-    steps.breakers,
+    moments.standing,
+    moments.policies,
+    moments.ages,
+    moments.switches,
+    breakers.checkpoints,
+    breakers.found,
+    measures.measures,
     generations.generations,
+    generations.coached,
     evaluations.evaluations,
+    evaluations.witnessed,
+    evaluations.knowledge,
     generations.lessons,
     acts.acts,
     acts.activations,
     acts.policies,
     acts.switches,
-    acts.judges,
     promotions.verdicts,
+    promotions.spendings,
     gaps.judged,
     budgets.budgets,
+    budgets.availability,
     origins.bundles,
+    origins.losses,
     origins.datasets,
+    logs.logs,
     runs.runs,
     runs.endings,
     runs.numbering,
@@ -45,6 +72,7 @@ CHECKS = (
 FIELDS = {
     rows.Run: "runs",
     rows.Ending: "endings",
+    rows.Resumption: "resumptions",
     rows.Announcement: "announcements",
     rows.Attempt: "attempts",
     rows.Step: "steps",
@@ -60,6 +88,10 @@ FIELDS = {
     rows.Verdict: "verdicts",
     rows.Judgement: "judgements",
     rows.Dataset: "datasets",
+    rows.Spending: "spendings",
+    rows.Loss: "losses",
+    rows.Log: "logs",
+    rows.Exchange: "exchanges",
 }
 """What `Evidence` calls each kind of row."""
 

@@ -12,6 +12,7 @@ from stepdown.bundles.disk import Condition, look
 from stepdown.bundles.standing import Standing, Status, fold
 from stepdown.errors import LoadFailed
 from stepdown.history import reader, rows
+from stepdown.views.prompts import outdated
 from stepdown.workspace import Workspace
 
 
@@ -28,6 +29,7 @@ class Entry:
         promise: Its manifest, when it is whole.
         acts: What was done with it, oldest first.
         verdicts: What promotion said of it, oldest first.
+        outdated: That it was measured with other knowledge than prompts have now, in a sentence; empty when it was not.
     """
 
     bundle: rows.Bundle
@@ -38,6 +40,7 @@ class Entry:
     promise: Mapping[str, Any] | None
     acts: tuple[rows.Act, ...]
     verdicts: tuple[rows.Verdict, ...]
+    outdated: str = ""
 
 
 def shelf(workspace: Workspace) -> list[Entry]:
@@ -83,14 +86,15 @@ def verify(workspace: Workspace, bundle_id: str) -> Entry:
 def _entry(
     workspace: Workspace, connection: Connection, bundle: rows.Bundle, standing: Standing, acts: list[rows.Act]
 ) -> Entry:
-    seen = workspace.look(bundle.id)
+    seen, evaluation = workspace.look(bundle.id), reader.newest_evaluation(connection, bundle.id)
     return Entry(
         bundle=bundle,
         status=standing.status(bundle.id),
         condition=seen.condition,
         problem=seen.problem or seen.base_problem,
-        evaluation=reader.newest_evaluation(connection, bundle.id),
+        evaluation=evaluation,
         promise=json.loads(seen.manifest.data) if seen.manifest else None,
         acts=tuple(act for act in acts if act.bundle == bundle.id),
         verdicts=tuple(reader.verdicts(connection, bundle.id)),
+        outdated=outdated(connection, bundle, evaluation),
     )

@@ -27,6 +27,7 @@ def history(workspace: Workspace, slot: tuple[str, str | None] | None = None) ->
             reader.bundles(connection),
             reader.all_of(connection, rows.PolicyChange),
             reader.all_of(connection, rows.HarnessSwitch),
+            reader.all_of(connection, rows.Log),
         )
     return [event for event in found if slot is None or (event.scenario, event.role) == slot]
 

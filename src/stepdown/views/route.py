@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
+from stepdown.history import reader
 from stepdown.routing.decide import decide
 from stepdown.routing.facts import Facts
 from stepdown.routing.gates import GATES, Gate
 from stepdown.scenarios.roles import proposer
 from stepdown.scenarios.roles import role as named_role
+from stepdown.views.prompts import outdated
 from stepdown.workspace import Workspace
-from stepdown.workspace.facts import gather
+from stepdown.workspace.facts import gather, slot_bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,14 @@ class Explanation:
         reason: Why local would not.
         problem: What is wrong with the bundle on disk, if anything.
         gates: Every gate, in order.
+        outdated: That its bundle was measured with other knowledge than prompts have now; empty when it was not.
     """
 
     serves: str
     reason: str | None
     problem: str
     gates: tuple[GateReading, ...]
+    outdated: str = ""
 
 
 def explain(workspace: Workspace, scenario_name: str, role: str | None = None, seed: int = 0) -> Explanation:
@@ -53,10 +57,13 @@ def explain(workspace: Workspace, scenario_name: str, role: str | None = None, s
     role = (named_role(scenario, role) if role is not None else proposer(scenario)).name
     with workspace.reading() as connection:
         scene = gather(workspace, connection, scenario, role, seed)
+        bundle = slot_bundle(connection, scenario.name, role)
+        newest = reader.newest_evaluation(connection, bundle.id) if bundle else None
+        old = outdated(connection, bundle, newest) if bundle else ""
     decision = decide(scene.facts)
     otherwise = "frontier" if scene.facts.frontier_objection is None else "nobody"
     gates = tuple(GateReading(gate.name, gate.ask(scene.facts), _seen(scene.facts, gate)) for gate in GATES)
-    return Explanation("local" if decision.local else otherwise, decision.reason, scene.problem, gates)
+    return Explanation("local" if decision.local else otherwise, decision.reason, scene.problem, gates, old)
 
 
 def _seen(facts: Facts, gate: Gate) -> str:

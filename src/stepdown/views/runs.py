@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from stepdown.errors import NotFound
-from stepdown.history import reader, rows
+from stepdown.history import endings, reader, rows, unfinished
 from stepdown.reports.story import Provenance, Story, tell
+from stepdown.views.prompts import outdated
 from stepdown.workspace import Workspace
 
 
@@ -31,7 +32,7 @@ def story(workspace: Workspace, run_id: str) -> Story:
         asked = dict.fromkeys([*in_steps, *reader.compared(connection, run_id)])
         return tell(
             run,
-            reader.ending(connection, run_id),
+            endings.last(connection, run_id),
             reader.generations(connection, run_id),
             steps,
             attempts,
@@ -39,6 +40,7 @@ def story(workspace: Workspace, run_id: str) -> Story:
             reader.lessons_of(connection, run_id),
             baselines={role: reader.frontier_costs(connection, run.scenario, run.frontier, role) for role in saving},
             verdict=reader.verdict_of(connection, run_id),
+            resumed=endings.resumptions(connection, run_id),
         )
 
 
@@ -50,15 +52,32 @@ def provenance(workspace: Workspace, connection: Connection, bundle_id: str) -> 
     promise = json.loads(found.manifest.data) if found.manifest else None
     evaluation = reader.newest_evaluation(connection, bundle_id)
     acts = reader.acts(connection, bundle=bundle_id)
-    return Provenance(bundle, evaluation, promise, reader.verdict(connection, bundle_id), acts)
+    losses, old = reader.losses(connection, bundle_id), outdated(connection, bundle, evaluation)
+    return Provenance(bundle, evaluation, promise, reader.verdict(connection, bundle_id), acts, losses, old)
 
 
 def runs(workspace: Workspace) -> list[tuple[rows.Run, rows.Ending | None]]:
-    """Return every run and how it ended, oldest first."""
+    """Return every run and how it ended at last, oldest first; None for one that is under way, or is again."""
     with workspace.reading() as connection:
         found = reader.all_of(connection, rows.Run)
         endings = {ending.run: ending for ending in reader.all_of(connection, rows.Ending)}
-    return [(run, endings.get(run.id)) for run in found]
+        going_on = {run.id for run in unfinished.runs(connection)}
+    return [(run, endings.get(run.id) if run.id not in going_on else None) for run in found]
+
+
+def standing(workspace: Workspace) -> dict[str, str]:
+    """Return by run what stands of those that this process has under way and that can be gone on with, in a sentence each."""
+    with workspace.reading() as connection:
+        mine = [run for run in unfinished.runs(connection) if run.session == workspace.session.id]
+        return {run.id: _stands(connection, run) for run in mine if run.purpose != rows.LIVE}
+
+
+def _stands(connection: Connection, run: rows.Run) -> str:
+    steps = [step for step in reader.steps(connection, run.id) if step.outcome != "interrupted"]
+    if run.purpose == rows.COMPARISON:
+        return f"{run.id} stands with the frontier's answers to {len(steps)} of {run.candidates} seeds."
+    decided = len(reader.generations(connection, run.id))
+    return f"{run.id} stands with {decided} of {run.generations} generations and {len(steps)} steps."
 
 
 def plain(value: Any) -> Any:

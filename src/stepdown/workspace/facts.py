@@ -1,12 +1,13 @@
 """Gather the facts of one moment: rows, the bundle's directory as it is, the clock. Deciding is for the gates."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection
 
 from stepdown.bundles.disk import Condition, Look
 from stepdown.bundles.manifest import Manifest
-from stepdown.history import reader, rows
+from stepdown.history import reader, rows, unfinished
 from stepdown.routing.breaker import Breaker
 from stepdown.routing.canary import draw
 from stepdown.routing.facts import Facts
@@ -26,6 +27,7 @@ class Scene:
         policy: As it is now, and its number.
         validators: Switched on now.
         look: At the slot's bundle.
+        at: The moment, by the workspace's clock.
     """
 
     facts: Facts
@@ -33,6 +35,7 @@ class Scene:
     policy_number: int
     validators: frozenset[str]
     look: Look
+    at: datetime
 
     @property
     def manifest(self) -> Manifest | None:
@@ -122,7 +125,7 @@ def gather(
         draw=draw(seed),
         based=not found.base_problem,
     )
-    return Scene(facts, policy, number, validators, found)
+    return Scene(facts, policy, number, validators, found, now)
 
 
 def slot_bundle(connection: Connection, scenario: str, role: str) -> rows.Bundle | None:
@@ -168,5 +171,5 @@ def _probing(workspace: Workspace, connection: Connection, bundle: str) -> bool:
     """Tell whether a living process is asking this bundle right now; a dead one's call is no probe."""
     return any(
         call.bundle == bundle and not call.shadow and workspace.session.alive(call.session)
-        for call in reader.unfinished(connection)
+        for call in unfinished.calls(connection)
     )

@@ -45,12 +45,13 @@ SWITCHES: dict[type, str] = {op.Enable: "enable", op.Disable: "disable", op.Reti
 POINTS = {
     "Run": ("announced", "asked", "called", "stored"),
     "Export": ("written", "registered"),
-    "Train": ("weights-written", "manifest-written", "shelved", "registered"),
+    "Train": ("checkpointed", "weights-written", "manifest-written", "shelved", "registered"),
     "Promote": ("announced", "called", "stored", "compared", "committed"),
 } | {
     **dict.fromkeys(("Delete", "Prune"), ("begun", "committed", "removed")),
     **dict.fromkeys(
-        ("Activate", "Enable", "Disable", "Retire", "Rollback", "SetPolicy", "SetValidator"), ("begun", "committed")
+        ("Activate", "Enable", "Disable", "Retire", "Rollback", "SetPolicy", "SetValidator", "Judge"),
+        ("begun", "committed"),
     ),
 }
 
@@ -76,6 +77,8 @@ class ToySystem:
             origin=Origin("stepdown_machine.broken", "system", (self._name,)),
             probes=probes,
             plans=("tiny-a", "tiny-b", "weak", "diverged"),
+            tuned=toy.TUNED,
+            bases=("own", "gone", "changed", "another"),
             points=POINTS,
             most={"breaker_threshold": 1000, "breaker_probes": 1000},
             holds=POINTS,
@@ -121,10 +124,8 @@ class ToySystem:
         match operation:
             case op.Run(seed=seed, generations=generations, candidates=candidates):
                 return Ran((yield from process.run(seed, generations, candidates)))
-            case op.Export():
-                return self._dataset((yield from process.export(asdict(operation))))
-            case op.Train(dataset=dataset, plan=plan, fresh=fresh):
-                return bundle_of((yield from process.train(dataset, plan, fresh=fresh)), self._disk)
+            case op.Export() | op.Train() | op.Judge():
+                return (yield from self._learn(process, operation))
             case op.SetPolicy(policy=policy):
                 return (yield from process.govern(asdict(policy)))  # type: ignore[no-any-return]
             case op.SetValidator(name=name, enabled=enabled):
@@ -140,6 +141,17 @@ class ToySystem:
                 return (yield from self._succeed(process, operation))
             case _:
                 return self._outside(operation)
+
+    def _learn(self, process: Any, operation: op.Plain) -> Generator[str, None, One]:
+        match operation:
+            case op.Export():
+                return self._dataset((yield from process.export(asdict(operation))))
+            case op.Train(dataset=dataset, plan=plan, fresh=fresh, resume=resume):
+                made = yield from process.train(dataset, plan, fresh=fresh, resume=resume)
+                return bundle_of(made, self._disk)
+            case op.Judge(run=run, place=place, score=score):
+                yield from process.judge(run, place, score)
+        return None
 
     def _switch(self, process: Any, operation: op.Plain) -> Generator[str, None, None]:
         match operation:
@@ -177,6 +189,8 @@ class ToySystem:
                 disk.weather |= {"local": local, "frontier": frontier}
             case op.Advance(seconds=seconds):
                 disk.now += seconds
+            case op.SetBase(base=base):
+                disk.weather["base"] = base
             case op.Reopen():
                 self._toy = self._module.Toy(disk)
         return None
@@ -213,6 +227,8 @@ class ToySystem:
             acts=tuple(self._acts),
             datasets=tuple((name, digest(text)) for name, text in disk.datasets.items()),
             leftovers=tuple(sorted(disk.bundles.keys() - shelf(acts))),
+            judgements=tuple(disk.judgements),
+            checkpoints=tuple(sorted(map(" ".join, disk.checkpoints))),
         )
 
     def _holdings(self) -> tuple[Holding, ...]:

@@ -17,6 +17,7 @@ class Facts:
         bundle: What was registered of the slot's bundle; `None` for an empty slot.
         breaker: Where the bundle's breaker stands.
         probing: Another step's probe is under way.
+        base: What lies where the base does.
         seed: Of the step.
     """
 
@@ -32,6 +33,7 @@ class Facts:
     breaker: str
     probing: bool
     seed: int
+    base: str
 
 
 def objections(facts: Facts) -> tuple[str, ...]:
@@ -68,6 +70,7 @@ def about(facts: Facts, policy: dict[str, Any], bundle: dict[str, Any]) -> dict[
         "validity-below-threshold": counts and not bundle["valid"] >= policy["min_valid"],
         "local-cooldown": facts.breaker == OPEN or (facts.breaker == HALF_OPEN and facts.probing),
         "quality-inconclusive": not counts,
+        "base-mismatch": facts.whole and bundle["base"] not in (None, facts.base),
     }
 
 
@@ -86,6 +89,7 @@ ORDER = (
     "quality-inconclusive",
     "shadow-only",
     "canary-held",
+    "base-mismatch",
 )
 
 

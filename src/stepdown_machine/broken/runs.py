@@ -18,6 +18,7 @@ from stepdown_machine.broken import gates, harness
 Row: TypeAlias = dict[str, Any]
 Points: TypeAlias = Generator[str, None, Any]
 FILES = ("manifest", "weights", "config")
+OVER = "frontier-over-budget"
 HOLDOUT = (9001, 9002, 9003, 9004)
 
 
@@ -34,7 +35,9 @@ class Disk:
         announced: Calls under way, by call id.
         breakers: Stored with the attempt that changed them.
         bundles: Directory name to its files.
-        weather: How providers behave; `version` is the scenario's.
+        judgements: What was said later of a step's answer.
+        checkpoints: How far killed tunings had come, by job.
+        weather: How providers behave; `version` is the scenario's, `base` what lies where the base does.
     """
 
     now: float
@@ -47,7 +50,11 @@ class Disk:
     trace: list[Row] = field(default_factory=list)
     datasets: dict[str, str] = field(default_factory=dict)
     bundles: dict[str, dict[str, Any]] = field(default_factory=dict)
-    weather: dict[str, Any] = field(default_factory=lambda: {"local": "calm", "frontier": "calm", "version": 1})
+    judgements: list[tuple[str, float]] = field(default_factory=list)
+    checkpoints: dict[tuple[str, ...], tuple[int, str]] = field(default_factory=dict)
+    weather: dict[str, Any] = field(
+        default_factory=lambda: {"local": "calm", "frontier": "calm", "version": 1, "base": "own"}
+    )
 
 
 def digest(text: str) -> str:
@@ -126,6 +133,8 @@ class Runs:
             best = max([best, *(row["score"] for row in served)])
             kept = (top["step"],) if top is not None and gate == "advance" else ()
             self.disk.generations.append({"run": run, "index": index, "gate": gate, "kept": kept})
+            if any(row["error"] == OVER for row in rows):
+                break
         return run
 
     def begin(self) -> str:
@@ -149,26 +158,27 @@ class Runs:
             coverage=harness.coverage(frozenset(self.validators())),
             breaker=breaker.state(policy, self.disk.now),
             seed=seed,
+            base=self.disk.weather["base"],
             probing=any(call["bundle"] == bundle for call in self.disk.announced.values() if not call["shadow"]),
         )
 
     def step(self, run: str, generation: int, place: int, role: str, seed: int, *, purpose: str = "work") -> Points:
         """Take one step: facts, decision, attempts, judgement, one row."""
         facts = self.facts(role, seed)
-        forbidden = facts.policy["mode"] == "local-only" or role in facts.policy["frontier_never"]
+        closed = self.closed(run, role, facts.policy)
         if purpose == "comparison":
             facts = replace(facts, policy=facts.policy | {"mode": "frontier-only"})
         said = gates.objections(facts)
         row: Row = {
             "step": f"{run}.{generation}.{place}", "run": run, "generation": generation, "place": place, "role": role,
             "seed": seed, "at": self.disk.now, "objections": said, "reason": said[0] if said else None, "attempts": [],
-            "requested": "local" if not said else "none" if forbidden else "frontier",
-            "served": None, "outcome": "failed", "error": "frontier-forbidden", "text": "", "matches": (),
+            "requested": "local" if not said else "none" if closed else "frontier",
+            "served": None, "outcome": "failed", "error": closed, "text": "", "matches": (),
             "score": None, "recovered": False, "purpose": purpose, "said": None, "bundle": None,
         }  # fmt: skip
-        shadowed = said == ("shadow-only",) and not forbidden
+        shadowed = said == ("shadow-only",) and not closed
         row["bundle"] = bundle = self.active(role) if not said or shadowed else None
-        for provider in ["local"] * (not said) + ["frontier"] * (not forbidden):
+        for provider in ["local"] * (not said) + ["frontier"] * (not closed):
             attempt, text = yield from self.attempt(row, provider, seed, bundle)
             row["said"] = text if attempt["error"] in (None, "invalid-output") else None
             row["attempts"].append(attempt)
@@ -185,6 +195,19 @@ class Runs:
         self.store(row, bundle, facts.policy)
         yield "stored"
         return row
+
+    def closed(self, run: str, role: str, policy: Row) -> str | None:
+        """Say why the frontier may not be asked: by the policy, or because the run has spent what it may."""
+        if policy["mode"] == "local-only" or role in policy["frontier_never"]:
+            return "frontier-forbidden"
+        limits = {name: policy[name] for name in ("run_tokens", "run_cost") if policy[name] is not None}
+        mine = [row["attempts"] for row in self.disk.steps if row["run"] == run] if limits else []
+        paid = [each for attempts in mine for each in attempts if each["provider"] == "frontier"]
+        spent = {
+            "run_tokens": sum(each["input_tokens"] + each["output_tokens"] for each in paid),
+            "run_cost": sum(each["cost"] for each in paid),
+        }
+        return OVER if any(spent[name] >= most for name, most in limits.items()) else None
 
     def play(self, row: Row, seed: int) -> None:
         """Play the matches of a served candidate."""

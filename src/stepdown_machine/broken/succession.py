@@ -43,6 +43,8 @@ class Succession(runs.Runs):
             raise Refused("bundle-absent")
         if not self.whole(bundle):
             raise Refused("bundle-integrity")
+        if not self.based(bundle):
+            raise Refused("base-mismatch")
 
     def activate(self, bundle: str) -> Points:
         """Make a registered, enabled, whole bundle its slot's."""
@@ -129,7 +131,11 @@ class Succession(runs.Runs):
     def fit(self, bundle: str) -> bool:
         """Tell whether a bundle is whole and belongs."""
         facts = self.registered(bundle)
-        return self.whole(bundle) and (facts["scenario"], facts["format"]) == ("grid_ctf", 1)
+        return self.whole(bundle) and self.based(bundle) and (facts["scenario"], facts["format"]) == ("grid_ctf", 1)
+
+    def based(self, bundle: str) -> bool:
+        """Tell whether a bundle has the base that it answers with."""
+        return self.registered(bundle)["base"] in (None, self.disk.weather["base"])
 
     def way(self) -> list[str]:
         """Fold the way that the slot was led, oldest first: a rollback goes back along it."""

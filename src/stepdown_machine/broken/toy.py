@@ -15,6 +15,10 @@ Points = runs.Points
 Refused = runs.Refused
 Row = runs.Row
 digest = runs.digest
+TUNED = ("tuned-a", "tuned-b")
+UNTUNABLE = {"gone": "unknown-base", "changed": "base-mismatch"}
+STEPS = 5
+ENDLESS = ("max_age", "breaker_window", "breaker_cooldown", "run_tokens", "run_cost")
 
 
 class Toy(succession.Succession):
@@ -48,7 +52,7 @@ class Toy(succession.Succession):
             and harness.referee(row["text"])
             and wanted["run"] in (None, row["run"])
             and wanted["scenario"] in (None, "grid_ctf")
-            and (wanted["min_score"] is None or row["score"] >= wanted["min_score"])
+            and (wanted["min_score"] is None or self.worth(row) >= wanted["min_score"])
             and (not wanted["kept_only"] or row["step"] in kept)
             and (wanted["include_local"] or row["served"] == "frontier")
         )
@@ -57,20 +61,40 @@ class Toy(succession.Succession):
         """Say one row as training data; the split follows from the content alone."""
         prompt = f"grid_ctf on seed {row['seed']}"
         split = "valid" if digest(prompt + row["text"]) < "4" else "train"
-        facts = {"score": row["score"], "served": row["served"]}
+        facts = {"score": self.worth(row), "served": row["served"]}
         return {"step": row["step"], "split": split, "prompt": prompt, "completion": row["text"], **facts}
 
-    def train(self, dataset: str, plan: str, *, fresh: bool) -> Points:
+    def worth(self, row: Row) -> float:
+        """Return what was last said of a step's answer, or its own score."""
+        later = [score for step, score in self.disk.judgements if step == row["step"]]
+        return later[-1] if later else float(row["score"])
+
+    def judge(self, run: str, place: int, score: float) -> Points:
+        """Say later how good an answer was."""
+        yield "begun"
+        given = [row for row in self.disk.steps if row["run"] == run and row["role"] == "competitor" and row["served"]]
+        if not 0 <= score <= 1:
+            raise Refused("score-out-of-range")
+        if not 0 <= place < len(given):
+            raise Refused("unknown-call")
+        self.disk.judgements.append((given[place]["step"], score))
+        yield "committed"
+
+    def train(self, dataset: str, plan: str, *, fresh: bool, resume: bool) -> Points:
         """Make weights beside the shelf, evaluate them, write the manifest last, put them on the shelf, register."""
         if ("export", dataset) not in self.disk.acts:
             raise Refused("unknown-dataset")
         if "D" + digest(self.disk.datasets[dataset]) != dataset:
             raise Refused("dataset-malformed")
-        found = self.equal(dataset, plan)
+        base = self.disk.weather["base"] if plan in TUNED else None
+        if base in UNTUNABLE:
+            raise Refused(UNTUNABLE[base])
+        found = self.equal(dataset, plan, base)
         if found is not None and not fresh:
             return found
         part = f"{dataset}-{plan}.part"
-        weights = f"{plan.split('-', maxsplit=1)[0]} {digest(dataset + plan)}"
+        learned = (yield from self.tune((dataset, plan, base), resume=resume)) if base else digest(dataset + plan)
+        weights = f"{plan.split('-', maxsplit=1)[0]} {learned}"
         self.disk.bundles[part] = {"weights": weights, "config": plan}
         yield "weights-written"
         if found is not None and self.disk.bundles[found]["weights"] == weights:
@@ -80,6 +104,7 @@ class Toy(succession.Succession):
         # Two trainings of one job are two bundles, even when the clock stands still.
         facts |= {"made": len(self.disk.acts)}
         facts |= {"dataset": dataset, "plan": plan, "scenario": "grid_ctf", "format": 1, "trained_at": self.disk.now}
+        facts |= {"base": base}
         facts["files"] = {name: digest(self.disk.bundles[part][name]) for name in runs.FILES[1:]}
         manifest = json.dumps(facts)
         self.disk.bundles[part]["manifest"] = manifest
@@ -91,12 +116,29 @@ class Toy(succession.Succession):
         yield "registered"
         return bundle
 
-    def equal(self, dataset: str, plan: str) -> str | None:
+    def tune(self, job: tuple[str, ...], *, resume: bool) -> Points:
+        """Take some steps, each on what the one before it gave; who is killed can go on from a checkpoint."""
+        done, learned = (
+            self.disk.checkpoints.get(job, (0, digest("".join(job)))) if resume else (0, digest("".join(job)))
+        )
+        for number in range(done, STEPS):
+            learned = digest(f"{learned} {number}")
+            if number % 2:
+                self.disk.checkpoints[job] = (number + 1, learned)
+                yield "checkpointed"
+        self.disk.checkpoints.pop(job, None)
+        return learned
+
+    def equal(self, dataset: str, plan: str, base: str | None) -> str | None:
         """Return a whole bundle of an equal job."""
         for act in self.disk.acts:
             facts = self.registered(act[1]) if act[0] == "register" else {}
-            job = (facts["dataset"], facts["plan"], facts["version"]) if facts else None
-            if job == (dataset, plan, self.disk.weather["version"]) and self.whole(act[1]) and not self.retired(act[1]):
+            job = (facts["dataset"], facts["plan"], facts["base"], facts["version"]) if facts else None
+            if (
+                job == (dataset, plan, base, self.disk.weather["version"])
+                and self.whole(act[1])
+                and not self.retired(act[1])
+            ):
                 return str(act[1])
         return None
 
@@ -119,7 +161,7 @@ class Toy(succession.Succession):
         """Replace the policy, whole."""
         yield "begun"
         shares = [policy[name] for name in ("min_score", "min_valid", "min_coverage", "canary")]
-        times = [policy[name] for name in ("max_age", "breaker_window", "breaker_cooldown") if policy[name] is not None]
+        times = [policy[name] for name in ENDLESS if policy[name] is not None]
         counts = 1 <= policy["breaker_threshold"] <= 1000 and 0 <= policy["breaker_probes"] <= 1000
         if not (counts and all(0 <= share <= 1 for share in shares) and all(seconds >= 0 for seconds in times)):
             raise Refused("policy-out-of-range")
@@ -140,6 +182,7 @@ class Toy(succession.Succession):
         attempts = [attempt for row in steps for attempt in row["attempts"]]
         scores = [row["score"] for row in steps if row["score"] is not None]
         roles = sorted({row["role"] for row in steps if row["served"] == "local"})
+        asked = [row for row in steps if row["role"] == "competitor"]
         return {
             "run": run,
             "steps": len(steps),
@@ -149,6 +192,7 @@ class Toy(succession.Succession):
             "input_tokens": sum(attempt["input_tokens"] for attempt in attempts),
             "output_tokens": sum(attempt["output_tokens"] for attempt in attempts),
             "saved": tuple((role, self.saved(run, role)) for role in roles),
+            "ending": "stopped" if any(row["error"] == runs.OVER for row in asked) else "ended",
         }
 
     def saved(self, run: str, role: str) -> float | None:

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stepdown_machine.broken.faults import artifacts, serving, state, succession, walking, witnesses
+from stepdown_machine.broken.faults import (
+    afterwards,
+    artifacts,
+    serving,
+    spending,
+    state,
+    succession,
+    walking,
+    witnesses,
+)
 from stepdown_machine.broken.variant import Variant
 
 VARIANTS: Mapping[str, Variant] = {
     name: variant
-    for faults in (serving, walking, witnesses, artifacts, state, succession)
+    for faults in (serving, walking, witnesses, artifacts, state, succession, spending, afterwards)
     for name, variant in faults.FAULTS.items()
 }
 """Every variant by name."""

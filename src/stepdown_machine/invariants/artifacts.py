@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from statistics import fmean
 
 from stepdown_machine import operations as op
-from stepdown_machine.contract import eligible
+from stepdown_machine.contract import eligible, worth
 from stepdown_machine.findings import Finding
 from stepdown_machine.model import Model, grid_ctf
 from stepdown_machine.model.registry import GONE, WHOLE, Known
@@ -48,9 +48,9 @@ def export_is_a_function_of_rows(scene: Scene, model: Model, _judged: tuple[Judg
     for operation, answer in scene.told():
         if isinstance(operation, op.Export) and isinstance(answer, Dataset):
             rows = eligible(scene.seen, operation, scene.description)
-            yield from _membership(answer, rows)
+            yield from _membership(answer, rows, scene)
             yield from _leaks(answer, rows, scene)
-            yield from _sameness(answer, (operation, *(step.step for step in rows)), scene)
+            yield from _sameness(operation, answer, rows, scene)
     shown = dict(scene.seen.datasets)
     for dataset, digest in model.datasets.items():
         if dataset not in model.tampered and shown.get(dataset) != digest:
@@ -68,29 +68,30 @@ def _gate(generation: Generation, scene: Scene) -> Iterator[Finding]:
         yield Finding("I8", says, f"kept {generation.kept}", f"{generation.run} decided {generation.gate}")
 
 
-def _membership(made: Dataset, rows: list[Step]) -> Iterator[Finding]:
+def _membership(made: Dataset, rows: list[Step], scene: Scene) -> Iterator[Finding]:
     by_id = {step.step: step for step in rows}
     if strangers := sorted({record.step for record in made.records} - by_id.keys()):
         yield Finding("I8", "only rows that pass the filters", f"{made.dataset} holds {strangers}", "they do not pass")
-    if lost := {step.text for step in rows} - {record.completion for record in made.records}:
+    if lost := {step.learned for step in rows} - {record.completion for record in made.records}:
         yield Finding("I8", "every row that passes the filters", f"missing {sorted(lost)}", "they pass")
     if twice := sorted(step for step, count in Counter(record.step for record in made.records).items() if count > 1):
         yield Finding("I8", "a row at most once", f"{made.dataset} holds {twice} again", "it would be learned twice")
     for record in made.records:
         step = by_id.get(record.step)
         facts = (record.completion, record.score, record.served)
-        if step is not None and facts != (step.text, step.score, step.served):
-            due = (step.text, step.score, step.served)
+        if step is not None and facts != (due := (step.learned, worth(scene.seen, step), step.served)):
             yield Finding("I8", f"record {due}", f"record {facts}", f"row {step.step} says so")
 
 
 def _leaks(made: Dataset, rows: list[Step], scene: Scene) -> Iterator[Finding]:
-    inside = {step.text for step in rows}
+    inside = {step.learned for step in rows}
     # A reply that is JSON is quoted inside a line that is JSON.
     told = made.text + made.text.replace('\\"', '"')
     for step in scene.seen.steps:
-        if step.text and step.role == "competitor" and step.text not in inside and step.text in told:
-            yield Finding("I8", "no trace of an excluded row", f"{made.dataset} holds {step.text}", f"of {step.step}")
+        if step.learned and step.role == "competitor" and step.learned not in inside and step.learned in told:
+            yield Finding(
+                "I8", "no trace of an excluded row", f"{made.dataset} holds {step.learned}", f"of {step.step}"
+            )
     sides = [{(r.prompt, r.completion) for r in made.records if r.split == side} for side in ("train", "valid")]
     if both := sides[0] & sides[1]:
         yield Finding("I8", "no content in both splits", f"{min(both)}", "valid must be unseen")
@@ -98,7 +99,8 @@ def _leaks(made: Dataset, rows: list[Step], scene: Scene) -> Iterator[Finding]:
         yield Finding("I8", "splits train and valid", f"{sorted({r.split for r in made.records})}", "there are two")
 
 
-def _sameness(made: Dataset, source: tuple[object, ...], scene: Scene) -> Iterator[Finding]:
+def _sameness(asked: op.Export, made: Dataset, rows: list[Step], scene: Scene) -> Iterator[Finding]:
+    source = asked, frozenset((step.step, worth(scene.seen, step)) for step in rows)
     earlier = scene.memory.exports.get(source, made.digest)
     if earlier != made.digest:
         yield Finding("I8", f"digest {earlier}", f"digest {made.digest}", "the same rows were exported before")
@@ -115,6 +117,10 @@ def bundles_are_whole_or_invisible(scene: Scene, model: Model, _judged: tuple[Ju
     for bundle in shelf.keys() - model.bundles.keys():
         if bundle not in scene.memory.strays or not shelf[bundle].whole:
             yield Finding("I9", f"no bundle {bundle}", f"{shelf[bundle]}", "no training answered it")
+    if len(scene.seen.checkpoints) > scene.memory.begun:
+        yield Finding(
+            "I9", f"{scene.memory.begun} checkpoints at most", f"{scene.seen.checkpoints}", "no more were killed"
+        )
     if scene.seen.leftovers:
         yield Finding("I9", "no files beside datasets and bundles", f"{scene.seen.leftovers}", "nothing is under way")
     for operation, answer in scene.told():
@@ -150,7 +156,7 @@ def _promises(made: Bundle) -> Iterator[Finding]:
 
 
 def _repeats(asked: op.Train, made: Bundle, scene: Scene, model: Model) -> Iterator[Finding]:
-    job = (scene.memory.exported[asked.dataset].digest, asked.plan)
+    job = model.job(scene.memory.exported[asked.dataset].digest, asked.plan)
     due = scene.memory.weights.get(job, made.weights)
     if made.weights != due:
         yield Finding("I9", f"weights {due}", f"weights {made.weights}", f"the same job {job} gave them before")

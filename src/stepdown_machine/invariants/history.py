@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from stepdown_machine import operations as op
-from stepdown_machine.contract import limits
+from stepdown_machine.contract import answers, limits
 from stepdown_machine.findings import Finding
 from stepdown_machine.model import Model
 from stepdown_machine.observed import Step
@@ -45,9 +45,12 @@ def _views(scene: Scene) -> dict[str, set[tuple[str, str]]]:
 def history_explains_the_state(scene: Scene, model: Model, _judged: tuple[Judged, ...]) -> Iterator[Finding]:
     """I10: history never shrinks or changes, accepted acts explain the state, and the report says what history says.
 
+    What is said later of an answer is a row of its own, and there are no other such rows.
+
     Blind to preferences that a run changed (I11) and to sums (I12).
     """
     yield from _growth(scene)
+    yield from _judgements(scene)
     if not scene.running:
         yield from _state(scene, model, "I10", "the acts that were accepted make it so")
     for operation, answer in scene.told():
@@ -55,7 +58,9 @@ def history_explains_the_state(scene: Scene, model: Model, _judged: tuple[Judged
             case op.Run(), Ran():
                 yield from _complete(scene, operation, answer.run)
             case op.Report(), RunReport():
-                yield from _report(answer, [step for step in scene.seen.steps if step.run == answer.run])
+                steps = [step for step in scene.seen.steps if step.run == answer.run]
+                yield from _report(answer, steps)
+                yield from _ending(answer, steps, scene)
             case op.Audit(falsified=None), Audited(differences=found) if found:
                 yield Finding("I10", "the audit finds nothing", f"{found}", "nothing was falsified")
             case op.Audit(falsified=str(what)), Audited(differences=()):
@@ -75,7 +80,7 @@ def fallback_changes_no_preference(scene: Scene, model: Model, _judged: tuple[Ju
 
 
 def _growth(scene: Scene) -> Iterator[Finding]:
-    for name in ("steps", "calls", "generations", "acts"):
+    for name in ("steps", "calls", "generations", "acts", "judgements"):
         before, now = getattr(scene.before, name), getattr(scene.seen, name)
         if now[: len(before)] != before:
             changed = next((old for old, new in zip(before, now, strict=False) if old != new), before[-1])
@@ -100,9 +105,38 @@ def _state(scene: Scene, model: Model, claim: str, because: str) -> Iterator[Fin
             yield Finding(claim, f"{known.bundle} is {model.standing(known)}", f"it is {shelved.standing}", because)
 
 
+def _judgements(scene: Scene) -> Iterator[Finding]:
+    said = [(operation, answer) for operation, answer in scene.told() if isinstance(operation, op.Judge)]
+    due = Counter(_judged(operation, scene) for operation, answer in said if answer is None)
+    killed = Counter(_judged(part, scene) for part in scene.parts if isinstance(part, op.Judge) and not said)
+    new = Counter(scene.seen.judgements[len(scene.before.judgements) :])
+    if new not in (due, due + killed):
+        yield Finding("I10", f"judgements {sorted(due)}", f"{sorted(new)}", "that was said")
+
+
+def _judged(said: op.Judge, scene: Scene) -> tuple[str, float]:
+    found = answers(scene.before, said.run)
+    return (found[said.place].step if 0 <= said.place < len(found) else "", said.score)
+
+
+def _ending(said: RunReport, steps: list[Step], scene: Scene) -> Iterator[Finding]:
+    stopped = any(_refused(step) for step in steps)
+    if said.ending is not None and said.run in scene.memory.ended and (said.ending == "stopped") is not stopped:
+        due = "stopped" if stopped else "not stopped"
+        yield Finding("I10", f"{said.run} is {due}", said.ending, "its budget was spent, or was not")
+
+
+def _refused(step: Step) -> bool:
+    return step.role == "competitor" and step.error == "frontier-over-budget"
+
+
 def _complete(scene: Scene, asked: op.Run, run: str) -> Iterator[Finding]:
-    roles = Counter(step.role for step in scene.steps if step.run == run)
-    due = {"competitor": asked.generations * asked.candidates, "coach": asked.generations}
+    steps = [step for step in scene.steps if step.run == run]
+    roles = Counter(step.role for step in steps)
+    last = next((step.generation for step in steps if _refused(step)), None)
+    # Where a candidate was refused for the budget, its generation is the last one.
+    most = asked.generations if last is None else len({step.generation for step in steps if step.generation <= last})
+    due = {"competitor": most * asked.candidates, "coach": most}
     due = {role: count for role, count in due.items() if role in scene.description.roles}
     if roles != due:
         yield Finding("I10", f"{run} holds {due}", f"{dict(roles)}", "a run is generations of candidates and a coach")

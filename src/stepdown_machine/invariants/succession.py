@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import isnan
 from statistics import fmean
 
@@ -28,7 +28,7 @@ def succession_follows_its_evidence(scene: Scene, _model: Model, _judged: tuple[
     for _, answer in scene.told():
         if isinstance(answer, Promoted):
             yield from _replayed(answer, scene)
-            yield from _bounded(answer)
+            yield from _bounded(answer, scene.description.objectors)
             yield from _unchanged(answer, scene)
 
 
@@ -56,7 +56,7 @@ def _reply(step: Step, texts: dict[str, str]) -> str | None:
     return next((texts[attempt.call] for attempt in step.attempts if attempt.call in texts), None)
 
 
-def _bounded(said: Promoted) -> Iterator[Finding]:
+def _bounded(said: Promoted, objectors: Callable[[str], frozenset[str]] | None) -> Iterator[Finding]:
     if not said.pairs:
         if not (isnan(said.mean) and isnan(said.lower) and isnan(said.upper)):
             yield Finding("I14", "nothing is shown", f"{said.lower} to {said.upper}", "nothing was compared")
@@ -68,8 +68,8 @@ def _bounded(said: Promoted) -> Iterator[Finding]:
     if not (said.lower <= least + SLACK and said.upper >= most - SLACK):
         did = f"{said.lower} to {said.upper}"
         yield Finding("I14", f"at most {least} to at least {most}", did, f"{seeds} seeds cannot show more")
-    legal = [not grid_ctf.objectors(pair.reply) for pair in said.pairs]
-    if not said.unanswered and abs(said.valid - fmean(legal)) > SLACK:
+    legal = [not objectors(pair.reply) for pair in said.pairs] if objectors is not None else [True]
+    if objectors is not None and not said.unanswered and abs(said.valid - fmean(legal)) > SLACK:
         yield Finding("I14", f"legal share {fmean(legal)}", f"{said.valid}", "its own replies say so")
 
 

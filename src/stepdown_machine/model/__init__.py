@@ -5,6 +5,9 @@ back from a system to decide what should happen. What the contract leaves open i
 several answers, a set of objections may have optional members, and the trial may hold several models at once.
 """
 
+from collections.abc import Callable, Mapping
+
+from stepdown_machine.model import grid_ctf, invoices
 from stepdown_machine.model.breaker import Breaker, after
 from stepdown_machine.model.limits import Limits
 from stepdown_machine.model.promotion import outcome, surest
@@ -12,8 +15,15 @@ from stepdown_machine.model.registry import Ground, Known, Model
 from stepdown_machine.model.routing import REASONS, Objections, objections
 from stepdown_machine.model.verdict import Verdict
 
+REFEREES: Mapping[str, Callable[[str], frozenset[str]]] = {
+    "grid_ctf": grid_ctf.objectors,
+    "invoices": invoices.objectors,
+}
+"""By scenario: which validators object to a reply."""
+
 __all__ = [
     "REASONS",
+    "REFEREES",
     "Breaker",
     "Ground",
     "Known",

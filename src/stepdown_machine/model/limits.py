@@ -24,6 +24,8 @@ class Limits:
     breaker_probes: int = 1
     shadow: bool = False
     canary: float = 1.0
+    run_tokens: float | None = None
+    run_cost: float | None = None
 
     def local_allowed(self, role: str) -> bool:
         """Tell whether a role's prompts may reach local."""
@@ -33,6 +35,12 @@ class Limits:
         """Tell whether a role's prompts may reach the frontier."""
         return self.mode != "local-only" and role not in self.frontier_never
 
+    def overspent(self, tokens: int, cost: float | None) -> bool:
+        """Tell whether a run that has spent so much may spend no more; a cost that nobody knows keeps no limit."""
+        if self.run_tokens is not None and tokens >= self.run_tokens:
+            return True
+        return self.run_cost is not None and (cost is None or cost >= self.run_cost)
+
     def faults(self, most: dict[str, int]) -> tuple[str, ...]:
         """Name the values that are out of range; NaN is out of every range.
 
@@ -41,13 +49,13 @@ class Limits:
         """
         shares = ("min_score", "min_valid", "min_coverage", "canary")
         wrong = [name for name in shares if not 0.0 <= getattr(self, name) <= 1.0]
-        times = ("max_age", "breaker_window", "breaker_cooldown")
-        wrong += [name for name in times if not _is_time(getattr(self, name))]
+        endless = ("max_age", "breaker_window", "breaker_cooldown", "run_tokens", "run_cost")
+        wrong += [name for name in endless if not _is_amount(getattr(self, name))]
         wrong += ["breaker_threshold"] if self.breaker_threshold < 1 else []
         wrong += ["breaker_probes"] if self.breaker_probes < 0 else []
         wrong += [name for name, greatest in most.items() if getattr(self, name) > greatest]
         return (*wrong, "mode") if self.mode not in MODES else tuple(wrong)
 
 
-def _is_time(value: float | None) -> bool:
+def _is_amount(value: float | None) -> bool:
     return value is None or (not isnan(value) and value >= 0)

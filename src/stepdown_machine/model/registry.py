@@ -9,6 +9,8 @@ from stepdown_machine.model.limits import Limits
 from stepdown_machine.model.verdict import Verdict, refused
 
 WHOLE, DAMAGED, GONE = "whole", "damaged", "gone"
+UNTUNABLE = {"gone": "unknown-base", "changed": "base-mismatch"}
+"""What is no base, and how a tuning of it is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class Known:
         version: Scenario version of its evaluation.
         job: Dataset digest and plan, for bundles that were trained.
         belongs: Right scenario, role and formats.
+        base: What it was tuned from and answers with; `None` for one that stands alone.
         files: `whole`, `damaged`, or `gone` with its directory.
     """
 
@@ -37,6 +40,7 @@ class Known:
     retired: bool = False
     deleted: bool = False
     files: str = WHOLE
+    base: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,9 @@ class Model:
         probes: One pair (legal, objectors) for each coverage probe.
         lacks: Reasons that the system has no notion of; `grounds` are those of its own.
         draws: Step seed to what is known of its canary draw: at least the first number, below the second.
+        base: What lies where the base does.
+        tuned: Plans that tune it.
+        spent: Run to the tokens and US dollars that it spent at its frontier; `None` once a price was not known.
     """
 
     now: float
@@ -86,13 +93,16 @@ class Model:
     lacks: frozenset[str] = frozenset()
     grounds: tuple[Ground, ...] = ()
     draws: dict[int, tuple[float, float]] = field(default_factory=dict)
+    base: str = "own"
+    tuned: frozenset[str] = frozenset()
+    spent: dict[str, tuple[int, float | None]] = field(default_factory=dict)
 
     def fork(self) -> "Model":
         """Return a copy that can go its own way."""
         twin = copy(self)
         twin.bundles, twin.slots = dict(self.bundles), dict(self.slots)
         twin.breakers, twin.datasets = dict(self.breakers), dict(self.datasets)
-        twin.draws = dict(self.draws)
+        twin.draws, twin.spent = dict(self.draws), dict(self.spent)
         return twin
 
     def coverage(self) -> float:
@@ -118,6 +128,23 @@ class Model:
         least, most = self.draws.get(seed, (0.0, 1.0))
         share = self.limits.canary
         self.draws[seed] = (max(least, share), most) if held else (least, min(most, share))
+
+    def pay(self, run: str, tokens: int, cost: float | None) -> None:
+        """Remember what a call at a run's frontier took."""
+        before, paid = self.spent.get(run, (0, 0.0))
+        self.spent[run] = (before + tokens, None if paid is None or cost is None else paid + cost)
+
+    def over_budget(self, run: str) -> bool:
+        """Tell whether a run may spend no more at its frontier."""
+        return self.limits.overspent(*self.spent.get(run, (0, 0.0)))
+
+    def based(self, known: Known) -> bool:
+        """Tell whether a bundle has what it answers with."""
+        return known.base in (None, self.base)
+
+    def job(self, dataset: str, plan: str) -> tuple[str, str]:
+        """Return the job of training a plan from a dataset of this digest, on the base as it is."""
+        return dataset, f"{plan} on {self.base}" if plan in self.tuned else plan
 
     def serving(self, role: str) -> Known | None:
         """Return the role's bundle."""
@@ -150,7 +177,8 @@ class Model:
         return next((each for each in self.behind() if self._good(self.bundles[each])), None)
 
     def _good(self, known: Known) -> bool:
-        return known.enabled and not known.retired and known.files == WHOLE and known.belongs
+        whole = known.files == WHOLE and self.based(known)
+        return known.enabled and not known.retired and whole and known.belongs
 
     def retreat(self) -> None:
         """Go back: what lies ahead on the way is not on it any more."""
@@ -200,6 +228,7 @@ class Model:
             "bundle-absent": known.files == GONE,
             "bundle-integrity": known.files == DAMAGED,
             "unknown-bundle": known.deleted,
+            "base-mismatch": not self.based(known),
         }
         kinds = [kind for kind, applies in grounds.items() if applies]
         if kinds:
@@ -231,14 +260,16 @@ class Model:
             return Verdict(True, frozenset({"bundle-retired"}), f"{bundle} was retired before")
         return Verdict()
 
-    def training(self, dataset: str, records: int | None, least: int) -> Verdict:
-        """Judge training from a dataset with so many records."""
+    def training(self, dataset: str, plan: str, records: int | None, least: int) -> Verdict:
+        """Judge training a plan from a dataset with so many records."""
         if dataset not in self.datasets:
             return refused("unknown-dataset", because="no such dataset was exported")
         if dataset in self.tampered:
             return refused("dataset-malformed", because="its files were altered after the export")
         if records is not None and records < least:
             return refused("dataset-too-small", because=f"{records} records, training needs {least}")
+        if plan in self.tuned and self.base in UNTUNABLE:
+            return refused(UNTUNABLE[self.base], because=f"its base is {self.base}")
         return Verdict()
 
     def governing(self, limits: Limits, most: dict[str, int]) -> Verdict:

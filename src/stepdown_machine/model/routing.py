@@ -24,10 +24,11 @@ REASONS = (
     "quality-inconclusive",
     "shadow-only",
     "canary-held",
+    "base-mismatch",
 )
 """Why local did not serve; the first that applies is the reason. Closed and append-only."""
 
-UNREADABLE = frozenset({*REASONS[5:9], "local-cooldown", "quality-inconclusive"})
+UNREADABLE = frozenset({*REASONS[5:9], "local-cooldown", "quality-inconclusive", "base-mismatch"})
 """What may or may not be objected to a bundle whose own word about itself cannot be trusted."""
 
 
@@ -72,6 +73,7 @@ def _asked(model: Model, role: str, seed: int | None) -> Objections:
     if known is None:
         return Objections(_ordered(found | {"bundle-absent"}), unsure)
     found |= set(_about_standing(known)) | set(_about_worth(model, known))
+    found |= set() if model.based(known) else {"base-mismatch"}
     if known.files == WHOLE and known.belongs:
         return Objections(_ordered(found), unsure)
     return Objections(_ordered(found - UNREADABLE | _sure(known)), UNREADABLE | unsure)

@@ -7,11 +7,14 @@ from collections import Counter
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
-from stepdown_machine.rules.stage import Encounter, Stage, some, turn, untrained
+from stepdown_machine.rules.stage import Encounter, Stage, some, turn
+from stepdown_machine.rules.training import untrained
 from stepdown_machine.values import Policy
 
 PLACES = st.integers(0, 7)
-VICTIMS = (op.Run, op.Activate, op.Disable, op.SetPolicy, op.SetValidator, op.Delete, op.Rollback, op.Promote)
+VICTIMS = (
+    op.Run, op.Activate, op.Disable, op.SetPolicy, op.SetValidator, op.Delete, op.Rollback, op.Promote, op.Judge,
+)  # fmt: skip
 
 
 def raceable(stage: Stage, place: int) -> tuple[op.Plain, ...]:
@@ -27,10 +30,11 @@ def raceable(stage: Stage, place: int) -> tuple[op.Plain, ...]:
         op.SetPolicy(Policy(min_score=0.25)),
         op.Run(place % 3, 1, 2),
         op.Activate(bundle),
-        op.Delete(bundle) if place == 5 else op.SetValidator("budget", enabled=place % 2 == 0),
+        op.Delete(bundle) if place == 5 else op.SetValidator(stage.validator, enabled=place % 2 == 0),
         op.Rollback(),
         op.Prune(),
         op.Audit(),
+        op.Judge(some(stage, "run", place), 0, 0.5),
         *([op.Promote(other, 0.5)] if _comparable(stage, other) else ()),
     )
     return tuple(each for each in acts if stage.can(type(each)))
@@ -84,7 +88,12 @@ def kills(draw: st.DrawFn) -> op.Crash:
 
 def _crashes(stage: Stage, place: int) -> list[op.Crash]:
     points = stage.trial.description.points
-    return [op.Crash(each, point) for each in killable(stage, place) for point in points[type(each).__name__]]
+    return [
+        op.Crash(each, point)
+        for each in killable(stage, place)
+        for point in points[type(each).__name__]
+        if point != "checkpointed" or (isinstance(each, op.Train) and each.plan in stage.trial.description.tuned)
+    ]
 
 
 def _moment(crash: op.Crash) -> tuple[str, str]:

@@ -8,11 +8,21 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
-from stepdown_machine.contract import eligible
+from stepdown_machine.contract import answers, eligible, worth
+from stepdown_machine.names import UNKNOWN
 from stepdown_machine.rules.stage import Stage, pick, turn
 
 SEEDS = st.integers(0, 3)
 HIGHEST = {"most": 1.0, "too much": math.nextafter(1.0, 2.0)}
+LATE = {
+    "right": (1.0, False),
+    "wrong": (0.0, False),
+    "half": (0.5, False),
+    "beyond": (1.5, False),
+    "nan": (math.nan, False),
+    "of nobody": (0.5, True),
+}
+"""What is said later of an answer: its score, and whether it lies behind the last answer of a run."""
 ONE_OR_TWO = st.sampled_from((1, 2))
 
 
@@ -32,6 +42,7 @@ class Discovery(Stage):
         kept_only=st.booleans(),
         include_local=st.booleans(),
         again=st.booleans(),
+        late=st.sampled_from((None, None, None, *LATE)),
     )
     def export(
         self,
@@ -41,21 +52,37 @@ class Discovery(Stage):
         kept_only: bool,
         include_local: bool,
         again: bool,
+        late: str | None = None,
     ) -> None:
-        """Export what passes filters, and a second later again: the limit lies at or beside one of their scores, or highest."""
+        """Export what passes filters, and a second later again: the limit lies at or beside one of their scores, or highest.
+
+        Something may be said of an answer first, or once more after that.
+        """
+        self._judge(late, run)
         wanted = op.Export(run, scenario, None, kept_only, include_local)
         wanted = replace(wanted, min_score=self._score(limit, wanted))
         self.act(wanted)
         if again:
             self.act(op.Advance(1.0))
             self.act(wanted)
+            if late is not None:
+                self._judge("right", run)
+                self.act(wanted)
+
+    def _judge(self, late: str | None, run: str | None) -> None:
+        """Say how good one of a run's answers was, the newest run's without a name."""
+        named = run or (self.trial.names.of("run") or (UNKNOWN["run"],))[-1]
+        given = len(answers(self.trial.seen, self.trial.names.ids["run"].get(named, named)))
+        if late is not None:
+            score, last = LATE[late]
+            self.act(op.Judge(named, given if last else given // 2, score))
 
     def _score(self, limit: str | None, wanted: op.Export) -> float | None:
         """Place a limit by the middle one of the scores that would be exported without it, or by the highest there can be."""
         if limit in HIGHEST:
             return HIGHEST[limit]
         rows = eligible(self.trial.seen, wanted, self.trial.description)
-        scores = sorted(step.score for step in rows if step.score is not None)
+        scores = sorted(score for step in rows if (score := worth(self.trial.seen, step)) is not None)
         if limit is None or not scores:
             return None
         middle = scores[len(scores) // 2]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from stepdown_machine import operations as op
 from stepdown_machine.contract import limits
 from stepdown_machine.protocol import VALIDATORS
+from stepdown_machine.rules.spending import SPEND
 from stepdown_machine.rules.stage import RUNS, Stage, turn
 from stepdown_machine.values import Policy
 
@@ -40,6 +41,12 @@ SETTINGS: tuple[tuple[str, Any], ...] = (
     ("canary", 0.0),
     ("canary", 0.5),
     ("canary", 1.0),
+    ("run_tokens", 0.0),
+    ("run_tokens", 200.0),
+    ("run_tokens", math.nan),
+    ("run_cost", 0.0),
+    ("run_cost", -1.0),
+    ("meet", SPEND),
     ("local_never", ("competitor",)),
     ("frontier_never", ("competitor",)),
     ("frontier_never", ("coach",)),
@@ -102,7 +109,11 @@ class Governing(Stage):
             if self.can(op.Revise):
                 self.act(op.Revise(value))
         elif name.startswith("switch"):
-            self.act(op.SetValidator(value, enabled=name == "switch on"))
+            if value in self.trial.description.validators:
+                self.act(op.SetValidator(value, enabled=name == "switch on"))
+        elif name == "meet":
+            # A story that some machines know.
+            self.encounters().get(value, self.follow)(runs)
         elif name == "all":
             self.act(op.SetPolicy(Policy()))
         elif name in self.trial.description.policies and (placed := self._counted(name, value)) is not None:

@@ -17,7 +17,7 @@ from stepdown_machine import operations as op
 from stepdown_machine.capabilities import claims, reasons
 from stepdown_machine.model import objections
 from stepdown_machine.names import UNKNOWN
-from stepdown_machine.protocol import Answer, HandoffSystem
+from stepdown_machine.protocol import VALIDATORS, Answer, HandoffSystem
 from stepdown_machine.reach import REACHED, reach
 from stepdown_machine.script import script, write
 from stepdown_machine.shorten import Program, shorten, spelled
@@ -101,9 +101,10 @@ class Stage(RuleBasedStateMachine):
         self.program: Program = (("begin", {"start": start, "met": met}),)
         self.trial = opened(self.system())
         with_script(self, Stage._prepare, {"start": start})
-        with_script(self, Stage._meet, {"met": met})
+        with_script(self, type(self).meet, {"met": met})
 
-    def _meet(self, met: tuple[tuple[str, int], ...]) -> None:
+    def meet(self, met: tuple[tuple[str, int], ...]) -> None:
+        """Tell the stories that were drawn."""
         known = self.encounters()
         for word, place in met:
             known[word](place)
@@ -157,6 +158,11 @@ class Stage(RuleBasedStateMachine):
     def can(self, *operations: type) -> bool:
         """Tell whether the system performs these operations."""
         return all(map(self.trial.can, operations))
+
+    @property
+    def validator(self) -> str:
+        """The validator to which alone an illegal reply is illegal: the last that the description names."""
+        return (self.trial.description.validators or VALIDATORS)[-1]
 
     def take_turn(self, name: str, drawn: dict[str, Any]) -> None:
         """Remember a turn; count its rule and the one before it."""
@@ -286,14 +292,3 @@ def some(stage: Stage, kind: str, place: int) -> str:
     """Return a readable name, the newest first; one that does not exist when there is none."""
     names = stage.trial.names.of(kind) or (UNKNOWN[kind],)
     return names[-1 - place % len(names)]
-
-
-def untrained(stage: Stage, place: int) -> op.Train:
-    """Return a job that was not done before, if there is one: only that writes a bundle."""
-    trial = stage.trial
-    for name in reversed(trial.names.of("dataset")):
-        digest = trial.model.datasets.get(trial.names.ids["dataset"][name])
-        for plan in trial.description.plans:
-            if digest is not None and not trial.model.equals((digest, plan)):
-                return op.Train(name, plan)
-    return op.Train(some(stage, "dataset", place), (*trial.description.plans, "")[0], fresh=True)

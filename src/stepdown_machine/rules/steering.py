@@ -35,6 +35,7 @@ CANDIDATES = {
     "local-timeout": 7,
     "bundle-stale": 8,
     "coverage-weak": 8,
+    "validity-below-threshold": 8,
 }
 """Candidates in a generation of the run that shows a reason, where six would give it too large or too small a share."""
 
@@ -116,14 +117,15 @@ class Steering(Governing):
         """Calm everything and see to a bundle that serves; return its name."""
         if (self.trial.model.local, self.trial.model.frontier) != ("calm", "calm"):
             self.act(op.Disturb())
+        if self.trial.model.base != "own":
+            self.act(op.SetBase("own"))
         if not unchanged(Policy(), self):
             self.act(op.SetPolicy(Policy()))
         for name in sorted(frozenset(self.trial.description.validators) - self.trial.model.validators):
             self.act(op.SetValidator(name, enabled=True))
         bundle = self.trial.usable(0, weak=weak) or self._trained(weak=weak)
-        if bundle is None:
-            return None
-        self._heal(bundle)
+        if bundle is not None:
+            self._heal(bundle)
         return bundle
 
     def _heal(self, bundle: str) -> None:
@@ -259,13 +261,13 @@ class Steering(Governing):
         """Switch a validator off, with the coverage limit where it was: frontier may now serve what the referee refuses."""
         self.act(op.SetPolicy(Policy(min_coverage=self.trial.model.coverage())))
         self.act(op.Run(0, 1, 2))
-        self.act(op.SetValidator("budget", enabled=False))
+        self.act(op.SetValidator(self.validator, enabled=False))
         self.act(op.Disturb(frontier="illegal"))
         self.act(op.Run(0))
         self.act(op.Export())
         self.act(op.Export(kept_only=True, include_local=True))
         self.act(op.Export(run=UNKNOWN["run"]))
-        return (op.Disturb(), op.SetValidator("budget", enabled=True), op.SetPolicy(Policy()))
+        return (op.Disturb(), op.SetValidator(self.validator, enabled=True), op.SetPolicy(Policy()))
 
     def _tour_the_breaker(self) -> None:
         """Lead the breaker through every edge of its three states, each limit at, just below and just above."""
@@ -282,7 +284,7 @@ class Steering(Governing):
             op.Disturb("error", "error"), op.Run(0), op.Disturb("error"), op.Advance(11), op.Run(1), op.Advance(10),
             op.Run(2), op.Disturb(),
             # Open: until the last second, and also when the clock is set back.
-            op.Run(0, 1, 3), op.Advance(29), op.Run(1, 1, 4), op.Advance(-60), op.Run(2, 1, 4), op.Advance(61),
+            op.Run(0, 1, 5), op.Advance(29), op.Run(1, 1, 6), op.Advance(-60), op.Run(2, 1, 4), op.Advance(61),
             # Half-open: a good probe, then a bad one, which opens it anew from its own time.
             probe, op.Disturb("timeout"), op.Run(1), op.Disturb(), op.Advance(1), op.Run(2), op.Advance(29),
             # Two good probes close it and clear its memory.

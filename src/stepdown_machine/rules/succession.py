@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
 from stepdown_machine.names import UNKNOWN
-from stepdown_machine.rules.stage import Encounter, Stage, pick, planted, turn, untrained
+from stepdown_machine.rules.stage import Encounter, Stage, pick, planted, turn
+from stepdown_machine.rules.training import untrained
 from stepdown_machine.values import Bundle, Policy, Promoted
 
 MARGINS = {"wide": 0.5, "narrow": 0.125, "none": 0.0}
@@ -120,9 +121,9 @@ class Succession(Stage):
         yield from (op.Disturb(frontier="illegal"), op.SetPolicy(Policy(min_valid=1.0)))
         yield from (op.Promote(name, 0.5) for name in (weak, fit) if name is not None)
         yield op.SetPolicy(Policy(min_coverage=self.trial.model.coverage()))
-        if fit is not None and "budget" in self.trial.model.validators:
-            yield from (op.Promote(fit, 0.5), op.SetValidator("budget", enabled=False), op.Promote(fit, 0.5))
-            yield op.SetValidator("budget", enabled=True)
+        if fit is not None and self.validator in self.trial.model.validators:
+            yield from (op.Promote(fit, 0.5), op.SetValidator(self.validator, enabled=False), op.Promote(fit, 0.5))
+            yield op.SetValidator(self.validator, enabled=True)
         yield from (op.Disturb(frontier="error"), op.SetPolicy(Policy()))
         yield from (op.Promote(name, 0.5) for name in (fit,) if name is not None)
         yield from (op.SetPolicy(Policy(frontier_never=("competitor",))), op.Promote(fit or UNKNOWN["bundle"]))

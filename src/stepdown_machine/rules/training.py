@@ -7,7 +7,7 @@ from functools import partial
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
-from stepdown_machine.rules.stage import Encounter, Stage, pick, turn, untrained
+from stepdown_machine.rules.stage import Encounter, Stage, pick, some, turn
 from stepdown_machine.values import Bundle
 
 
@@ -19,6 +19,17 @@ def _plan(stage: Stage, place: int) -> str:
 PLANS = st.builds(_plan, st.runner(), st.integers(0, 7))
 
 
+def untrained(stage: Stage, place: int) -> op.Train:
+    """Return a job that was not done before, if there is one: only that writes a bundle."""
+    trial = stage.trial
+    for name in reversed(trial.names.of("dataset")):
+        digest = trial.model.datasets.get(trial.names.ids["dataset"][name])
+        for plan in trial.description.plans:
+            if digest is not None and not trial.model.equals(trial.model.job(digest, plan)):
+                return op.Train(name, plan)
+    return op.Train(some(stage, "dataset", place), (*trial.description.plans, "")[0], fresh=True)
+
+
 class Training(Stage):
     """Datasets become bundles."""
 
@@ -26,7 +37,7 @@ class Training(Stage):
         op.Train,
         dataset=pick("dataset"),
         plan=PLANS,
-        how=st.sampled_from(("use", "use", "only", "again", "fresh", "tampered")),
+        how=st.sampled_from(("use", "use", "only", "again", "fresh", "tampered", "resumed")),
     )
     def train(self, dataset: str, plan: str, how: str) -> None:
         """Train and use the bundle, or not; train again, afresh (the same weights), or from altered files."""
@@ -39,6 +50,8 @@ class Training(Stage):
             self.follow(1)
         if how in ("again", "fresh"):
             self.act(op.Train(dataset, plan, fresh=how == "fresh"))
+        elif how == "resumed":
+            self.encounters().get("train on", self.follow)(len(dataset + plan))
 
     def encounters(self) -> dict[str, Encounter]:
         """Add what becomes of a job whose bundle is gone."""

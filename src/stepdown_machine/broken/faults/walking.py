@@ -9,8 +9,8 @@ from stepdown_machine.broken.variant import Variant
 # fmt: off
 FAULTS: Mapping[str, Variant] = {
     "frontier-first": Variant("I2", "run", "runs", "a cooling or costly target short-circuits the walk (openclaw #5763)",
-        'for provider in ["local"] * (not said) + ["frontier"] * (not forbidden):',
-        'for provider in ["frontier"] * (not forbidden) + ["local"] * (not said):'),
+        'for provider in ["local"] * (not said) + ["frontier"] * (not closed):',
+        'for provider in ["frontier"] * (not closed) + ["local"] * (not said):'),
     "request-overwritten": Variant("I2", "disturb", "runs", "the original request is overwritten by the last hop (litellm #38107)",
         'row["reason"] = "local-" + attempt["error"]',
         'row |= {"reason": "local-" + attempt["error"], "requested": "frontier"}'),
@@ -90,8 +90,8 @@ FAULTS: Mapping[str, Variant] = {
         'if attempt["error"] is None:\n                row |=',
         'if attempt["error"] == "timeout":\n                break\n            if attempt["error"] is None:\n                row |='),
     "forbidden-frontier-asked": Variant("I3", "configure", "runs", "the forbidden provider stays in a fallback list (litellm #5330)",
-        '["frontier"] * (not forbidden)',
-        '["frontier"] * (not forbidden or not said)'),
+        '["frontier"] * (not closed)',
+        '["frontier"] * (not closed or not said)'),
     "local-tried-twice": Variant("I3", "disturb", "runs", "the chosen fallback is the one that just failed (oh-my-openagent #3802)",
         '["local"] * (not said) +',
         '["local"] * (2 * (not said)) +'),

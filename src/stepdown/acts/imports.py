@@ -1,0 +1,200 @@
+"""Bring in a log of another system: questions and legal answers to learn from, whole or not at all.
+
+Nothing of it counts as something that happened here: no step, no attempt, no call in the trace, no cost, no share of anybody.
+"""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from stepdown.acts.switch import OPERATOR, check_name
+from stepdown.errors import InvalidValue, Refused
+from stepdown.history import ledger, reader, rows
+from stepdown.providers.reply import storable, word
+from stepdown.scenarios import cases
+from stepdown.scenarios.guard import guarded
+from stepdown.scenarios.prompt import Knowledge
+from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.referee import judge, judged_on
+from stepdown.scenarios.roles import Role, judged_role, proposer
+from stepdown.training.logs import Entry, Skipped, entry
+from stepdown.workspace import Workspace
+
+ILLEGAL = "its answer is none that the scenario accepts"
+KEPT = "its case is kept for evaluations and comparisons"
+UNKEPT = "it holds what cannot be kept"
+NO_CASE = "its question is no case of the scenario"
+
+
+def read(scenario: Scenario, path: Path, *, role: str | None = None, pattern: str | None = None) -> "Read":
+    """Read a log, before anything is recorded or a workspace is made for it.
+
+    Args:
+        scenario: Whose cases its questions are.
+        path: A file of JSON lines, see `training.logs`.
+        role: Whose answers its replies are; the first that is judged, if nobody says.
+        pattern: A regular expression that finds the case in a question: by named groups, or its first group where a case is
+            one text. Without it, a question is the text of the case, or a JSON object of the case's names.
+
+    Raises:
+        NotFound: No such role.
+        Refused: The role's answers are not judged, or its questions cannot be put into words.
+        InvalidValue: The file cannot be read, a line is no JSON, no line holds anything, or the pattern is none.
+    """
+    asked = judged_role(scenario, role) if role is not None else proposer(scenario)
+    if asked.words is None:
+        raise Refused(f"The role {asked.name} of {scenario.name} is asked by seed only.", kind="case-not-asked")
+    log = Read(path.name, scenario, asked, _pattern(pattern))
+    log.take(path)
+    return log
+
+
+def bring(workspace: Workspace, log: "Read", *, by: str = OPERATOR, why: str = "") -> rows.Log:
+    """Bring in a log that was read, once: bytes that were brought in for the role already are not brought in again.
+
+    Raises:
+        InvalidValue: Nobody does it.
+    """
+    check_name(by)
+    with workspace.writing() as connection:
+        row = reader.log(connection, log.scenario.name, log.role.name, log.digest.hexdigest())
+        if row is None:
+            row = log.row(f"log-{reader.count(connection, rows.Log) + 1}", by, why, workspace.now())
+            ledger.append(connection, row)
+            ledger.append_all(connection, [rows.Exchange(row.id, **values) for values in log.exchanges])
+    workspace.reached("act-recorded")
+    return row
+
+
+def _because(skipped: Mapping[str, int]) -> str:
+    return ": " + ", ".join(f"{reason} ({count})" for reason, count in skipped.items()) if skipped else ""
+
+
+def _pattern(written: str | None) -> re.Pattern[str] | None:
+    try:
+        return re.compile(written, re.DOTALL) if written is not None else None
+    except re.error as error:
+        raise InvalidValue(f"The pattern {written!r} is no regular expression: {error}.") from error
+
+
+@dataclass(slots=True)
+class Read:
+    """A log as it was read.
+
+    Attributes:
+        name: Of its file.
+        scenario: Whose cases.
+        role: Whose answers.
+        pattern: Finds the case in a question.
+        lines: That hold something, so far.
+        skipped: Why lines became nothing, so far.
+        digest: Of the bytes, so far.
+        exchanges: The values of each exchange, without the log's id.
+    """
+
+    name: str
+    scenario: Scenario
+    role: Role
+    pattern: re.Pattern[str] | None
+    lines: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    digest: Any = field(default_factory=hashlib.sha256)
+    exchanges: list[dict[str, Any]] = field(default_factory=list)
+
+    def take(self, path: Path) -> None:
+        """Read the file.
+
+        Raises:
+            InvalidValue: The file cannot be read, a line is no JSON, or no line holds anything.
+        """
+        try:
+            self.exchanges = list(self._exchanges(path))
+        except OSError as error:
+            raise InvalidValue(f"The log {path} cannot be read: {error.strerror}.", kind="log-unreadable") from error
+        if not self.exchanges:
+            raise InvalidValue(
+                f"No line of {path.name} became an exchange{_because(self.skipped)}; `stepdown import --help` says what is "
+                "read.",
+                kind="log-empty",
+            )
+
+    def row(self, name: str, by: str, why: str, at: datetime) -> rows.Log:
+        """Return what history says of the log as a whole."""
+        return rows.Log(
+            id=name,
+            scenario=self.scenario.name,
+            scenario_version=self.scenario.version,
+            role=self.role.name,
+            file=self.name,
+            digest=self.digest.hexdigest(),
+            lines=self.lines,
+            skipped=dict(sorted(self.skipped.items())),
+            by=by,
+            why=why,
+            at=at,
+        )
+
+    def _exchanges(self, path: Path) -> Iterator[dict[str, Any]]:
+        """Yield the values of an exchange for each line that holds one."""
+        seen = cases.names(self.scenario)
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                self.digest.update(line)
+                if not line.strip():
+                    continue
+                self.lines += 1
+                try:
+                    yield {"line": number, **self._exchange(entry(line, f"{self.name} line {number}"), seen)}
+                except Skipped as reason:
+                    self.skipped[str(reason)] += 1
+
+    def _exchange(self, found: Entry, seen: tuple[str, ...]) -> dict[str, Any]:
+        if not storable(found.question) or not storable(found.reply):
+            raise Skipped(UNKEPT)
+        case = _case(found.question, seen, self.pattern)
+        seed, own = cases.seed_of(self.scenario, case)
+        if own and cases.kept(self.scenario, seed):
+            raise Skipped(KEPT)
+        words = self.role.words
+        assert words is not None, "it was asked for before"
+        prompt = guarded(self.scenario, "rendering a case", lambda: words(Knowledge(), case))
+        judgement = judge(self.scenario, self.role, found.reply, judged_on(self.scenario, seed, own=own))
+        if judgement.answer is None:
+            raise Skipped(ILLEGAL)
+        if not storable(prompt + judgement.answer.text):
+            raise Skipped(UNKEPT)
+        return {
+            "input": case,
+            "seed": seed,
+            "prompt": prompt,
+            "reply": found.reply,
+            "strategy": judgement.answer.text,
+            "score": judgement.score,
+            "model": word(found.model) if found.model is not None else None,
+        }
+
+
+def _case(question: str, seen: tuple[str, ...], pattern: re.Pattern[str] | None) -> dict[str, Any]:
+    """Return the case in a question, by the names that the scenario shows."""
+    if pattern is not None:
+        match = pattern.search(question)
+        if match is None or not match.groups():
+            raise Skipped("the pattern finds no case in its question")
+        named = match.groupdict() or ({seen[0]: match[1]} if len(seen) == 1 else {})
+        case: Any = named
+    elif len(seen) == 1:
+        case = {seen[0]: question}
+    else:
+        try:
+            case = json.loads(question)
+        except (ValueError, RecursionError):
+            case = None
+    if not isinstance(case, dict) or set(case) != set(seen):
+        raise Skipped(NO_CASE)
+    return {name: case[name] for name in seen}

@@ -1,0 +1,57 @@
+"""Which case of a scenario it is that somebody brings, and whether it is kept for examinations. Pure."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from stepdown.digest import digest
+from stepdown.errors import InvalidValue
+from stepdown.scenarios.generation import SEEDS
+from stepdown.scenarios.guard import guarded
+from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.referee import own_case
+
+
+def names(scenario: Scenario) -> tuple[str, ...]:
+    """Return what is seen in a case, by name."""
+    return tuple(guarded(scenario, "showing a case", lambda: scenario.observation(0)))
+
+
+def seed_of(scenario: Scenario, case: Mapping[str, Any]) -> tuple[int, bool]:
+    """Return the seed of a case.
+
+    Returns:
+        The seed, and whether it is the scenario's own; else it is drawn from the case's content, and means nothing there.
+
+    Raises:
+        InvalidValue: The case is no JSON object.
+    """
+    try:
+        key = digest(dict(case))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidValue(f"The case is no JSON object: {error}.") from error
+    own = getattr(scenario, "seed_of", None)
+    seed = guarded(scenario, "finding a case", lambda: own(case)) if own is not None else _kept_by(scenario).get(key)
+    return (seed, True) if seed is not None else (int(key[:16], 16) % SEEDS, False)
+
+
+def kept(scenario: Scenario, seed: int) -> bool:
+    """Tell whether a case is kept for evaluations and comparisons: whoever learned it could not be examined any more."""
+    return own_case(scenario) and (seed in scenario.holdout_seeds() or seed in scenario.comparison_seeds())
+
+
+def _kept_by(scenario: Scenario) -> Mapping[str, int]:
+    if not own_case(scenario):
+        return {}
+    try:
+        return _remembered(scenario)  # type: ignore[arg-type]
+    except TypeError:
+        # A protocol says nothing of hashing: what cannot be remembered is looked for each time.
+        return _remembered.__wrapped__(scenario)
+
+
+@cache
+def _remembered(scenario: Scenario) -> Mapping[str, int]:
+    """Return the seeds that are kept for examinations by the content of their cases."""
+    seeds = (*scenario.holdout_seeds(), *scenario.comparison_seeds())
+    return {digest(dict(scenario.observation(seed))): seed for seed in seeds}

@@ -1,0 +1,37 @@
+"""What can be asked of some systems: a base below their bundles, and judgements that arrive late."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SetBase:
+    """Let something else lie where the base of tuned bundles is, behind the system's back.
+
+    A bundle that was tuned from a base answers only with that one, and is as good as before once it is back.
+
+    Attributes:
+        base: One of `Description.bases`: `own` is what a fresh system has, `another` can be tuned as well, `gone` and `changed`
+            cannot.
+    """
+
+    base: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Say later how good an answer was that somebody was given.
+
+    It becomes a row of its own. The last one of an answer counts in exports, as any score does; what was served and decided
+    stays what it was. Refusals: `unknown-call`, `score-out-of-range`.
+
+    Attributes:
+        run: In which it was given.
+        place: Which of the run's served competitor steps, from 0.
+        score: 0..1.
+    """
+
+    run: str
+    place: int
+    score: float

@@ -1,0 +1,62 @@
+"""What a run may spend at its frontier, just enough and just not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from stepdown_machine import operations as op
+from stepdown_machine.observed import Step
+from stepdown_machine.rules.stage import Encounter, Stage
+from stepdown_machine.values import Policy
+
+SPEND = "spend it all"
+
+
+class Spending(Stage):
+    """Budgets of runs."""
+
+    def encounters(self) -> dict[str, Encounter]:
+        """Add a run that spends what it may."""
+        return {**super().encounters(), SPEND: self.spend}
+
+    def spend(self, place: int) -> None:
+        """Let a run spend what its first steps took, one token more, and some money; with local to serve, and to fail."""
+        known = self.trial.description.policies
+        if not {"run_tokens", "run_cost"} <= known or not self.can(op.Run, op.SetPolicy):
+            return
+        self.tell((op.Disturb(), op.SetPolicy(Policy(mode="frontier-only")), op.Run(place % 4, 1, 3)))
+        taken = self.trial.seen.steps[-4:]
+        for limits in self._limits(taken):
+            self.tell((op.SetPolicy(replace(limits, mode="frontier-only")), op.Run(place % 4, 2, 2)))
+            self._report()
+        least = min(self._limits(taken), key=lambda each: each.run_tokens or 0.0, default=Policy(run_tokens=0.0))
+        # Local serves as ever, and where it fails there is nobody to fall back to.
+        self.tell((op.SetPolicy(replace(least, breaker_threshold=99)), op.Run(place % 3, 1, 2), op.Disturb("error")))
+        self.tell((op.Run(place % 3, 1, 2), op.Disturb(), op.SetPolicy(replace(least, shadow=True)), op.Run(1, 1, 2)))
+        self._report()
+        if place % 4 == 1:
+            self._compare(least)
+        self.act(op.SetPolicy(Policy()))
+
+    def _limits(self, taken: tuple[Step, ...]) -> Iterator[Policy]:
+        """Yield budgets that the first steps just spend, or just do not; money between two sums, as these are never exact."""
+        tokens, cost = 0, 0.0
+        for number, step in enumerate(taken[:2]):
+            for attempt in step.attempts:
+                tokens += attempt.input_tokens + attempt.output_tokens
+                cost += attempt.cost or 0.0
+            if tokens:
+                yield Policy(run_tokens=tokens + float(number))
+        if cost:
+            yield Policy(run_cost=cost / 2)
+
+    def _compare(self, least: Policy) -> None:
+        """Compare a bundle with a frontier that may answer only some of its questions."""
+        name = self.trial.usable(0)
+        if name is not None:
+            self.tell((op.SetPolicy(replace(least, run_tokens=4 * (least.run_tokens or 1.0))), op.Promote(name, 0.5)))
+
+    def _report(self) -> None:
+        for run in self.trial.names.of("run")[-1:]:
+            self.act(op.Report(run))
