@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from journey import Hands
 from stepdown.audit import acts as changes
+from stepdown.audit import moments
 from stepdown.audit.witnesses import Evidence
 from stepdown.bundles.trail import behind
 from stepdown.history import rows
@@ -155,7 +156,7 @@ def test_whoever_judged_had_what_the_switches_left_on() -> None:
 
     def judged(verdict: rows.Verdict, *switches: rows.HarnessSwitch, version: int = GridCtf.version) -> list[Any]:
         runs = [replace(run, scenario_version=version)]
-        return list(changes.judges(evidence(runs=runs, verdicts=[verdict], switches=switches)))
+        return list(moments.switches(evidence(runs=runs, verdicts=[verdict], switches=switches)))
 
     assert judged(row, off) == judged(replace(row, validators=everything)) == []
     assert len(judged(row)) == len(judged(row, switch("unit-range", enabled=False))) == 1
