@@ -125,6 +125,7 @@ def test_the_campaign_saw_what_it_must(beside: Connection) -> None:
     """
     other: Part = beside.recv()
     seen = reach("StepdownMachine")
+    assert seen.examples, "the whole machine ran in another process than this; are groups kept together?"
     together(seen, other.reach)
     real = REAL + other.real
 
