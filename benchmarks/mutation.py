@@ -71,7 +71,7 @@ class Hunt:
         room.mkdir()
         paths = os.pathsep.join((str(copy / "src"), str(copy / "tests")))
         environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(room)}
-        run = [sys.executable, "-m", "stateful.tour", *self.words]
+        run = [sys.executable, "-m", "stateful.every_value", *self.words]
         child = subprocess.Popen(
             run,
             cwd=room,

@@ -1,4 +1,4 @@
-"""Break the oracle: edit `model/`, `contract` and `invariants/` in one place at a time, and see who notices.
+"""Break the oracle: edit `model/`, `semantics` and `invariants/` in one place at a time, and see who notices.
 
 python -m stepdown_machine.break_oracle --sample 40 --seed 1 --jobs 2
 
@@ -95,7 +95,7 @@ def variants(path: str) -> tuple[str, ...]:
 
 def oracle(only: str = "") -> list[Edit]:
     """Return every edit of the oracle, or of those modules whose path holds a word."""
-    paths = [*(PACKAGE / "model").glob("*.py"), PACKAGE / "contract.py", *(PACKAGE / "invariants").glob("*.py")]
+    paths = [*(PACKAGE / "model").glob("*.py"), PACKAGE / "semantics.py", *(PACKAGE / "invariants").glob("*.py")]
     return [edit for edit in edits(PACKAGE, sorted(paths)) if only in edit.path]
 
 
@@ -147,9 +147,9 @@ def summary(found: dict[Edit, tuple[str, str]]) -> Iterator[str]:
     """Say how many were noticed by what, and list those that were not."""
     count = Counter(kind for kind, _ in found.values())
     open_ = survivors(found)
-    judged = count[FAILS] + count[FREES] + len(open_)
-    share = f" = {1 - len(open_) / judged:.1%}" if judged else ""
-    yield f"{judged - len(open_)} of {judged} edits noticed{share}"
+    counted = count[FAILS] + count[FREES] + len(open_)
+    share = f" = {1 - len(open_) / counted:.1%}" if counted else ""
+    yield f"{counted - len(open_)} of {counted} edits noticed{share}"
     yield f"  {count[FAILS]:4}  the correct toy fails"
     yield f"  {count[FREES]:4}  a broken variant goes free"
     yield f"  {len(open_):4}  survived"

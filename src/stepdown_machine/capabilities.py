@@ -150,8 +150,8 @@ def _due(said: Description, reason: str) -> bool:
     if reason in POLICIES:
         return sets(POLICIES[reason])
     if reason in FAILURES:
-        judged = reason != "local-invalid-output" or said.objectors is not None or said.refuses is not None
-        return judged and does(op.Disturb) and bool({*FAILURES[reason]} & {*said.failures})
+        recognisable = reason != "local-invalid-output" or said.objectors is not None or said.refuses is not None
+        return recognisable and does(op.Disturb) and bool({*FAILURES[reason]} & {*said.failures})
     ways = {
         "role-not-eligible": len(said.roles) > 1 or sets("local_roles", "local_never"),
         "bundle-absent": not said.given

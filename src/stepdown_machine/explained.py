@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from stepdown_machine.edits import Edit
 
 EXPLAINED: Mapping[str, str] = {
-    "contract.py _register statement deleted: model.alter(made.bundle, files=files, version=made.version, score=made.score, "
+    "semantics.py _register statement deleted: model.alter(made.bundle, files=files, version=made.version, score=made.score, "
     "valid=made.valid) -> nothing": "Two trainings of one job are two bundles in the toy, unless the first is whole "
     "and counts: then nothing of it changes. A system whose id is the content meets it.",
     "invariants/artifacts.py _gate condition dropped: step.role == 'competitor' -> nothing": "Only a competitor has a score.",

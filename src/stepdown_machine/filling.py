@@ -6,10 +6,10 @@ from dataclasses import replace
 from functools import lru_cache
 
 from stepdown_machine.capabilities import shows
-from stepdown_machine.model import Known, Limits, Model, Objections
+from stepdown_machine.model import BundleState, Limits, Model, Objections
 from stepdown_machine.observed import Call, Holding, Observation, Shelved, Step
 from stepdown_machine.protocol import SHOWN, Description
-from stepdown_machine.scene import Walk
+from stepdown_machine.transition import Walk
 from stepdown_machine.values import Policy
 
 
@@ -104,7 +104,7 @@ def completed(seen: Observation, model: Model, said: Description) -> Observation
     return replace(seen, **{name: value for name, value in filled.items() if not shows(said, name)})  # type: ignore[arg-type]
 
 
-def _shelved(known: Known) -> Shelved:
+def _shelved(known: BundleState) -> Shelved:
     return Shelved(known.bundle, known.files != "gone", known.files == "whole", known.weights)
 
 

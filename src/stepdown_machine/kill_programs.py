@@ -23,7 +23,7 @@ from stepdown_machine.campaign import campaign
 from stepdown_machine.findings import Disagreement
 from stepdown_machine.kill_matrix import machine_for
 from stepdown_machine.script import spelled
-from stepdown_machine.trial import Trial
+from stepdown_machine.session import Session
 from stepdown_machine.values import Policy
 
 SEEDS = range(6)
@@ -83,15 +83,15 @@ def _value(node: ast.expr) -> Any:
 
 def broken_by(variant: str, program: Sequence[op.Operation]) -> tuple[str, ...]:
     """Perform a program on a fresh toy, and return the codes of the promises that it breaks, sorted."""
-    trial = Trial(system(variant))
+    session = Session(system(variant))
     try:
         for operation in program:
-            trial.act(operation)
-        trial.look_again()
+            session.act(operation)
+        session.look_again()
     except Disagreement as failure:
         return tuple(sorted({finding.claim for finding in failure.findings}))
     finally:
-        trial.close()
+        session.close()
     return ()
 
 
@@ -99,10 +99,10 @@ def searched(variant: str) -> Kill | None:
     """Search for a program that breaks the variant's own claim, or whatever else if no start finds that; None without any."""
     best: Kill | None = None
     for seed in SEEDS:
-        verdict = campaign(machine_for(variant), seed)
-        if verdict.trial is None:
+        outcome = campaign(machine_for(variant), seed)
+        if outcome.session is None:
             continue
-        kill = _shortest(variant, tuple(verdict.trial.operations))
+        kill = _shortest(variant, tuple(outcome.session.operations))
         if kill is None:
             continue
         best = best or kill

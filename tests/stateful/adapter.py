@@ -10,15 +10,15 @@ from itertools import count
 from multiprocessing.util import Finalize
 from pathlib import Path
 
-from stateful import bases, exported, neighbours
+from stateful import bases, exported, other_scenarios
 from stateful.children import HELD, Errand, process, said, settle
 from stateful.damages import clear, damage
 from stateful.doing import PLANS, TUNED, answered, interleaved, spelled
+from stateful.environment import ASKED, ON_GRID, SCENARIO, Weather, settings
 from stateful.falsifying import WAYS, Forgery
 from stateful.observing import Observer
 from stateful.planting import plant
 from stateful.ranges import MOST
-from stateful.weather import ASKED, ON_GRID, SCENARIO, Weather, settings
 from stepdown.acts import configure
 from stepdown.acts.opening import open_workspace
 from stepdown.bundles.disk import Condition, look
@@ -75,7 +75,7 @@ def room() -> Path:
     Finalize(None, shutil.rmtree, args=(made,), kwargs={"ignore_errors": True}, exitpriority=0)
     if ON_GRID:
         plans = (PLANS["tiny-a"], PLANS["tiny-b"])
-        neighbours.settle(made / "template", made / "cache", plans, SCENARIO)
+        other_scenarios.settle(made / "template", made / "cache", plans, SCENARIO)
     else:
         open_workspace(made / "template", settings=settings(Weather(), made / "template", made / "cache")).close()
     (made / "rehearsals").mkdir()

@@ -8,10 +8,10 @@ from typing import Any
 
 from stateful import bases
 from stateful.children import REAL
+from stateful.environment import ON_GRID, SCENARIO
 from stateful.exported import wants_matches
 from stateful.ranges import out_of_range
 from stateful.saying import bundle, dataset, promoted, report
-from stateful.weather import ON_GRID, SCENARIO
 from stepdown.acts import configure, switch
 from stepdown.acts.ask import judge
 from stepdown.acts.export import export

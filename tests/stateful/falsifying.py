@@ -8,8 +8,8 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from stateful.conspiracies import conspiracies
-from stateful.lies import COLUMNS, Copy, Lie, kinds, one_value
+from stateful.forgeries import COLUMNS, Copy, Lie, kinds, one_value
+from stateful.paired_forgeries import conspiracies
 from stateful.removals import missing
 from stepdown.acts.opening import open_workspace
 from stepdown.views.audit import found

@@ -12,29 +12,31 @@ from stepdown_machine.model import Model, grid_ctf, outcome, surest
 from stepdown_machine.model.registry import WHOLE
 from stepdown_machine.observed import Step
 from stepdown_machine.protocol import Answer
-from stepdown_machine.scene import Judged, Scene
+from stepdown_machine.transition import StepReview, Transition
 from stepdown_machine.values import Pointed, Promoted, Pruned
 
 SLACK = 1e-9
 """For sums in another order."""
 
 
-def succession_follows_its_evidence(scene: Scene, _model: Model, _judged: tuple[Judged, ...]) -> Iterator[Finding]:
+def succession_follows_its_evidence(
+    transition: Transition, _model: Model, _reviews: tuple[StepReview, ...]
+) -> Iterator[Finding]:
     """I14: a verdict rests on scores that replay, on the seeds that the frontier really answered, and on honest bounds.
 
     Whether the verdict follows from them, where a rollback leads and what prune deletes is asked while the operation is
     told to the model: see `answer_is_due`. Blind to an activation that did not follow (I10).
     """
-    for _, answer in scene.told():
+    for _, answer in transition.exchanges():
         if isinstance(answer, Promoted):
-            yield from _replayed(answer, scene)
-            yield from _bounded(answer, scene.description.objectors)
-            yield from _unchanged(answer, scene)
+            yield from _replayed(answer, transition)
+            yield from _bounded(answer, transition.description.objectors)
+            yield from _unchanged(answer, transition)
 
 
-def _replayed(said: Promoted, scene: Scene) -> Iterator[Finding]:
-    steps = [step for step in scene.steps if step.run == said.run]
-    texts = {call.call: call.text for call in scene.calls if call.ended and call.error is None}
+def _replayed(said: Promoted, transition: Transition) -> Iterator[Finding]:
+    steps = [step for step in transition.steps if step.run == said.run]
+    texts = {call.call: call.text for call in transition.calls if call.ended and call.error is None}
     replies = {step.seed: reply for step in steps if (reply := _reply(step, texts)) is not None}
     told = (sorted(pair.seed for pair in said.pairs), said.unanswered)
     due = (sorted(replies), len(steps) - len(replies))
@@ -42,7 +44,7 @@ def _replayed(said: Promoted, scene: Scene) -> Iterator[Finding]:
         yield Finding(
             "I14", f"seeds {due[0]}, {due[1]} unanswered", f"{told[0]}, {told[1]}", "the frontier was asked so"
         )
-    if not scene.description.scores:
+    if not transition.description.scores:
         return
     for pair in said.pairs:
         mine = grid_ctf.score(pair.reply, pair.seed)
@@ -73,21 +75,21 @@ def _bounded(said: Promoted, objectors: Callable[[str], frozenset[str]] | None) 
         yield Finding("I14", f"legal share {fmean(legal)}", f"{said.valid}", "its own replies say so")
 
 
-def _unchanged(said: Promoted, scene: Scene) -> Iterator[Finding]:
+def _unchanged(said: Promoted, transition: Transition) -> Iterator[Finding]:
     """A bundle whose evaluation counts keeps it: an examination is no other one."""
-    before = scene.memory.answered.get(said.now.bundle)
+    before = transition.memory.answered.get(said.now.bundle)
     if before is not None and before.version == said.now.version and repr(before) != repr(said.now):
         yield Finding(
             "I14", f"evaluated as {before}", f"{said.now}", "its evaluation counted, and a comparison is another"
         )
 
 
-def answer_is_due(operation: op.Plain, answer: Answer, model: Model, scene: Scene) -> Iterator[Finding]:
+def answer_is_due(operation: op.Plain, answer: Answer, model: Model, transition: Transition) -> Iterator[Finding]:
     """I14: the verdict, the way back and what nobody needs are what this world makes them."""
     match operation, answer:
         case op.Promote(), Promoted():
-            yield from _judged(operation, answer, model)
-            if scene.orderly:
+            yield from _outcome_follows(operation, answer, model)
+            if transition.orderly:
                 yield from _matched(operation, answer, model)
         case op.Rollback(), Pointed(bundle=bundle) if bundle != model.target():
             yield Finding("I14", f"back to {model.target()}", f"{bundle}", f"the way back is {list(model.behind())}")
@@ -95,7 +97,7 @@ def answer_is_due(operation: op.Plain, answer: Answer, model: Model, scene: Scen
             most = model.unneeded(keep)
             least = most - (model.unsure if keep is None else frozenset())
             # A killed training may have registered a bundle that nobody was told of.
-            if not least <= set(gone) <= most | scene.memory.strays:
+            if not least <= set(gone) <= most | transition.memory.strays:
                 needed = f"needed are {sorted(model.needed(keep))}"
                 yield Finding("I14", f"{sorted(least)} are deleted", f"{sorted(gone)}", needed)
         case op.Prune(bundle=str(named)), Pruned(bundles=gone) if gone != (named,):
@@ -111,7 +113,7 @@ def _matched(asked: op.Promote, said: Promoted, model: Model) -> Iterator[Findin
         yield Finding("I14", f"compared with {champion}", f"{said.champion}", "that is whole and holds the slot")
 
 
-def _judged(asked: op.Promote, said: Promoted, model: Model) -> Iterator[Finding]:
+def _outcome_follows(asked: op.Promote, said: Promoted, model: Model) -> Iterator[Finding]:
     shown = {"lower": said.lower, "upper": said.upper, "ahead": said.ahead, "valid": said.valid}
     due = outcome(model.limits, asked.margin, coverage=model.coverage(), **shown)
     if said.outcome != due:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from stepdown_machine.model.breaker import Breaker
-from stepdown_machine.model.registry import DAMAGED, GONE, WHOLE, Known, Model
+from stepdown_machine.model.registry import DAMAGED, GONE, WHOLE, BundleState, Model
 
 REASONS = (
     "frontier-forced",
@@ -79,7 +79,7 @@ def _asked(model: Model, role: str, seed: int | None) -> Objections:
     return Objections(_ordered(found - UNREADABLE | _sure(known)), UNREADABLE | unsure)
 
 
-def _sure(known: Known) -> set[str]:
+def _sure(known: BundleState) -> set[str]:
     """Of a bundle that is whole but does not belong, that much is sure."""
     return {"bundle-incompatible"} if known.files == WHOLE else set()
 
@@ -94,7 +94,7 @@ def _about_policy(model: Model, role: str) -> list[str]:
     )
 
 
-def _about_standing(known: Known) -> list[str]:
+def _about_standing(known: BundleState) -> list[str]:
     return (
         ["bundle-absent"] * (known.files == GONE)
         + ["bundle-disabled"] * (not known.enabled)
@@ -103,7 +103,7 @@ def _about_standing(known: Known) -> list[str]:
     )
 
 
-def _about_worth(model: Model, known: Known) -> list[str]:
+def _about_worth(model: Model, known: BundleState) -> list[str]:
     limits = model.limits
     age = model.now - known.trained_at
     # Before it was trained, a clock stands wrong, and nobody knows how old it is.

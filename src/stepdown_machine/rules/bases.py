@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from stepdown_machine import operations as op
-from stepdown_machine.rules.stage import Encounter
 from stepdown_machine.rules.steering import Steering
+from stepdown_machine.rules.turns import Episode
 from stepdown_machine.values import Bundle
 
 BASE = "base-mismatch"
@@ -13,13 +13,13 @@ BASE = "base-mismatch"
 class Bases(Steering):
     """The way to a bundle that has lost its base, and back."""
 
-    def encounters(self) -> dict[str, Encounter]:
+    def episodes(self) -> dict[str, Episode]:
         """Add a training that is killed on its way and gone on with."""
-        return {**super().encounters(), "train on": self._train_on}
+        return {**super().episodes(), "train on": self._train_on}
 
     def _lead_to(self, cause: str, place: int) -> None:
         """Lead to every reason; this one needs a bundle that was tuned."""
-        if cause != BASE or not self.trial.can(cause):
+        if cause != BASE or not self.session.can(cause):
             super()._lead_to(cause, place)
             return
         self.provoked[cause] += 1
@@ -38,7 +38,7 @@ class Bases(Steering):
 
     def _take_away(self, bundle: str, place: int) -> None:
         """Let each other thing lie there in turn: what may not serve may not be activated either."""
-        others = self.trial.description.bases[1:]
+        others = self.session.description.bases[1:]
         for number, base in enumerate(others):
             self.tell((op.SetBase(base), op.Activate(bundle)))
             if number == place % len(others):
@@ -51,11 +51,11 @@ class Bases(Steering):
             self._on_another(bundle, place)
 
     def _on_another(self, bundle: str, place: int) -> None:
-        for base in self.trial.description.bases[1:]:
+        for base in self.session.description.bases[1:]:
             self.act(op.SetBase(base))
             made = self.act(self._job(place))
             if isinstance(made, Bundle):
-                other = self.trial.names.name("bundle", made.bundle)
+                other = self.session.names.name("bundle", made.bundle)
                 self.tell((op.Activate(other), op.Run(0), op.SetBase("own"), op.Run(1), op.Activate(bundle)))
 
     def _way_back(self, before: str, bundle: str, place: int) -> None:
@@ -67,13 +67,13 @@ class Bases(Steering):
         if place % 3 == 0:
             self.act(op.Rollback())
         self.act(op.Activate(before))
-        if place % 8 != 7 or self.trial.description.tuned[0] not in self.trial.description.plans:
+        if place % 8 != 7 or self.session.description.tuned[0] not in self.session.description.plans:
             # What answers with a base takes longer than all others, in a real system.
             self.act(op.Delete(bundle))
 
     def _tuned(self, place: int) -> str | None:
         """Name a bundle that was tuned from the base that lies here now, tuning one where there is none."""
-        model, names = self.trial.model, self.trial.names
+        model, names = self.session.model, self.session.names
         for name, id_ in names.ids["bundle"].items():
             known = model.bundles[id_]
             if known.base == model.base and not known.retired and known.version == model.version:
@@ -83,16 +83,13 @@ class Bases(Steering):
 
     def _job(self, place: int) -> op.Train:
         """Return a tuning from the first dataset that is as it was: it is mostly the same, and done before."""
-        trial, tuned = self.trial, self.trial.description.tuned
-        whole = [
-            name for name in trial.names.of("dataset") if trial.names.ids["dataset"][name] not in trial.model.tampered
-        ]
+        tuned, whole = self.session.description.tuned, self.session.untampered()
         return op.Train((whole or ["no-such-dataset"])[0], tuned[place % len(tuned)])
 
     def _train_on(self, place: int) -> None:
         """Kill a tuning on its way and go on with it: what comes of it is what an unbroken one gives."""
-        tuned = self.trial.description.tuned
-        if not tuned or "checkpointed" not in self.trial.description.points.get("Train", ()):
+        tuned = self.session.description.tuned
+        if not tuned or "checkpointed" not in self.session.description.points.get("Train", ()):
             return
         self._fit(weak=False)
         first, second = self._job(place), self._job(place + 1)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
-from stepdown_machine.rules.stage import Stage, pick, turn
+from stepdown_machine.rules.turns import TurnMachine, pick, turn
 
 FALSIFIED = 4
 """Lies told in one turn, from all over the list of them."""
 
 
-class Inspection(Stage):
+class Inspection(TurnMachine):
     """Reports, audits, a restart."""
 
     @turn(
@@ -24,8 +24,8 @@ class Inspection(Stage):
     )
     def inspect(self, run: str, how: str, place: int) -> None:
         """Report a run, audit, restart and look again, or audit a falsified copy (which must not pass)."""
-        ways = self.trial.description.falsifiable
-        if how == "falsify" and ways and self.can(op.Audit) and self.trial.seen.calls:
+        ways = self.session.description.falsifiable
+        if how == "falsify" and ways and self.can(op.Audit) and self.session.seen.calls:
             for way in _spread(ways, place):
                 self.act(op.Audit(way))
         elif how == "report" and self.can(op.Report):
@@ -33,16 +33,16 @@ class Inspection(Stage):
                 self.act(op.Report(told))
         elif how == "reopen" and self.can(op.Reopen):
             self.act(op.Reopen())
-            self.trial.look_again()
+            self.session.look_again()
         elif self.can(op.Audit):
             self.act(op.Audit())
 
     def _eventful(self) -> list[str]:
         """Name the last run with a fallback and the last with a failed step: there reports go wrong."""
-        steps = [one.step for one in reversed(self.trial.routed[-200:])]
+        steps = [one.step for one in reversed(self.session.routed[-200:])]
         fallback = next((step.run for step in steps if len(step.attempts) > 1), None)
         failed = next((step.run for step in steps if step.outcome == "failed"), None)
-        return [self.trial.names.name("run", run) for run in (fallback, failed) if run is not None]
+        return [self.session.names.name("run", run) for run in (fallback, failed) if run is not None]
 
 
 def _spread(ways: tuple[str, ...], place: int) -> list[str]:

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
 from stepdown_machine.capabilities import reasons as told
-from stepdown_machine.model import REASONS, Breaker, Known
+from stepdown_machine.model import REASONS, Breaker, BundleState
 from stepdown_machine.names import UNKNOWN
 from stepdown_machine.rules.policy import Governing, unchanged
-from stepdown_machine.rules.stage import Encounter, turn
+from stepdown_machine.rules.turns import Episode, turn
 from stepdown_machine.values import Policy
 
 FAILURES = {
@@ -50,13 +50,13 @@ ALONE = (
 @st.composite
 def causes(draw: st.DrawFn) -> str:
     """Draw a reason that was not provoked yet in this example: Hypothesis repeats itself, and some would starve."""
-    stage, place = draw(st.runner()), draw(st.integers(0, 79))
-    reasons = told(stage.trial.description) or ("bundle-absent",)
+    machine, place = draw(st.runner()), draw(st.integers(0, 79))
+    reasons = told(machine.session.description) or ("bundle-absent",)
     if place < len(reasons):
         # Said directly, so that a shrunk program does not need the reasons before it.
         return reasons[place]
-    least = min(stage.provoked[reason] for reason in reasons)
-    left = [reason for reason in reasons if stage.provoked[reason] == least]
+    least = min(machine.provoked[reason] for reason in reasons)
+    left = [reason for reason in reasons if machine.provoked[reason] == least]
     return left[place % len(left)]
 
 
@@ -72,12 +72,12 @@ class Steering(Governing):
         """Make local fit, take one thing away, run, give it back, run: the reason, and the way back from it."""
         self._lead_to(cause, place)
 
-    def encounters(self) -> dict[str, Encounter]:
+    def episodes(self) -> dict[str, Episode]:
         """Add the way to each reason."""
-        return {**super().encounters(), **{reason: partial(self._lead_to, reason) for reason in REASONS}}
+        return {**super().episodes(), **{reason: partial(self._lead_to, reason) for reason in REASONS}}
 
     def _lead_to(self, cause: str, place: int) -> None:
-        if not self.trial.can(cause):
+        if not self.session.can(cause):
             return
         self.provoked[cause] += 1
         bundle = self._fit(weak=cause == "validity-below-threshold")
@@ -102,7 +102,7 @@ class Steering(Governing):
         self._report()
 
     def _report(self) -> None:
-        for run in self.trial.names.of("run")[-1:]:
+        for run in self.session.names.of("run")[-1:]:
             self.act(op.Report(run))
 
     @turn()
@@ -115,15 +115,15 @@ class Steering(Governing):
 
     def _fit(self, *, weak: bool) -> str | None:
         """Calm everything and see to a bundle that serves; return its name."""
-        if (self.trial.model.local, self.trial.model.frontier) != ("calm", "calm"):
+        if (self.session.model.local, self.session.model.frontier) != ("calm", "calm"):
             self.act(op.Disturb())
-        if self.trial.model.base != "own":
+        if self.session.model.base != "own":
             self.act(op.SetBase("own"))
         if not unchanged(Policy(), self):
             self.act(op.SetPolicy(Policy()))
-        for name in sorted(frozenset(self.trial.description.validators) - self.trial.model.validators):
+        for name in sorted(frozenset(self.session.description.validators) - self.session.model.validators):
             self.act(op.SetValidator(name, enabled=True))
-        bundle = self.trial.usable(0, weak=weak) or self._trained(weak=weak)
+        bundle = self.session.usable(0, weak=weak) or self._trained(weak=weak)
         if bundle is not None:
             self._heal(bundle)
         return bundle
@@ -135,37 +135,32 @@ class Steering(Governing):
             self.act(op.Restore(bundle))
         if not known.enabled:
             self.act(op.Enable(bundle))
-        if self.trial.model.slots.get("competitor") != known.bundle:
+        if self.session.model.slots.get("competitor") != known.bundle:
             self.act(op.Activate(bundle))
-        if self.trial.model.now < known.trained_at:
-            self.act(op.Advance(known.trained_at - self.trial.model.now))
-        state = self.trial.model.breakers.get(known.bundle, Breaker())
-        if state.cooling(self.trial.model.limits, self.trial.model.now):
-            opened = self.trial.model.now if state.opened is None else state.opened
-            self.act(op.Advance(opened + self.trial.model.limits.breaker_cooldown - self.trial.model.now))
+        if self.session.model.now < known.trained_at:
+            self.act(op.Advance(known.trained_at - self.session.model.now))
+        state = self.session.model.breakers.get(known.bundle, Breaker())
+        if state.cooling(self.session.model.limits, self.session.model.now):
+            opened = self.session.model.now if state.opened is None else state.opened
+            self.act(op.Advance(opened + self.session.model.limits.breaker_cooldown - self.session.model.now))
 
     def _trained(self, *, weak: bool) -> str | None:
         """Train a bundle, discovering and exporting first where needed."""
-        model = self.trial.model
-        good = [
-            name
-            for name in self.trial.names.of("dataset")
-            if self.trial.names.ids["dataset"][name] not in model.tampered
-        ]
+        good = self.session.untampered()
         if not good:
-            self.act(op.Run(0, 1, max(2, self.trial.description.min_records)))
+            self.act(op.Run(0, 1, max(2, self.session.description.min_records)))
             self.act(op.Export())
-            good = list(self.trial.names.of("dataset"))[-1:]
-        plans = self.trial.description.plans
+            good = list(self.session.names.of("dataset"))[-1:]
+        plans = self.session.description.plans
         # Where nothing can be exported there is nothing to train from.
         for plan in (plans[::-1] if weak else plans[:1]) if good else ():
             self.act(op.Train(good[-1], plan))
-            if bundle := self.trial.usable(0, weak=weak):
+            if bundle := self.session.usable(0, weak=weak):
                 return bundle
-        return self.trial.usable(0)
+        return self.session.usable(0)
 
-    def _known(self, bundle: str) -> Known:
-        known = self.trial.known(bundle)
+    def _known(self, bundle: str) -> BundleState:
+        known = self.session.bundle_state(bundle)
         assert known is not None
         return known
 
@@ -181,14 +176,15 @@ class Steering(Governing):
             "bundle-integrity": lambda: self._damaged_in_every_way(bundle, place),
             "bundle-disabled": lambda: self._done(op.Disable(bundle), op.Enable(bundle)),
             "bundle-incompatible": lambda: self._done(
-                op.Plant(self.trial.description.plants[place % len(self.trial.description.plants)]), op.Activate(bundle)
+                op.Plant(self.session.description.plants[place % len(self.session.description.plants)]),
+                op.Activate(bundle),
             ),
             "bundle-stale": lambda: self._stale(bundle),
             "coverage-weak": self._blind,
             "shadow-only": self._shadowed,
             "canary-held": self._canary,
             "quality-inconclusive": lambda: self._done(
-                op.Revise(self.trial.model.version + 1), op.Revise(self.trial.model.version)
+                op.Revise(self.session.model.version + 1), op.Revise(self.session.model.version)
             ),
         }
         return ways[cause]() if cause in ways else self._forbidden(cause, bundle, place)
@@ -201,7 +197,7 @@ class Steering(Governing):
         return self._done(op.Damage(bundle, how), op.Restore(bundle))
 
     def _damaged_in_every_way(self, bundle: str, place: int) -> tuple[op.Plain, ...]:
-        ways = [how for how in self.trial.description.damages if how != "delete-directory"]
+        ways = [how for how in self.session.description.damages if how != "delete-directory"]
         for how in ways if self.can(op.Restore) else ():
             self.act(op.Damage(bundle, how))
             self.act(op.Run(place % 4))
@@ -251,15 +247,15 @@ class Steering(Governing):
         return (op.SetPolicy(Policy()),)
 
     def _stale(self, bundle: str) -> tuple[op.Plain, ...]:
-        age = max(0.0, self.trial.model.now - self._known(bundle).trained_at)
+        age = max(0.0, self.session.model.now - self._known(bundle).trained_at)
         self.act(op.SetPolicy(Policy(max_age=age)))
         self.act(op.Run(0))
-        self.act(op.Advance(1.0 + self._known(bundle).trained_at + age - self.trial.model.now))
+        self.act(op.Advance(1.0 + self._known(bundle).trained_at + age - self.session.model.now))
         return (op.SetPolicy(Policy()),)
 
     def _blind(self) -> tuple[op.Plain, ...]:
         """Switch a validator off, with the coverage limit where it was: frontier may now serve what the referee refuses."""
-        self.act(op.SetPolicy(Policy(min_coverage=self.trial.model.coverage())))
+        self.act(op.SetPolicy(Policy(min_coverage=self.session.model.coverage())))
         self.act(op.Run(0, 1, 2))
         self.act(op.SetValidator(self.validator, enabled=False))
         self.act(op.Disturb(frontier="illegal"))
@@ -275,7 +271,7 @@ class Steering(Governing):
             Policy(breaker_threshold=most, breaker_window=100, breaker_cooldown=30, breaker_probes=probes)
             for most, probes in ((9, 3), (2, 3), (2, 2))
         )
-        held = "announced" if "announced" in self.trial.description.holds.get("Run", ()) else None
+        held = "announced" if "announced" in self.session.description.holds.get("Run", ()) else None
         # While one asks, another may not ask as well.
         probe = op.Rival(op.Run(3), op.Run(0), held) if held and self.can(op.Rival) else op.Run(0)
         story: tuple[op.Operation, ...] = (

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
 from stepdown_machine.names import UNKNOWN
-from stepdown_machine.rules.stage import Encounter, Stage, pick, planted, turn
 from stepdown_machine.rules.training import untrained
+from stepdown_machine.rules.turns import Episode, TurnMachine, pick, planted, turn
 from stepdown_machine.values import Bundle, Policy, Promoted
 
 MARGINS = {"wide": 0.5, "narrow": 0.125, "none": 0.0}
@@ -19,7 +19,7 @@ WHO = ("this one", "this one", "another", "a weak one")
 THEN = ("go on", "roll back", "prune it", "prune", "prune all", "go all the way back", "clear away", "ask every limit")
 
 
-class Succession(Stage):
+class Succession(TurnMachine):
     """What becomes of the slot."""
 
     def __init__(self) -> None:
@@ -46,10 +46,10 @@ class Succession(Stage):
         self.tell(self._stories()[then]() if then in self._stories() else self._then(then, bundle))
         self.follow(1)
 
-    def encounters(self) -> dict[str, Encounter]:
+    def episodes(self) -> dict[str, Episode]:
         """Add the stories that may follow a promotion, each on its own."""
         told = {word: partial(self._meeting, story) for word, story in self._stories().items()}
-        return {**super().encounters(), **told}
+        return {**super().episodes(), **told}
 
     def _meeting(self, story: Callable[[], Iterator[op.Plain]], _place: int) -> None:
         self.tell(story())
@@ -75,9 +75,9 @@ class Succession(Stage):
     def _chosen(self, who: str) -> str | None:
         """Name a bundle that could serve and is not the slot's, training one where there is none; or a weak one."""
         if who != "another":
-            return self.trial.usable(0, weak=True) if who == "a weak one" else None
-        names, held = self.trial.names, self.trial.model.slots.get("competitor")
-        name = self.trial.usable(1)
+            return self.session.usable(0, weak=True) if who == "a weak one" else None
+        names, held = self.session.names, self.session.model.slots.get("competitor")
+        name = self.session.usable(1)
         if (name is not None and names.ids["bundle"][name] != held) or not names.of("dataset"):
             return name
         made = self.act(untrained(self, 0))
@@ -85,12 +85,12 @@ class Succession(Stage):
 
     def _two(self) -> tuple[str, str] | None:
         """Name two whole, enabled bundles that could serve; `None` when there are no two."""
-        other, one = self._chosen("another"), self.trial.usable(0)
+        other, one = self._chosen("another"), self.session.usable(0)
         pair = [name for name in (one, other) if name is not None and self._ready(name)]
         return (pair[0], pair[1]) if len(set(pair)) == 2 else None
 
     def _ready(self, bundle: str) -> bool:
-        known = self.trial.known(bundle)
+        known = self.session.bundle_state(bundle)
         return known is not None and known.enabled and known.files == "whole" and not known.retired
 
     def _all_the_way_back(self) -> Iterator[op.Plain]:
@@ -101,7 +101,7 @@ class Succession(Stage):
             yield from (op.Activate(one), op.Activate(two), op.Rollback(), op.Activate(two))
             yield from (op.Disable(one), op.Rollback(), op.Enable(one), op.Activate(two))
             yield from (op.Damage(one, "flip"), op.Rollback(), op.Restore(one), op.Activate(two))
-        for _ in range(len(self.trial.model.way) + 1):
+        for _ in range(len(self.session.model.way) + 1):
             yield op.Rollback()
 
     def _clearing(self) -> Iterator[op.Plain]:
@@ -117,11 +117,11 @@ class Succession(Stage):
 
     def _every_limit(self) -> Iterator[op.Plain]:
         """Promote where only one thing speaks against it: the legal share, the harness, consent, a silent frontier."""
-        fit, weak = self.trial.usable(0), self.trial.usable(0, weak=True)
+        fit, weak = self.session.usable(0), self.session.usable(0, weak=True)
         yield from (op.Disturb(frontier="illegal"), op.SetPolicy(Policy(min_valid=1.0)))
         yield from (op.Promote(name, 0.5) for name in (weak, fit) if name is not None)
-        yield op.SetPolicy(Policy(min_coverage=self.trial.model.coverage()))
-        if fit is not None and self.validator in self.trial.model.validators:
+        yield op.SetPolicy(Policy(min_coverage=self.session.model.coverage()))
+        if fit is not None and self.validator in self.session.model.validators:
             yield from (op.Promote(fit, 0.5), op.SetValidator(self.validator, enabled=False), op.Promote(fit, 0.5))
             yield op.SetValidator(self.validator, enabled=True)
         yield from (op.Disturb(frontier="error"), op.SetPolicy(Policy()))

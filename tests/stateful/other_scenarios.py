@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stateful.asking import ALLOWED
-from stateful.weather import NEIGHBOURS, Weather, settings
+from stateful.environment import NEIGHBOURS, Weather, settings
 from stepdown.acts import configure, switch
 from stepdown.acts.export import export
 from stepdown.acts.localize import localize
