@@ -108,9 +108,9 @@ class Halves:
         """
         if self._lower is None:
             return None
-        found = [self._state(lesson) for lesson in lessons]
-        length = max(state.shape[0] for state in found)
-        return mx.stack([mx.pad(state, [(0, length - state.shape[0]), (0, 0)]) for state in found])
+        states = [self._state(lesson) for lesson in lessons]
+        length = max(state.shape[0] for state in states)
+        return mx.stack([mx.pad(state, [(0, length - state.shape[0]), (0, 0)]) for state in states])
 
     def _state(self, lesson: Lesson) -> mx.array:
         key = tuple(lesson.tokens)
@@ -141,13 +141,13 @@ class Halves:
 
 def _learning(model: Any) -> set[int] | None:
     """Return the numbers of the blocks that learn; None when something outside of them does."""
-    found = set()
+    blocks = set()
     for name in flat(model.trainable_parameters()):
         parts = name.split(".")
         if parts[:2] != ["model", "layers"]:
             return None
-        found.add(int(parts[2]))
-    return found
+        blocks.add(int(parts[2]))
+    return blocks
 
 
 def _with(inner: Any, layers: Sequence[Any], norm: Any) -> Any:
