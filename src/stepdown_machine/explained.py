@@ -27,10 +27,10 @@ BOUNDARY = re.compile(r"comparison: .* (<|>)(=?) .*(SLACK|ROUNDING|1e-9) -> ")
 
 def reason(edit: Edit) -> str:
     """Say why nobody can notice an edit; nothing where nobody said it."""
-    found = BOUNDARY.search(edit.said)
-    if found and {found[1], f"{found[1]}="} == {_sign(edit.before), _sign(edit.after)}:
+    boundary = BOUNDARY.search(edit.description)
+    if boundary and {boundary[1], f"{boundary[1]}="} == {_sign(edit.before), _sign(edit.after)}:
         return "No difference is exactly as large as the slack for sums in another order."
-    return EXPLAINED.get(edit.said, "")
+    return EXPLAINED.get(edit.description, "")
 
 
 def _sign(comparison: str) -> str:

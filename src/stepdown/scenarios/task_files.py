@@ -205,7 +205,7 @@ def task(settings: Settings, instructions: str, answers: Mapping[str, Any], list
     for side, least in (("training", 2), ("held-out", LEAST_HELD_OUT), ("comparison", LEAST_COMPARED)):
         if len(sides[side]) < least:
             raise InvalidValue(
-                f"{file} has {len(listed)} cases, and {len(sides[side])} of them fall to {side}, which needs {least}; add cases "
-                "whose answers are known."
+                f"{file} has {len(listed)} cases, and {len(sides[side])} of them fall to {side}, which needs {least}; add "
+                "cases whose answers are known."
             )
     return task_
