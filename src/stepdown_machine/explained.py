@@ -9,15 +9,15 @@ from stepdown_machine.edits import Edit
 
 EXPLAINED: Mapping[str, str] = {
     "contract.py _register statement deleted: model.alter(bundle.bundle, files=files, version=bundle.version, "
-    "score=bundle.score, valid=bundle.valid) -> nothing": "Two trainings of one job are two bundles in the toy, unless the first is whole "
-    "and counts: then nothing of it changes. A system whose id is the content meets it.",
+    "score=bundle.score, valid=bundle.valid) -> nothing": "Two trainings of one job are two bundles in the toy, unless the "
+    "first is whole and counts: then nothing of it changes. A system whose id is the content meets it.",
     "invariants/artifacts.py _gate condition dropped: step.role == 'competitor' -> nothing": "Only a competitor has a score.",
     "invariants/witnesses.py _reply condition dropped: call is not None -> nothing": "The toy's recovery leaves out a call "
     "that its provider never heard of. A system that keeps it has an attempt that the trace does not know.",
     "invariants/witnesses.py _same comparison: one is two -> one is not two": "The toy knows the price of every call, and so "
     "what was saved.",
-    "model/registry.py Model.retire condition dropped: registered.deleted -> nothing": "The toy refuses to retire what was deleted. "
-    "A system that does nothing instead keeps it deleted.",
+    "model/registry.py Model.retire condition dropped: registered.deleted -> nothing": "The toy refuses to retire what was "
+    "deleted. A system that does nothing instead keeps it deleted.",
 }
 """What `Edit.description` says of an edit, and why nobody can notice it: it changes nothing, or nothing that the toy does."""
 
