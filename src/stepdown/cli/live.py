@@ -38,8 +38,9 @@ def ask(
     ):
         reply = desk.ask(asked)
     lines = [json.dumps(reply.value, ensure_ascii=False) if reply.served else f"nobody served: {reply.error}"]
+    score = "" if reply.score is None else f"score {reply.score:.3f}; "
     lines.append(
-        f"served by {reply.served or 'nobody'}; local did not: {reply.reason or '–'}; call {reply.call or '–'}"
+        f"{score}served by {reply.served or 'nobody'}; local did not: {reply.reason or '–'}; call {reply.call or '–'}"
     )
     emit(reply, as_json=as_json, people=lambda: "\n".join(lines))
     if reply.served is None:

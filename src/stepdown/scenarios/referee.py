@@ -8,6 +8,7 @@ from statistics import fmean
 from stepdown.errors import InvalidValue
 from stepdown.scenarios import harness
 from stepdown.scenarios.guard import guarded
+from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, Scenario
 from stepdown.scenarios.roles import Role
 
@@ -98,6 +99,26 @@ def judged_on(scenario: Scenario, seed: int, *, own: bool) -> Sequence[int]:
         own: Whether that is the seed of one of the scenario's cases; else it is only drawn.
     """
     return seeds_of(scenario, seed) if own or not own_case(scenario) else ()
+
+
+def live_seeds(scenario: Scenario, role: Role, seed: int, knowledge: Knowledge, prompt: str) -> Sequence[int]:
+    """Return the seeds that the answer to somebody's question is judged on: all in a game, else its own, if it has that prompt.
+
+    Args:
+        scenario: Where it was asked.
+        role: Who was asked.
+        seed: Of the question; that of one of the scenario's cases, or drawn from the content of a case that somebody brought.
+        knowledge: What was known.
+        prompt: What was asked.
+    """
+    if own_case(scenario):
+        try:
+            asked = role.prompt(knowledge, seed) if role.prompt is not None else None
+        except Exception:  # A drawn seed means nothing to a scenario.
+            asked = None
+        if asked != prompt:
+            return ()
+    return seeds_of(scenario, seed)
 
 
 def own_case(scenario: Scenario) -> bool:
