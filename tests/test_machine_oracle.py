@@ -15,9 +15,9 @@ from stepdown_machine.invariants import INVARIANTS
 from stepdown_machine.model import (
     REASONS,
     Breaker,
-    BundleState,
     Limits,
     Model,
+    Registered,
     after,
     grid_ctf,
     objections,
@@ -32,7 +32,7 @@ ALLOWED = {"collections", "datetime", "re", "dataclasses", "math", "json", "rand
 SOURCES = sorted(Path(stepdown_machine.model.__file__).parent.glob("*.py"))
 
 
-def known(**changes: object) -> BundleState:
+def known(**changes: object) -> Registered:
     facts = {
         "bundle": "b",
         "weights": "w",
@@ -42,7 +42,7 @@ def known(**changes: object) -> BundleState:
         "version": 1,
         "job": ("d", "p"),
     }
-    return BundleState(**(facts | changes))  # type: ignore[arg-type]
+    return Registered(**(facts | changes))  # type: ignore[arg-type]
 
 
 def serving(limits: Limits | None = None, now: float = 0.0, **changes: object) -> Model:

@@ -12,7 +12,7 @@ from stepdown_machine.explanations import explanations, review_steps
 from stepdown_machine.filling import completed, heard
 from stepdown_machine.findings import Disagreement, Finding
 from stepdown_machine.invariants import CLAIMS, INVARIANTS
-from stepdown_machine.model import BundleState, Model
+from stepdown_machine.model import Model, Registered
 from stepdown_machine.names import Names
 from stepdown_machine.protocol import Answer, HandoffSystem
 from stepdown_machine.semantics import initial_model
@@ -79,35 +79,30 @@ class Session:
         self.operations.append(operation)
         return self._begin(operation)
 
-    def bundle_state(self, bundle: str) -> BundleState | None:
+    def registered(self, bundle: str) -> Registered | None:
         """Return what the model remembers of a bundle, by its readable name."""
         return self.model.bundles.get(self.names.ids["bundle"].get(bundle, ""))
 
-    def usable(self, place: int, *, weak: bool = False) -> str | None:
+    def usable(self, choice: int, *, weak: bool = False) -> str | None:
         """Return the name of a bundle that could serve once it is whole and enabled, the slot's first; `None` if none.
 
         Args:
-            place: Which one, counted from the first.
+            choice: Which one, counted from the first.
             weak: Only one with illegal held-out replies; otherwise only one with a score.
         """
         model = self.model
         fit = [
             name
             for name, id_ in self.names.ids["bundle"].items()
-            if (bundle_state := model.bundles[id_]).belongs
-            and not bundle_state.retired
-            and bundle_state.version == model.version
-            and (bundle_state.valid < 1.0 if weak else bundle_state.valid == 1.0)
-            and bundle_state.score == bundle_state.score
-            and model.based(bundle_state)
+            if (registered := model.bundles[id_]).belongs
+            and not registered.retired
+            and registered.version == model.version
+            and (registered.valid < 1.0 if weak else registered.valid == 1.0)
+            and registered.score == registered.score
+            and model.based(registered)
         ]
         fit.sort(key=lambda name: self.names.ids["bundle"][name] != model.slots.get("competitor"))
-        return fit[place % len(fit)] if fit else None
-
-    def untampered(self) -> list[str]:
-        """Return the readable names of the datasets whose files are as they were exported, oldest first."""
-        ids = self.names.ids["dataset"]
-        return [name for name in self.names.of("dataset") if ids[name] not in self.model.tampered]
+        return fit[choice % len(fit)] if fit else None
 
     def look_again(self) -> None:
         """Read everything durable anew, so that rows that changed after they were read are seen.
@@ -167,7 +162,7 @@ class Session:
         for step in transition.steps:
             if step.run not in self.names.ids["run"].values():
                 self.names.name("run", step.run)
-        for operation, answer in transition.exchanges():
+        for operation, answer in transition.answered():
             if isinstance(operation, op.Export) and isinstance(answer, Dataset):
                 self._memory.exported[answer.dataset] = answer
         if isinstance(transition.operation, op.Crash) and isinstance(transition.operation.operation, op.Train):
@@ -177,7 +172,7 @@ class Session:
     def _remember(self, transition: Transition) -> None:
         memory = self._memory
         memory.called.update(attempt.call for step in transition.steps for attempt in step.attempts)
-        for operation, answer in transition.exchanges():
+        for operation, answer in transition.answered():
             match operation, answer:
                 case op.Run(), Ran():
                     memory.ended.add(answer.run)

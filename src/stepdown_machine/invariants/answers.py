@@ -31,8 +31,8 @@ def answers_are_the_contracts(
 
     Whether it may be refused is asked before the operation is told to the model: see `answer_is_legal`.
     """
-    refused = [answer for _, answer in transition.exchanges() if isinstance(answer, Refusal)]
-    for operation, answer in transition.exchanges():
+    refused = [answer for _, answer in transition.answered() if isinstance(answer, Refusal)]
+    for operation, answer in transition.answered():
         wanted = SHAPES.get(type(operation), type(None))
         if not isinstance(answer, wanted | Refusal):
             yield Finding("A0", f"answers {wanted.__name__}", f"{answer!r}", f"{type(operation).__name__} promises it")

@@ -11,15 +11,15 @@ from stepdown_machine.rules.turns import Episode, TurnMachine, pick, some, turn
 from stepdown_machine.values import Bundle
 
 
-def _plan(machine: TurnMachine, place: int) -> str:
+def _plan(machine: TurnMachine, choice: int) -> str:
     plans = machine.session.description.plans
-    return plans[place % len(plans)]
+    return plans[choice % len(plans)]
 
 
 PLANS = st.builds(_plan, st.runner(), st.integers(0, 7))
 
 
-def untrained(machine: TurnMachine, place: int) -> op.Train:
+def untrained(machine: TurnMachine, choice: int) -> op.Train:
     """Return a job that was not done before, if there is one: only that writes a bundle."""
     session = machine.session
     for name in reversed(session.names.of("dataset")):
@@ -27,7 +27,7 @@ def untrained(machine: TurnMachine, place: int) -> op.Train:
         for plan in session.description.plans:
             if digest is not None and not session.model.equals(session.model.job(digest, plan)):
                 return op.Train(name, plan)
-    return op.Train(some(machine, "dataset", place), (*session.description.plans, "")[0], fresh=True)
+    return op.Train(some(machine, "dataset", choice), (*session.description.plans, "")[0], fresh=True)
 
 
 class Training(TurnMachine):
@@ -41,12 +41,12 @@ class Training(TurnMachine):
     )
     def train(self, dataset: str, plan: str, how: str) -> None:
         """Train and use the bundle, or not; train again, afresh (the same weights), or from altered files."""
-        known = dataset in self.session.names.of("dataset")
-        if how == "tampered" and known:
+        exists = dataset in self.session.names.of("dataset")
+        if how == "tampered" and exists:
             self.act(op.Tamper(dataset))
-        made = self.act(op.Train(dataset, plan))
-        if how == "use" and isinstance(made, Bundle):
-            self.act(op.Activate(self.session.names.name("bundle", made.bundle)))
+        bundle = self.act(op.Train(dataset, plan))
+        if how == "use" and isinstance(bundle, Bundle):
+            self.act(op.Activate(self.session.names.name("bundle", bundle.bundle)))
             self.follow(1)
         if how in ("again", "fresh"):
             self.act(op.Train(dataset, plan, fresh=how == "fresh"))
@@ -63,8 +63,8 @@ class Training(TurnMachine):
             return
         job = untrained(self, 0)
         for gone in (op.Retire, op.Delete, None, partial(op.Damage, how="delete-directory")):
-            made = self.act(job)
-            if isinstance(made, Bundle):
-                name = self.session.names.name("bundle", made.bundle)
+            bundle = self.act(job)
+            if isinstance(bundle, Bundle):
+                name = self.session.names.name("bundle", bundle.bundle)
                 self.tell((op.Activate(name), op.Run(0)))
                 self.tell([gone(name)] if gone is not None else ())
