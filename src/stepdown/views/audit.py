@@ -45,6 +45,7 @@ CHECKS = (
     breakers.checkpoints,
     breakers.found,
     measures.measures,
+    measures.lessons,
     generations.generations,
     generations.coached,
     evaluations.evaluations,
