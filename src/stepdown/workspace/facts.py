@@ -111,27 +111,18 @@ def gather(
     now = workspace.now()
     facts = Facts(
         role=role,
-        mode=policy.mode,
-        local_roles=policy.eligible_roles,
-        frontier_allowed=policy.allows_frontier(role),
         bundle=bundle.id if bundle else None,
         present=found.condition is not Condition.ABSENT,
         enabled=bundle is not None and not is_disabled(connection, bundle.id),
         whole=found.condition in (Condition.WHOLE, Condition.NEWER),
         compatible=found.manifest is not None and compatible(found.manifest, scenario, role),
         age=(now - bundle.trained_at).total_seconds() if bundle else None,
-        max_age=policy.max_age,
-        min_score=policy.min_score,
-        min_valid=policy.min_valid,
         coverage=coverage(scenario, validators),
-        min_coverage=policy.min_coverage,
         breaker=breaker.state(policy, now),
         probing=breaker.opened_at is not None and bundle is not None and _probing(workspace, connection, bundle.id),
-        shadow=policy.shadow,
-        canary=policy.canary,
         draw=draw(seed),
         based=not found.base_problem,
-        max_lessons=policy.max_lessons,
+        **_allowed(policy, role),
         **_measured(workspace, connection, scenario, bundle, knowledge),
     )
     return Scene(facts, policy, number, validators, found, now)
@@ -166,6 +157,15 @@ def compatible(manifest: Manifest, scenario: Scenario, role: str) -> bool:
     """Tell whether a bundle was made for this scenario and role, and for prompts as they are rendered now."""
     made_for = (manifest.scenario, manifest.role, manifest.prompt_format)
     return made_for == (scenario.name, role, prompt.FORMAT)
+
+
+def _allowed(policy: Policy, role: str) -> dict[str, Any]:
+    """Return what the policy says to the gates."""
+    limits = {name: getattr(policy, name) for name in LIMITS}
+    return {**limits, "local_roles": policy.eligible_roles, "frontier_allowed": policy.allows_frontier(role)}
+
+
+LIMITS = ("mode", "min_score", "min_valid", "min_coverage", "max_age", "max_lessons", "shadow", "canary")
 
 
 def _measured(
