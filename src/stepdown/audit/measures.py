@@ -41,24 +41,28 @@ def measures(evidence: Evidence) -> Iterator[Difference]:
             if (number := _least(terms, name, least, moment, first.get(bundle))) is not None
         }
         if not now:
-            said = f"{moment.facts['score']} and {moment.facts['valid']}" if moment.facts["evaluated"] else "nothing"
+            claimed = f"{moment.facts['score']} and {moment.facts['valid']}" if moment.facts["evaluated"] else "nothing"
             yield Difference(
-                "I1", moment.step, f"its facts say {said} of its bundle's score, and no evaluation then said so"
+                "I1", moment.step, f"its facts say {claimed} of its bundle's score, and no evaluation then said so"
             )
         left[key] = now or before
 
 
 def _under(evidence: Evidence) -> Mapping[str, Terms]:
     """Return the evaluations that routing can count, by bundle and by terms."""
-    found: dict[str, dict[str | None, list[rows.Evaluation]]] = defaultdict(lambda: defaultdict(list))
+    evaluations: dict[str, dict[str | None, list[rows.Evaluation]]] = defaultdict(lambda: defaultdict(list))
     for row in evidence.evaluations:
         if row.run is None:
-            found[row.bundle][row.terms_digest].append(row)
-    return found
+            evaluations[row.bundle][row.terms_digest].append(row)
+    return evaluations
 
 
 def _of_version(terms: Terms, version: int) -> Terms:
-    return {name: found for name, found in terms.items() if found[0].terms.get("scenario_version") == version}
+    return {
+        name: evaluations
+        for name, evaluations in terms.items()
+        if evaluations[0].terms.get("scenario_version") == version
+    }
 
 
 def _least(terms: Terms, name: str | None, least: int, moment: Moment, first: str | None) -> int | None:
@@ -72,9 +76,9 @@ def _least(terms: Terms, name: str | None, least: int, moment: Moment, first: st
         return least if yet else None
     if name is OTHERS:
         return None
-    said = (facts["score"], facts["valid"])
+    claimed = (facts["score"], facts["valid"])
     rest = enumerate(terms[name][max(least - 1, 0) :], start=max(least, 1))
-    return next((n for n, row in rest if (row.lower, row.valid) == said and _as_far(row, moment)), None)
+    return next((n for n, row in rest if (row.lower, row.valid) == claimed and _as_far(row, moment)), None)
 
 
 def _as_far(row: rows.Evaluation, moment: Moment) -> bool:
@@ -89,11 +93,11 @@ def lessons(evidence: Evidence) -> Iterator[Difference]:
     """
     begun, refused = moments(evidence)
     policies = policies_of(evidence)
-    since = min((moment.place for moment in begun if COUNTED & moment.facts.keys()), default=math.inf)
+    since = min((moment.position for moment in begun if COUNTED & moment.facts.keys()), default=math.inf)
     for moment in (*begun, *refused):
         facts = Facts.from_json(moment.facts)
         policy = policies.get(moment.policy)
-        if policy is None or (moment.place <= since and not COUNTED & moment.facts.keys()):
+        if policy is None or (moment.position <= since and not COUNTED & moment.facts.keys()):
             continue
         if facts.max_lessons != policy.max_lessons:
             yield difference("I1", moment.step, "max_lessons", facts.max_lessons, policy.max_lessons, "its policy")

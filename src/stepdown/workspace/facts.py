@@ -104,7 +104,7 @@ def gather(
     number, policy = workspace.policy(connection)
     validators = workspace.validators(connection, scenario)
     bundle = slot_bundle(connection, scenario.name, role)
-    found = ahead.look if ahead else workspace.look(bundle.id) if bundle else Look(Condition.ABSENT)
+    look = ahead.look if ahead else workspace.look(bundle.id) if bundle else Look(Condition.ABSENT)
     if knowledge is None:
         knowledge = workspace.knowledge(connection, scenario.name).version
     breaker = breaker_of(connection, bundle.id) if bundle else Breaker()
@@ -112,20 +112,20 @@ def gather(
     facts = Facts(
         role=role,
         bundle=bundle.id if bundle else None,
-        present=found.condition is not Condition.ABSENT,
+        present=look.condition is not Condition.ABSENT,
         enabled=bundle is not None and not is_disabled(connection, bundle.id),
-        whole=found.condition in (Condition.WHOLE, Condition.NEWER),
-        compatible=found.manifest is not None and compatible(found.manifest, scenario, role),
+        whole=look.condition in (Condition.WHOLE, Condition.NEWER),
+        compatible=look.manifest is not None and compatible(look.manifest, scenario, role),
         age=(now - bundle.trained_at).total_seconds() if bundle else None,
         coverage=coverage(scenario, validators),
         breaker=breaker.state(policy, now),
         probing=breaker.opened_at is not None and bundle is not None and _probing(workspace, connection, bundle.id),
         draw=draw(seed),
-        based=not found.base_problem,
+        based=not look.base_problem,
         **_allowed(policy, role),
         **_measured(workspace, connection, scenario, bundle, knowledge),
     )
-    return Scene(facts, policy, number, validators, found, now)
+    return Scene(facts, policy, number, validators, look, now)
 
 
 def slot_bundle(connection: Connection, scenario: str, role: str) -> rows.Bundle | None:
