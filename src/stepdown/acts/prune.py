@@ -25,11 +25,13 @@ class Pruned:
 
     Attributes:
         removed: Oldest first.
-        kept: Bundle id to what needs it.
+        kept: Bundle id, or name of a checkpoint, to what needs it.
+        checkpoints: Names of the checkpoints of unfinished tunings that were removed.
     """
 
     removed: tuple[rows.Bundle, ...]
     kept: dict[str, str]
+    checkpoints: tuple[str, ...] = ()
 
 
 def prune(

@@ -90,7 +90,7 @@ def _begin(workspace: Workspace, task: Task, ahead: Ahead | None) -> "StepUnderW
         with workspace.writing() as connection:
             if ahead is not None and not ahead.holds(workspace, connection, *slot):
                 return None
-            scene = gather(workspace, connection, *slot, question.seed, ahead)
+            scene = gather(workspace, connection, *slot, question.seed, ahead, knowledge=question.knowledge)
             over = scene.policy.budgeted and scene.policy.overspent(*reader.spent(connection, task.run))
             facts = replace(scene.facts, over_budget=over, unavailable=isinstance(task.frontier, Missing))
             scene = replace(scene, facts=replace(facts, mode=Mode.FRONTIER_ONLY) if task.comparison else facts)

@@ -32,6 +32,7 @@ class Moment:
         step: Its id.
         run: Its run.
         role: Who was asked.
+        knowledge: Version in its prompt.
         policy: Number of the policy that it names.
         validators: Those that it says were on.
         facts: What it was decided from.
@@ -44,6 +45,7 @@ class Moment:
     step: str
     run: rows.Run
     role: str
+    knowledge: int
     policy: int
     validators: tuple[str, ...]
     facts: Mapping[str, Any]
@@ -77,7 +79,9 @@ def _moment(
     position: int,
 ) -> Moment:
     validators = tuple(row.validators)
-    return Moment(step, run_of[row.run], row.role, row.policy, validators, row.facts, *asked, row.at, position)
+    return Moment(
+        step, run_of[row.run], row.role, row.knowledge, row.policy, validators, row.facts, *asked, row.at, position
+    )
 
 
 Least = Callable[[Moment, int], int | None]

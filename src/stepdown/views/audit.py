@@ -45,6 +45,7 @@ CHECKS = (
     breakers.checkpoints,
     breakers.breakers,
     measures.measures,
+    measures.lessons,
     generations.generations,
     generations.coached,
     evaluations.evaluations,

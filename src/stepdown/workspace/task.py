@@ -84,7 +84,7 @@ def _text(directory: Path, name: str) -> str:
             raise InvalidValue(f"{path} is missing, or no file; {TASK} names it.")
         if path.stat().st_size > LARGEST:
             raise InvalidValue(f"{path} is larger than {LARGEST >> 20} MiB; a task's file is small.")
-        return path.read_text("utf-8")
+        return path.read_text("utf-8").removeprefix("\ufeff")  # Some editors begin a file with a byte order mark.
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         raise InvalidValue(f"{path} line {line} is not UTF-8.") from error
