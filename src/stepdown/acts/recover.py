@@ -161,7 +161,7 @@ def _moves(workspace: Workspace, connection: Connection) -> list[tuple[Path, Pat
     rooms = [workspace.root / room for room in ROOMS]
     asides = [workspace.root / FOLDER / room.name for room in rooms]
     found = {path: name for room in (*rooms, *asides) for path in entries(room) if (name := _digest(path))}
-    known = reader.known_content(connection, sorted(set(found.values()))) if found else set()
+    known = reader.registered_content(connection, sorted(set(found.values()))) if found else set()
     moves: list[tuple[Path, Path | None]] = []
     for path, digest in found.items():
         if path.parent in asides:

@@ -48,7 +48,7 @@ def list_(directory: Directory = DEFAULT, as_json: Json = False) -> None:
 @app.command()
 def show(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> None:
     """Show what a bundle promises, what its evaluation said, and what was done with it."""
-    from stepdown.reports.events import acted, said
+    from stepdown.reports.events import describe_act, describe_verdict
     from stepdown.views.bundles import entry
 
     with workspace(directory) as opened:
@@ -63,8 +63,11 @@ def show(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> N
         ("trained (UTC)", found.bundle.trained_at),
         *([("measured", found.outdated)] if found.outdated else []),
         *(found.promise or {}).items(),
-        *((f"verdict at {row.at:%Y-%m-%d %H:%M:%S}", f"{row.outcome}: {said(row)}") for row in found.verdicts),
-        *((f"act at {act.at:%Y-%m-%d %H:%M:%S}", acted(act)) for act in found.acts),
+        *(
+            (f"verdict at {row.at:%Y-%m-%d %H:%M:%S}", f"{row.outcome}: {describe_verdict(row)}")
+            for row in found.verdicts
+        ),
+        *((f"act at {act.at:%Y-%m-%d %H:%M:%S}", describe_act(act)) for act in found.acts),
     ]
     emit(found, as_json=as_json, people=lambda: table("bundle", ("", ""), body))
 

@@ -44,7 +44,7 @@ def promote(
 ) -> None:
     """Compare a bundle with the frontier on held-out seeds, and activate it if it is as good. Exit 1 when it is not."""
     from stepdown.acts.promote import promote as judge
-    from stepdown.reports.events import said
+    from stepdown.reports.events import describe_verdict
     from stepdown.training.promotion import Trial
 
     trial = Trial(margin, error_rate, budget, look)
@@ -52,7 +52,11 @@ def promote(
         watch = lambda done, most: show(done, most, "seeds")  # noqa: E731
         with resumable(opened, lambda run_id: f"stepdown promote {bundle} --resume {run_id}"):
             verdict = judge(opened, bundle, trial=trial, frontier=frontier, by=by, why=why, resume=resume, watch=watch)
-    emit(verdict, as_json=as_json, people=lambda: f"{verdict.outcome}  {verdict.bundle[:12]}  {said(verdict)}")
+    emit(
+        verdict,
+        as_json=as_json,
+        people=lambda: f"{verdict.outcome}  {verdict.bundle[:12]}  {describe_verdict(verdict)}",
+    )
     if verdict.outcome != "promote":
         err().print(
             "stepdown: the frontier goes on serving; `stepdown run` with another --seed finds more, then export, train and "
