@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from stepdown.audit.witnesses import Difference, Evidence, compare, difference, policies_of
+from stepdown.audit.witnesses import Difference, Evidence, compare, difference, knowledge_of, policies_of
 from stepdown.history import rows
 from stepdown.history.rows import COMPARISON, LIVE
 from stepdown.providers.prices import cost
@@ -26,10 +26,7 @@ def steps(evidence: Evidence) -> Iterator[Difference]:
     announced = grouped(evidence.announcements, "step")
     attempted = grouped(evidence.attempts, "step")
     matched = grouped(evidence.matches, "step")
-    known = {
-        (lesson.scenario, lesson.version): Knowledge(lesson.version, lesson.playbook, lesson.hints)
-        for lesson in evidence.lessons
-    }
+    versions = knowledge_of(evidence)
     policies = policies_of(evidence)
     for step in evidence.steps:
         run = run_of[step.run]
@@ -38,7 +35,7 @@ def steps(evidence: Evidence) -> Iterator[Difference]:
             yield from compare(
                 "I4", step.id, step, {name: getattr(call, name) for name in ANNOUNCED}, "its announcement"
             )
-        yield from _asked(step, run, scenario, known)
+        yield from _asked(step, run, scenario, versions)
         facts = Facts.from_json(step.facts)
         yield from _decided(step, facts, run, policies.get(step.policy))
         # What another version of the scenario gave cannot be played again by this one.
@@ -56,14 +53,14 @@ ANNOUNCED = (
 
 def grouped(values: Sequence[Any], key: str) -> Mapping[str, list[Any]]:
     """Return rows by one of their columns, in their order."""
-    found: dict[str, list[Any]] = defaultdict(list)
+    groups: dict[str, list[Any]] = defaultdict(list)
     for value in values:
-        found[getattr(value, key)].append(value)
-    return found
+        groups[getattr(value, key)].append(value)
+    return groups
 
 
 def _asked(
-    step: rows.Step, run: rows.Run, scenario: Scenario, known: Mapping[tuple[str, int], Knowledge]
+    step: rows.Step, run: rows.Run, scenario: Scenario, versions: Mapping[tuple[str, int], Knowledge]
 ) -> Iterator[Difference]:
     """The question follows from the run's seed and the knowledge of that version."""
     compared = run.purpose == COMPARISON and step.position < run.candidates
@@ -74,7 +71,7 @@ def _asked(
     # Whoever asks live brings the case.
     live = run.purpose == LIVE
     expected |= {} if live else {"seed": seed}
-    knowledge = known.get((run.scenario, step.knowledge), Knowledge())
+    knowledge = versions.get((run.scenario, step.knowledge), Knowledge())
     if knowledge.version != step.knowledge:
         yield Difference("I10", step.id, f"its prompt had knowledge {step.knowledge}, which history does not have")
     elif scenario.version == run.scenario_version and not live:

@@ -43,7 +43,7 @@ CHECKS = (
     moments.ages,
     moments.switches,
     breakers.checkpoints,
-    breakers.found,
+    breakers.states,
     measures.measures,
     generations.generations,
     generations.coached,
