@@ -55,7 +55,7 @@ class _Health:
         self.ended.append(max(ended, self.ended[-1] if self.ended else -1))
 
 
-def states(evidence: Evidence) -> Iterator[Difference]:
+def breakers(evidence: Evidence) -> Iterator[Difference]:
     """A step found the breaker as some attempt before it had left it, and none after what a step before had found (I1).
 
     An attempt is recorded after its announcement and after its end in the trace, so none that was announced or that ended

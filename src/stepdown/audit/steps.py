@@ -40,7 +40,9 @@ def steps(evidence: Evidence) -> Iterator[Difference]:
         yield from _decided(step, facts, run, policies.get(step.policy))
         # What another version of the scenario gave cannot be played again by this one.
         same = scenario.version == run.scenario_version
-        yield from _walked(step, run, attempted[step.id], matched[step.id], scenario, scored=same)
+        knowledge = versions.get((run.scenario, step.knowledge), Knowledge())
+        judgements = _judgements(step, run, attempted[step.id], scenario, knowledge) if same else None
+        yield from _walked(step, attempted[step.id], matched[step.id], scenario, judgements)
         if same:
             measured_now = {"coverage": harness.coverage(scenario, step.validators)}
             yield from compare("I1", step.id, facts, measured_now, "the harness of that step")
@@ -109,14 +111,21 @@ LIMITS = ("mode", "max_age", "min_score", "min_valid", "min_coverage", "shadow",
 
 def _walked(
     step: rows.Step,
-    run: rows.Run,
     attempts: Sequence[rows.Attempt],
     matches: Sequence[rows.Match],
     scenario: Scenario,
-    *,
-    scored: bool,
+    judged: Mapping[str, referee.Judgement] | None,
 ) -> Iterator[Difference]:
-    """Who was asked, who served and why follow from the decision and from the attempts."""
+    """Who was asked, who served and why follow from the decision and from the attempts.
+
+    Args:
+        step: What history says.
+        attempts: Of the step, in their order.
+        matches: Of the answer that was used.
+        scenario: Where it was taken.
+        judged: What each reply is worth, by call; None where nobody can say so any more.
+    """
+    scored, judgements = judged is not None, judged or {}
     facts = Facts.from_json(step.facts)
     decision = decide(facts)
     counted = [attempt for attempt in attempts if not attempt.shadow]
@@ -136,7 +145,6 @@ def _walked(
         yield Difference("I3", step.id, "the policy's shadow and the shadow attempts disagree")
     derived = _outcome(decision.local, facts, decision.reason, counted)
     served = next((attempt for attempt in counted if attempt.accepted), None)
-    judgements = _judgements(step, run, attempts, scenario) if scored else {}
     if scored:
         derived |= _used(step, judgements.get(served.call) if served else None, scenario)
     yield from compare("I3", step.id, step, derived, "its attempts")
@@ -185,14 +193,17 @@ def _outcome(local: bool, facts: Facts, reason: str | None, counted: Sequence[ro
 
 
 def _judgements(
-    step: rows.Step, run: rows.Run, attempts: Sequence[rows.Attempt], scenario: Scenario
+    step: rows.Step, run: rows.Run, attempts: Sequence[rows.Attempt], scenario: Scenario, knowledge: Knowledge
 ) -> Mapping[str, referee.Judgement]:
     """Judge every reply of a step again, each once; a scenario that cannot score again is not asked to."""
     role = roles.roles(scenario).get(step.role)
     if role is None:
         return {}
-    played = role.judged and referee.reproducible(scenario) and run.purpose != LIVE
-    seeds = referee.seeds_of(scenario, step.seed) if played else ()
+    seeds: Sequence[int] = ()
+    if role.judged and referee.reproducible(scenario):
+        live = run.purpose == LIVE
+        asked = (scenario, role, step.seed, knowledge, step.prompt)
+        seeds = referee.live_seeds(*asked) if live else referee.seeds_of(scenario, step.seed)
     return {
         attempt.call: referee.judge(scenario, role, attempt.text, seeds, step.validators)
         for attempt in attempts

@@ -62,11 +62,11 @@ def events(
 
 
 def _verdict(row: rows.Verdict, bundle: rows.Bundle) -> Event:
-    detail = f"{row.outcome} ({describe_verdict(row)})"
+    detail = f"{row.outcome} ({verdict_line(row)})"
     return Event(row.at, "verdict", bundle.scenario, bundle.role, bundle.id, detail, row.by, False, row.why)
 
 
-def describe_verdict(verdict: rows.Verdict) -> str:
+def verdict_line(verdict: rows.Verdict) -> str:
     """Return a verdict's evidence in a line."""
     evidence: Mapping[str, Any] = verdict.evidence
     gap = evidence["to_frontier"]
@@ -77,7 +77,7 @@ def describe_verdict(verdict: rows.Verdict) -> str:
     return f"{line}; {', '.join(evidence['objections'])}" if evidence["objections"] else line
 
 
-def describe_act(act: rows.Act) -> str:
+def act_line(act: rows.Act) -> str:
     """Return an act in a line: what, by force or not, by whom, and why."""
     return f"{act.kind}{' by force' if act.forced else ''} by {act.by}{': ' if act.why else ''}{act.why}"
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from statistics import fmean
 
 from stepdown.history import rows
-from stepdown.reports.events import describe_act, describe_verdict
+from stepdown.reports.events import act_line, verdict_line
 from stepdown.reports.story import SHADOW, Provenance, Spend, Story
 
 REPLY, REFUSED = 100, 300
@@ -75,7 +75,7 @@ def _verdict(story: Story) -> Iterator[str]:
         return
     yield "## Verdict"
     yield ""
-    yield f"**{verdict.outcome}** for bundle {verdict.bundle[:12]}, asked for by {verdict.by}: {describe_verdict(verdict)}."
+    yield f"**{verdict.outcome}** for bundle {verdict.bundle[:12]}, asked for by {verdict.by}: {verdict_line(verdict)}."
     shown, champion = verdict.evidence, verdict.evidence["to_champion"]
     if champion is not None:
         yield f"To the champion {champion['mean']:+.4f}, from {champion['lower']:+.4f} to {champion['upper']:+.4f}."
@@ -207,9 +207,9 @@ def _bundle(provenance: Provenance) -> Iterator[str]:
     if provenance.outdated:
         yield f"    - {provenance.outdated}"
     if provenance.verdict is not None:
-        yield f"    - verdict: {provenance.verdict.outcome}, {describe_verdict(provenance.verdict)}"
+        yield f"    - verdict: {provenance.verdict.outcome}, {verdict_line(provenance.verdict)}"
     for act in provenance.acts:
-        yield f"    - {act.at:%Y-%m-%d %H:%M:%S} UTC: {_cell(describe_act(act))}"
+        yield f"    - {act.at:%Y-%m-%d %H:%M:%S} UTC: {_cell(act_line(act))}"
     if promise is None:
         yield "    - its directory is gone or not whole: nothing more can be said of it"
     else:

@@ -43,7 +43,7 @@ CHECKS = (
     moments.ages,
     moments.switches,
     breakers.checkpoints,
-    breakers.states,
+    breakers.breakers,
     measures.measures,
     generations.generations,
     generations.coached,
@@ -102,10 +102,10 @@ def differences(workspace: Workspace) -> list[Difference]:
     Raises:
         NotFound: A scenario that history names is not installed here.
     """
-    return list(iter_differences(workspace))
+    return list(each_difference(workspace))
 
 
-def iter_differences(workspace: Workspace) -> Iterator[Difference]:
+def each_difference(workspace: Workspace) -> Iterator[Difference]:
     """Yield the differences as they are found, for whoever only asks whether there is one."""
     yield from compared(evidence(workspace))
 
