@@ -50,11 +50,11 @@ def measures(evidence: Evidence) -> Iterator[Difference]:
 
 def _under(evidence: Evidence) -> Mapping[str, Terms]:
     """Return the evaluations that routing can count, by bundle and by terms."""
-    evaluations: dict[str, dict[str | None, list[rows.Evaluation]]] = defaultdict(lambda: defaultdict(list))
+    counted: dict[str, dict[str | None, list[rows.Evaluation]]] = defaultdict(lambda: defaultdict(list))
     for row in evidence.evaluations:
         if row.run is None:
-            evaluations[row.bundle][row.terms_digest].append(row)
-    return evaluations
+            counted[row.bundle][row.terms_digest].append(row)
+    return counted
 
 
 def _of_version(terms: Terms, version: int) -> Terms:
@@ -93,11 +93,11 @@ def lessons(evidence: Evidence) -> Iterator[Difference]:
     """
     begun, refused = moments(evidence)
     policies = policies_of(evidence)
-    since = min((moment.position for moment in begun if COUNTED & moment.facts.keys()), default=math.inf)
+    since = min((moment.index for moment in begun if COUNTED & moment.facts.keys()), default=math.inf)
     for moment in (*begun, *refused):
         facts = Facts.from_json(moment.facts)
         policy = policies.get(moment.policy)
-        if policy is None or (moment.position <= since and not COUNTED & moment.facts.keys()):
+        if policy is None or (moment.index <= since and not COUNTED & moment.facts.keys()):
             continue
         if facts.max_lessons != policy.max_lessons:
             yield difference("I1", moment.step, "max_lessons", facts.max_lessons, policy.max_lessons, "its policy")

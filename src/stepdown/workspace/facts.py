@@ -21,7 +21,7 @@ from stepdown.workspace.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What was found.
+    """A slot as it is at one moment.
 
     Attributes:
         facts: For the gates.
@@ -59,7 +59,7 @@ class Ahead:
 
     Attributes:
         bundle: The slot's, then; None for an empty slot.
-        look: What was found.
+        look: What it showed.
     """
 
     bundle: str | None

@@ -43,10 +43,8 @@ class Beside:
             return self.otherwise(name)
         self._task = self._task or read(self.directory)
         if self._task is None or self._task.name != name:
-            choices = [*installed.names(), *([self._task.name] if self._task is not None else [])]
-            raise NotFound(
-                f"There is no scenario {name!r}; choose one of {', '.join(choices)}.", kind="unknown-scenario"
-            )
+            names = [*installed.names(), *([self._task.name] if self._task is not None else [])]
+            raise NotFound(f"There is no scenario {name!r}; choose one of {', '.join(names)}.", kind="unknown-scenario")
         return self._task
 
 
