@@ -82,15 +82,15 @@ class Desk:
         scenario, role = self.under_way.scenario, self.under_way.role
         workspace = self.under_way.workspace
         with workspace.reading() as connection:
-            known = workspace.knowledge(connection, scenario.name)
+            knowledge = workspace.knowledge(connection, scenario.name)
         if isinstance(case, int):
-            return Question(scenario, role, case, known.version, rendering(scenario, role, known, case))
+            return Question(scenario, role, case, knowledge.version, rendering(scenario, role, knowledge, case))
         words = role.words
         if words is None:
             raise Refused(f"The role {role.name} of {scenario.name} is asked by seed only.", kind="case-not-asked")
         seed, _ = cases.seed_of(scenario, case)
-        rendered = guarded(scenario, "rendering a case", lambda: words(known, case))
-        return Question(scenario, role, seed, known.version, rendered)
+        rendered = guarded(scenario, "rendering a case", lambda: words(knowledge, case))
+        return Question(scenario, role, seed, knowledge.version, rendered)
 
 
 @contextmanager
