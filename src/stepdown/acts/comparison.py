@@ -71,7 +71,7 @@ class Comparison:
         trial: What was promised.
         share: What of its error rate may be spent here.
         knowledge: In every prompt.
-        examples: Shown to the frontier.
+        examples: Examples for the frontier.
         challenger: The bundle in question.
         champion: The slot's, if there is another one that can answer.
         frontier: Its scores by seed, as far as it answered.
@@ -119,8 +119,8 @@ class Comparison:
                 # The slot's bundle is no rival if it cannot even answer; routing says so at every step.
                 self.champion = None
         first = len(self.seeds)
-        positions = range(first, first + len(questions))
-        standing = [self.standing[position] for position in positions if position in self.standing]
+        places = range(first, first + len(questions))
+        standing = [self.standing[position] for position in places if position in self.standing]
         tasks = [
             self._task(at, question)
             for at, question in zip(positions, questions, strict=True)

@@ -61,8 +61,8 @@ def examples(connection: Connection, role: Role, run: str) -> tuple[Example, ...
     return tuple(_example(role, *answer) for answer in reader.strategies(connection, run, role.name))
 
 
-def examples_in(role: Role, steps: Sequence[rows.Step]) -> tuple[Example, ...]:
-    """Return the examples that steps of a role make: their legal answers and scores."""
+def new_examples(role: Role, steps: Sequence[rows.Step]) -> tuple[Example, ...]:
+    """Return what steps of a role that were just taken add to these."""
     return tuple(
         _example(role, step.generation, step.strategy, step.score)
         for step in steps

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from stepdown.acts.concurrent import take_all
-from stepdown.acts.question import Question, ask, examples_in
+from stepdown.acts.question import Question, ask, new_examples
 from stepdown.acts.step import Task, take
 from stepdown.errors import WorkspaceError
 from stepdown.history import ledger, reader, rows
@@ -75,7 +75,7 @@ class RunUnderWay:
     def steps(self) -> Iterator[rows.Step]:
         """Play one generation, a step at a time: ask for candidates, decide between them, and let the coach learn."""
         self.number += 1
-        knowledge = self._knowledge()
+        knowledge = self._known()
         taken = list(self.standing.pop(self.number, ()))
         standing = {step.position for step in taken}
         tasks = (
@@ -89,7 +89,7 @@ class RunUnderWay:
             yield step
         taken.sort(key=lambda step: step.position)
         self._decide(taken)
-        self.examples += examples_in(self.role, taken)
+        self.examples += new_examples(self.role, taken)
         self.workspace.reached("generation-decided")
         coach = roles.coach(self.scenario)
         if coach is not None:
@@ -151,7 +151,7 @@ class RunUnderWay:
 
     def _coach(self, coach: Role, steps: Sequence[rows.Step]) -> rows.Step:
         """Ask the coach what the generation teaches, and keep it if it is a lesson."""
-        knowledge = self._knowledge()
+        knowledge = self._known()
         position = self.run.candidates
         seed = step_seed(self.run.seed, self.number, position)
         text = prompt.coach(self.scenario, knowledge, self._results(steps))
@@ -179,9 +179,9 @@ class RunUnderWay:
 
     def _learn(self, connection: Connection, step: str, playbook: str, hints: str) -> None:
         """Append a version of the knowledge, unless it says what is known already."""
-        latest = self.workspace.knowledge(connection, self.scenario.name)
-        if (latest.playbook, latest.hints) != (playbook, hints):
-            version = latest.version + 1
+        knowledge = self.workspace.knowledge(connection, self.scenario.name)
+        if (knowledge.playbook, knowledge.hints) != (playbook, hints):
+            version = knowledge.version + 1
             at = self.workspace.now()
             ledger.append(connection, rows.Lesson(self.scenario.name, version, playbook, hints, step, at))
 
