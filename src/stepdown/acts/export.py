@@ -122,7 +122,7 @@ class _Selection:
         return replace(step, score=later.score) if later is not None else step
 
 
-def _write(source: _Rows, part: Path) -> dict[str, Any]:
+def _write(source: _Selection, part: Path) -> dict[str, Any]:
     """Write the record files, in two passes over one state of the rows: where the split lies, then the records."""
     _check_run(source.connection, source.filters)
     keys: list[str | None] = [None, None]
@@ -148,7 +148,7 @@ def _check_run(connection: Connection, filters: Filters) -> None:
         raise NotFound(f"{filters.run} is a run of {run.scenario}, not of {filters.scenario}.", kind="unknown-run")
 
 
-def _write_files(source: _Rows, split: Split, part: Path) -> dict[str, Any]:
+def _write_files(source: _Selection, split: Split, part: Path) -> dict[str, Any]:
     files, connection, filters = _Files(part), source.connection, source.filters
     runs, logs = Counter[str](), Counter[str]()
     with files.open:

@@ -231,7 +231,7 @@ class _Asking:
             reason = local_failure(counted[0].error_type or "")
         used = served.attempt if served else None
         answer = served.judgement.answer if served and served.judgement and self.task.question.role.judged else None
-        identity = self._place()
+        identity = self._circumstances()
         return rows.Step(
             id=identity.pop("step"),
             **identity,
