@@ -119,7 +119,7 @@ class _Asking:
         task, provider, facts = self.task, self._provider(target), self.scene.facts
         announcement = rows.Announcement(
             call=f"{task.step}/{ordinal}",
-            **self._place(),
+            **self._circumstances(),
             target=target.value,
             shadow=shadow,
             provider=word(str(provider.name)),
@@ -132,7 +132,7 @@ class _Asking:
         ledger.append(connection, announcement)
         return announcement
 
-    def _place(self) -> dict[str, Any]:
+    def _circumstances(self) -> dict[str, Any]:
         """Return what announcement and step both say of the question and of what was decided."""
         task, question = self.task, self.task.question
         return {
@@ -231,7 +231,7 @@ class _Asking:
             reason = local_failure(counted[0].error_type or "")
         used = served.attempt if served else None
         answer = served.judgement.answer if served and served.judgement and self.task.question.role.judged else None
-        identity = self._place()
+        identity = self._circumstances()
         return rows.Step(
             id=identity.pop("step"),
             **identity,
