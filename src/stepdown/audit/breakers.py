@@ -55,7 +55,7 @@ class _Health:
         self.ended.append(max(ended, self.ended[-1] if self.ended else -1))
 
 
-def found(evidence: Evidence) -> Iterator[Difference]:
+def breakers(evidence: Evidence) -> Iterator[Difference]:
     """A step found the breaker as some attempt before it had left it, and none after what a step before had found (I1).
 
     An attempt is recorded after its announcement and after its end in the trace, so none that was announced or that ended
@@ -64,7 +64,7 @@ def found(evidence: Evidence) -> Iterator[Difference]:
     """
     health, number_of = _healths(evidence)
     policies = policies_of(evidence)
-    starts = {line.call: place for place, line in enumerate(evidence.trace) if line.event == "start"}
+    starts = {line.call: position for position, line in enumerate(evidence.trace) if line.event == "start"}
     seen: dict[str, int] = defaultdict(int)
     over: dict[tuple[str, str], int] = defaultdict(int)
     trained = {bundle.id: bundle.trained_at for bundle in evidence.bundles}
@@ -77,15 +77,17 @@ def found(evidence: Evidence) -> Iterator[Difference]:
         if moment.call is not None:
             least = max(seen[bundle], over[moment.run.id, bundle])
             most = min(
-                bisect_left(mine.announced, moment.place),
+                bisect_left(mine.announced, moment.position),
                 bisect_right(mine.ended, starts.get(moment.call, _after(mine))),
             )
         looked = moment.at if bundle not in trained else _looked(moment, trained[bundle])
         states = range(least, most + 1)
         number = next((n for n in states if _explains(mine.states[n], moment, policy, looked)), None)
         if number is None:
-            told = f"{moment.facts['breaker']}{', with a probe under way' if moment.facts['probing'] else ''}"
-            yield Difference("I1", moment.step, f"its facts say that the breaker was {told}; no attempt had left it so")
+            breaker = f"{moment.facts['breaker']}{', with a probe under way' if moment.facts['probing'] else ''}"
+            yield Difference(
+                "I1", moment.step, f"its facts say that the breaker was {breaker}; no attempt had left it so"
+            )
         if moment.call is not None:
             seen[bundle] = least if number is None else number
             # Whoever asks live asks several at once.
@@ -100,8 +102,8 @@ def _after(mine: _Health) -> int:
 
 def _healths(evidence: Evidence) -> tuple[Mapping[str, _Health], Mapping[str, int]]:
     """Return each bundle's breaker over time, and for each step that asked local the number of attempts up to its own."""
-    places = {call.call: place for place, call in enumerate(evidence.announcements)}
-    ends = {line.call: place for place, line in enumerate(evidence.trace) if line.event == "end"}
+    places = {call.call: position for position, call in enumerate(evidence.announcements)}
+    ends = {line.call: position for position, line in enumerate(evidence.trace) if line.event == "end"}
     health: dict[str, _Health] = defaultdict(_Health)
     number_of: dict[str, int] = {}
     for attempt, breaker in _folded(evidence):

@@ -37,24 +37,28 @@ def measures(evidence: Evidence) -> Iterator[Difference]:
             if (number := _least(terms, name, least, moment, first.get(bundle))) is not None
         }
         if not now:
-            said = f"{moment.facts['score']} and {moment.facts['valid']}" if moment.facts["evaluated"] else "nothing"
+            claimed = f"{moment.facts['score']} and {moment.facts['valid']}" if moment.facts["evaluated"] else "nothing"
             yield Difference(
-                "I1", moment.step, f"its facts say {said} of its bundle's score, and no evaluation then said so"
+                "I1", moment.step, f"its facts say {claimed} of its bundle's score, and no evaluation then said so"
             )
         left[key] = now or before
 
 
 def _under(evidence: Evidence) -> Mapping[str, Terms]:
     """Return the evaluations that routing can count, by bundle and by terms."""
-    found: dict[str, dict[str | None, list[rows.Evaluation]]] = defaultdict(lambda: defaultdict(list))
+    evaluations: dict[str, dict[str | None, list[rows.Evaluation]]] = defaultdict(lambda: defaultdict(list))
     for row in evidence.evaluations:
         if row.run is None:
-            found[row.bundle][row.terms_digest].append(row)
-    return found
+            evaluations[row.bundle][row.terms_digest].append(row)
+    return evaluations
 
 
 def _of_version(terms: Terms, version: int) -> Terms:
-    return {name: found for name, found in terms.items() if found[0].terms.get("scenario_version") == version}
+    return {
+        name: evaluations
+        for name, evaluations in terms.items()
+        if evaluations[0].terms.get("scenario_version") == version
+    }
 
 
 def _least(terms: Terms, name: str | None, least: int, moment: Moment, first: str | None) -> int | None:
@@ -68,6 +72,6 @@ def _least(terms: Terms, name: str | None, least: int, moment: Moment, first: st
         return least if yet else None
     if name is OTHERS:
         return None
-    said = (facts["score"], facts["valid"])
+    claimed = (facts["score"], facts["valid"])
     rest = enumerate(terms[name][max(least - 1, 0) :], start=max(least, 1))
-    return next((number for number, row in rest if (row.lower, row.valid) == said), None)
+    return next((number for number, row in rest if (row.lower, row.valid) == claimed), None)

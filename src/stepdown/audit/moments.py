@@ -38,7 +38,7 @@ class Moment:
         call: Its first one; None for a step that asked nobody.
         session: Whose process it was, where it called.
         at: When, by the clock that looked.
-        place: Of its first announcement among all; for a step that asked nobody, how many there were at least.
+        position: Of its first announcement among all; for a step that asked nobody, how many there were at least.
     """
 
     step: str
@@ -50,22 +50,22 @@ class Moment:
     call: str | None
     session: str | None
     at: datetime
-    place: int
+    position: int
 
 
 def moments(evidence: Evidence) -> tuple[list[Moment], list[Moment]]:
     """Return the steps that announced a call, in the order in which they did, and those that asked nobody, in theirs."""
     run_of = {run.id: run for run in evidence.runs}
     begun: dict[str, Moment] = {}
-    for place, call in enumerate(evidence.announcements):
+    for position, call in enumerate(evidence.announcements):
         if call.step not in begun:
-            begun[call.step] = _moment(call.step, call, run_of, (call.call, call.session), place)
-    refused, place = [], 0
+            begun[call.step] = _moment(call.step, call, run_of, (call.call, call.session), position)
+    refused, position = [], 0
     for step in evidence.steps:
         if step.id in begun:
-            place = max(place, begun[step.id].place + 1)
+            position = max(position, begun[step.id].position + 1)
         else:
-            refused.append(_moment(step.id, step, run_of, (None, None), place))
+            refused.append(_moment(step.id, step, run_of, (None, None), position))
     return list(begun.values()), refused
 
 
@@ -74,10 +74,10 @@ def _moment(
     row: rows.Announcement | rows.Step,
     run_of: Mapping[str, rows.Run],
     asked: tuple[str | None, str | None],
-    place: int,
+    position: int,
 ) -> Moment:
     validators = tuple(row.validators)
-    return Moment(step, run_of[row.run], row.role, row.policy, validators, row.facts, *asked, row.at, place)
+    return Moment(step, run_of[row.run], row.role, row.policy, validators, row.facts, *asked, row.at, position)
 
 
 Least = Callable[[Moment, int], int | None]
@@ -92,10 +92,10 @@ def _followed_through(evidence: Evidence, least_of: Least, reached: Reached) -> 
         number = least_of(moment, least)
         yield moment, number
         least = number if number is not None else least
-        reached.note(moment.place, least)
+        reached.note(moment.position, least)
     least = 0
     for moment in refused:
-        least = max(least, reached.before(moment.place))
+        least = max(least, reached.before(moment.position))
         number = least_of(moment, least)
         yield moment, number
         least = least if number is None else number
@@ -112,13 +112,15 @@ def standing(evidence: Evidence) -> Iterator[Difference]:
     def least_of(moment: Moment, least: int) -> int | None:
         held = moment.facts["bundle"], moment.facts["enabled"]
         number = trail.least((moment.run.scenario, moment.role), held, least)
-        return None if number is None or (moment.call and number > most[moment.place]) else number
+        return None if number is None or (moment.call and number > most[moment.position]) else number
 
     for moment, number in _followed_through(evidence, least_of, Reached()):
         if number is None:
             bundle, enabled = moment.facts["bundle"], moment.facts["enabled"]
-            said = f"{bundle[:12]}, switched {'on' if enabled else 'off'}" if isinstance(bundle, str) else "no bundle"
-            yield Difference("I1", moment.step, f"its facts say {said}; the acts before it had not left its slot so")
+            claimed = (
+                f"{bundle[:12]}, switched {'on' if enabled else 'off'}" if isinstance(bundle, str) else "no bundle"
+            )
+            yield Difference("I1", moment.step, f"its facts say {claimed}; the acts before it had not left its slot so")
 
 
 def _relied_on(evidence: Evidence) -> Iterator[tuple[int, int]]:
@@ -134,14 +136,14 @@ def _relied_on(evidence: Evidence) -> Iterator[tuple[int, int]]:
             continue
         nth = used[act.bundle] if act.by == PROMOTION else 0
         used[act.bundle] += act.by == PROMOTION
-        place = last.get(verdicts[min(nth, len(verdicts) - 1)].run)
-        if place is not None:
-            yield place, number
+        position = last.get(verdicts[min(nth, len(verdicts) - 1)].run)
+        if position is not None:
+            yield position, number
 
 
 def _last_places(evidence: Evidence) -> Mapping[str, int]:
     """Return the place of each run's last announcement."""
-    return {call.run: place for place, call in enumerate(evidence.announcements)}
+    return {call.run: position for position, call in enumerate(evidence.announcements)}
 
 
 def policies(evidence: Evidence) -> Iterator[Difference]:
@@ -178,8 +180,8 @@ def ages(evidence: Evidence) -> Iterator[Difference]:
 def _unbelievable(moment: Moment, evidence: Evidence) -> str | None:
     """Say what cannot be true of a bundle at once, or of that one."""
     facts = moment.facts
-    told = any(facts[name] for name in ("present", "enabled", "evaluated", "probing"))
-    if facts["bundle"] is None and (told or facts["breaker"] != State.CLOSED):
+    evidenced = any(facts[name] for name in ("present", "enabled", "evaluated", "probing"))
+    if facts["bundle"] is None and (evidenced or facts["breaker"] != State.CLOSED):
         return "its facts say much of a bundle, and name none"
     if (facts["compatible"] and not facts["whole"]) or (facts["whole"] and not facts["present"]):
         return "its facts say more of a bundle than can be known of one that is not there, or not whole"
@@ -218,10 +220,10 @@ def switches(evidence: Evidence) -> Iterator[Difference]:
     run_of, last, least = {run.id: run for run in evidence.runs}, _last_places(evidence), 0
     for row in evidence.verdicts:
         least = max(least, reached.before(last.get(row.run, -1) + 1))
-        found = least_of(run_of[row.run], row.validators, least)
-        if found is None:
+        explained = least_of(run_of[row.run], row.validators, least)
+        if explained is None:
             yield _unswitched(f"verdict of {row.run}", row.validators)
-        least = least if found is None else found
+        least = least if explained is None else explained
 
 
 def _as(on: frozenset[str], validators: Sequence[str]) -> bool:

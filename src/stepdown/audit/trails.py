@@ -34,9 +34,9 @@ class Trail:
     def note(self, rows: int, states: Mapping[Any, Hashable]) -> None:
         """Say what everything is after so many rows; what is not named is what it was before the first."""
         for thing in [*states, *(gone for gone in self.states if gone not in states)]:
-            known, now = self.states.setdefault(thing, [self.before]), states.get(thing, self.before)
-            if known[-1] != now:
-                known.append(now)
+            states_of_thing, now = self.states.setdefault(thing, [self.before]), states.get(thing, self.before)
+            if states_of_thing[-1] != now:
+                states_of_thing.append(now)
                 self.starts[thing].append(rows)
 
     def least(self, thing: Hashable, wanted: Hashable, rows: int) -> int | None:
@@ -44,15 +44,15 @@ class Trail:
         states, starts = self.states.get(thing, [self.before]), self.starts.get(thing, [0])
         if self._never.get((thing, wanted), rows + 1) <= rows:
             return None
-        place = bisect_right(starts, rows) - 1
-        if states[place] == wanted:
+        position = bisect_right(starts, rows) - 1
+        if states[position] == wanted:
             return rows
-        found = next(
-            (start for start, state in zip(starts[place:], states[place:], strict=True) if state == wanted), None
+        later = next(
+            (start for start, state in zip(starts[position:], states[position:], strict=True) if state == wanted), None
         )
-        if found is None:
+        if later is None:
             self._never[thing, wanted] = rows
-        return found
+        return later
 
 
 @dataclass(slots=True)
@@ -62,14 +62,14 @@ class Reached:
     places: list[int] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
 
-    def note(self, place: int, number: int) -> None:
+    def note(self, position: int, number: int) -> None:
         """Say what was there at a place, after all those that were noted."""
-        self.places.append(place)
+        self.places.append(position)
         self.numbers.append(max(number, self.numbers[-1] if self.numbers else 0))
 
-    def before(self, place: int) -> int:
+    def before(self, position: int) -> int:
         """Return what was there before a place."""
-        noted = bisect_left(self.places, place)
+        noted = bisect_left(self.places, position)
         return self.numbers[noted - 1] if noted else 0
 
 
@@ -81,9 +81,9 @@ def caps(ends: Iterable[tuple[int, int]], places: int, most: int) -> list[int]:
         places: How many announcements there are.
         most: How many rows there are.
     """
-    found = [most] * (places + 1)
-    for place, number in ends:
-        found[place] = min(found[place], number)
-    for place in range(places - 1, -1, -1):
-        found[place] = min(found[place], found[place + 1])
-    return found
+    limits = [most] * (places + 1)
+    for position, number in ends:
+        limits[position] = min(limits[position], number)
+    for position in range(places - 1, -1, -1):
+        limits[position] = min(limits[position], limits[position + 1])
+    return limits

@@ -43,16 +43,16 @@ def upgrade(connection: Connection) -> None:
     Raises:
         WorkspaceError: A newer stepdown wrote it, or it is somebody else's.
     """
-    found = version(connection)
-    if found == HEAD:
+    present = version(connection)
+    if present == HEAD:
         return
-    known = {path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")}
-    if found is not None and found not in known:
+    revisions = {path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")}
+    if present is not None and present not in revisions:
         raise WorkspaceError(
-            f"The database has schema version {found}, and this stepdown knows up to {HEAD}: upgrade stepdown.",
+            f"The database has schema version {present}, and this stepdown knows up to {HEAD}: upgrade stepdown.",
             kind="workspace-newer",
         )
-    if found is None and (strange := set(inspect(connection).get_table_names()) & metadata.tables.keys()):
+    if present is None and (strange := set(inspect(connection).get_table_names()) & metadata.tables.keys()):
         raise WorkspaceError(
             f"The database holds tables of something else ({', '.join(sorted(strange))}); choose an empty one."
         )

@@ -52,12 +52,12 @@ def newest(table: Table, names: tuple[str, ...], several: tuple[str, ...]) -> Se
 @cache
 def exportable(*, of_one_run: bool) -> Select[Any]:
     """Ask for steps beside their generation's gate decision."""
-    step, made, runs = schema.step, schema.generation, schema.run
-    both = ((rows.Step, step), (rows.Generation, made))
+    step, generation, runs = schema.step, schema.generation, schema.run
+    both = ((rows.Step, step), (rows.Generation, generation))
     return (
         select(*(table.c[field.name] for kind, table in both for field in fields(kind)))
         .join(runs, runs.c.id == step.c.run)
-        .outerjoin(made, and_(made.c.run == step.c.run, made.c.number == step.c.generation))
+        .outerjoin(generation, and_(generation.c.run == step.c.run, generation.c.number == step.c.generation))
         # A comparison's prompts are held-out ones: whoever learned them could not be examined any more.
         .where(runs.c.scenario == bindparam("scenario"), runs.c.purpose != rows.COMPARISON)
         .where(*([step.c.run == bindparam("run")] if of_one_run else []))

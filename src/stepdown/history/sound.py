@@ -78,18 +78,18 @@ def last_numbers(connection: Connection) -> dict[str, int]:
 def _believed(kind: type[Row], stored: Iterable[Any]) -> Found[Row]:
     """Turn stored rows, each led by its `seq`, into rows of a kind."""
     columns, table = READS[kind], TABLES[kind].name
-    found: Found[Row] = Found([], [], [])
+    believed: Found[Row] = Found([], [], [])
     for seq, *values in stored:
-        found.numbers.append(seq)
+        believed.numbers.append(seq)
         row: list[Any] = []
         for (name, read), value in zip(columns, values, strict=True):
             try:
                 row.append(read(value))
             except ValueError as error:
-                found.unsound.append(Unsound(table, seq, name, str(error)))
+                believed.unsound.append(Unsound(table, seq, name, str(error)))
         if len(row) == len(columns):
-            found.rows.append(kind(*row))
-    return found
+            believed.rows.append(kind(*row))
+    return believed
 
 
 def _read(column: "Column[Any]", annotation: Any) -> Read:
@@ -155,13 +155,13 @@ def _flag(value: Any) -> bool:
 
 def _instant(value: Any) -> datetime:
     try:
-        found = datetime.fromisoformat(_text(value))
-        written = found.astimezone(UTC).isoformat(timespec="microseconds") if found.tzinfo is not None else ""
+        instant = datetime.fromisoformat(_text(value))
+        written = instant.astimezone(UTC).isoformat(timespec="microseconds") if instant.tzinfo is not None else ""
     except (ValueError, OverflowError):
         raise _refused("an instant", value) from None
     if written != value:
         raise _refused("an instant", value)
-    return found
+    return instant
 
 
 def _json(value: Any) -> Any:
@@ -172,17 +172,17 @@ def _json(value: Any) -> Any:
 
 
 def _json_object(value: Any) -> Any:
-    found = _json(value)
-    if not isinstance(found, dict):
+    parsed = _json(value)
+    if not isinstance(parsed, dict):
         raise _refused("a JSON object", value)
-    return found
+    return parsed
 
 
 def _words(value: Any) -> Any:
-    found = _json(value)
-    if not isinstance(found, list) or not all(isinstance(word, str) for word in found):
+    parsed = _json(value)
+    if not isinstance(parsed, list) or not all(isinstance(word, str) for word in parsed):
         raise _refused("a JSON list of words", value)
-    return found
+    return parsed
 
 
 READS = {

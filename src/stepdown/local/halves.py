@@ -16,10 +16,10 @@ from itertools import takewhile
 from typing import Any
 
 import mlx.core as mx
-import mlx.nn as nn
 
 from stepdown.local.checkpoint import flat
 from stepdown.local.dataset import Lesson
+from stepdown.local.entropy import cross_entropy
 
 KEPT = 1 << 30
 """Bytes of the frozen half's states that are kept; what is over is computed at every step."""
@@ -203,7 +203,7 @@ class Halves:
     def loss(self, batch: Batch, states: mx.array | None) -> mx.array:
         """Return the mean cross entropy of the tokens that count, in nats."""
         scores = self.scores(batch, states).astype(mx.float32)
-        each = nn.losses.cross_entropy(scores, batch.targets)
+        each = cross_entropy(scores, batch.targets)
         return (each * batch.weights).sum() / batch.weights.sum()
 
 

@@ -132,7 +132,7 @@ def _lesson(chat: Chat, record: Record, window: int) -> Lesson:
     prompt, completion = chat.prompt(record.prompt), chat.completion(record.completion)
     length = len(prompt) + len(completion)
     if length > window:
-        raise DatasetError(f"{record.place} has {length} tokens and the window holds {window}; widen the plan's.")
+        raise DatasetError(f"{record.where} has {length} tokens and the window holds {window}; widen the plan's.")
     return Lesson([*prompt, *completion], len(prompt))
 
 

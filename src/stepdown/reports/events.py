@@ -62,17 +62,17 @@ def events(
 
 
 def _verdict(row: rows.Verdict, bundle: rows.Bundle) -> Event:
-    detail = f"{row.outcome} ({said(row)})"
+    detail = f"{row.outcome} ({verdict_line(row)})"
     return Event(row.at, "verdict", bundle.scenario, bundle.role, bundle.id, detail, row.by, False, row.why)
 
 
-def said(verdict: rows.Verdict) -> str:
+def verdict_line(verdict: rows.Verdict) -> str:
     """Return a verdict's evidence in a line."""
     shown: Mapping[str, Any] = verdict.evidence
-    found = shown["to_frontier"]
-    if found is None:
+    lead = shown["to_frontier"]
+    if lead is None:
         return "the frontier did not answer"
-    line = f"{found['mean']:+.4f} to the frontier, from {found['lower']:+.4f} to {found['upper']:+.4f}, margin "
+    line = f"{lead['mean']:+.4f} to the frontier, from {lead['lower']:+.4f} to {lead['upper']:+.4f}, margin "
     line += f"{shown['trial']['margin']:g}, {shown['seeds']} seeds, legal {shown['valid']:.0%}"
     return f"{line}; {', '.join(shown['objections'])}" if shown["objections"] else line
 

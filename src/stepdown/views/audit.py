@@ -43,7 +43,7 @@ CHECKS = (
     moments.ages,
     moments.switches,
     breakers.checkpoints,
-    breakers.found,
+    breakers.breakers,
     measures.measures,
     generations.generations,
     generations.coached,
@@ -102,10 +102,10 @@ def differences(workspace: Workspace) -> list[Difference]:
     Raises:
         NotFound: A scenario that history names is not installed here.
     """
-    return list(found(workspace))
+    return list(each_difference(workspace))
 
 
-def found(workspace: Workspace) -> Iterator[Difference]:
+def each_difference(workspace: Workspace) -> Iterator[Difference]:
     """Yield the differences as they are found, for whoever only asks whether there is one."""
     yield from compared(evidence(workspace))
 
@@ -162,9 +162,15 @@ def evidence(workspace: Workspace) -> Evidence:
 def _shelf(workspace: Workspace, bundles: Sequence[rows.Bundle], datasets: Sequence[rows.Dataset]) -> Shelf:
     named = {bundle.id: promise(workspace.bundle_directory(bundle.id), bundle.id) for bundle in bundles}
     lying_there = {path.name.partition(".")[0]: promised(path) for path in lying(workspace.root, "datasets")}
-    known = {dataset.digest for dataset in datasets}
+    recorded = {dataset.digest for dataset in datasets}
     return Shelf(
         bundles={bundle: manifest for bundle, manifest in named.items() if manifest is not None},
-        datasets={digest: said for digest, said in lying_there.items() if said is not None and digest in known},
-        strays={digest: said for digest, said in lying_there.items() if said is not None and digest not in known},
+        datasets={
+            digest: manifest for digest, manifest in lying_there.items() if manifest is not None and digest in recorded
+        },
+        strays={
+            digest: manifest
+            for digest, manifest in lying_there.items()
+            if manifest is not None and digest not in recorded
+        },
     )

@@ -58,10 +58,10 @@ def examine(directory: Path) -> list[Check]:
     checks += [_package(name) for name in PACKAGES]
     checks += [_guarded("blas", _blas), _guarded("local", _device), *_scenarios(), *_frontiers()]
     try:
-        found = present(directory)
+        is_there = present(directory)
     except WorkspaceError as error:
         return [*checks, Check("workspace", False, str(error))]
-    if found:
+    if is_there:
         checks += _workspace(directory)
     else:
         checks.append(Check("workspace", True, f"none at {directory} yet; `stepdown run` makes one"))
@@ -133,8 +133,8 @@ def _guarded(name: str, look: Callable[[], str]) -> Check:
 def _workspace(directory: Path) -> Iterator[Check]:
     try:
         with open_workspace(directory) as workspace:
-            said = f"{workspace.root}{', only to be read: nothing is recovered' if workspace.read_only else ''}"
-            yield Check("workspace", True, said)
+            where = f"{workspace.root}{', only to be read: nothing is recovered' if workspace.read_only else ''}"
+            yield Check("workspace", True, where)
             yield _guarded("database", lambda: _database(workspace))
             yield from _remembered(workspace)
             yield from _rooms(workspace)
@@ -167,21 +167,23 @@ def _rooms(workspace: Workspace) -> Iterator[Check]:
         room = workspace.root / folder
         if room.exists() and not os.access(room, os.R_OK | os.X_OK):
             yield Check(folder, False, f"{room} cannot be read; mend its permissions")
-    found = unknown(workspace.root)
-    if found:
-        names = ", ".join(f"{path.parent.name}/{path.name[:12]}" for path in found[:SHOWN])
-        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-        said = f"{names}{more} in {found[0].parents[1]}: no row names them; restore their history, or remove them"
-        yield Check("unknown", True, said)
+    unknown_paths = unknown(workspace.root)
+    if unknown_paths:
+        names = ", ".join(f"{path.parent.name}/{path.name[:12]}" for path in unknown_paths[:SHOWN])
+        more = f" and {len(unknown_paths) - SHOWN} more" if len(unknown_paths) > SHOWN else ""
+        sentence = (
+            f"{names}{more} in {unknown_paths[0].parents[1]}: no row names them; restore their history, or remove them"
+        )
+        yield Check("unknown", True, sentence)
 
 
 def _database(workspace: Workspace) -> str:
     with workspace.reading() as connection:
-        found = f"{workspace.engine.dialect.name}, schema {migrate.version(connection)}"
+        description = f"{workspace.engine.dialect.name}, schema {migrate.version(connection)}"
         if workspace.engine.dialect.name != "sqlite":
-            return found
+            return description
         problem = connection.execute(text("PRAGMA quick_check")).scalar()
         mode = connection.execute(text("PRAGMA journal_mode")).scalar()
     if problem != "ok":
         raise OSError(f"the database is damaged ({problem}); restore a copy of it")
-    return f"{found}, journal {mode}, durability {workspace.settings.durability}"
+    return f"{description}, journal {mode}, durability {workspace.settings.durability}"

@@ -95,7 +95,7 @@ def gather(
     number, policy = workspace.policy(connection)
     validators = workspace.validators(connection, scenario)
     bundle = slot_bundle(connection, scenario.name, role)
-    found = ahead.look if ahead else workspace.look(bundle.id) if bundle else Look(Condition.ABSENT)
+    look = ahead.look if ahead else workspace.look(bundle.id) if bundle else Look(Condition.ABSENT)
     evaluation = _evaluation(workspace, connection, scenario, bundle)
     breaker = breaker_of(connection, bundle.id) if bundle else Breaker()
     now = workspace.now()
@@ -105,10 +105,10 @@ def gather(
         local_roles=policy.eligible_roles,
         frontier_allowed=policy.allows_frontier(role),
         bundle=bundle.id if bundle else None,
-        present=found.condition is not Condition.ABSENT,
+        present=look.condition is not Condition.ABSENT,
         enabled=bundle is not None and not is_disabled(connection, bundle.id),
-        whole=found.condition in (Condition.WHOLE, Condition.NEWER),
-        compatible=found.manifest is not None and compatible(found.manifest, scenario, role),
+        whole=look.condition in (Condition.WHOLE, Condition.NEWER),
+        compatible=look.manifest is not None and compatible(look.manifest, scenario, role),
         age=(now - bundle.trained_at).total_seconds() if bundle else None,
         max_age=policy.max_age,
         evaluated=evaluation is not None,
@@ -123,9 +123,9 @@ def gather(
         shadow=policy.shadow,
         canary=policy.canary,
         draw=draw(seed),
-        based=not found.base_problem,
+        based=not look.base_problem,
     )
-    return Scene(facts, policy, number, validators, found, now)
+    return Scene(facts, policy, number, validators, look, now)
 
 
 def slot_bundle(connection: Connection, scenario: str, role: str) -> rows.Bundle | None:

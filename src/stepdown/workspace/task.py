@@ -43,8 +43,10 @@ class Beside:
             return self.otherwise(name)
         self._task = self._task or read(self.directory)
         if self._task is None or self._task.name != name:
-            known = [*installed.names(), *([self._task.name] if self._task is not None else [])]
-            raise NotFound(f"There is no scenario {name!r}; choose one of {', '.join(known)}.", kind="unknown-scenario")
+            choices = [*installed.names(), *([self._task.name] if self._task is not None else [])]
+            raise NotFound(
+                f"There is no scenario {name!r}; choose one of {', '.join(choices)}.", kind="unknown-scenario"
+            )
         return self._task
 
 
@@ -65,13 +67,13 @@ def read(directory: Path) -> Task | None:
     """
     if not (directory / TASK).exists():
         return None
-    told = task_files.settings(_text(directory, TASK))
+    settings = task_files.settings(_text(directory, TASK))
     return task_files.task(
-        told,
-        _text(directory, told.instructions),
-        task_files.schema(_text(directory, told.schema), told.schema),
-        task_files.cases(_text(directory, told.cases), told.cases),
-        told.cases,
+        settings,
+        _text(directory, settings.instructions),
+        task_files.schema(_text(directory, settings.schema), settings.schema),
+        task_files.cases(_text(directory, settings.cases), settings.cases),
+        settings.cases,
     )
 
 
