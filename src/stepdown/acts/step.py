@@ -163,7 +163,7 @@ class _Asking:
             seed=question.seed,
             time_limit=policy.local_timeout if target is Target.LOCAL else policy.frontier_timeout,
             examples=question.examples,
-            instructions=question.scenario.rules,
+            instructions=question.instructions,
         )
         durable = settings.durability == "full"
         provider = self._provider(target)
