@@ -50,7 +50,7 @@ class Case:
 
     Attributes:
         input: What is seen, by name.
-        expected: The right answer, a JSON value; None with `known` off when nobody knows it.
+        expected: The right answer, a JSON value; None with `labelled` off when nobody knows it.
         labelled: Whether it is known.
         line: Where it stands in its file, from 1.
     """
