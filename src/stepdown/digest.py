@@ -39,12 +39,12 @@ def why(error: Exception) -> str:
 
 
 def _each_name_once(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    members: dict[str, Any] = {}
     for name, value in items:
-        if name in found:
+        if name in members:
             raise ValueError(f"the name {shown(name)} stands twice in one object")
-        found[name] = value
-    return found
+        members[name] = value
+    return members
 
 
 def sha256(data: bytes) -> str:

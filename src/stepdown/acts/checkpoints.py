@@ -15,8 +15,8 @@ FORM = re.compile(rf"({DIGEST})\.checkpoint(?:\.[a-z]+)?")
 def abandoned(workspace: Workspace) -> list[Path]:
     """Return the checkpoints of tunings that no living process works on, by name."""
     busy = set(_busy(workspace))
-    found = [(path, FORM.fullmatch(path.name)) for path in entries(workspace.root / "jobs")]
-    return [path for path, form in found if form is not None and form[1] not in busy]
+    named = [(path, FORM.fullmatch(path.name)) for path in entries(workspace.root / "jobs")]
+    return [path for path, form in named if form is not None and form[1] not in busy]
 
 
 def remove(workspace: Workspace, names: Sequence[str]) -> list[str]:

@@ -172,11 +172,11 @@ def _measured(
     workspace: Workspace, connection: Connection, scenario: Scenario, bundle: rows.Bundle | None, knowledge: int
 ) -> dict[str, Any]:
     """Return what the evaluation that counts says of a bundle, and how many lessons a prompt's knowledge is away from it."""
-    found = reader.evaluation(connection, bundle.id, workspace.terms(scenario).digest) if bundle else None
-    if found is None:
+    evaluation = reader.evaluation(connection, bundle.id, workspace.terms(scenario).digest) if bundle else None
+    if evaluation is None:
         return {"evaluated": False, "score": None, "valid": None, "lessons": None}
-    away = abs(knowledge - found.knowledge)
-    return {"evaluated": True, "score": found.lower, "valid": found.valid, "lessons": away}
+    away = abs(knowledge - evaluation.knowledge)
+    return {"evaluated": True, "score": evaluation.lower, "valid": evaluation.valid, "lessons": away}
 
 
 def _probing(workspace: Workspace, connection: Connection, bundle: str) -> bool:
