@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stepdown import __version__
+from stepdown.acts.examine import trying
 from stepdown.acts.question import rendering
 from stepdown.bases import disk
 from stepdown.bases.disk import Base
@@ -113,7 +114,8 @@ def untuned(workspace: Workspace, name: str, scenario: Scenario, questions: int)
     )
     provider = workspace.provider(directory, Look(Condition.WHOLE, manifest=alone))
     seeds = held_out_seeds(scenario)[:questions]
-    replies = provider.answer([rendering(scenario, role, Knowledge(), seed) for seed in seeds], seeds, role.schema)
+    prompts = [rendering(scenario, role, Knowledge(), seed) for seed in seeds]
+    replies = trying(workspace, base.digest).ask(provider, role, prompts, seeds)
     return [held_out(scenario, role, seed, reply) for seed, reply in zip(seeds, replies, strict=True)]
 
 

@@ -119,10 +119,12 @@ class Comparison:
                 # The slot's bundle is no rival if it cannot even answer; routing says so at every step.
                 self.champion = None
         first = len(self.seeds)
-        places = range(first, first + len(questions))
-        standing = [self.standing[position] for position in places if position in self.standing]
+        positions = range(first, first + len(questions))
+        standing = [self.standing[position] for position in positions if position in self.standing]
         tasks = [
-            self._task(at, question) for at, question in zip(places, questions, strict=True) if at not in self.standing
+            self._task(at, question)
+            for at, question in zip(positions, questions, strict=True)
+            if at not in self.standing
         ]
         for step in chain(standing, take_all(self.run.workspace, tasks, self.run.at_once)):
             reply = self._frontier_reply(step)

@@ -65,7 +65,7 @@ def export(workspace: Workspace, filters: Filters) -> Dataset:
     part = workspace.root / "datasets" / f".{workspace.session.begin()}.part"
     try:
         with workspace.reading() as connection:
-            written = _write(_Rows(connection, scenario, role, filters), part)
+            written = _write(_Selection(connection, scenario, role, filters), part)
         workspace.reached("dataset-written")
         dataset = _publish(workspace, part, filters, written)
     except OSError as error:
@@ -86,11 +86,11 @@ def accepted(workspace: Workspace, filters: Filters) -> list[rows.Step]:
     role = judged_role(scenario, filters.role).name if filters.role is not None else proposer(scenario).name
     with workspace.reading() as connection:
         _check_run(connection, filters)
-        return [step for step, _ in _Rows(connection, scenario, role, filters).accepted()]
+        return [step for step, _ in _Selection(connection, scenario, role, filters).accepted()]
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
+class _Selection:
     """The rows that a filter accepts, as one transaction sees them."""
 
     connection: Connection
@@ -122,7 +122,7 @@ class _Rows:
         return replace(step, score=later.score) if later is not None else step
 
 
-def _write(source: _Rows, part: Path) -> dict[str, Any]:
+def _write(source: _Selection, part: Path) -> dict[str, Any]:
     """Write the record files, in two passes over one state of the rows: where the split lies, then the records."""
     _check_run(source.connection, source.filters)
     keys: list[str | None] = [None, None]
@@ -148,7 +148,7 @@ def _check_run(connection: Connection, filters: Filters) -> None:
         raise NotFound(f"{filters.run} is a run of {run.scenario}, not of {filters.scenario}.", kind="unknown-run")
 
 
-def _write_files(source: _Rows, split: Split, part: Path) -> dict[str, Any]:
+def _write_files(source: _Selection, split: Split, part: Path) -> dict[str, Any]:
     files, connection, filters = _Files(part), source.connection, source.filters
     runs, logs = Counter[str](), Counter[str]()
     with files.open:

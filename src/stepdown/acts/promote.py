@@ -98,7 +98,8 @@ def _begin(
         best = reader.best_run(connection, bundle.scenario)
         shown = examples(connection, role, best.id) if best else ()
         knowledge = workspace.knowledge(connection, bundle.scenario)
-        evaluated = reader.evaluation(connection, bundle.id, workspace.terms(scenario).digest) is not None
+        counted = reader.evaluation(connection, bundle.id, workspace.terms(scenario).digest)
+        evaluated = counted is not None and abs(knowledge.version - counted.knowledge) <= policy.max_lessons
     _check_comparable(scenario, policy, bundle.role, trial)
     seeds = min(trial.budget, len(scenario.comparison_seeds()))
     earlier = begun_comparison(workspace, resumed, bundle, seeds, trial) if resumed else None

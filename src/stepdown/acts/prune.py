@@ -25,11 +25,13 @@ class Pruned:
 
     Attributes:
         removed: Oldest first.
-        kept: Bundle id to what needs it.
+        kept: Bundle id, or name of a checkpoint, to what needs it.
+        checkpoints: Names of the checkpoints of unfinished tunings that were removed.
     """
 
     removed: tuple[rows.Bundle, ...]
     kept: dict[str, str]
+    checkpoints: tuple[str, ...] = ()
 
 
 def prune(
@@ -138,9 +140,10 @@ def _asked(connection: Connection, keep: int | None) -> dict[str, str]:
     under_way = {run.id for run in unfinished.runs(connection)}
     newest_first = [run.id for run in reversed(reader.all_of(connection, rows.Run))]
     kept = [run for position, run in enumerate(newest_first) if keep is None or position < keep or run in under_way]
-    place_of = {run: position for position, run in enumerate(kept)}
+    position_of = {run: position for position, run in enumerate(kept)}
     asked = sorted(
-        ((place_of[run], run, bundle) for run, bundle in reader.asked(connection) if run in place_of), reverse=True
+        ((position_of[run], run, bundle) for run, bundle in reader.asked(connection) if run in position_of),
+        reverse=True,
     )
     return {bundle: f"{run} asked it" for _, run, bundle in asked}
 

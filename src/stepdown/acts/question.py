@@ -36,6 +36,12 @@ class Question:
     examples: tuple[Example, ...] = ()
     judged_on: Sequence[int] = ()
 
+    @property
+    def instructions(self) -> str:
+        """What goes before the prompt for whoever cannot have learned it."""
+        own = self.role.instructions
+        return self.scenario.rules if own is None else own
+
 
 def ask(
     scenario: Scenario, role: Role, knowledge: Knowledge, seed: int, examples: tuple[Example, ...] = ()

@@ -161,7 +161,7 @@ def _moves(workspace: Workspace, connection: Connection) -> list[tuple[Path, Pat
     rooms = [workspace.root / room for room in ROOMS]
     asides = [workspace.root / FOLDER / room.name for room in rooms]
     digests = {path: name for room in (*rooms, *asides) for path in entries(room) if (name := _digest(path))}
-    recorded = reader.known_content(connection, sorted(set(digests.values()))) if digests else set()
+    recorded = reader.registered_content(connection, sorted(set(digests.values()))) if digests else set()
     moves: list[tuple[Path, Path | None]] = []
     for path, digest in digests.items():
         if path.parent in asides:

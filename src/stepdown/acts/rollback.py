@@ -3,6 +3,7 @@
 from sqlalchemy import Connection
 
 from stepdown.acts import switch
+from stepdown.acts.examine import trying
 from stepdown.acts.question import rendering
 from stepdown.acts.switch import OPERATOR
 from stepdown.bundles.standing import ROLLBACK
@@ -89,7 +90,7 @@ def _problem(workspace: Workspace, bundle: rows.Bundle) -> str | None:
     try:
         (seed, *_), role = held_out_seeds(scenario), judged_role(scenario, bundle.role)
         provider = workspace.provider(workspace.bundle_directory(bundle.id), look)
-        provider.answer([rendering(scenario, role, knowledge, seed)], [seed], role.schema)
+        trying(workspace, bundle.id).ask(provider, role, [rendering(scenario, role, knowledge, seed)], [seed])
     except (LocalError, Refused) as error:
         return str(error)
     return None

@@ -75,7 +75,7 @@ class RunUnderWay:
     def steps(self) -> Iterator[rows.Step]:
         """Play one generation, a step at a time: ask for candidates, decide between them, and let the coach learn."""
         self.number += 1
-        knowledge = self._known()
+        knowledge = self._knowledge()
         taken = list(self.standing.pop(self.number, ()))
         standing = {step.position for step in taken}
         tasks = (
@@ -118,7 +118,7 @@ class RunUnderWay:
     def _question(self, knowledge: Knowledge, position: int) -> Question:
         return ask(self.scenario, self.role, knowledge, step_seed(self.run.seed, self.number, position), self.examples)
 
-    def _known(self) -> Knowledge:
+    def _knowledge(self) -> Knowledge:
         with self.workspace.reading() as connection:
             return self.workspace.knowledge(connection, self.scenario.name)
 
@@ -151,7 +151,7 @@ class RunUnderWay:
 
     def _coach(self, coach: Role, steps: Sequence[rows.Step]) -> rows.Step:
         """Ask the coach what the generation teaches, and keep it if it is a lesson."""
-        knowledge = self._known()
+        knowledge = self._knowledge()
         position = self.run.candidates
         seed = step_seed(self.run.seed, self.number, position)
         text = prompt.coach(self.scenario, knowledge, self._results(steps))

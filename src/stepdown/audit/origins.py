@@ -42,17 +42,17 @@ def datasets(evidence: Evidence) -> Iterator[Difference]:
         where = f"dataset {dataset.digest[:12]}"
         manifest = evidence.shelf.datasets.get(dataset.digest)
         if manifest is not None:
-            yield from derived("I8", where, compare("I8", where, dataset, _told(manifest), "its manifest"))
+            yield from derived("I8", where, compare("I8", where, dataset, _as_row(manifest), "its manifest"))
             continue
-        described = {"scenario": dataset.scenario, "filters": dataset.filters, "records": dataset.records}
+        row = {"scenario": dataset.scenario, "filters": dataset.filters, "records": dataset.records}
         for named, stray in evidence.shelf.strays.items():
-            if _told(stray) == described:
+            if _as_row(stray) == row:
                 yield Difference(
                     "I8", where, f"it is not there, and {named[:12]}, which no row names, is just such an export"
                 )
 
 
-def _told(manifest: object) -> dict[str, object]:
+def _as_row(manifest: object) -> dict[str, object]:
     """Return what a row says as well, of whatever a manifest holds."""
     stored = manifest if isinstance(manifest, dict) else {}
     files = stored.get("files")

@@ -66,11 +66,11 @@ def endings(evidence: Evidence) -> Iterator[Difference]:
     last = {row.run: number for number, row in enumerate(evidence.endings)}
     for number, row in enumerate(evidence.endings):
         where, steps, run = f"ending of {row.run}", stepped[row.run], run_of[row.run]
-        fitting = {"completed": row.error is None, "interrupted": row.error == INTERRUPTED, "failed": bool(row.error)}
+        fits = {"completed": row.error is None, "interrupted": row.error == INTERRUPTED, "failed": bool(row.error)}
         # A budget ends a run, and is then what some step of it says.
         refused = any(step.error == FrontierObjection.OVER_BUDGET for step in steps)
-        fitting["stopped"] = bool(row.error) and refused
-        if not fitting.get(row.outcome, False):
+        fits["stopped"] = bool(row.error) and refused
+        if not fits.get(row.outcome, False):
             yield Difference("I10", where, f"no run ends {row.outcome!r} with the words {row.error!r}")
         if row.outcome != "interrupted" and row.run not in cut_off and any(step.recovered for step in steps):
             yield Difference(

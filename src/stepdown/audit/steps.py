@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from stepdown.audit.witnesses import Difference, Evidence, compare, difference, policies_of
+from stepdown.audit.witnesses import Difference, Evidence, compare, difference, knowledge_of, policies_of
 from stepdown.history import rows
 from stepdown.history.rows import COMPARISON, LIVE
 from stepdown.providers.prices import cost
@@ -26,10 +26,7 @@ def steps(evidence: Evidence) -> Iterator[Difference]:
     announced = grouped(evidence.announcements, "step")
     attempted = grouped(evidence.attempts, "step")
     matched = grouped(evidence.matches, "step")
-    knowledge_of = {
-        (lesson.scenario, lesson.version): Knowledge(lesson.version, lesson.playbook, lesson.hints)
-        for lesson in evidence.lessons
-    }
+    versions = knowledge_of(evidence)
     policies = policies_of(evidence)
     for step in evidence.steps:
         run = run_of[step.run]
@@ -38,12 +35,12 @@ def steps(evidence: Evidence) -> Iterator[Difference]:
             yield from compare(
                 "I4", step.id, step, {name: getattr(call, name) for name in ANNOUNCED}, "its announcement"
             )
-        yield from _asked(step, run, scenario, knowledge_of)
+        yield from _asked(step, run, scenario, versions)
         facts = Facts.from_json(step.facts)
         yield from _decided(step, facts, run, policies.get(step.policy))
         # What another version of the scenario gave cannot be played again by this one.
         same = scenario.version == run.scenario_version
-        knowledge = knowledge_of.get((run.scenario, step.knowledge), Knowledge())
+        knowledge = versions.get((run.scenario, step.knowledge), Knowledge())
         judgements = _judgements(step, run, attempted[step.id], scenario, knowledge) if same else None
         yield from _walked(step, attempted[step.id], matched[step.id], scenario, judgements)
         if same:
@@ -65,7 +62,7 @@ def grouped(values: Sequence[Any], key: str) -> Mapping[str, list[Any]]:
 
 
 def _asked(
-    step: rows.Step, run: rows.Run, scenario: Scenario, knowledge_of: Mapping[tuple[str, int], Knowledge]
+    step: rows.Step, run: rows.Run, scenario: Scenario, versions: Mapping[tuple[str, int], Knowledge]
 ) -> Iterator[Difference]:
     """The question follows from the run's seed and the knowledge of that version."""
     compared = run.purpose == COMPARISON and step.position < run.candidates
@@ -76,7 +73,7 @@ def _asked(
     # Whoever asks live brings the case.
     live = run.purpose == LIVE
     expected |= {} if live else {"seed": seed}
-    knowledge = knowledge_of.get((run.scenario, step.knowledge), Knowledge())
+    knowledge = versions.get((run.scenario, step.knowledge), Knowledge())
     if knowledge.version != step.knowledge:
         yield Difference("I10", step.id, f"its prompt had knowledge {step.knowledge}, which history does not have")
     elif scenario.version == run.scenario_version and not live:

@@ -17,6 +17,7 @@ from stepdown.history.rows import Unsound
 from stepdown.providers.reply import COUNTS, LONGEST_WORD, UNKNOWN
 from stepdown.providers.trace import Line, details
 from stepdown.routing.policy import Policy
+from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
 
 
@@ -102,7 +103,7 @@ def unsound(evidence: Evidence) -> Iterator[Difference]:
 
 
 def derived(claim: str, where: str, differences: Iterable[Difference]) -> Iterator[Difference]:
-    """Yield what is found, and a difference where it cannot be found out: whatever history says, an audit ends in sentences."""
+    """Yield the differences, and one more where they cannot be derived: whatever history says, an audit ends in sentences."""
     try:
         yield from differences
     except StepdownError as error:
@@ -114,6 +115,11 @@ def derived(claim: str, where: str, differences: Iterable[Difference]) -> Iterat
 def policies_of(evidence: Evidence) -> Mapping[int, Policy]:
     """Return every policy by its number; 0 is the default one."""
     return {0: Policy(), **{change.number: Policy.from_json(change.settings) for change in evidence.policies}}
+
+
+def knowledge_of(evidence: Evidence) -> Mapping[tuple[str, int], Knowledge]:
+    """Return every version of the knowledge that history has, by scenario and number."""
+    return {(row.scenario, row.version): Knowledge(row.version, row.playbook, row.hints) for row in evidence.lessons}
 
 
 def witnesses(evidence: Evidence) -> Iterator[Difference]:
@@ -213,7 +219,7 @@ def _order(evidence: Evidence) -> Iterator[Difference]:
     Whatever is asked side by side, a call is announced before it starts. So one that had ended before another started
     cannot have been announced after it, and no call ends before it starts.
     """
-    starts, ends = _places(evidence.trace, "start"), _places(evidence.trace, "end")
+    starts, ends = _line_numbers(evidence.trace, "start"), _line_numbers(evidence.trace, "end")
     latest: dict[str, int] = {}
     late: dict[str, None] = {}
     for call in evidence.announcements:
@@ -229,21 +235,21 @@ def _order(evidence: Evidence) -> Iterator[Difference]:
         yield Difference("I4", run, "the trace has its calls in another order than history")
 
 
-def _places(trace: Sequence[Line], event: str) -> Mapping[str, int]:
-    return {line.call: position for position, line in enumerate(trace) if line.event == event}
+def _line_numbers(trace: Sequence[Line], event: str) -> Mapping[str, int]:
+    return {line.call: number for number, line in enumerate(trace) if line.event == event}
 
 
 def compare(claim: str, where: str, value: Any, expected: Mapping[str, Any], other: str) -> Iterator[Difference]:
     """Yield a difference for each field that is not what another source says it is."""
     for name, wanted in expected.items():
-        recorded = getattr(value, name)
-        if recorded != wanted:
-            yield difference(claim, where, name, recorded, wanted, other)
+        stored = getattr(value, name)
+        if stored != wanted:
+            yield difference(claim, where, name, stored, wanted, other)
 
 
-def difference(claim: str, where: str, name: str, recorded: object, wanted: object, other: str) -> Difference:
+def difference(claim: str, where: str, name: str, stored: object, wanted: object, other: str) -> Difference:
     """Say that history and another source disagree about one field."""
-    return Difference(claim, where, f"history has {name} {recorded!r}, {other} says {wanted!r}")
+    return Difference(claim, where, f"history has {name} {stored!r}, {other} says {wanted!r}")
 
 
 def weights(evidence: Evidence) -> Iterator[Difference]:

@@ -48,7 +48,7 @@ def list_(directory: Directory = DEFAULT, as_json: Json = False) -> None:
 @app.command()
 def show(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> None:
     """Show what a bundle promises, what its evaluation said, and what was done with it."""
-    from stepdown.reports.events import acted, verdict_line
+    from stepdown.reports.events import act_line, verdict_line
     from stepdown.views.bundles import entry
 
     with workspace(directory) as opened:
@@ -64,7 +64,7 @@ def show(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> N
         *([("measured", shown.outdated)] if shown.outdated else []),
         *(shown.promise or {}).items(),
         *((f"verdict at {row.at:%Y-%m-%d %H:%M:%S}", f"{row.outcome}: {verdict_line(row)}") for row in shown.verdicts),
-        *((f"act at {act.at:%Y-%m-%d %H:%M:%S}", acted(act)) for act in shown.acts),
+        *((f"act at {act.at:%Y-%m-%d %H:%M:%S}", act_line(act)) for act in shown.acts),
     ]
     emit(shown, as_json=as_json, people=lambda: table("bundle", ("", ""), body))
 

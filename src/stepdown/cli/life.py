@@ -153,6 +153,10 @@ def prune(
     candidates: Annotated[
         bool, typer.Option("--candidates", help="Also those that nobody has compared or judged yet.")
     ] = False,
+    unfinished: Annotated[
+        bool,
+        typer.Option("--checkpoints", help="Also what killed tunings left, from which train --resume would go on."),
+    ] = False,
     why: Why = "",
     by: By = "operator",
     yes: Yes = False,
@@ -160,21 +164,31 @@ def prune(
     as_json: Json = False,
 ) -> None:
     """Remove bundles that no slot, no rollback and no kept run needs. Their rows stay."""
+    from stepdown.acts import checkpoints
     from stepdown.acts.prune import Pruned, plan
     from stepdown.acts.prune import prune as remove
 
     with workspace(directory) as opened:
         meant = plan(opened, bundles or (), keep=keep, candidates=candidates)
-        pruned = Pruned((), meant.kept)
+        left = [path.name for path in checkpoints.abandoned(opened)]
+        pruned = Pruned((), {**meant.kept, **({} if unfinished else dict.fromkeys(left, RESUMABLE))})
         would = [f"remove {bundle.id[:12]} of {bundle.scenario} {bundle.role} for ever" for bundle in meant.removed]
+        would += [f"remove {name[:12]}, the checkpoint of a tuning, for ever" for name in left if unfinished]
         if would:
             if not agreed(would, yes=yes, dry_run=dry_run, as_json=as_json):
                 return
-            pruned = remove(opened, [bundle.id for bundle in meant.removed], keep=keep, by=by, why=why)
-            pruned = Pruned(pruned.removed, meant.kept)
+            named = [bundle.id for bundle in meant.removed]
+            gone = remove(opened, named, keep=keep, by=by, why=why).removed if named else ()
+            pruned = Pruned(gone, pruned.kept, tuple(checkpoints.remove(opened, left if unfinished else ())))
     lines = [f"{bundle.id[:12]}  removed  {bundle.scenario} {bundle.role}" for bundle in pruned.removed]
+    lines += [f"{name[:12]}  removed  the checkpoint of a tuning" for name in pruned.checkpoints]
     lines += [f"{bundle[:12]}  kept  {reason}" for bundle, reason in pruned.kept.items()]
     emit(pruned, as_json=as_json, people=lambda: "\n".join(lines) or "There is no bundle to prune.")
+
+
+RESUMABLE = (
+    "it is the checkpoint of a tuning that was not finished; `train --resume` goes on from it, --checkpoints removes it"
+)
 
 
 def _slot(text: str, directory: Path) -> tuple[str, str | None]:

@@ -77,7 +77,6 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Play a run: discovery while no bundle is fit, routed to the local one while it is."""
-    from stepdown.acts.configure import adopt_policy
     from stepdown.acts.preparation import check
     from stepdown.acts.resume import resume as go_on
     from stepdown.acts.run import play, start
@@ -92,9 +91,8 @@ def run(
         if resume is not None:
             under_way = go_on(opened, resume, at_once=at_once)
         else:
-            adopt_policy(opened, opened.scenario(asked.scenario))
             size = partial(start, seed=seed, generations=generations, candidates=candidates)
-            under_way = size(opened, asked.scenario, frontier=asked.frontier, at_once=at_once, role=role)
+            under_way = size(opened, asked.scenario, frontier=asked.frontier, at_once=at_once, role=role, adopting=True)
         run = under_way.run
         with resumable(opened, lambda run_id: f"stepdown run --resume {run_id}"):
             play(under_way, _counted(show, run.generations * (run.candidates + 1)))

@@ -10,6 +10,7 @@ from stepdown.acts.localize import localize
 from stepdown.acts.promote import promote
 from stepdown.acts.run import play, start
 from stepdown.demo.themes import Theme
+from stepdown.errors import DatasetError
 from stepdown.history import reader, rows
 from stepdown.providers import trace
 from stepdown.reports.markdown import render
@@ -24,6 +25,9 @@ from stepdown.workspace.facts import slot_bundle
 
 UNTUNED = 16
 """Held-out questions that a base is asked before it is tuned."""
+
+NOTHING = "no-records"
+"""What an export says that found no answer good enough."""
 
 ANOTHER = 1_000_003
 """Between the seeds of two discoveries, so that no other seed's demo plays the same one."""
@@ -123,8 +127,15 @@ class Acts:
         return set(summary.served) == {"frontier"}, f"{run}: champion {best:.3f}; {_counted(summary.reasons)}"
 
     def export(self) -> Evidence:
-        """Write what was good as training data."""
-        self.dataset = export(self.workspace, Filters(self.theme.scenario, min_score=self.theme.min_score))
+        """Write what was good as training data; where nothing was good enough yet, more is discovered."""
+        try:
+            self.dataset = export(self.workspace, Filters(self.theme.scenario, min_score=self.theme.min_score))
+        except DatasetError as error:
+            if error.kind != NOTHING or self.round >= self.theme.rounds:
+                return False, f"no answer reached {self.theme.min_score}: {error}"
+            self.round += 1
+            self.left.extendleft([("export all of it", self.export), ("discover more", self.discover_more)])
+            return True, f"no answer reached {self.theme.min_score} yet; so more is discovered"
         return (
             self.dataset.records > 0,
             f"{self.dataset.train} + {self.dataset.valid} records, {self.dataset.digest[:12]}",

@@ -51,9 +51,9 @@ def append(connection: Connection, *values: Any) -> None:
 
 def append_all(connection: Connection, values: Iterable[Any]) -> None:
     """Append many rows of one type in one statement."""
-    listed = list(values)
-    if listed:
-        connection.execute(INSERTS[type(listed[0])], [_row(value) for value in listed])
+    batch = list(values)
+    if batch:
+        connection.execute(INSERTS[type(batch[0])], [_row(value) for value in batch])
 
 
 def _row(value: Any) -> dict[str, Any]:

@@ -23,8 +23,8 @@ def owner(connection: Connection) -> int | None:
             return connection.execute(text("PRAGMA user_version")).scalar() or None
         case "postgresql":
             words = connection.execute(text("SELECT obj_description('run'::regclass, 'pg_class')")).scalar()
-            claim = _COMMENT.fullmatch(words or "")
-            return int(claim[1]) if claim else None
+            comment = _COMMENT.fullmatch(words or "")
+            return int(comment[1]) if comment else None
     return None
 
 

@@ -141,7 +141,7 @@ UNDER_WAY = UNFINISHED.with_only_columns(schema.announcement.c.call, schema.anno
 _NAMES: BindParameter[list[str]] = bindparam("names", expanding=True)
 _GONE = select(schema.act.c.bundle).where(schema.act.c.kind == "delete")
 _BUNDLES = select(schema.bundle.c.id).where(schema.bundle.c.id.in_(_NAMES), schema.bundle.c.id.not_in(_GONE))
-KNOWN_CONTENT = _BUNDLES.union(select(schema.dataset.c.digest).where(schema.dataset.c.digest.in_(_NAMES)))
+REGISTERED_CONTENT = _BUNDLES.union(select(schema.dataset.c.digest).where(schema.dataset.c.digest.in_(_NAMES)))
 
 OWN_EVALUATION = NEWEST[schema.evaluation].where(
     schema.evaluation.c.bundle == bindparam("bundle"), schema.evaluation.c.run.is_(None)

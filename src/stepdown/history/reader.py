@@ -113,20 +113,20 @@ def frontier_costs(connection: Connection, scenario: str, frontier: str, role: s
 
 def attempt(connection: Connection, call: str) -> rows.Attempt:
     """Return the attempt of a call that history refers to."""
-    (only,) = all_of(connection, rows.Attempt, call=call)
-    return only
+    (row,) = all_of(connection, rows.Attempt, call=call)
+    return row
 
 
 def frontier_reply(connection: Connection, step_id: str) -> str | None:
     """Return what the frontier said in a step, accepted or not; None when it said nothing."""
-    asked = newest(connection, rows.Attempt, step=step_id, target="frontier")
-    return asked.text if asked is not None else None
+    attempt = newest(connection, rows.Attempt, step=step_id, target="frontier")
+    return attempt.text if attempt is not None else None
 
 
 def served(connection: Connection, call: str) -> rows.Step | None:
     """Return the step that a call served, or None."""
-    accepted = newest(connection, rows.Attempt, call=call)
-    step = newest(connection, rows.Step, id=accepted.step) if accepted is not None else None
+    attempt = newest(connection, rows.Attempt, call=call)
+    step = newest(connection, rows.Step, id=attempt.step) if attempt is not None else None
     return step if step is not None and step.served_call == call else None
 
 
@@ -180,7 +180,7 @@ def generations(connection: Connection, run_id: str) -> list[rows.Generation]:
 
 
 def calls_after(connection: Connection, kind: type[rows.Announcement] | type[rows.Attempt], skipped: int) -> set[str]:
-    """Return the calls of a kind's rows after the first `known`."""
+    """Return the calls of a kind's rows after so many that are skipped."""
     table = TABLES[kind]
     return set(connection.execute(select(table.c.call).order_by(table.c.seq).offset(skipped)).scalars())
 
@@ -195,12 +195,11 @@ def best_run(connection: Connection, scenario: str) -> rows.Run | None:
     """Return the run that found a scenario's best champion, the first of several, or None before any champion."""
     generation = schema.generation.c
     mine = schema.run.c.scenario == scenario
-    query = (
-        select(generation.run)
-        .join(schema.run, schema.run.c.id == generation.run)
-        .where(mine, generation.champion_score.is_not(None))
+    query = select(generation.run).join(schema.run, schema.run.c.id == generation.run)
+    best_first = query.where(mine, generation.champion_score.is_not(None)).order_by(
+        generation.champion_score.desc(), generation.seq
     )
-    run_id = connection.execute(query.order_by(generation.champion_score.desc(), generation.seq).limit(1)).scalar()
+    run_id = connection.execute(best_first.limit(1)).scalar()
     return run(connection, run_id) if run_id is not None else None
 
 
@@ -233,9 +232,9 @@ def bundles(connection: Connection, *, beginning: str = "") -> list[rows.Bundle]
     return all_of(connection, rows.Bundle, schema.bundle.c.id.startswith(beginning, autoescape=True))
 
 
-def known_content(connection: Connection, names: list[str]) -> set[str]:
+def registered_content(connection: Connection, names: list[str]) -> set[str]:
     """Return those digests that a dataset, or a bundle that was not deleted, is registered under."""
-    return set(connection.execute(questions.KNOWN_CONTENT, {"names": names}).scalars())
+    return set(connection.execute(questions.REGISTERED_CONTENT, {"names": names}).scalars())
 
 
 def losses(connection: Connection, bundle_id: str) -> list[rows.Loss]:

@@ -17,6 +17,7 @@ from stepdown.clock import utc_now
 from stepdown.errors import InvalidValue, ProviderError
 from stepdown.providers.outcomes import HIDDEN, RETRIED, Outcome, at_path, of_status, redacted, wait_asked
 from stepdown.providers.protocol import Completion, Request
+from stepdown.scenarios.prompt import interface
 
 if TYPE_CHECKING:
     from stepdown.providers.wire import Watch
@@ -208,7 +209,7 @@ def text_of(request: Request, *, beside: bool, schema: str) -> str:
     """Return what a model reads: the rules, the prompt that everybody is asked, and the schema if it has no other place."""
     parts = [request.instructions, request.prompt]
     if not beside:
-        parts.append(f"Answer with JSON alone that follows this JSON Schema:\n{schema}")
+        parts.append(interface(schema))
     return "\n\n".join(part for part in parts if part)
 
 

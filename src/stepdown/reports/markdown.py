@@ -6,7 +6,7 @@ from itertools import pairwise
 from statistics import fmean
 
 from stepdown.history import rows
-from stepdown.reports.events import acted, verdict_line
+from stepdown.reports.events import act_line, verdict_line
 from stepdown.reports.story import SHADOW, Provenance, Spend, Story
 
 REPLY, REFUSED = 100, 300
@@ -209,7 +209,7 @@ def _bundle(provenance: Provenance) -> Iterator[str]:
     if provenance.verdict is not None:
         yield f"    - verdict: {provenance.verdict.outcome}, {verdict_line(provenance.verdict)}"
     for act in provenance.acts:
-        yield f"    - {act.at:%Y-%m-%d %H:%M:%S} UTC: {_cell(acted(act))}"
+        yield f"    - {act.at:%Y-%m-%d %H:%M:%S} UTC: {_cell(act_line(act))}"
     if promise is None:
         yield "    - its directory is gone or not whole: nothing more can be said of it"
     else:

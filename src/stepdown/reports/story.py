@@ -186,8 +186,8 @@ def savings(
     for attempt in attempts:
         if attempt.step in local and not attempt.shadow:
             costs.setdefault(local[attempt.step], []).append(attempt.cost)
-    served = Counter(local.values())
-    return {role: _saved(served[role], costs[role], baselines.get(role, ())) for role in sorted(served)}
+    steps_of = Counter(local.values())
+    return {role: _saved(steps_of[role], costs[role], baselines.get(role, ())) for role in sorted(steps_of)}
 
 
 def _saved(steps: int, costs: Sequence[float | None], baseline: Sequence[float]) -> Savings | None:

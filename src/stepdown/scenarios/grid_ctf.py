@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, ClassVar
 
+from stepdown.scenarios import texts
 from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, Probe, Validator, answer
 
 BUDGET = 1.4
@@ -26,10 +27,8 @@ class GridCtf:
 
     name: ClassVar[str] = "grid_ctf"
     version: ClassVar[int] = 1
-    rules: ClassVar[str] = (
-        "Answer with a JSON object of three numbers from 0 to 1: aggression, defense, path_bias. "
-        "aggression + defense must not exceed 1.4."
-    )
+    prompts: ClassVar[Mapping[str, str]] = texts.named("grid_ctf")
+    rules: ClassVar[str] = prompts["rules"]
     parameters: ClassVar[Mapping[str, tuple[float, float]]] = dict.fromkeys(KEYS, (0.0, 1.0))
 
     @property

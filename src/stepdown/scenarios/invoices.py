@@ -7,6 +7,7 @@ from datetime import date
 from statistics import fmean
 from typing import Any, ClassVar
 
+from stepdown.scenarios import texts
 from stepdown.scenarios.invoice_cases import case
 from stepdown.scenarios.judges import judge
 from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, Probe, Validator, answer
@@ -26,12 +27,8 @@ class Invoices:
     name: ClassVar[str] = "invoices"
     frontier: ClassVar[str] = "extract"
     version: ClassVar[int] = 1
-    rules: ClassVar[str] = (
-        "Read one sentence about an invoice, in English, German or French, and answer with a JSON object of exactly four "
-        'fields: "amount", a number in the currency\'s main unit; "currency", its ISO 4217 code; "date", the date of the '
-        'invoice as YYYY-MM-DD; "number", the invoice\'s number exactly as it is written. Where a date is only numbers the day '
-        "comes before the month."
-    )
+    prompts: ClassVar[Mapping[str, str]] = texts.named("invoices")
+    rules: ClassVar[str] = prompts["rules"]
     own_case: ClassVar[bool] = True
 
     @property

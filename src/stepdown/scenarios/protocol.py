@@ -91,6 +91,7 @@ class Scenario(Protocol):
     - `reproducible = False`: the same answer may get another score another time; an audit then says that it cannot score
       again, and never that a score is wrong.
     - `roles()`: see `scenarios.roles`; without it, a competitor and a coach.
+    - `prompts`: texts by name that take the place of those in `scenarios/prompts`, see `scenarios.texts`.
     """
 
     @property

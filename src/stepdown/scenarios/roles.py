@@ -15,7 +15,7 @@ from stepdown.scenarios.guard import guarded
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, Scenario, answer
 
-COMPETITOR, COACH = "competitor", "coach"
+COMPETITOR, COACH = prompt.COMPETITOR, prompt.COACH
 
 LESSON_LIMIT = 600
 """Characters of a playbook or of hints: they are part of every prompt, and a small model's window is short."""
@@ -34,6 +34,7 @@ class Role:
         validated: Whether the scenario's harness judges its replies.
         words: Renders the question of a case that somebody brings, given as `Scenario.observation` returns one. None where only
             seeds are asked.
+        instructions: What goes before a question for whoever cannot have learned it; None for the scenario's rules.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Role:
     play: Callable[[Answer, int], Match] | None = None
     validated: bool = False
     words: Callable[[Knowledge, Mapping[str, Any]], str] | None = None
+    instructions: str | None = None
 
     @property
     def judged(self) -> bool:
@@ -67,8 +69,10 @@ def _roles(scenario: Scenario) -> Mapping[str, Role]:
         scenario.play,
         validated=True,
         words=lambda knowledge, case: prompt.of_case(scenario, knowledge, case),
+        instructions=prompt.instructions(scenario, COMPETITOR),
     )
-    return {COMPETITOR: competitor, COACH: Role(COACH, prompt.lesson_schema(), parse_lesson)}
+    coached = prompt.instructions(scenario, COACH)
+    return {COMPETITOR: competitor, COACH: Role(COACH, prompt.lesson_schema(), parse_lesson, instructions=coached)}
 
 
 def role(scenario: Scenario, name: str) -> Role:

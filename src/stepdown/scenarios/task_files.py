@@ -1,6 +1,5 @@
 """The files of a task, read strictly: whatever is wrong with them is a sentence with file and line. Pure: texts in."""
 
-import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
-from stepdown.digest import digest
+from stepdown.digest import digest, parsed, why
 from stepdown.errors import InvalidValue
 from stepdown.scenarios.tasks import LEAST_COMPARED, LEAST_HELD_OUT, READERS, TASK, Case, Task, judge_of, split, written
 
@@ -118,17 +117,17 @@ def schema(text: str, file: str) -> Mapping[str, Any]:
         InvalidValue: It is no JSON, or no JSON Schema.
     """
     try:
-        parsed = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        schema_ = parsed(text)
+    except ValueError as error:
         raise InvalidValue(f"{file} is no JSON: {error}.") from error
-    if not isinstance(parsed, dict):
+    if not isinstance(schema_, dict):
         raise InvalidValue(f"{file} must be a JSON object, a schema.")
     try:
-        Draft202012Validator.check_schema(parsed)
+        Draft202012Validator.check_schema(schema_)
     except SchemaError as error:
         where = "/".join(map(str, error.absolute_path)) or "its top"
         raise InvalidValue(f"{file} is no JSON Schema, at {where}: {error.message[:200]}.") from error
-    return parsed
+    return schema_
 
 
 def cases(text: str, file: str) -> list[Case]:
@@ -156,8 +155,8 @@ def cases(text: str, file: str) -> list[Case]:
 
 def _case(line: str, where: str, number: int) -> Case:
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        row = parsed(line)
+    except ValueError as error:
         raise InvalidValue(f"{where} is no JSON: {error}.") from error
     if not isinstance(row, dict) or "input" not in row:
         raise InvalidValue(f'{where} must be an object with "input", and "expected" where the answer is known.')
@@ -174,7 +173,7 @@ def _key(case: Case, where: str) -> str:
     try:
         return digest([case.input, case.expected]) and digest(case.input)
     except (ValueError, RecursionError) as error:
-        raise InvalidValue(f"{where} holds what cannot be kept: {error}.") from error
+        raise InvalidValue(f"{where} holds what cannot be kept: {why(error)}.") from error
 
 
 def task(settings: Settings, instructions: str, answers: Mapping[str, Any], listed: list[Case], file: str) -> Task:

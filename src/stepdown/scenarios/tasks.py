@@ -22,8 +22,9 @@ from statistics import fmean
 from typing import Any, ClassVar
 
 from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
 
-from stepdown.digest import digest
+from stepdown.digest import digest, shown
 from stepdown.errors import InvalidValue
 from stepdown.scenarios.judges import Judge, judge
 from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, Probe, Validator, answer
@@ -49,7 +50,7 @@ class Case:
 
     Attributes:
         input: What is seen, by name.
-        expected: The right answer, a JSON value; None with `known` off when nobody knows it.
+        expected: The right answer, a JSON value; None with `labelled` off when nobody knows it.
         labelled: Whether it is known.
         line: Where it stands in its file, from 1.
     """
@@ -150,7 +151,7 @@ class Task:
             raise IllegalAnswer(str(error)) from None
         problem = next(iter(self._schema.iter_errors(value)), None)
         if problem is not None:
-            raise IllegalAnswer(f"not what the schema asks for: {problem.message[:200]}")
+            raise IllegalAnswer(f"not what the schema asks for: {_mismatch(problem)}")
         return answer(value)
 
     def play(self, answer: Answer, seed: int) -> Match:
@@ -279,3 +280,10 @@ def judge_of(settings: Mapping[str, Any]) -> Judge:
         return verdict if isinstance(verdict, Mapping) else {"score": verdict}
 
     return judged
+
+
+def _mismatch(problem: ValidationError) -> str:
+    """Return in JSON's notation what does not match, where, and which word of the schema it fails."""
+    where = "/".join(map(str, problem.absolute_path))
+    at = f" at {where}" if where else ""
+    return f"{shown(problem.instance)[:100]}{at} fails {problem.validator} {shown(problem.validator_value)}"[:200]

@@ -59,7 +59,7 @@ def entry(line: bytes, where: str) -> Entry:
         Skipped: It holds no question and answer of one turn.
     """
     try:
-        row = json.loads(line.decode("utf-8"))
+        row = json.loads(line.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise InvalidValue(
             f"{where} is no JSON ({error}); nothing of the log was kept.", kind="log-unreadable"

@@ -45,6 +45,7 @@ CHECKS = (
     breakers.checkpoints,
     breakers.breakers,
     measures.measures,
+    measures.lessons,
     generations.generations,
     generations.coached,
     evaluations.evaluations,
@@ -139,7 +140,7 @@ def evidence(workspace: Workspace) -> Evidence:
     with workspace.reading() as connection:
         under_way = sound.under_way(connection)
         moving = {call for call, session in under_way.items() if workspace.session.alive(session)}
-        stored: dict[type, sound.Found[Any]] = {kind: sound.stored(connection, kind) for kind in FIELDS}
+        stored: dict[type, sound.Content[Any]] = {kind: sound.stored(connection, kind) for kind in FIELDS}
         announced, attempts = stored[rows.Announcement], stored[rows.Attempt]
         lines = list(trace.lines(workspace.trace))
         # Another transaction sees what was written since, by processes that may have ended meanwhile.
@@ -160,17 +161,12 @@ def evidence(workspace: Workspace) -> Evidence:
 
 
 def _shelf(workspace: Workspace, bundles: Sequence[rows.Bundle], datasets: Sequence[rows.Dataset]) -> Shelf:
-    named = {bundle.id: promise(workspace.bundle_directory(bundle.id), bundle.id) for bundle in bundles}
-    lying_there = {path.name.partition(".")[0]: promised(path) for path in lying(workspace.root, "datasets")}
+    of_bundles = {bundle.id: promise(workspace.bundle_directory(bundle.id), bundle.id) for bundle in bundles}
+    of_folders = {path.name.partition(".")[0]: promised(path) for path in lying(workspace.root, "datasets")}
+    exports = {digest: manifest for digest, manifest in of_folders.items() if manifest is not None}
     recorded = {dataset.digest for dataset in datasets}
     return Shelf(
-        bundles={bundle: manifest for bundle, manifest in named.items() if manifest is not None},
-        datasets={
-            digest: manifest for digest, manifest in lying_there.items() if manifest is not None and digest in recorded
-        },
-        strays={
-            digest: manifest
-            for digest, manifest in lying_there.items()
-            if manifest is not None and digest not in recorded
-        },
+        bundles={bundle: manifest for bundle, manifest in of_bundles.items() if manifest is not None},
+        datasets={digest: manifest for digest, manifest in exports.items() if digest in recorded},
+        strays={digest: manifest for digest, manifest in exports.items() if digest not in recorded},
     )

@@ -58,10 +58,10 @@ def examine(directory: Path) -> list[Check]:
     checks += [_package(name) for name in PACKAGES]
     checks += [_guarded("blas", _blas), _guarded("local", _device), *_scenarios(), *_frontiers()]
     try:
-        is_there = present(directory)
+        is_workspace = present(directory)
     except WorkspaceError as error:
         return [*checks, Check("workspace", False, str(error))]
-    if is_there:
+    if is_workspace:
         checks += _workspace(directory)
     else:
         checks.append(Check("workspace", True, f"none at {directory} yet; `stepdown run` makes one"))
@@ -133,8 +133,8 @@ def _guarded(name: str, look: Callable[[], str]) -> Check:
 def _workspace(directory: Path) -> Iterator[Check]:
     try:
         with open_workspace(directory) as workspace:
-            where = f"{workspace.root}{', only to be read: nothing is recovered' if workspace.read_only else ''}"
-            yield Check("workspace", True, where)
+            finding = f"{workspace.root}{', only to be read: nothing is recovered' if workspace.read_only else ''}"
+            yield Check("workspace", True, finding)
             yield _guarded("database", lambda: _database(workspace))
             yield from _remembered(workspace)
             yield from _rooms(workspace)
@@ -167,23 +167,21 @@ def _rooms(workspace: Workspace) -> Iterator[Check]:
         room = workspace.root / folder
         if room.exists() and not os.access(room, os.R_OK | os.X_OK):
             yield Check(folder, False, f"{room} cannot be read; mend its permissions")
-    unknown_paths = unknown(workspace.root)
-    if unknown_paths:
-        names = ", ".join(f"{path.parent.name}/{path.name[:12]}" for path in unknown_paths[:SHOWN])
-        more = f" and {len(unknown_paths) - SHOWN} more" if len(unknown_paths) > SHOWN else ""
-        sentence = (
-            f"{names}{more} in {unknown_paths[0].parents[1]}: no row names them; restore their history, or remove them"
-        )
-        yield Check("unknown", True, sentence)
+    strays = unknown(workspace.root)
+    if strays:
+        names = ", ".join(f"{path.parent.name}/{path.name[:12]}" for path in strays[:SHOWN])
+        more = f" and {len(strays) - SHOWN} more" if len(strays) > SHOWN else ""
+        finding = f"{names}{more} in {strays[0].parents[1]}: no row names them; restore their history, or remove them"
+        yield Check("unknown", True, finding)
 
 
 def _database(workspace: Workspace) -> str:
     with workspace.reading() as connection:
-        description = f"{workspace.engine.dialect.name}, schema {migrate.version(connection)}"
+        schema = f"{workspace.engine.dialect.name}, schema {migrate.version(connection)}"
         if workspace.engine.dialect.name != "sqlite":
-            return description
+            return schema
         problem = connection.execute(text("PRAGMA quick_check")).scalar()
         mode = connection.execute(text("PRAGMA journal_mode")).scalar()
     if problem != "ok":
         raise OSError(f"the database is damaged ({problem}); restore a copy of it")
-    return f"{description}, journal {mode}, durability {workspace.settings.durability}"
+    return f"{schema}, journal {mode}, durability {workspace.settings.durability}"

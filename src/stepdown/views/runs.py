@@ -59,10 +59,10 @@ def provenance(workspace: Workspace, connection: Connection, bundle_id: str) -> 
 def runs(workspace: Workspace) -> list[tuple[rows.Run, rows.Ending | None]]:
     """Return every run and how it ended at last, oldest first; None for one that is under way, or is again."""
     with workspace.reading() as connection:
-        every = reader.all_of(connection, rows.Run)
+        every_run = reader.all_of(connection, rows.Run)
         endings = {ending.run: ending for ending in reader.all_of(connection, rows.Ending)}
         going_on = {run.id for run in unfinished.runs(connection)}
-    return [(run, endings.get(run.id) if run.id not in going_on else None) for run in every]
+    return [(run, endings.get(run.id) if run.id not in going_on else None) for run in every_run]
 
 
 def standing(workspace: Workspace) -> dict[str, str]:

@@ -36,7 +36,7 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What was found.
+    """What history says of one role.
 
     Attributes:
         scenario: Whose.

@@ -205,13 +205,10 @@ class Workspace:
         """Look at a registered bundle, and at the base that it answers with."""
         directory = self.bundle_directory(bundle)
         # Through `disk`, where a test may count the looks that read every byte.
-        outcome, seen = self.watch.look(
-            directory,
-            bundle,
-            lambda: disk.look(directory, bundle),
-            lambda outcome: outcome.condition is Condition.WHOLE,
+        look, seen = self.watch.look(
+            directory, bundle, lambda: disk.look(directory, bundle), lambda look: look.condition is Condition.WHOLE
         )
-        return self.with_base(replace(outcome, marks=(seen,)))
+        return self.with_base(replace(look, marks=(seen,)))
 
     def with_base(self, look: Look) -> Look:
         """Complete a look at a bundle with one at its base."""
@@ -245,13 +242,13 @@ class Workspace:
 
     def policy(self, connection: Connection) -> tuple[int, Policy]:
         """Return the policy as it is now, and its number; 0 is the default policy."""
-        newest = reader.policy(connection)
-        return (newest.number, Policy.from_json(newest.settings)) if newest else (0, Policy())
+        change = reader.policy(connection)
+        return (change.number, Policy.from_json(change.settings)) if change else (0, Policy())
 
     def validators(self, connection: Connection, scenario: Scenario) -> frozenset[str]:
         """Return the validators that are switched on now."""
-        every = frozenset(scenario.validators)
-        return every - reader.disabled_validators(connection, scenario.name, every)
+        names = frozenset(scenario.validators)
+        return names - reader.disabled_validators(connection, scenario.name, names)
 
     def terms(self, scenario: Scenario, seeds: Sequence[int] | None = None) -> Terms:
         """Return the terms of an evaluation here and now; by default of the held-out seeds, and routing counts no others."""
