@@ -12,7 +12,18 @@ import stepdown_machine.model
 from stepdown_machine import operations as op
 from stepdown_machine.broken import system
 from stepdown_machine.invariants import INVARIANTS
-from stepdown_machine.model import REASONS, Breaker, Known, Limits, Model, after, grid_ctf, objections, outcome, surest
+from stepdown_machine.model import (
+    REASONS,
+    Breaker,
+    Limits,
+    Model,
+    Registered,
+    after,
+    grid_ctf,
+    objections,
+    outcome,
+    surest,
+)
 from stepdown_machine.observed import Observation
 from stepdown_machine.scene import Memory, Scene
 from stepdown_machine.trial import Trial
@@ -21,7 +32,7 @@ ALLOWED = {"collections", "datetime", "re", "dataclasses", "math", "json", "rand
 SOURCES = sorted(Path(stepdown_machine.model.__file__).parent.glob("*.py"))
 
 
-def known(**changes: object) -> Known:
+def known(**changes: object) -> Registered:
     facts = {
         "bundle": "b",
         "weights": "w",
@@ -31,7 +42,7 @@ def known(**changes: object) -> Known:
         "version": 1,
         "job": ("d", "p"),
     }
-    return Known(**(facts | changes))  # type: ignore[arg-type]
+    return Registered(**(facts | changes))  # type: ignore[arg-type]
 
 
 def serving(limits: Limits | None = None, now: float = 0.0, **changes: object) -> Model:

@@ -154,6 +154,31 @@ def test_a_prompt_is_answered_alike_alone_and_in_a_batch_of_others(speaker: Any,
     assert together == alone
 
 
+@pytest.mark.parametrize("wanted", SCHEMAS, ids=json.dumps)
+@pytest.mark.parametrize("temperature", [0.0, 1.5])
+def test_a_reply_held_to_a_schema_is_the_same_alone_where_forced_tokens_are_skipped(
+    speaker: Any, wanted: Mapping[str, Any], temperature: float
+) -> None:
+    prompts = [f"{'Long words before it. ' * (n % 3)}Question {n}" for n in range(4)]
+    options = {"max_tokens": 40, "temperature": temperature, "schema": wanted}
+    together = speaker.generate(prompts, seeds=range(4), **options)
+    assert together == [speaker.generate([prompt], seeds=[n], **options)[0] for n, prompt in enumerate(prompts)]
+
+
+def test_what_a_schema_leaves_no_choice_about_costs_no_pass_of_the_model(speaker: Any) -> None:
+    wanted, passes = schema(amount={"enum": [12, 34]}, currency={"const": "EUR"}), []
+
+    def expired() -> bool:
+        passes.append(1)
+        return False
+
+    (reply,) = speaker.generate(["?"], max_tokens=90, schema=wanted, expired=expired)
+    assert json.loads(reply.text)["currency"] == "EUR"
+    # Bytes are this base's tokens: thirty of them, and one choice between two numbers.
+    assert reply.output_tokens >= len('{"amount":12,"currency":"EUR"}')
+    assert len(passes) <= 4
+
+
 def test_the_same_question_twice_has_the_same_answer_whatever_was_asked_in_between(speaker: Any) -> None:
     first = speaker.generate(["The same question, of more than a few tokens"], max_tokens=10)
     speaker.generate(["Another one", "and a third"], max_tokens=10)

@@ -67,15 +67,15 @@ def campaign(
         max_examples=examples or chosen.max_examples,
         stateful_step_count=turns or chosen.stateful_step_count,
     )
-    said = io.StringIO()
+    output = io.StringIO()
     try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             run(machine, limited, start)
     except BaseException as failure:
         if isinstance(failure, KeyboardInterrupt | SystemExit):
             raise
-        return _failed(failure, machine, said.getvalue())
-    return Verdict((), "", said.getvalue(), 0, None, reach(machine.__name__))
+        return _failed(failure, machine, output.getvalue())
+    return Verdict((), "", output.getvalue(), 0, None, reach(machine.__name__))
 
 
 def _failed(failure: BaseException, machine: type[Stage], output: str) -> Verdict:
@@ -85,5 +85,5 @@ def _failed(failure: BaseException, machine: type[Stage], output: str) -> Verdic
         claims = tuple(sorted({finding.claim for finding in failure.findings}))
     else:
         claims = (type(failure).__name__,)
-    said = f"{output}{failure}\n{program}"
-    return Verdict(claims, str(failure), said, len(machine.shortest), machine.last, reach(machine.__name__))
+    story = f"{output}{failure}\n{program}"
+    return Verdict(claims, str(failure), story, len(machine.shortest), machine.last, reach(machine.__name__))

@@ -28,9 +28,9 @@ ADAPTER = "STEPDOWN_MACHINE_ADAPTER"
 
 def fresh() -> HandoffSystem:
     """Return a fresh adapter, the one that the environment names."""
-    place = os.environ.get(ADAPTER, "")
-    made: HandoffSystem = load(place) if place else toy("correct")
-    return made
+    path = os.environ.get(ADAPTER, "")
+    system: HandoffSystem = load(path) if path else toy("correct")
+    return system
 
 
 def fit() -> None:
@@ -55,10 +55,10 @@ class Guide(Bases):
 @pytest.fixture
 def guide() -> Iterator[Guide]:
     """Yield the rules on a fresh adapter, and give it back whatever happens."""
-    made = Guide()
-    made.begin(start="serving")
-    yield made
-    made.teardown()
+    guide_ = Guide()
+    guide_.begin(start="serving")
+    yield guide_
+    guide_.teardown()
 
 
 def test_a_fresh_system_is_empty_and_describes_itself_the_same_each_time() -> None:
@@ -117,10 +117,10 @@ def test_every_reason_and_local_can_be_reached(reason: str, guide: Guide) -> Non
     if reason != "local" and not guide.trial.can(reason):
         pytest.skip(f"nothing that the description declares could give {reason}")
 
-    guide.provoke(cause=reason if reason in REASONS else "bundle-absent", place=0)
+    guide.provoke(cause=reason if reason in REASONS else "bundle-absent", choice=0)
 
-    told = {one.step.reason or one.step.served for one in guide.trial.routed}
-    assert reason in told
+    outcomes = {one.step.reason or one.step.served for one in guide.trial.routed}
+    assert reason in outcomes
 
 
 def needs(trial: Trial, *operations: type) -> None:

@@ -6,7 +6,7 @@ from dataclasses import fields
 from functools import lru_cache
 
 from stepdown_machine import operations as op
-from stepdown_machine.model import REASONS, Known, Limits, Model, Verdict
+from stepdown_machine.model import REASONS, Limits, Model, Registered, Verdict
 from stepdown_machine.model.registry import DAMAGED, GONE, WHOLE
 from stepdown_machine.model.verdict import refused
 from stepdown_machine.observed import Observation, Step
@@ -15,14 +15,20 @@ from stepdown_machine.scene import Memory
 from stepdown_machine.values import Bundle, Dataset, Policy, Promoted, Pruned, Refusal
 
 
-def begun(said: Description) -> Model:
+def begun(description: Description) -> Model:
     """Return the world before anything happened: what a fresh system has, in the hands of its first bundle."""
-    probes = tuple((probe.legal, probe.objectors) for probe in said.probes)
-    model = Model(START, limits(said.policy), frozenset(said.validators), probes=probes, tuned=frozenset(said.tuned))
-    model.lacks, model.grounds = frozenset(REASONS) - said.knows, said.grounds
-    for bundle in said.given:
+    probes = tuple((probe.legal, probe.objectors) for probe in description.probes)
+    model = Model(
+        START,
+        limits(description.policy),
+        frozenset(description.validators),
+        probes=probes,
+        tuned=frozenset(description.tuned),
+    )
+    model.lacks, model.grounds = frozenset(REASONS) - description.knows, description.grounds
+    for bundle in description.given:
         _register(model, bundle, ("", bundle.bundle), None)
-    for bundle in said.given[:1]:
+    for bundle in description.given[:1]:
         model.point(bundle.bundle)
     return model
 
@@ -60,8 +66,8 @@ def verdict(model: Model, operation: op.Plain, rows: Observation, description: D
         case op.Export():
             return _exporting(operation, rows, description)
         case op.Report(run=run):
-            known = run in {step.run for step in rows.steps}
-            return Verdict() if known else refused("unknown-run", because=f"history has no run {run}")
+            recorded = run in {step.run for step in rows.steps}
+            return Verdict() if recorded else refused("unknown-run", because=f"history has no run {run}")
         case op.Train(dataset=dataset, plan=plan):
             return model.training(dataset, plan, _records(memory, dataset), description.min_records)
         case op.Judge():
@@ -85,10 +91,10 @@ def answers(rows: Observation, run: str) -> list[Step]:
     return [step for step in rows.steps if (step.run, step.role) == (run, "competitor") and step.served is not None]
 
 
-def _judging(said: op.Judge, rows: Observation) -> Verdict:
+def _judging(judgement: op.Judge, rows: Observation) -> Verdict:
     grounds = {
-        "score-out-of-range": not 0 <= said.score <= 1,
-        "unknown-call": not 0 <= said.place < len(answers(rows, said.run)),
+        "score-out-of-range": not 0 <= judgement.score <= 1,
+        "unknown-call": not 0 <= judgement.position < len(answers(rows, judgement.run)),
     }
     kinds = [kind for kind, applies in grounds.items() if applies]
     return refused(*kinds, because=f"it is {', '.join(kinds)}") if kinds else Verdict()
@@ -215,19 +221,19 @@ def _shelve(model: Model, operation: op.Plain, answer: Answer, memory: Memory) -
             model.point(answer.bundle)
 
 
-def _register(model: Model, made: Bundle, job: tuple[str, str] | None, base: str | None) -> None:
-    old = model.bundles.get(made.bundle)
+def _register(model: Model, bundle: Bundle, job: tuple[str, str] | None, base: str | None) -> None:
+    old = model.bundles.get(bundle.bundle)
     if old is not None:
         files = old.files if old.deleted else WHOLE
-        model.alter(made.bundle, files=files, version=made.version, score=made.score, valid=made.valid)
+        model.alter(bundle.bundle, files=files, version=bundle.version, score=bundle.score, valid=bundle.valid)
         return
-    model.bundles[made.bundle] = Known(
-        made.bundle,
-        made.weights,
-        made.score,
-        made.valid,
-        made.trained_at,
-        made.version,
+    model.bundles[bundle.bundle] = Registered(
+        bundle.bundle,
+        bundle.weights,
+        bundle.score,
+        bundle.valid,
+        bundle.trained_at,
+        bundle.version,
         job,
         belongs=job is not None,
         base=base,

@@ -53,21 +53,21 @@ def stories(scene: Scene) -> Iterator[Story]:
             yield Story((steps,))
             yield Story((steps, (inner, None)))
         case op.Rival():
-            yield from (Story(chapters) for chapters in _orders(tuple(scene.told()), steps))
+            yield from (Story(chapters) for chapters in _orders(tuple(scene.answered()), steps))
         case _:
-            told = tuple(scene.told())
-            yield Story((*_evaluated(told), steps, *told))
+            answered = tuple(scene.answered())
+            yield Story((*_evaluated(answered), steps, *answered))
 
 
-def _evaluated(told: tuple[tuple[op.Plain, Answer], ...]) -> tuple[Chapter, ...]:
+def _evaluated(answered: tuple[tuple[op.Plain, Answer], ...]) -> tuple[Chapter, ...]:
     """Return what comes before the steps of a comparison: a bundle whose evaluation no longer counts is evaluated anew."""
-    return tuple((operation, answer.now) for operation, answer in told if isinstance(answer, Promoted))
+    return tuple((operation, answer.now) for operation, answer in answered if isinstance(answer, Promoted))
 
 
-def _orders(told: tuple[tuple[op.Plain, Answer], ...], steps: int) -> Iterator[tuple[Chapter, ...]]:
+def _orders(answered: tuple[tuple[op.Plain, Answer], ...], steps: int) -> Iterator[tuple[Chapter, ...]]:
     """Yield both orders of two acts, or every moment between the steps of a run at which an act can fall."""
-    acts = [part for part in told if not isinstance(part[0], op.Run)]
-    evaluated = _evaluated(told)
+    acts = [part for part in answered if not isinstance(part[0], op.Run)]
+    evaluated = _evaluated(answered)
     moments = range(steps + 1)
     match acts:
         case [one, two]:
@@ -129,26 +129,26 @@ def _told(model: Model, operation: op.Plain, answer: Answer, scene: Scene) -> li
 def _step(
     model: Model, step: Step, due: Objections, trace: dict[str, Call], scene: Scene, *, recovered: bool
 ) -> Judged:
-    said = scene.description
+    description = scene.description
     calls = tuple(trace.get(attempt.call) for attempt in step.attempts)
-    walk = _walk(model, step, calls, due.must, said)
-    known = model.serving(step.role)
-    step = stated(step, due, walk, model.now, calls, said)
+    walk = _walk(model, step, calls, due.must, description)
+    registered = model.serving(step.role)
+    step = stated(step, due, walk, model.now, calls, description)
     if due.allow(step.objections):
         model.drawn(step.seed, held="canary-held" in step.objections)
     open_ = _closed(model, step) is None
-    judged = Judged(step, calls, due, walk, known, open_, model.now, _excuses(model, scene))
+    judged = Judged(step, calls, due, walk, registered, open_, model.now, _excuses(model, scene))
     for attempt, call in zip(step.attempts, calls, strict=True):
         if attempt.provider == "frontier" and call is not None:
             model.pay(step.run, call.input_tokens + call.output_tokens, attempt.cost)
-    if known is not None:
+    if registered is not None:
         for attempt, call in zip(step.attempts, calls, strict=True):
             if attempt.provider == "local":
-                model.asked |= {known.bundle}
+                model.asked |= {registered.bundle}
             if _counts(attempt, call, step, recovered=recovered):
-                succeeded = _ending(call, model, said) is None
-                state = model.breakers.get(known.bundle, Breaker())
-                model.breakers[known.bundle] = after(state, model.limits, model.now, succeeded=succeeded)
+                succeeded = _ending(call, model, description) is None
+                state = model.breakers.get(registered.bundle, Breaker())
+                model.breakers[registered.bundle] = after(state, model.limits, model.now, succeeded=succeeded)
     return judged
 
 
@@ -163,8 +163,8 @@ def _held_probe(model: Model, scene: Scene) -> str | None:
     """Return the run whose probe was held under way while the other process acted: then nobody else may ask."""
     match scene.operation, scene.answer:
         case op.Rival(second=op.Run(), held="announced"), (_, Ran(run=run)):
-            known = model.serving("competitor")
-            state = model.breakers.get(known.bundle, Breaker()) if known else Breaker()
+            registered = model.serving("competitor")
+            state = model.breakers.get(registered.bundle, Breaker()) if registered else Breaker()
             first = next((step for step in scene.steps if step.run == run), None)
             asked = [attempt.provider for attempt in first.attempts if not attempt.shadow] if first else []
             return run if state.half_open(model.limits, model.now) and asked[:1] == ["local"] else None
@@ -176,11 +176,11 @@ def _loosened(due: Objections, model: Model, step: Step, scene: Scene, at_first:
 
     The probe may have closed it by the time that its step is told: what it was at first counts too.
     """
-    known = model.serving(step.role)
+    registered = model.serving(step.role)
     stepping = [part for part in scene.parts if isinstance(part, op.Run | op.Promote)]
-    if known is None or not isinstance(scene.operation, op.Rival) or len(stepping) < 2:
+    if registered is None or not isinstance(scene.operation, op.Rival) or len(stepping) < 2:
         return due
-    if {each.get(known.bundle, Breaker()) for each in (model.breakers, at_first)} == {Breaker()}:
+    if {each.get(registered.bundle, Breaker()) for each in (model.breakers, at_first)} == {Breaker()}:
         return due
     must = tuple(reason for reason in due.must if reason != "local-cooldown")
     return Objections(must, due.may | {"local-cooldown"})
@@ -197,15 +197,15 @@ def _counts(attempt: Attempt, call: Call | None, step: Step, *, recovered: bool)
     return finished and (recovered or not step.recovered)
 
 
-def _ending(call: Call | None, model: Model, said: Description | None) -> str | None:
+def _ending(call: Call | None, model: Model, description: Description | None) -> str | None:
     """Say how an attempt ended: the provider's own error, or what is objected to its reply, where anybody judges it."""
-    if call is None or said is None:
+    if call is None or description is None:
         return None if call is None else call.error
     if call.error is not None:
         return call.error
-    if said.objectors is not None:
-        return "invalid-output" if said.objectors(call.text) & model.validators else None
-    return "invalid-output" if said.refuses is not None and said.refuses(call.text) else None
+    if description.objectors is not None:
+        return "invalid-output" if description.objectors(call.text) & model.validators else None
+    return "invalid-output" if description.refuses is not None and description.refuses(call.text) else None
 
 
 def _closed(model: Model, step: Step) -> str | None:
@@ -215,11 +215,13 @@ def _closed(model: Model, step: Step) -> str | None:
     return "frontier-over-budget" if model.over_budget(step.run) else None
 
 
-def _walk(model: Model, step: Step, calls: tuple[Call | None, ...], must: tuple[str, ...], said: Description) -> Walk:
+def _walk(
+    model: Model, step: Step, calls: tuple[Call | None, ...], must: tuple[str, ...], description: Description
+) -> Walk:
     """Follow the order of the walk: at most one local try, then frontier unless something is to be said against it."""
     providers: list[str] = []
     errors: list[str | None] = []
-    judging = said if step.role == "competitor" else None
+    judging = description if step.role == "competitor" else None
 
     def ask(provider: str) -> str | None:
         providers.append(provider)

@@ -54,8 +54,8 @@ def machine_for(variant: str) -> type[HandoffMachine]:
 
 
 def _fresh(variant: str) -> HandoffSystem:
-    made: HandoffSystem = system(variant)
-    return made
+    system_: HandoffSystem = system(variant)
+    return system_
 
 
 def trials(

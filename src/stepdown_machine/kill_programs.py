@@ -56,18 +56,18 @@ def read(path: Path) -> dict[str, Kill]:
 
 def write(path: Path, kills: Iterable[Kill]) -> None:
     """Write programs, one a line, in the order of the variants."""
-    place = {name: number for number, name in enumerate(VARIANTS)}
+    order = {name: number for number, name in enumerate(VARIANTS)}
     lines = (
         {"variant": kill.variant, "claims": kill.claims, "operations": [spelled(each) for each in kill.operations]}
-        for kill in sorted(kills, key=lambda kill: place[kill.variant])
+        for kill in sorted(kills, key=lambda kill: order[kill.variant])
     )
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines), "utf-8")
 
 
 def parsed(text: str) -> op.Operation:
     """Read an operation as a script spells it: calls of operations and values with literal arguments."""
-    found: op.Operation = _value(ast.parse(text, mode="eval").body)
-    return found
+    operation: op.Operation = _value(ast.parse(text, mode="eval").body)
+    return operation
 
 
 def _value(node: ast.expr) -> Any:
@@ -149,16 +149,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(argv)
     kept: dict[str, Kill] = read(asked.path) if asked.path.exists() else {}
     for variant in asked.variants or VARIANTS:
-        found = searched(variant)
-        if found is not None:
-            kept[variant] = found
+        kill = searched(variant)
+        if kill is not None:
+            kept[variant] = kill
             write(asked.path, kept.values())
-        sys.stdout.write(f"{variant:28} {told(variant, kept)}\n")
+        sys.stdout.write(f"{variant:28} {summary(variant, kept)}\n")
         sys.stdout.flush()
     return int(any(VARIANTS[name].claim not in _claims(name, kept) for name in VARIANTS))
 
 
-def told(variant: str, kills: Mapping[str, Kill]) -> str:
+def summary(variant: str, kills: Mapping[str, Kill]) -> str:
     """Say in a line how a variant is shown."""
     claims, own = _claims(variant, kills), VARIANTS[variant].claim
     if not claims:

@@ -33,5 +33,5 @@ class Judge:
     """
 
     run: str
-    place: int
+    position: int
     score: float

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from stepdown_machine import operations as op
-from stepdown_machine.model import Known, Objections
+from stepdown_machine.model import Objections, Registered
 from stepdown_machine.observed import Call, Generation, Observation, Step
 from stepdown_machine.protocol import Answer, Description
 from stepdown_machine.values import Bundle, Dataset
@@ -48,7 +48,7 @@ class Judged:
     calls: tuple[Call | None, ...]
     due: Objections
     walk: Walk
-    bundle: Known | None
+    bundle: Registered | None
     open: bool
     now: float
     excused: Mapping[str, frozenset[str | None]]
@@ -110,7 +110,7 @@ class Scene:
         """The plain operations in it."""
         return op.parts(self.operation)
 
-    def told(self) -> Iterator[tuple[op.Plain, Answer]]:
+    def answered(self) -> Iterator[tuple[op.Plain, Answer]]:
         """Yield each plain operation that was answered with its answer; nobody answers for the killed."""
         match self.operation:
             case op.Crash():

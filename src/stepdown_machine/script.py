@@ -82,8 +82,8 @@ def spelled(value: object) -> str:
     """Spell a value so that it evaluates to itself, leaving out what is the default."""
     if not is_dataclass(value) or isinstance(value, type):
         return repr(value)
-    told = [each for each in fields(value) if not _same(getattr(value, each.name), each.default)]
-    return f"{type(value).__name__}({', '.join(f'{each.name}={spelled(getattr(value, each.name))}' for each in told)})"
+    shown = [each for each in fields(value) if not _same(getattr(value, each.name), each.default)]
+    return f"{type(value).__name__}({', '.join(f'{each.name}={spelled(getattr(value, each.name))}' for each in shown)})"
 
 
 def _same(value: object, default: object) -> bool:

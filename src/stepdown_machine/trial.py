@@ -13,7 +13,7 @@ from stepdown_machine.filling import completed, heard
 from stepdown_machine.findings import Disagreement, Finding
 from stepdown_machine.invariants import CLAIMS, INVARIANTS
 from stepdown_machine.judging import judge, stories
-from stepdown_machine.model import Known, Model
+from stepdown_machine.model import Model, Registered
 from stepdown_machine.names import Names
 from stepdown_machine.protocol import Answer, HandoffSystem
 from stepdown_machine.scene import Judged, Memory, Scene
@@ -79,30 +79,30 @@ class Trial:
         self.operations.append(operation)
         return self._begin(operation)
 
-    def known(self, bundle: str) -> Known | None:
+    def registered(self, bundle: str) -> Registered | None:
         """Return what the model remembers of a bundle, by its readable name."""
         return self.model.bundles.get(self.names.ids["bundle"].get(bundle, ""))
 
-    def usable(self, place: int, *, weak: bool = False) -> str | None:
+    def usable(self, choice: int, *, weak: bool = False) -> str | None:
         """Return the name of a bundle that could serve once it is whole and enabled, the slot's first; `None` if none.
 
         Args:
-            place: Which one, counted from the first.
+            choice: Which one, counted from the first.
             weak: Only one with illegal held-out replies; otherwise only one with a score.
         """
         model = self.model
         fit = [
             name
             for name, id_ in self.names.ids["bundle"].items()
-            if (known := model.bundles[id_]).belongs
-            and not known.retired
-            and known.version == model.version
-            and (known.valid < 1.0 if weak else known.valid == 1.0)
-            and known.score == known.score
-            and model.based(known)
+            if (registered := model.bundles[id_]).belongs
+            and not registered.retired
+            and registered.version == model.version
+            and (registered.valid < 1.0 if weak else registered.valid == 1.0)
+            and registered.score == registered.score
+            and model.based(registered)
         ]
         fit.sort(key=lambda name: self.names.ids["bundle"][name] != model.slots.get("competitor"))
-        return fit[place % len(fit)] if fit else None
+        return fit[choice % len(fit)] if fit else None
 
     def look_again(self) -> None:
         """Read everything durable anew, so that rows that changed after they were read are seen.
@@ -162,7 +162,7 @@ class Trial:
         for step in scene.steps:
             if step.run not in self.names.ids["run"].values():
                 self.names.name("run", step.run)
-        for operation, answer in scene.told():
+        for operation, answer in scene.answered():
             if isinstance(operation, op.Export) and isinstance(answer, Dataset):
                 self._memory.exported[answer.dataset] = answer
         if isinstance(scene.operation, op.Crash) and isinstance(scene.operation.operation, op.Train):
@@ -172,7 +172,7 @@ class Trial:
     def _remember(self, scene: Scene) -> None:
         memory = self._memory
         memory.called.update(attempt.call for step in scene.steps for attempt in step.attempts)
-        for operation, answer in scene.told():
+        for operation, answer in scene.answered():
             match operation, answer:
                 case op.Run(), Ran():
                     memory.ended.add(answer.run)

@@ -93,7 +93,7 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
             return dataset(export(workspace, filters).path)
         case op.Train():
             return trained(workspace, operation)
-        case op.Judge(run=run, place=place, score=score):
+        case op.Judge(run=run, position=place, score=score):
             judge(workspace, served_call(workspace, run, place), score, by=PERSON, why="the machine says so")
         case op.Activate(bundle=name):
             switch.activate(workspace, name, by=PERSON, forced=True)

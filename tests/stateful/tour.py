@@ -33,11 +33,11 @@ LIMITS = ("min_score", "min_valid", "min_coverage", "max_age")
 def reasons(machine: StepdownMachine) -> None:
     """Every reason, and the way back from it; then every report, and an audit."""
     for place, cause in enumerate(REASONS):
-        machine.provoke(cause=cause, place=place)
+        machine.provoke(cause=cause, choice=place)
     for run in machine.trial.names.of("run"):
-        machine.inspect(run=run, how="report", place=0)
+        machine.inspect(run=run, how="report", choice=0)
     for how in ("reopen", "audit"):
-        machine.inspect(run="run-1", how=how, place=0)
+        machine.inspect(run="run-1", how=how, choice=0)
 
 
 def lies(machine: StepdownMachine) -> None:
@@ -49,10 +49,10 @@ def lies(machine: StepdownMachine) -> None:
     machine.switch(bundle="bundle-2", to="activate", runs=1)
     # A policy that no step was decided by: only its number says where it stands.
     machine.configure(setting=("breaker_threshold", 2), runs=0)
-    machine.inspect(run="run-1", how="audit", place=0)
+    machine.inspect(run="run-1", how="audit", choice=0)
     # A turn tells every so many-th: the last ones of the list are told from the places after those.
     for place in range(len(machine.trial.description.falsifiable) // FALSIFIED + FALSIFIED):
-        machine.inspect(run="run-1", how="falsify", place=place)
+        machine.inspect(run="run-1", how="falsify", choice=place)
 
 
 def stories(machine: StepdownMachine) -> None:
@@ -61,7 +61,7 @@ def stories(machine: StepdownMachine) -> None:
         if word not in (*REASONS, "be killed", "be raced"):
             story(1)
             story(2)
-    machine.inspect(run="run-1", how="audit", place=0)
+    machine.inspect(run="run-1", how="audit", choice=0)
 
 
 def settings(machine: StepdownMachine) -> None:
@@ -75,7 +75,7 @@ def settings(machine: StepdownMachine) -> None:
     machine.mend()
     for limit, position in product(LIMITS, POSITIONS):
         machine.move_limit(limit=limit, position=position, runs=1)
-    machine.inspect(run="run-1", how="audit", place=0)
+    machine.inspect(run="run-1", how="audit", choice=0)
 
 
 def exports(machine: StepdownMachine) -> None:
@@ -92,7 +92,7 @@ def exports(machine: StepdownMachine) -> None:
         machine.export(run=None, scenario=None, limit=limit, kept_only=False, include_local=False, again=False)
     for how in ("use", "only", "again", "fresh", "tampered"):
         machine.train(dataset=machine.trial.names.of("dataset")[0], plan="tiny-a", how=how)
-    machine.inspect(run="run-1", how="audit", place=0)
+    machine.inspect(run="run-1", how="audit", choice=0)
 
 
 def succession(machine: StepdownMachine) -> None:
@@ -105,7 +105,7 @@ def succession(machine: StepdownMachine) -> None:
         machine.follow(1)
     machine.promote(bundle="bundle-1", who="another", margin="wide", then="roll back")
     machine.export(run=None, scenario=None, limit=None, kept_only=False, include_local=True, again=False)
-    machine.inspect(run="run-1", how="audit", place=0)
+    machine.inspect(run="run-1", how="audit", choice=0)
 
 
 def damages(machine: StepdownMachine) -> None:
@@ -118,7 +118,7 @@ def damages(machine: StepdownMachine) -> None:
         machine.switch(bundle="bundle-1", to=to, runs=1)
     for moment in ("a second", "expiry", "window", "a day", "back a minute"):
         machine.wait(until=moment, runs=1)
-    machine.inspect(run="run-1", how="audit", place=0)
+    machine.inspect(run="run-1", how="audit", choice=0)
 
 
 def kills(machine: StepdownMachine) -> None:
@@ -135,7 +135,7 @@ def kills(machine: StepdownMachine) -> None:
                         machine.crash(what=op.Crash(victim, point))
         machine.mend()
         machine.follow(1)
-    machine.inspect(run="run-1", how="audit", place=0)
+    machine.inspect(run="run-1", how="audit", choice=0)
 
 
 def races(machine: StepdownMachine) -> None:
@@ -144,7 +144,7 @@ def races(machine: StepdownMachine) -> None:
         known = raceable(machine, first % 4)
         pair = known[first % len(known)], known[(first + place) % len(known)]
         machine.race(what=at_once(machine, *pair, apart=place > 0, hold=first + place))
-    machine.inspect(run="run-1", how="audit", place=0)
+    machine.inspect(run="run-1", how="audit", choice=0)
 
 
 TOUR: tuple[Stop, ...] = (reasons, lies, stories, settings, exports, succession, damages, kills, races)

@@ -27,7 +27,7 @@ class Grammar:
 
     def __init__(self, chat: Chat, vocab: int) -> None:
         self._vocab = vocab
-        self._ends = np.isin(np.arange(vocab), sorted(chat.ends))
+        self._end = chat.end
         self._tokens = llguidance.LLTokenizer(
             chat.description(), n_vocab=max(vocab, chat.size), eos_token=sorted(chat.ends)
         )
@@ -41,7 +41,7 @@ class Grammar:
         """
         # Names in order: that is how an answer's canonical text has them.
         matcher = llguidance.LLMatcher(self._tokens, self._compiled(canonical(schema)))
-        return Follower(matcher, self._vocab, self._ends)
+        return Follower(matcher, self._vocab, self._end)
 
     def _compile(self, schema: bytes) -> str:
         grammar = llguidance.LLMatcher.grammar_from_json_schema(schema.decode(), overrides=FORM)  # type: ignore[arg-type]
@@ -52,14 +52,20 @@ class Grammar:
 
 
 class Follower:
-    """One reply as it grows: a logits processor of mlx-lm."""
+    """One reply as it grows: a logits processor of mlx-lm.
 
-    def __init__(self, matcher: llguidance.LLMatcher, vocab: int, ends: np.ndarray) -> None:
+    Where the schema leaves one way to go on, that way is the only one, in the tokens that the tokenizer itself would write: a
+    reply is the same whether somebody skips such tokens (`forced`) or lets the model choose among the one.
+    """
+
+    def __init__(self, matcher: llguidance.LLMatcher, vocab: int, end: int) -> None:
         self._matcher = matcher
         self._vocab = vocab
-        self._ends = ends
+        self._end = end
         self._mask = masks.allocate_token_bitmask(1, vocab)
+        self._forced: list[int] = []
         self._begun = False
+        self._look_ahead()
 
     def __call__(self, tokens: mx.array, scores: mx.array) -> mx.array:
         """Return the scores of what may come next; the rest is impossible.
@@ -69,14 +75,36 @@ class Follower:
             scores: (1, vocab).
         """
         # The first call comes before anything is generated; the last token is then the prompt's.
-        if self._begun and not self._matcher.is_stopped():
-            self._matcher.consume_token(cast("int", tokens[-1].item()))
+        if self._begun:
+            self.take(cast("int", tokens[-1].item()))
         self._begun = True
+        return self.hold(scores)
+
+    @property
+    def forced(self) -> int | None:
+        """The token that must come next, if only one can."""
+        return self._forced[0] if self._forced else None
+
+    def take(self, token: int) -> None:
+        """Go on by one token of the reply."""
+        if self._matcher.is_stopped():
+            return
+        self._matcher.consume_token(token)
+        if self._forced:
+            self._forced.pop(0)
+        if not self._forced:
+            self._look_ahead()
+
+    def hold(self, scores: mx.array) -> mx.array:
+        """Make impossible what may not come next; scores are (1, vocab)."""
         return mx.where(mx.array(self._allowed())[None], scores, -mx.inf)
 
-    def _allowed(self) -> np.ndarray:
+    def _look_ahead(self) -> None:
         # Where nothing can follow the matcher stops, before the end was said; and nothing but the end may be.
-        if self._matcher.is_stopped():
-            return self._ends
+        self._forced = [self._end] if self._matcher.is_stopped() else self._matcher.compute_ff_tokens()
+
+    def _allowed(self) -> np.ndarray:
+        if self._forced:
+            return np.isin(np.arange(self._vocab), self._forced[:1])
         masks.fill_next_token_bitmask(self._matcher, self._mask)
         return np.unpackbits(self._mask.view(np.uint8), bitorder="little")[: self._vocab].astype(bool)

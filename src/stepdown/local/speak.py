@@ -3,7 +3,6 @@
 # mypy: allow-untyped-calls
 
 import json
-import random
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from stepdown.local.pretrained import Pretrained, opened, read_directory
 import mlx.core as mx
 
 from stepdown.local.provider import Generation
-from stepdown.local.reading import choose
+from stepdown.local.single import READ, Reply, Sampler, read
 
 SERVING = "serving.json"
 """Beside the weights: how the bundle is decoded."""
@@ -31,7 +30,6 @@ SHARED = 16
 """Tokens that prompts must have in common before their reading is kept."""
 
 _ROWS = 64  # Replies that grow side by side.
-_READ = 64  # Tokens of a prompt that are read between two looks at the clock.
 
 
 def never() -> bool:
@@ -96,26 +94,46 @@ class Speaker:
         schema: Mapping[str, Any] | None,
     ) -> list[list[int]]:
         """Decode one batch; prompts that begin alike are read together up to where they part."""
+        followers = [self._follower(schema) for _ in rows]
+        limits = [min(max_tokens, self._model.context - len(row)) for row in rows]
+        shared, caches = self._read_together(rows, expired)
+        if len(rows) == 1:
+            cache = caches[0] if caches else None
+            reply = Reply(self._model, cache, Sampler(temperature, seeds[0]), followers[0], expired)
+            return [reply.grow(rows[0][shared:], limits[0])]
+        samplers: list[Any] | None = [Sampler(temperature, seed) for seed in seeds] if temperature else None
+        return self._batch(rows, shared, caches, limits, samplers, followers, expired)
+
+    def _batch(
+        self,
+        rows: Sequence[list[int]],
+        shared: int,
+        caches: list[list[Any]] | None,
+        limits: list[int],
+        samplers: list[Any] | None,
+        followers: Sequence[Any],
+        expired: Callable[[], bool],
+    ) -> list[list[int]]:
+        """Let mlx-lm decode rows side by side."""
         from mlx_lm.generate import BatchGenerator
 
         generator = BatchGenerator(
             self._model.model,
             stop_tokens=[[token] for token in sorted(self._model.chat.ends)],
             completion_batch_size=_ROWS,
-            prefill_step_size=_READ,
+            prefill_step_size=READ,
         )
         try:
-            known, caches = self._read_together(rows, expired)
-            places = generator.insert(
-                [row[known:] for row in rows],
-                max_tokens=[min(max_tokens, self._model.context - len(row)) for row in rows],
+            uids = generator.insert(
+                [row[shared:] for row in rows],
+                max_tokens=limits,
                 caches=caches,
-                all_tokens=[row[:known] for row in rows],
-                samplers=[_sampler(temperature, seed) for seed in seeds] if temperature else None,
-                logits_processors=[self._processors(schema) for _ in rows],
+                all_tokens=[row[:shared] for row in rows],
+                samplers=samplers,
+                logits_processors=[[follower] if follower else [] for follower in followers],
             )
-            outputs: dict[int, list[int]] = {place: [] for place in places}
-            running = set(places)
+            outputs: dict[int, list[int]] = {uid: [] for uid in uids}
+            running = set(uids)
             while running:
                 if expired():
                     raise LocalTimeout(f"Time was up after {max(map(len, outputs.values()))} tokens.")
@@ -125,7 +143,7 @@ class Speaker:
                         running.discard(response.uid)
         finally:
             generator.close()
-        return [outputs[place] for place in places]
+        return [outputs[uid] for uid in uids]
 
     def _read_together(
         self, rows: Sequence[list[int]], expired: Callable[[], bool]
@@ -137,33 +155,20 @@ class Speaker:
         if shared < SHARED:
             return 0, None
         if self._shared is None or rows[0][: len(self._shared[0])] != self._shared[0] or len(self._shared[0]) > shared:
-            self._shared = rows[0][:shared], self._read(rows[0][:shared], expired)
-        known, cache = self._shared
-        return len(known), [deepcopy(cache) for _ in rows]
+            self._shared = rows[0][:shared], read(self._model.model, rows[0][:shared], expired)
+        tokens, cache = self._shared
+        return len(tokens), [deepcopy(cache) for _ in rows]
 
-    def _read(self, tokens: list[int], expired: Callable[[], bool]) -> list[Any]:
-        from mlx_lm.generate import generation_stream
-        from mlx_lm.models.cache import make_prompt_cache
-
-        cache: list[Any] = make_prompt_cache(self._model.model)
-        with mx.stream(generation_stream):
-            for first in range(0, len(tokens), _READ):
-                if expired():
-                    raise LocalTimeout(f"Time was up after {first} tokens of the prompt.")
-                self._model.model(mx.array([tokens[first : first + _READ]]), cache=cache)
-                mx.eval([each.state for each in cache])
-        return cache
-
-    def _processors(self, schema: Mapping[str, Any] | None) -> list[Any]:
+    def _follower(self, schema: Mapping[str, Any] | None) -> Any:
         if not self.constrained or schema is None:
-            return []
+            return None
         if self._grammar is None:
             # Here and not above: a bundle that is not held to a schema needs no llguidance.
             from stepdown.local.constraint import Grammar
 
             scores = self._model.model(mx.array([[self._model.chat.end]]))
             self._grammar = Grammar(self._model.chat, scores.shape[-1])
-        return [self._grammar.follow(schema)]
+        return self._grammar.follow(schema)
 
     def _reply(self, prompt: list[int], output: list[int]) -> Generation:
         chat = self._model.chat
@@ -173,11 +178,6 @@ class Speaker:
 def _alike(rows: Sequence[list[int]]) -> int:
     """Return how many first tokens all rows share."""
     return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, zip(*rows, strict=False)))
-
-
-def _sampler(temperature: float, seed: int) -> Callable[[mx.array], mx.array]:
-    draw = random.Random(seed)
-    return lambda scores: mx.array(choose(scores, temperature, [draw]))
 
 
 def load(files: Mapping[str, bytes], base: Path | None = None) -> Speaker:

@@ -29,8 +29,8 @@ def answers_are_the_contracts(scene: Scene, _model: Model, _judged: tuple[Judged
 
     Whether it may be refused is asked before the operation is told to the model: see `answer_is_legal`.
     """
-    refused = [answer for _, answer in scene.told() if isinstance(answer, Refusal)]
-    for operation, answer in scene.told():
+    refused = [answer for _, answer in scene.answered() if isinstance(answer, Refusal)]
+    for operation, answer in scene.answered():
         wanted = SHAPES.get(type(operation), type(None))
         if not isinstance(answer, wanted | Refusal):
             yield Finding("A0", f"answers {wanted.__name__}", f"{answer!r}", f"{type(operation).__name__} promises it")

@@ -53,7 +53,7 @@ def history_explains_the_state(scene: Scene, model: Model, _judged: tuple[Judged
     yield from _judgements(scene)
     if not scene.running:
         yield from _state(scene, model, "I10", "the acts that were accepted make it so")
-    for operation, answer in scene.told():
+    for operation, answer in scene.answered():
         match operation, answer:
             case op.Run(), Ran():
                 yield from _complete(scene, operation, answer.run)
@@ -61,8 +61,8 @@ def history_explains_the_state(scene: Scene, model: Model, _judged: tuple[Judged
                 steps = [step for step in scene.seen.steps if step.run == answer.run]
                 yield from _report(answer, steps)
                 yield from _ending(answer, steps, scene)
-            case op.Audit(falsified=None), Audited(differences=found) if found:
-                yield Finding("I10", "the audit finds nothing", f"{found}", "nothing was falsified")
+            case op.Audit(falsified=None), Audited(differences=unequal) if unequal:
+                yield Finding("I10", "the audit finds nothing", f"{unequal}", "nothing was falsified")
             case op.Audit(falsified=str(what)), Audited(differences=()):
                 yield Finding("I10", "the audit finds a difference", "nothing", f"{what} was falsified")
 
@@ -88,9 +88,9 @@ def _growth(scene: Scene) -> Iterator[Finding]:
 
 
 def _state(scene: Scene, model: Model, claim: str, because: str) -> Iterator[Finding]:
-    said = limits(scene.seen.policy)
-    if said != model.limits:
-        yield Finding(claim, f"policy {model.limits}", f"policy {said}", because)
+    policy = limits(scene.seen.policy)
+    if policy != model.limits:
+        yield Finding(claim, f"policy {model.limits}", f"policy {policy}", because)
     if scene.seen.validators != model.validators:
         yield Finding(claim, f"validators {sorted(model.validators)}", f"{sorted(scene.seen.validators)}", because)
     due = set(model.slots.items())
@@ -100,30 +100,32 @@ def _state(scene: Scene, model: Model, claim: str, because: str) -> Iterator[Fin
         held = sorted({(holding.role, holding.bundle) for holding in scene.seen.holdings})
         yield Finding(claim, f"slots {model.slots}", f"slots {held}", because)
     for shelved in scene.seen.shelf:
-        known = model.bundles.get(shelved.bundle)
-        if known is not None and shelved.standing not in (None, model.standing(known)):
-            yield Finding(claim, f"{known.bundle} is {model.standing(known)}", f"it is {shelved.standing}", because)
+        registered = model.bundles.get(shelved.bundle)
+        if registered is not None and shelved.standing not in (None, model.standing(registered)):
+            yield Finding(
+                claim, f"{registered.bundle} is {model.standing(registered)}", f"it is {shelved.standing}", because
+            )
 
 
 def _judgements(scene: Scene) -> Iterator[Finding]:
-    said = [(operation, answer) for operation, answer in scene.told() if isinstance(operation, op.Judge)]
-    due = Counter(_judged(operation, scene) for operation, answer in said if answer is None)
-    killed = Counter(_judged(part, scene) for part in scene.parts if isinstance(part, op.Judge) and not said)
+    answered = [(operation, answer) for operation, answer in scene.answered() if isinstance(operation, op.Judge)]
+    due = Counter(_judged(operation, scene) for operation, answer in answered if answer is None)
+    killed = Counter(_judged(part, scene) for part in scene.parts if isinstance(part, op.Judge) and not answered)
     new = Counter(scene.seen.judgements[len(scene.before.judgements) :])
     if new not in (due, due + killed):
         yield Finding("I10", f"judgements {sorted(due)}", f"{sorted(new)}", "that was said")
 
 
-def _judged(said: op.Judge, scene: Scene) -> tuple[str, float]:
-    found = answers(scene.before, said.run)
-    return (found[said.place].step if 0 <= said.place < len(found) else "", said.score)
+def _judged(judgement: op.Judge, scene: Scene) -> tuple[str, float]:
+    judged = answers(scene.before, judgement.run)
+    return (judged[judgement.position].step if 0 <= judgement.position < len(judged) else "", judgement.score)
 
 
-def _ending(said: RunReport, steps: list[Step], scene: Scene) -> Iterator[Finding]:
+def _ending(report: RunReport, steps: list[Step], scene: Scene) -> Iterator[Finding]:
     stopped = any(_refused(step) for step in steps)
-    if said.ending is not None and said.run in scene.memory.ended and (said.ending == "stopped") is not stopped:
+    if report.ending is not None and report.run in scene.memory.ended and (report.ending == "stopped") is not stopped:
         due = "stopped" if stopped else "not stopped"
-        yield Finding("I10", f"{said.run} is {due}", said.ending, "its budget was spent, or was not")
+        yield Finding("I10", f"{report.run} is {due}", report.ending, "its budget was spent, or was not")
 
 
 def _refused(step: Step) -> bool:
@@ -142,11 +144,11 @@ def _complete(scene: Scene, asked: op.Run, run: str) -> Iterator[Finding]:
         yield Finding("I10", f"{run} holds {due}", f"{dict(roles)}", "a run is generations of candidates and a coach")
 
 
-def _report(said: RunReport, steps: list[Step]) -> Iterator[Finding]:
+def _report(report: RunReport, steps: list[Step]) -> Iterator[Finding]:
     served = Counter(step.served for step in steps if step.served)
     reasons = Counter(step.reason for step in steps if step.reason)
     scores = [step.score for step in steps if step.score is not None]
-    told = (said.steps, dict(said.served), dict(said.reasons), said.best)
+    summed = (report.steps, dict(report.served), dict(report.reasons), report.best)
     due = (len(steps), dict(served), dict(reasons), max(scores, default=None))
-    if told != due:
-        yield Finding("I10", f"report {due}", f"report {told}", "history says so")
+    if summed != due:
+        yield Finding("I10", f"report {due}", f"report {summed}", "history says so")

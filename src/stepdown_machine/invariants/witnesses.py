@@ -57,10 +57,10 @@ def _pair(step: Step, attempt: Attempt, call: Call | None) -> Iterator[Finding]:
         "input tokens": (attempt.input_tokens, {call.input_tokens}),
         "output tokens": (attempt.output_tokens, {call.output_tokens}),
     }
-    for name, (said, traced) in facts.items():
-        if said not in traced:
+    for name, (recorded, traced) in facts.items():
+        if recorded not in traced:
             words = " or ".join(sorted(str(value) for value in traced))
-            yield Finding("I4", f"{name} {words}", f"{step.step} has {said}", f"the trace of {call.call} says so")
+            yield Finding("I4", f"{name} {words}", f"{step.step} has {recorded}", f"the trace of {call.call} says so")
     if not call.ended and not step.recovered:
         yield Finding("I4", "a closed step's calls ended", f"{call.call} never ended", "nothing was killed")
 
@@ -103,13 +103,13 @@ def totals_add_up(scene: Scene, _model: Model, judged: tuple[Judged, ...]) -> It
                 yield Finding(
                     "I12", "no time passed", f"{attempt.call} took {attempt.seconds} s", "the clock stood still"
                 )
-    for _, answer in scene.told():
+    for _, answer in scene.answered():
         if isinstance(answer, RunReport):
             attempts = [each for step in scene.seen.steps if step.run == answer.run for each in step.attempts]
             sums = (sum(each.input_tokens for each in attempts), sum(each.output_tokens for each in attempts))
-            said = (answer.input_tokens, answer.output_tokens)
-            if said != sums:
-                yield Finding("I12", f"tokens {sums}", f"tokens {said}", f"the sum over {len(attempts)} attempts")
+            reported = (answer.input_tokens, answer.output_tokens)
+            if reported != sums:
+                yield Finding("I12", f"tokens {sums}", f"tokens {reported}", f"the sum over {len(attempts)} attempts")
             due = savings(scene.seen.steps, answer.run)
             if answer.saved is not None and not _same_money(answer.saved, due):
                 yield Finding("I12", f"saved {due}", f"saved {answer.saved}", "that is what the attempts cost")
@@ -117,26 +117,26 @@ def totals_add_up(scene: Scene, _model: Model, judged: tuple[Judged, ...]) -> It
 
 def savings(steps: tuple[Step, ...], run: str) -> tuple[tuple[str, float | None], ...]:
     """Return what local saved in a run, by role, as `RunReport.saved` says it."""
-    found: list[tuple[str, float | None]] = []
+    saved: list[tuple[str, float | None]] = []
     for role in sorted({step.role for step in steps if (step.run, step.served) == (run, "local")}):
         local = [_price(step) for step in steps if (step.run, step.role, step.served) == (run, role, "local")]
         frontier = [_price(step) for step in steps if (step.role, step.served) == (role, "frontier")]
         spent = [price for price in local if price is not None]
-        known = [price for price in frontier if price is not None]
-        sure = known and len(spent) == len(local)
-        found.append((role, len(local) * fmean(known) - sum(spent) if sure else None))
-    return tuple(found)
+        priced = [price for price in frontier if price is not None]
+        sure = priced and len(spent) == len(local)
+        saved.append((role, len(local) * fmean(priced) - sum(spent) if sure else None))
+    return tuple(saved)
 
 
 def _price(step: Step) -> float | None:
     costs = [attempt.cost for attempt in step.attempts if not attempt.shadow]
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if len(known) == len(costs) else None
+    priced = [cost for cost in costs if cost is not None]
+    return sum(priced) if len(priced) == len(costs) else None
 
 
-def _same_money(said: tuple[tuple[str, float | None], ...], due: tuple[tuple[str, float | None], ...]) -> bool:
+def _same_money(reported: tuple[tuple[str, float | None], ...], due: tuple[tuple[str, float | None], ...]) -> bool:
     """Compare, but for the order in which floats were added."""
-    one, two = dict(said), dict(due)
+    one, two = dict(reported), dict(due)
     return one.keys() == two.keys() and all(_same(one[role], two[role]) for role in one)
 
 

@@ -11,7 +11,7 @@ from stepdown_machine.model import grid_ctf, invoices
 from stepdown_machine.model.breaker import Breaker, after
 from stepdown_machine.model.limits import Limits
 from stepdown_machine.model.promotion import outcome, surest
-from stepdown_machine.model.registry import Ground, Known, Model
+from stepdown_machine.model.registry import Ground, Model, Registered
 from stepdown_machine.model.routing import REASONS, Objections, objections
 from stepdown_machine.model.verdict import Verdict
 
@@ -26,10 +26,10 @@ __all__ = [
     "REFEREES",
     "Breaker",
     "Ground",
-    "Known",
     "Limits",
     "Model",
     "Objections",
+    "Registered",
     "Verdict",
     "after",
     "objections",

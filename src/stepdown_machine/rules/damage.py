@@ -22,11 +22,11 @@ class Damage(Stage):
     )
     def damage(self, bundle: str, how: str, runs: int) -> None:
         """Damage a bundle's files, restore them, or put a bundle in its place that does not belong."""
-        known = self.trial.known(bundle)
-        if how in PLANTS or known is None or known.deleted:
+        registered = self.trial.registered(bundle)
+        if how in PLANTS or registered is None or registered.deleted:
             self.act(op.Plant(how if how in PLANTS else (*self.trial.description.plants, PLANTS[0])[0]))
         else:
-            if known.files != "whole":
+            if registered.files != "whole":
                 self.act(op.Restore(bundle))
             if how in self.trial.description.damages:
                 self.act(op.Damage(bundle, how))

@@ -20,17 +20,17 @@ class Inspection(Stage):
         op.Reopen,
         run=pick("run"),
         how=st.sampled_from(("report", "audit", "reopen", "falsify")),
-        place=st.integers(0, 255),
+        choice=st.integers(0, 255),
     )
-    def inspect(self, run: str, how: str, place: int) -> None:
+    def inspect(self, run: str, how: str, choice: int) -> None:
         """Report a run, audit, restart and look again, or audit a falsified copy (which must not pass)."""
         ways = self.trial.description.falsifiable
         if how == "falsify" and ways and self.can(op.Audit) and self.trial.seen.calls:
-            for way in _spread(ways, place):
+            for way in _spread(ways, choice):
                 self.act(op.Audit(way))
         elif how == "report" and self.can(op.Report):
-            for told in dict.fromkeys((run, *self._eventful())):
-                self.act(op.Report(told))
+            for each_run in dict.fromkeys((run, *self._eventful())):
+                self.act(op.Report(each_run))
         elif how == "reopen" and self.can(op.Reopen):
             self.act(op.Reopen())
             self.trial.look_again()
@@ -45,7 +45,7 @@ class Inspection(Stage):
         return [self.trial.names.name("run", run) for run in (fallback, failed) if run is not None]
 
 
-def _spread(ways: tuple[str, ...], place: int) -> list[str]:
+def _spread(ways: tuple[str, ...], choice: int) -> list[str]:
     """Choose as many ways as one turn takes, far from each other: what stands together in the list is alike."""
     apart = max(1, len(ways) // FALSIFIED)
-    return list(dict.fromkeys(ways[(place + apart * more) % len(ways)] for more in range(FALSIFIED)))
+    return list(dict.fromkeys(ways[(choice + apart * more) % len(ways)] for more in range(FALSIFIED)))

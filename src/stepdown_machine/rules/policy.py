@@ -93,12 +93,16 @@ class Governing(Stage):
     def _matters(self, limit: str) -> float:
         """Return what the limit will be compared with: the slot's bundle, or the harness."""
         model = self.trial.model
-        known = model.serving("competitor")
+        registered = model.serving("competitor")
         if limit == "min_coverage":
             return model.coverage()
-        if known is None:
+        if registered is None:
             return 0.5
-        values = {"min_score": known.score, "min_valid": known.valid, "max_age": max(0.0, model.now - known.trained_at)}
+        values = {
+            "min_score": registered.score,
+            "min_valid": registered.valid,
+            "max_age": max(0.0, model.now - registered.trained_at),
+        }
         return 0.5 if math.isnan(values[limit]) else values[limit]
 
     @turn(op.SetPolicy, op.SetValidator, op.Revise, setting=st.sampled_from(SETTINGS), runs=RUNS)

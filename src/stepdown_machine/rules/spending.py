@@ -20,22 +20,22 @@ class Spending(Stage):
         """Add a run that spends what it may."""
         return {**super().encounters(), SPEND: self.spend}
 
-    def spend(self, place: int) -> None:
+    def spend(self, choice: int) -> None:
         """Let a run spend what its first steps took, one token more, and some money; with local to serve, and to fail."""
-        known = self.trial.description.policies
-        if not {"run_tokens", "run_cost"} <= known or not self.can(op.Run, op.SetPolicy):
+        settable = self.trial.description.policies
+        if not {"run_tokens", "run_cost"} <= settable or not self.can(op.Run, op.SetPolicy):
             return
-        self.tell((op.Disturb(), op.SetPolicy(Policy(mode="frontier-only")), op.Run(place % 4, 1, 3)))
+        self.tell((op.Disturb(), op.SetPolicy(Policy(mode="frontier-only")), op.Run(choice % 4, 1, 3)))
         taken = self.trial.seen.steps[-4:]
         for limits in self._limits(taken):
-            self.tell((op.SetPolicy(replace(limits, mode="frontier-only")), op.Run(place % 4, 2, 2)))
+            self.tell((op.SetPolicy(replace(limits, mode="frontier-only")), op.Run(choice % 4, 2, 2)))
             self._report()
         least = min(self._limits(taken), key=lambda each: each.run_tokens or 0.0, default=Policy(run_tokens=0.0))
         # Local serves as ever, and where it fails there is nobody to fall back to.
-        self.tell((op.SetPolicy(replace(least, breaker_threshold=99)), op.Run(place % 3, 1, 2), op.Disturb("error")))
-        self.tell((op.Run(place % 3, 1, 2), op.Disturb(), op.SetPolicy(replace(least, shadow=True)), op.Run(1, 1, 2)))
+        self.tell((op.SetPolicy(replace(least, breaker_threshold=99)), op.Run(choice % 3, 1, 2), op.Disturb("error")))
+        self.tell((op.Run(choice % 3, 1, 2), op.Disturb(), op.SetPolicy(replace(least, shadow=True)), op.Run(1, 1, 2)))
         self._report()
-        if place % 4 == 1:
+        if choice % 4 == 1:
             self._compare(least)
         self.act(op.SetPolicy(Policy()))
 

@@ -43,11 +43,11 @@ def turn(*needs: type, **strategies: Any) -> Callable[[Rule], Any]:
             self.take_turn(method.__name__, drawn)
             with_script(self, method, drawn)
 
-        made: Any = rule(**strategies)(taken)  # type: ignore[no-untyped-call]
+        rule_: Any = rule(**strategies)(taken)  # type: ignore[no-untyped-call]
         if needs:
-            made = precondition(lambda self: any(self.can(each) for each in needs))(made)
-        made.stepdown_turn = needs
-        return made
+            rule_ = precondition(lambda self: any(self.can(each) for each in needs))(rule_)
+        rule_.stepdown_turn = needs
+        return rule_
 
     return decorate
 
@@ -72,7 +72,7 @@ def tours(draw: st.DrawFn) -> tuple[tuple[str, int], ...]:
     if draw(st.integers(0, 3)) < 3:
         return ()
     drawn = [(word, draw(st.integers(0, 15))) for word in stage.encounters()]
-    return tuple((word, place - 1) for word, place in drawn if place)
+    return tuple((word, choice - 1) for word, choice in drawn if choice)
 
 
 class Stage(RuleBasedStateMachine):
@@ -105,9 +105,9 @@ class Stage(RuleBasedStateMachine):
 
     def meet(self, met: tuple[tuple[str, int], ...]) -> None:
         """Tell the stories that were drawn."""
-        known = self.encounters()
-        for word, place in met:
-            known[word](place)
+        encounters = self.encounters()
+        for word, choice in met:
+            encounters[word](choice)
 
     def _prepare(self, start: str) -> None:
         wanted = ("empty", "discovered", "trained", "serving").index(start)
@@ -136,8 +136,8 @@ class Stage(RuleBasedStateMachine):
         """Tell whether damage is done to what is damaged, or undone where none was: what came before was not declared."""
         if not isinstance(operation, op.Damage | op.Restore):
             return False
-        known = self.trial.known(operation.bundle)
-        return known is not None and (known.files == "whole") is isinstance(operation, op.Restore)
+        registered = self.trial.registered(operation.bundle)
+        return registered is not None and (registered.files == "whole") is isinstance(operation, op.Restore)
 
     def follow(self, runs: int) -> None:
         """Run so many times, to see what an act has done to routing.
@@ -145,8 +145,8 @@ class Stage(RuleBasedStateMachine):
         When local is out of the question once is enough, and not even once when the last step said the same.
         """
         must = objections(self.trial.model, "competitor").must
-        told = [one.step.reason for one in self.trial.routed[-1:]]
-        runs = min(runs, 0 if told == [must[0]] else 1) if must else runs
+        reasons = [one.step.reason for one in self.trial.routed[-1:]]
+        runs = min(runs, 0 if reasons == [must[0]] else 1) if must else runs
         for number in range(runs):
             self.act(op.Run(number))
 
@@ -185,9 +185,9 @@ class Stage(RuleBasedStateMachine):
         if currently_in_test_context() and current_build_context().is_final:
             with telling(failure, "shorter", "this program could not be made shorter"):
                 shorter = shorten(self.program, lambda program: claim_of(replay(type(self), program)[1]) == claim)
-                again, found = replay(type(self), shorter)
-                if shorter != self.program and again is not None and found is not None:
-                    trial, shown, type(self).shortest = again, found, shorter
+                again, repeated = replay(type(self), shorter)
+                if shorter != self.program and again is not None and repeated is not None:
+                    trial, shown, type(self).shortest = again, repeated, shorter
                     failure.add_note("  shorter     " + "\n              ".join(spelled(shorter)))
         type(self).last = trial
         title = f"{type(self).__name__} fails with {claim}."
@@ -256,25 +256,27 @@ def replay(machine: type[Stage], program: Program) -> tuple[Trial | None, Except
 
 def turns(machine: type) -> dict[str, tuple[type, ...]]:
     """Name the rules of a machine, each with the operations of which it needs one."""
-    found = {name: getattr(getattr(machine, name), "stepdown_turn", None) for name in dir(machine)}
-    return {name: needs for name, needs in found.items() if needs is not None}
+    needs_of = {name: getattr(getattr(machine, name), "stepdown_turn", None) for name in dir(machine)}
+    return {name: needs for name, needs in needs_of.items() if needs is not None}
 
 
 RUNS = st.sampled_from((1, 0, 1, 2))
 """How many runs follow an act: mostly one, so that what it did is seen before the next act hides it."""
 
 
-def _pick(stage: Stage, place: int, kind: str) -> str:
+def _pick(stage: Stage, choice: int, kind: str) -> str:
     names = stage.trial.names.of(kind)
-    if kind == "bundle" and place != 14:
-        names = tuple(name for name in names if (known := stage.trial.known(name)) is None or not known.deleted)
+    if kind == "bundle" and choice != 14:
+        names = tuple(
+            name for name in names if (registered := stage.trial.registered(name)) is None or not registered.deleted
+        )
     # One in sixteen bundles, and one in eight of the rest, does not exist.
-    if not names or place >= (15 if kind == "bundle" else 14):
+    if not names or choice >= (15 if kind == "bundle" else 14):
         return UNKNOWN[kind]
     held = stage.trial.model.slots.get("competitor")
-    if kind == "bundle" and held is not None and place % 2 == 0:
+    if kind == "bundle" and held is not None and choice % 2 == 0:
         return stage.trial.names.name(kind, held)
-    return names[-1 - (place // 2) % len(names)]
+    return names[-1 - (choice // 2) % len(names)]
 
 
 def pick(kind: str) -> st.SearchStrategy[str]:
@@ -284,11 +286,11 @@ def pick(kind: str) -> st.SearchStrategy[str]:
 
 def planted(stage: Stage, bundle: str) -> bool:
     """Tell whether a bundle does not belong: whether such a one may be activated again is not in the contract."""
-    known = stage.trial.known(bundle)
-    return known is not None and not known.belongs
+    registered = stage.trial.registered(bundle)
+    return registered is not None and not registered.belongs
 
 
-def some(stage: Stage, kind: str, place: int) -> str:
+def some(stage: Stage, kind: str, choice: int) -> str:
     """Return a readable name, the newest first; one that does not exist when there is none."""
     names = stage.trial.names.of(kind) or (UNKNOWN[kind],)
-    return names[-1 - place % len(names)]
+    return names[-1 - choice % len(names)]

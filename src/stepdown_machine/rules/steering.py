@@ -14,8 +14,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
-from stepdown_machine.capabilities import reasons as told
-from stepdown_machine.model import REASONS, Breaker, Known
+from stepdown_machine.capabilities import reasons as reasons_of
+from stepdown_machine.model import REASONS, Breaker, Registered
 from stepdown_machine.names import UNKNOWN
 from stepdown_machine.rules.policy import Governing, unchanged
 from stepdown_machine.rules.stage import Encounter, turn
@@ -50,14 +50,14 @@ ALONE = (
 @st.composite
 def causes(draw: st.DrawFn) -> str:
     """Draw a reason that was not provoked yet in this example: Hypothesis repeats itself, and some would starve."""
-    stage, place = draw(st.runner()), draw(st.integers(0, 79))
-    reasons = told(stage.trial.description) or ("bundle-absent",)
-    if place < len(reasons):
+    stage, choice = draw(st.runner()), draw(st.integers(0, 79))
+    reasons = reasons_of(stage.trial.description) or ("bundle-absent",)
+    if choice < len(reasons):
         # Said directly, so that a shrunk program does not need the reasons before it.
-        return reasons[place]
+        return reasons[choice]
     least = min(stage.provoked[reason] for reason in reasons)
     left = [reason for reason in reasons if stage.provoked[reason] == least]
-    return left[place % len(left)]
+    return left[choice % len(left)]
 
 
 class Steering(Governing):
@@ -67,38 +67,38 @@ class Steering(Governing):
         super().__init__()
         self.provoked: Counter[str] = Counter()
 
-    @turn(op.Run, cause=causes(), place=st.integers(0, 7))
-    def provoke(self, cause: str, place: int) -> None:
+    @turn(op.Run, cause=causes(), choice=st.integers(0, 7))
+    def provoke(self, cause: str, choice: int) -> None:
         """Make local fit, take one thing away, run, give it back, run: the reason, and the way back from it."""
-        self._lead_to(cause, place)
+        self._lead_to(cause, choice)
 
     def encounters(self) -> dict[str, Encounter]:
         """Add the way to each reason."""
         return {**super().encounters(), **{reason: partial(self._lead_to, reason) for reason in REASONS}}
 
-    def _lead_to(self, cause: str, place: int) -> None:
+    def _lead_to(self, cause: str, choice: int) -> None:
         if not self.trial.can(cause):
             return
         self.provoked[cause] += 1
         bundle = self._fit(weak=cause == "validity-below-threshold")
         if bundle is None:
-            self.act(op.Run(place % 4))
+            self.act(op.Run(choice % 4))
             return
         if cause == "local-cooldown":
             self._tour_the_breaker()
             return
-        undo = self._cause(cause, bundle, place)
+        undo = self._cause(cause, bundle, choice)
         if cause in ("bundle-absent", "bundle-disabled", "bundle-integrity"):
             # What may not serve may not be activated either, not even where it is active.
             self.act(op.Activate(bundle))
-        self.act(op.Run(place % 4))
+        self.act(op.Run(choice % 4))
         # Each way to damage a bundle was one run already.
         generations = 1 if cause == "bundle-integrity" else 2
-        self.act(op.Run(place % 3, generations, CANDIDATES.get(cause, 6)))
+        self.act(op.Run(choice % 3, generations, CANDIDATES.get(cause, 6)))
         self._report()
         for operation in undo:
             self.act(operation)
-        self.act(op.Run(place % 4, 1, 4))
+        self.act(op.Run(choice % 4, 1, 4))
         self._report()
 
     def _report(self) -> None:
@@ -130,16 +130,16 @@ class Steering(Governing):
 
     def _heal(self, bundle: str) -> None:
         """Restore, enable, activate and cool one bundle."""
-        known = self._known(bundle)
-        if known.files != "whole":
+        registered = self._registered(bundle)
+        if registered.files != "whole":
             self.act(op.Restore(bundle))
-        if not known.enabled:
+        if not registered.enabled:
             self.act(op.Enable(bundle))
-        if self.trial.model.slots.get("competitor") != known.bundle:
+        if self.trial.model.slots.get("competitor") != registered.bundle:
             self.act(op.Activate(bundle))
-        if self.trial.model.now < known.trained_at:
-            self.act(op.Advance(known.trained_at - self.trial.model.now))
-        state = self.trial.model.breakers.get(known.bundle, Breaker())
+        if self.trial.model.now < registered.trained_at:
+            self.act(op.Advance(registered.trained_at - self.trial.model.now))
+        state = self.trial.model.breakers.get(registered.bundle, Breaker())
         if state.cooling(self.trial.model.limits, self.trial.model.now):
             opened = self.trial.model.now if state.opened is None else state.opened
             self.act(op.Advance(opened + self.trial.model.limits.breaker_cooldown - self.trial.model.now))
@@ -164,34 +164,34 @@ class Steering(Governing):
                 return bundle
         return self.trial.usable(0)
 
-    def _known(self, bundle: str) -> Known:
-        known = self.trial.known(bundle)
-        assert known is not None
-        return known
+    def _registered(self, bundle: str) -> Registered:
+        registered = self.trial.registered(bundle)
+        assert registered is not None
+        return registered
 
-    def _cause(self, cause: str, bundle: str, place: int) -> tuple[op.Plain, ...]:
+    def _cause(self, cause: str, bundle: str, choice: int) -> tuple[op.Plain, ...]:
         """Bring one cause about and return what undoes it."""
         if cause in FAILURES:
             # The breaker would hide the failure after a few runs; with nobody to fall back to, the step fails.
-            self.act(op.SetPolicy(ALONE[place % len(ALONE)]))
+            self.act(op.SetPolicy(ALONE[choice % len(ALONE)]))
             self.act(op.Disturb(FAILURES[cause]))
             return (op.Disturb(), op.SetPolicy(Policy()))
+        version = self.trial.model.version
         ways: dict[str, Callable[[], tuple[op.Plain, ...]]] = {
             "bundle-absent": lambda: self._damaged(bundle, "delete-directory"),
-            "bundle-integrity": lambda: self._damaged_in_every_way(bundle, place),
+            "bundle-integrity": lambda: self._damaged_in_every_way(bundle, choice),
             "bundle-disabled": lambda: self._done(op.Disable(bundle), op.Enable(bundle)),
             "bundle-incompatible": lambda: self._done(
-                op.Plant(self.trial.description.plants[place % len(self.trial.description.plants)]), op.Activate(bundle)
+                op.Plant(self.trial.description.plants[choice % len(self.trial.description.plants)]),
+                op.Activate(bundle),
             ),
             "bundle-stale": lambda: self._stale(bundle),
             "coverage-weak": self._blind,
             "shadow-only": self._shadowed,
             "canary-held": self._canary,
-            "quality-inconclusive": lambda: self._done(
-                op.Revise(self.trial.model.version + 1), op.Revise(self.trial.model.version)
-            ),
+            "quality-inconclusive": lambda: self._done(op.Revise(version + 1), op.Revise(version)),
         }
-        return ways[cause]() if cause in ways else self._forbidden(cause, bundle, place)
+        return ways[cause]() if cause in ways else self._forbidden(cause, bundle, choice)
 
     def _done(self, operation: op.Plain, undo: op.Plain) -> tuple[op.Plain, ...]:
         self.act(operation)
@@ -200,27 +200,27 @@ class Steering(Governing):
     def _damaged(self, bundle: str, how: str) -> tuple[op.Plain, ...]:
         return self._done(op.Damage(bundle, how), op.Restore(bundle))
 
-    def _damaged_in_every_way(self, bundle: str, place: int) -> tuple[op.Plain, ...]:
+    def _damaged_in_every_way(self, bundle: str, choice: int) -> tuple[op.Plain, ...]:
         ways = [how for how in self.trial.description.damages if how != "delete-directory"]
         for how in ways if self.can(op.Restore) else ():
             self.act(op.Damage(bundle, how))
-            self.act(op.Run(place % 4))
+            self.act(op.Run(choice % 4))
             self.act(op.Restore(bundle))
-        return self._damaged(bundle, ways[place % len(ways)])
+        return self._damaged(bundle, ways[choice % len(ways)])
 
-    def _forbidden(self, cause: str, bundle: str, place: int) -> tuple[op.Plain, ...]:
+    def _forbidden(self, cause: str, bundle: str, choice: int) -> tuple[op.Plain, ...]:
         """Set a policy that this bundle does not meet, by as little as can be."""
-        known = self._known(bundle)
+        registered = self._registered(bundle)
         limits = {
-            "quality-below-threshold": ("min_score", known.score),
-            "validity-below-threshold": ("min_valid", known.valid),
+            "quality-below-threshold": ("min_score", registered.score),
+            "validity-below-threshold": ("min_valid", registered.valid),
         }
         if cause not in limits:
             ways = [Policy(local_never=("competitor",)), Policy(local_roles=("coach",))]
             if cause == "role-not-eligible":
-                self.act(op.SetPolicy(ways[place % 2 - 1]))
-                self.act(op.Run(place % 4, 1, 4))
-            policy = Policy(mode="frontier-only") if cause == "frontier-forced" else ways[place % 2]
+                self.act(op.SetPolicy(ways[choice % 2 - 1]))
+                self.act(op.Run(choice % 4, 1, 4))
+            policy = Policy(mode="frontier-only") if cause == "frontier-forced" else ways[choice % 2]
             return self._done(op.SetPolicy(policy), op.SetPolicy(Policy()))
         limit, value = limits[cause]
         at: Any = {limit: value}
@@ -251,10 +251,10 @@ class Steering(Governing):
         return (op.SetPolicy(Policy()),)
 
     def _stale(self, bundle: str) -> tuple[op.Plain, ...]:
-        age = max(0.0, self.trial.model.now - self._known(bundle).trained_at)
+        age = max(0.0, self.trial.model.now - self._registered(bundle).trained_at)
         self.act(op.SetPolicy(Policy(max_age=age)))
         self.act(op.Run(0))
-        self.act(op.Advance(1.0 + self._known(bundle).trained_at + age - self.trial.model.now))
+        self.act(op.Advance(1.0 + self._registered(bundle).trained_at + age - self.trial.model.now))
         return (op.SetPolicy(Policy()),)
 
     def _blind(self) -> tuple[op.Plain, ...]:

@@ -40,16 +40,16 @@ class Succession(Stage):
         """Promote a bundle by evidence, at a margin just shown or just not; then go on, go back, or clear away."""
         bundle = self._chosen(who) or bundle
         if self.can(op.Promote) and not planted(self, bundle):
-            said = self.act(op.Promote(bundle, self._margin(margin)))
-            if isinstance(said, Promoted) and said.pairs:
-                self.shown = min(0.5, max(0.0, -said.upper if said.outcome == "reject" else -said.lower))
+            answer = self.act(op.Promote(bundle, self._margin(margin)))
+            if isinstance(answer, Promoted) and answer.pairs:
+                self.shown = min(0.5, max(0.0, -answer.upper if answer.outcome == "reject" else -answer.lower))
         self.tell(self._stories()[then]() if then in self._stories() else self._then(then, bundle))
         self.follow(1)
 
     def encounters(self) -> dict[str, Encounter]:
         """Add the stories that may follow a promotion, each on its own."""
-        told = {word: partial(self._meeting, story) for word, story in self._stories().items()}
-        return {**super().encounters(), **told}
+        stories = {word: partial(self._meeting, story) for word, story in self._stories().items()}
+        return {**super().encounters(), **stories}
 
     def _meeting(self, story: Callable[[], Iterator[op.Plain]], _place: int) -> None:
         self.tell(story())
@@ -67,10 +67,10 @@ class Succession(Stage):
         elif then != "go on":
             yield op.Prune(bundle if then == "prune it" else None, 0 if then == "prune all" else None)
 
-    def _margin(self, place: str) -> float:
-        if self.shown is None or place in MARGINS:
-            return MARGINS.get(place, 0.5)
-        return self.shown if place == "at" else min(0.5, math.nextafter(self.shown, 1.0))
+    def _margin(self, margin: str) -> float:
+        if self.shown is None or margin in MARGINS:
+            return MARGINS.get(margin, 0.5)
+        return self.shown if margin == "at" else min(0.5, math.nextafter(self.shown, 1.0))
 
     def _chosen(self, who: str) -> str | None:
         """Name a bundle that could serve and is not the slot's, training one where there is none; or a weak one."""
@@ -80,8 +80,8 @@ class Succession(Stage):
         name = self.trial.usable(1)
         if (name is not None and names.ids["bundle"][name] != held) or not names.of("dataset"):
             return name
-        made = self.act(untrained(self, 0))
-        return names.name("bundle", made.bundle) if isinstance(made, Bundle) else None
+        bundle = self.act(untrained(self, 0))
+        return names.name("bundle", bundle.bundle) if isinstance(bundle, Bundle) else None
 
     def _two(self) -> tuple[str, str] | None:
         """Name two whole, enabled bundles that could serve; `None` when there are no two."""
@@ -90,8 +90,8 @@ class Succession(Stage):
         return (pair[0], pair[1]) if len(set(pair)) == 2 else None
 
     def _ready(self, bundle: str) -> bool:
-        known = self.trial.known(bundle)
-        return known is not None and known.enabled and known.files == "whole" and not known.retired
+        registered = self.trial.registered(bundle)
+        return registered is not None and registered.enabled and registered.files == "whole" and not registered.retired
 
     def _all_the_way_back(self) -> Iterator[op.Plain]:
         """Go back past what is switched off or damaged, and then until there is nothing to go back to."""

@@ -11,15 +11,15 @@ from stepdown_machine.rules.stage import Encounter, Stage, pick, some, turn
 from stepdown_machine.values import Bundle
 
 
-def _plan(stage: Stage, place: int) -> str:
+def _plan(stage: Stage, choice: int) -> str:
     plans = stage.trial.description.plans
-    return plans[place % len(plans)]
+    return plans[choice % len(plans)]
 
 
 PLANS = st.builds(_plan, st.runner(), st.integers(0, 7))
 
 
-def untrained(stage: Stage, place: int) -> op.Train:
+def untrained(stage: Stage, choice: int) -> op.Train:
     """Return a job that was not done before, if there is one: only that writes a bundle."""
     trial = stage.trial
     for name in reversed(trial.names.of("dataset")):
@@ -27,7 +27,7 @@ def untrained(stage: Stage, place: int) -> op.Train:
         for plan in trial.description.plans:
             if digest is not None and not trial.model.equals(trial.model.job(digest, plan)):
                 return op.Train(name, plan)
-    return op.Train(some(stage, "dataset", place), (*trial.description.plans, "")[0], fresh=True)
+    return op.Train(some(stage, "dataset", choice), (*trial.description.plans, "")[0], fresh=True)
 
 
 class Training(Stage):
@@ -41,12 +41,12 @@ class Training(Stage):
     )
     def train(self, dataset: str, plan: str, how: str) -> None:
         """Train and use the bundle, or not; train again, afresh (the same weights), or from altered files."""
-        known = dataset in self.trial.names.of("dataset")
-        if how == "tampered" and known:
+        exists = dataset in self.trial.names.of("dataset")
+        if how == "tampered" and exists:
             self.act(op.Tamper(dataset))
-        made = self.act(op.Train(dataset, plan))
-        if how == "use" and isinstance(made, Bundle):
-            self.act(op.Activate(self.trial.names.name("bundle", made.bundle)))
+        bundle = self.act(op.Train(dataset, plan))
+        if how == "use" and isinstance(bundle, Bundle):
+            self.act(op.Activate(self.trial.names.name("bundle", bundle.bundle)))
             self.follow(1)
         if how in ("again", "fresh"):
             self.act(op.Train(dataset, plan, fresh=how == "fresh"))
@@ -63,8 +63,8 @@ class Training(Stage):
             return
         job = untrained(self, 0)
         for gone in (op.Retire, op.Delete, None, partial(op.Damage, how="delete-directory")):
-            made = self.act(job)
-            if isinstance(made, Bundle):
-                name = self.trial.names.name("bundle", made.bundle)
+            bundle = self.act(job)
+            if isinstance(bundle, Bundle):
+                name = self.trial.names.name("bundle", bundle.bundle)
                 self.tell((op.Activate(name), op.Run(0)))
                 self.tell([gone(name)] if gone is not None else ())

@@ -30,12 +30,12 @@ class Weather(Stage):
 
     def _seconds(self, until: str) -> float:
         model = self.trial.model
-        known = model.serving("competitor")
-        state = model.breakers.get(known.bundle, Breaker()) if known is not None else Breaker()
+        registered = model.serving("competitor")
+        state = model.breakers.get(registered.bundle, Breaker()) if registered is not None else Breaker()
         opened = model.now if state.opened is None else state.opened
         cooled = max(0.0, opened + model.limits.breaker_cooldown - model.now)
         age = model.limits.max_age if model.limits.max_age is not None else 3600.0
-        trained = known.trained_at if known is not None else model.now
+        trained = registered.trained_at if registered is not None else model.now
         return {
             "a second": 1.0,
             "cooldown is over": cooled,
