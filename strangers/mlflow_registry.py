@@ -19,14 +19,14 @@ from stepdown_machine.least import Asked, Least, Tried
 from stepdown_machine.observed import Call, Holding, Observation, Shelved
 from stepdown_machine.protocol import START, Answer, Description
 from stepdown_machine.values import Bundle, Pointed, Pruned, Refusal
-from strangers.mlflow_shim import ALIAS, MODEL, Shim
+from strangers.mlflow_shim import MODEL, Shim
 
 REQUIREMENTS = ("mlflow-skinny==3.17.2", "sqlalchemy==2.0.54", "alembic==1.20.1")
-SHOWS: dict[str, str] = {}
+SHOWS = {"bytes": "mlflow-bytes-not-checked"}
 GIVEN_UP = (
     "rows and reasons are the shim's, as a registry keeps no history of requests; so is the way back, as aliases have none",
     "`bundle-retired` is what the adapter says of a deleted version, which MLflow forgets",
-    "bytes of artifacts, lists of versions and files of deleted versions are looked at in campaigns of their own",
+    "files of deleted versions, which stay where they are; and bytes of artifacts, which have a campaign of their own",
 )
 TEXTS = {version: f"weights of {version}".encode() for version in ("1", "2", "3")}
 DIGESTS = {version: hashlib.sha256(text).hexdigest() for version, text in TEXTS.items()}
@@ -50,7 +50,6 @@ class Registry(Least):
     failures = outages = ("error",)
     states = frozenset(("reason", "errors", "holdings", "shelf"))
     damages: ClassVar[tuple[str, ...]] = ("delete-directory",)
-    lists = leftovers = False
 
     def __init__(self) -> None:
         self.room = Path(tempfile.mkdtemp(prefix="mlflow-"))
@@ -151,16 +150,11 @@ class Registry(Least):
         return None
 
     def observe(self, *, thorough: bool = False) -> Observation:
-        """Add whom each observer sees behind the alias, and the versions as they are listed and as they lie on disk."""
+        """Add who is behind the alias, and the versions as they are listed and as they lie on disk."""
         serving, there = self.shim.serving(), self.client.search_model_versions(f"name='{MODEL}'")
         seen = [Holding("alias", "competitor", serving)] if serving else []
-        seen += [
-            Holding("list", "competitor", str(each.version)) for each in there if self.lists and ALIAS in each.aliases
-        ]
         shelf = tuple(self.shelved(str(each.version)) for each in there)
-        left = {each.name for each in self.room.iterdir() if each.is_dir()} - {each.bundle for each in shelf}
-        row = replace(super().observe(thorough=thorough), calls=tuple(self.calls), holdings=tuple(seen), shelf=shelf)
-        return replace(row, leftovers=tuple(sorted(left)) if self.leftovers else ())
+        return replace(super().observe(thorough=thorough), calls=tuple(self.calls), holdings=tuple(seen), shelf=shelf)
 
     def shelved(self, version: str) -> Shelved:
         """Look at a version's files."""
@@ -179,16 +173,4 @@ class Flipped(Registry):
     damages = ("delete-directory", "flip")
 
 
-class Listed(Registry):
-    """Who lists versions is an observer of the alias as well."""
-
-    lists = True
-
-
-class Deleted(Registry):
-    """Files of versions that were deleted are seen."""
-
-    leftovers = True
-
-
-CAMPAIGNS = {"registry": Registry, "bytes": Flipped, "lists": Listed, "leftovers": Deleted}
+CAMPAIGNS = {"registry": Registry, "bytes": Flipped}
