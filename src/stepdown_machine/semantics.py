@@ -132,16 +132,8 @@ def limits(policy: Policy) -> Limits:
     return Limits(**{each.name: getattr(policy, each.name) for each in fields(policy)})
 
 
-def apply(model: Model, operation: op.Plain, answer: Answer, memory: Memory, rows: Observation) -> None:
-    """Change the model as an accepted operation changes the world. Unknown answers (`None`) change what they can.
-
-    Args:
-        model: Changes.
-        operation: What was done.
-        answer: To it.
-        memory: What the session remembers.
-        rows: Committed before it.
-    """
+def apply(model: Model, operation: op.Plain, answer: Answer, memory: Memory) -> None:
+    """Change the model as an accepted operation changes the world. Unknown answers (`None`) change what they can."""
     if isinstance(answer, Refusal):
         return
     match operation:
@@ -153,8 +145,6 @@ def apply(model: Model, operation: op.Plain, answer: Answer, memory: Memory, row
             _switch(model, operation)
         case op.SetPolicy(policy=policy):
             model.limits = limits(policy)
-        case op.Judge(run=run, position=position, score=score):
-            model.judgements += ((answered_steps(rows, run)[position].step, score),)
         case op.SetValidator(name=name, enabled=True):
             model.validators |= {name}
         case op.SetValidator(name=name):
