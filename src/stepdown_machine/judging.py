@@ -104,7 +104,7 @@ def judge(model: Model, story: Story, scene: Scene) -> tuple[tuple[Judged, ...],
 def _told(model: Model, operation: op.Plain, answer: Answer, scene: Scene) -> list[Finding]:
     """Apply one operation; of a killed one nobody knows the answer, so it is applied if it would have been accepted."""
     if isinstance(operation, op.Promote) and isinstance(answer, Bundle):
-        apply(model, operation, answer, scene.memory)
+        apply(model, operation, answer, scene.memory, scene.before)
         return []
     due = verdict(model, operation, scene.before, scene.description, scene.memory)
     if isinstance(scene.operation, op.Rival) and isinstance(operation, op.Promote | op.Rollback):
@@ -114,7 +114,7 @@ def _told(model: Model, operation: op.Plain, answer: Answer, scene: Scene) -> li
         due = replace(due, accept=due.accept or idle, kinds=due.kinds | {"stale"})
     if isinstance(scene.operation, op.Crash):
         if due.accept:
-            apply(model, operation, answer, scene.memory)
+            apply(model, operation, answer, scene.memory, scene.before)
         if isinstance(operation, op.Export):
             # An export that got far enough has written a dataset anew that was altered before.
             shown = dict(scene.seen.datasets)
@@ -122,7 +122,7 @@ def _told(model: Model, operation: op.Plain, answer: Answer, scene: Scene) -> li
         return []
     findings = list(answer_is_legal(answer, due)) or list(answer_is_due(operation, answer, model, scene))
     if not findings:
-        apply(model, operation, answer, scene.memory)
+        apply(model, operation, answer, scene.memory, scene.before)
     return findings
 
 

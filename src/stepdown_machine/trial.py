@@ -150,9 +150,11 @@ class Trial:
     def _futures(self, scene: Scene) -> Iterator[tuple[Model, tuple[Judged, ...], tuple[Finding, ...]]]:
         for world in self.worlds:
             for story in stories(scene):
-                model = world.fork()
-                judged, findings = judge(model, story, scene)
-                full = replace(scene, seen=completed(scene.seen, model, self.description))
+                model, steps = world.fork(), self._memory.steps
+                begun = replace(scene, before=completed(scene.before, world, self.description, steps))
+                judged, findings = judge(model, story, begun)
+                steps = steps | {one.step.step: one.step for one in judged}
+                full = replace(begun, seen=completed(scene.seen, model, self.description, steps))
                 for code in claims(self.description):
                     findings += INVARIANTS[code](full, model, judged)
                 yield model, judged, tuple(findings)
@@ -171,6 +173,7 @@ class Trial:
 
     def _remember(self, scene: Scene) -> None:
         memory = self._memory
+        memory.steps |= {one.step.step: one.step for one in self.judged}
         memory.called.update(attempt.call for step in scene.steps for attempt in step.attempts)
         for operation, answer in scene.told():
             match operation, answer:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from stepdown_machine import operations as op
-from stepdown_machine.contract import answers, limits
+from stepdown_machine.contract import limits
 from stepdown_machine.findings import Finding
 from stepdown_machine.model import Model
 from stepdown_machine.observed import Step
@@ -50,7 +50,6 @@ def history_explains_the_state(scene: Scene, model: Model, _judged: tuple[Judged
     Blind to preferences that a run changed (I11) and to sums (I12).
     """
     yield from _growth(scene)
-    yield from _judgements(scene)
     if not scene.running:
         yield from _state(scene, model, "I10", "the acts that were accepted make it so")
     for operation, answer in scene.told():
@@ -91,6 +90,9 @@ def _state(scene: Scene, model: Model, claim: str, because: str) -> Iterator[Fin
     said = limits(scene.seen.policy)
     if said != model.limits:
         yield Finding(claim, f"policy {model.limits}", f"policy {said}", because)
+    if scene.seen.judgements != model.judgements:
+        said_later = f"judgements {list(model.judgements)}"
+        yield Finding(claim, said_later, f"{list(scene.seen.judgements)}", because)
     if scene.seen.validators != model.validators:
         yield Finding(claim, f"validators {sorted(model.validators)}", f"{sorted(scene.seen.validators)}", because)
     due = set(model.slots.items())
@@ -103,20 +105,6 @@ def _state(scene: Scene, model: Model, claim: str, because: str) -> Iterator[Fin
         known = model.bundles.get(shelved.bundle)
         if known is not None and shelved.standing not in (None, model.standing(known)):
             yield Finding(claim, f"{known.bundle} is {model.standing(known)}", f"it is {shelved.standing}", because)
-
-
-def _judgements(scene: Scene) -> Iterator[Finding]:
-    said = [(operation, answer) for operation, answer in scene.told() if isinstance(operation, op.Judge)]
-    due = Counter(_judged(operation, scene) for operation, answer in said if answer is None)
-    killed = Counter(_judged(part, scene) for part in scene.parts if isinstance(part, op.Judge) and not said)
-    new = Counter(scene.seen.judgements[len(scene.before.judgements) :])
-    if new not in (due, due + killed):
-        yield Finding("I10", f"judgements {sorted(due)}", f"{sorted(new)}", "that was said")
-
-
-def _judged(said: op.Judge, scene: Scene) -> tuple[str, float]:
-    found = answers(scene.before, said.run)
-    return (found[said.place].step if 0 <= said.place < len(found) else "", said.score)
 
 
 def _ending(said: RunReport, steps: list[Step], scene: Scene) -> Iterator[Finding]:
