@@ -4,7 +4,7 @@
 
 draws a sample of the mutants of `routing/`, `bundles/`, `history/`, `audit/`,
 `training/records.py` and `acts/step.py` (see `mutants.py`) and
-lets the machine loose on each, in a copy of the tree: the tour of all its rules first (`tests/stateful/tour.py`), then a
+lets the machine loose on each, in a copy of the tree: the tour of all its rules first (`tests/stateful/every_value.py`), then a
 campaign of each of its kinds; no other test. It prints the share killed with its 95 % interval (Clopper-Pearson), what killed
 how many, and every survivor as a diff; `mutation.md` explains those of one sample one by one.
 
@@ -71,7 +71,7 @@ class Hunt:
         room.mkdir()
         paths = os.pathsep.join((str(copy / "src"), str(copy / "tests")))
         environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(room)}
-        run = [sys.executable, "-m", "stateful.tour", *self.words]
+        run = [sys.executable, "-m", "stateful.every_value", *self.words]
         child = subprocess.Popen(
             run,
             cwd=room,

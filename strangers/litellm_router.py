@@ -15,6 +15,8 @@ from typing import ClassVar
 from stepdown_machine.least import Asked, Least, Tried
 
 REQUIREMENTS = ("litellm==1.110.2",)
+SHOWS: dict[str, str] = {}
+GIVEN_UP = ("reasons, as a router states none; and time, which is real here, so that nothing moves a clock",)
 
 # Prices are of no interest here, and fetched over the network at import unless this is set.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
@@ -119,4 +121,4 @@ class LitellmRouter(Least):
         self.servers.server_close()
 
 
-SYSTEM = LitellmRouter
+CAMPAIGNS = {"cooldown": LitellmRouter}

@@ -36,7 +36,7 @@ def moods(tmp_path: Path) -> Iterator[Workspace]:
         yield workspace
 
 
-CASE = {"message": "we are furious today"}
+CASE = {"message": "we are furious once more"}
 
 
 def test_a_question_is_routed_recorded_and_told_to_whoever_asked(moods: Workspace) -> None:
@@ -47,7 +47,7 @@ def test_a_question_is_routed_recorded_and_told_to_whoever_asked(moods: Workspac
     with moods.reading() as connection:
         step = reader.served(connection, reply.call or "")
     assert step is not None
-    assert "message=we are furious today" in step.prompt
+    assert "message=we are furious once more" in step.prompt
     assert (step.score, step.strategy) == (None, '"anger"')
     assert differences(moods) == []
     assert story(moods, step.run).served == {"frontier": 1}
@@ -58,6 +58,21 @@ def test_one_of_the_scenarios_own_cases_is_asked_by_its_seed(moods: Workspace) -
         assert desk.ask(7).value == Moods().label(7)
 
     assert differences(moods) == []
+
+
+def test_a_question_whose_answer_is_known_is_judged_at_once_and_the_audit_derives_it(moods: Workspace) -> None:
+    kept = Moods().holdout_seeds()[0]
+    with live(moods, "moods", frontier="oracle") as desk:
+        by_seed, by_case, foreign = desk.ask(7), desk.ask(dict(Moods().observation(kept))), desk.ask(CASE)
+
+    assert (by_seed.score, by_case.score, foreign.score) == (1.0, 1.0, None)
+    assert differences(moods) == []
+    with moods.writing() as connection:
+        names = [row[0] for row in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'")]
+        for name in names:
+            connection.exec_driver_sql(f'DROP TRIGGER "{name}"')
+        connection.exec_driver_sql("UPDATE step SET score = 0.5 WHERE score IS NULL")
+    assert any(difference.where == foreign.step for difference in differences(moods))
 
 
 def test_a_judgement_that_arrives_late_is_exported_like_any_score_and_the_last_word_counts(moods: Workspace) -> None:

@@ -32,6 +32,7 @@ UNSEEN = {
         "policy.settings.breaker_cooldown policy.settings.breaker_probes policy.settings.breaker_threshold "
         "policy.settings.breaker_window policy.settings.canary policy.settings.frontier_never policy.settings.frontier_timeout "
         "policy.settings.local_never policy.settings.local_roles policy.settings.local_timeout policy.settings.max_age "
+        "policy.settings.max_lessons "
         "policy.settings.min_coverage policy.settings.min_score policy.settings.min_valid policy.settings.mode "
         "policy.settings.run_cost policy.settings.run_tokens policy.settings.shadow"
     ),

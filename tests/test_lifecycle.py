@@ -26,6 +26,7 @@ from stepdown.bundles.trail import behind
 from stepdown.cli import main
 from stepdown.errors import InvalidValue, NotFound, Refused, StepdownError
 from stepdown.history import reader, rows
+from stepdown.providers import trace
 from stepdown.scenarios import prompt
 from stepdown.training.plan import Plan
 from stepdown.training.promotion import Trial
@@ -63,6 +64,8 @@ def test_rollback_returns_to_the_last_bundle_and_says_by_what(local: Workspace) 
     forced(local, trained(local, 1))
 
     assert rollback(local, *SLOT, by="ada", why="it answers nonsense") == good
+    (trial,) = [line for line in trace.lines(local.trace) if line.call.startswith("trial/")]
+    assert (trial.event, trial.bundle, trial.size) == ("batch", good.id, 1)
 
     assert active(local) == good
     last = acts(local)[-1]
@@ -614,3 +617,28 @@ def test_the_end_of_a_bundle_that_serves_nobody_spoils_no_promotion(local: Works
         promote_it(again.id, reopened)
         assert active(reopened) == again
         assert differences(reopened) == []
+
+
+def test_what_a_killed_tuning_left_is_shown_and_taken_away_only_when_asked_for(
+    local: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = local.root / "jobs"
+    dead, living, mine = jobs / f"{'a' * 64}.checkpoint", jobs / f"{'b' * 64}.checkpoint", jobs / "notes.checkpoint"
+    for folder in (dead, living, mine):
+        folder.mkdir(parents=True)
+        (folder / "weights.safetensors").write_bytes(b"half")
+    (jobs / f"{'b' * 64}.{local.session.begin()}.plan").write_text("{}")
+    prune_ = ["bundles", "prune", "-w", str(local.root)]
+
+    assert main(prune_) == 0
+    assert "aaaaaaaaaaaa  kept  it is the checkpoint of a tuning" in capsys.readouterr().out
+    assert main([*prune_, "--checkpoints"]) == 4
+    assert main([*prune_, "--checkpoints", "--dry-run"]) == 0
+    assert capsys.readouterr().out == "would remove aaaaaaaaaaaa, the checkpoint of a tuning, for ever\n"
+    assert dead.exists()
+
+    assert main([*prune_, "--checkpoints", "--yes", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["checkpoints"] == [dead.name]
+    assert [folder.exists() for folder in (dead, living, mine)] == [False, True, True]
+    assert main([*prune_, "--checkpoints", "--yes"]) == 0
+    assert "removed" not in capsys.readouterr().out

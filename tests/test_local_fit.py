@@ -1,15 +1,18 @@
 """The training child, always as a real process."""
 
+import gc
 import json
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
 from local_samples import ROWS, command, contents, fit, loaded, write_dataset
 from stepdown.errors import DatasetError, InvalidValue, TrainingFailed
+from stepdown.training import child
 from stepdown.training.plan import Plan
 
 LONG = Plan.tiny(iterations=1_000_000)
@@ -177,3 +180,14 @@ def test_the_child_dies_with_its_parent(dataset: Path, tmp_path: Path) -> None:
         parent.stderr.read()
 
     assert "model.safetensors" not in contents(tmp_path / "out")
+
+
+@pytest.mark.parametrize("limit", [60.0, 0.0])
+def test_a_child_leaves_nothing_open_in_its_parent_however_it_ends(limit: float) -> None:
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        ending = child.run("stepdown.no_such_module", [], limit, lambda _: None)
+        gc.collect()
+
+    assert ending.done is None
+    assert [str(warning.message) for warning in seen] == []

@@ -10,12 +10,12 @@ import pytest
 
 from stepdown_machine.adapter import AdapterError, load
 from stepdown_machine.broken.adapter import ToySystem
-from stepdown_machine.campaign import Verdict, campaign
-from stepdown_machine.kill_matrix import Trialled, machine_for, summary
+from stepdown_machine.campaign import CampaignOutcome, campaign
+from stepdown_machine.failures import opened
+from stepdown_machine.kill_matrix import VariantRun, machine_for, summary
 from stepdown_machine.reach import Reach
-from stepdown_machine.rules import stage as stages
-from stepdown_machine.telling import opened
-from stepdown_machine.trial import Trial
+from stepdown_machine.rules import turns as rule_turns
+from stepdown_machine.session import Session
 
 ADAPTERS = """
 from stepdown_machine.broken.adapter import ToySystem
@@ -137,7 +137,7 @@ def test_nothing_that_fails_while_a_failure_is_told_replaces_it(
         raise RuntimeError("told badly")
 
     monkeypatch.setenv("STEPDOWN_MACHINE_SCRIPTS", str(tmp_path))
-    monkeypatch.setattr(stages, broken, fail)
+    monkeypatch.setattr(rule_turns, broken, fail)
 
     found = campaign(machine_for("base-model-serves"), 0, examples=20)
 
@@ -155,14 +155,14 @@ class Clinging(ToySystem):
 def test_a_system_that_cannot_be_given_back_hides_no_finding() -> None:
     machine = machine_for("correct")
     machine.system = lambda _self: Clinging()  # type: ignore[method-assign]
-    stage = machine()
-    stage.begin(start="empty")
+    machine = machine()
+    machine.begin(start="empty")
 
     def end() -> None:
         try:
             raise AssertionError("the finding")
         finally:
-            stage.teardown()
+            machine.teardown()
 
     with pytest.raises(AssertionError, match="the finding") as caught:
         end()
@@ -193,14 +193,14 @@ def test_an_adapter_that_is_named_right_is_made() -> None:
 def test_a_first_test_of_a_stranger_is_green_when_every_warning_is_an_error() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        trial = Trial(load("stepdown_machine.broken.adapter:ToySystem"))
-        trial.close()
+        session = Session(load("stepdown_machine.broken.adapter:ToySystem"))
+        session.close()
         assert campaign(machine_for("correct"), 0, examples=3).claims == ()
 
 
 @pytest.mark.parametrize(("claims", "killed"), [(("I3",), True), (("ConnectionRefusedError",), False), ((), False)])
 def test_only_what_an_invariant_says_is_a_kill(claims: tuple[str, ...], killed: bool) -> None:
-    one = Trialled("disabled-serves", 0, Verdict(claims, "", "", 1, None, Reach()), 1.0)
+    one = VariantRun("disabled-serves", 0, CampaignOutcome(claims, "", "", 1, None, Reach()), 1.0)
 
     assert one.killed is killed
     assert one.broken is ("ConnectionRefusedError" in claims)

@@ -12,8 +12,8 @@ from stepdown_machine.broken.adapter import ToySystem
 from stepdown_machine.campaign import campaign
 from stepdown_machine.machine import HandoffMachine, LearningMachine, RegistryMachine, RoutingMachine
 from stepdown_machine.protocol import EVERYTHING, Answer, Description
-from stepdown_machine.rules.stage import Stage
-from stepdown_machine.trial import Trial
+from stepdown_machine.rules.turns import TurnMachine
+from stepdown_machine.session import Session
 
 MACHINES = (HandoffMachine, RoutingMachine, LearningMachine, RegistryMachine)
 OPERATIONS = sorted(EVERYTHING, key=lambda each: each.__name__)
@@ -42,7 +42,9 @@ class Reduced(ToySystem):
     [*((HandoffMachine, withdrawn) for withdrawn in OPERATIONS), *part(FOCUSED, of=6)],
     ids=lambda each: each.__name__,
 )
-def test_a_machine_performs_nothing_that_was_withdrawn_and_stays_green(machine: type[Stage], withdrawn: type) -> None:
+def test_a_machine_performs_nothing_that_was_withdrawn_and_stays_green(
+    machine: type[TurnMachine], withdrawn: type
+) -> None:
     performed: set[type] = set()
     name = f"{machine.__name__}Without{withdrawn.__name__}"
     reduced = type(name, (machine,), {"system": lambda _self: Reduced(withdrawn, performed)})
@@ -56,11 +58,11 @@ def test_a_machine_performs_nothing_that_was_withdrawn_and_stays_green(machine: 
 
 def test_a_trial_refuses_what_is_not_declared_wherever_it_comes_from() -> None:
     performed: set[type] = set()
-    trial = Trial(Reduced(op.Run, performed))
+    session = Session(Reduced(op.Run, performed))
 
     for operation in (op.Run(0), op.Crash(op.Run(0), "called"), op.Rival(op.Audit(), op.Run(0))):
         with pytest.raises(AdapterError, match="does not declare"):
-            trial.act(operation)
+            session.act(operation)
 
     assert op.Run not in performed
-    assert Trial(system("correct")).can(op.Run(0))
+    assert Session(system("correct")).can(op.Run(0))

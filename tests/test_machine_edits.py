@@ -89,8 +89,8 @@ def test_an_oracle_that_cannot_speak_is_a_broken_harness_and_noticed_by_nobody()
 
 
 def test_only_what_nobody_noticed_and_nobody_explained_survives(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second, third, fourth = oracle("verdict")[:4]
-    monkeypatch.setattr("stepdown_machine.explained.EXPLAINED", {third.said: "it says the same"})
+    first, second, third, fourth = oracle("legal_answers")[:4]
+    monkeypatch.setattr("stepdown_machine.explained.EXPLAINED", {third.description: "it says the same"})
     found = {first: (FAILS, "I3"), second: (SURVIVED, ""), third: (SURVIVED, ""), fourth: (BROKEN, "TypeError")}
 
     assert survivors(found) == [second]
@@ -101,7 +101,7 @@ def test_only_what_nobody_noticed_and_nobody_explained_survives(monkeypatch: pyt
 
 
 def test_every_explanation_is_of_an_edit_that_can_be_made() -> None:
-    assert EXPLAINED.keys() <= {edit.said for edit in oracle()}
+    assert EXPLAINED.keys() <= {edit.description for edit in oracle()}
     assert all(EXPLAINED.values())
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from stepdown_machine import operations as op
 from stepdown_machine.broken.adapter import ToySystem
-from stepdown_machine.campaign import Verdict, campaign
+from stepdown_machine.campaign import CampaignOutcome, campaign
 from stepdown_machine.capabilities import claims, reasons
 from stepdown_machine.check import faults
 from stepdown_machine.least import WAYS, Asked, Least, Tried
@@ -17,7 +17,7 @@ from stepdown_machine.machine import HandoffMachine, LearningMachine, RegistryMa
 from stepdown_machine.model import Ground, Model
 from stepdown_machine.observed import Observation, Step
 from stepdown_machine.protocol import SHOWN, START, Answer, Description
-from stepdown_machine.rules.stage import Stage
+from stepdown_machine.rules.turns import TurnMachine
 
 MACHINES = (HandoffMachine, RoutingMachine, LearningMachine, RegistryMachine)
 
@@ -78,13 +78,13 @@ class Counter(Least):
         return self.calls
 
 
-def tried(system: type[Least], machine: type[Stage] = HandoffMachine, examples: int = 12) -> Verdict:
+def tried(system: type[Least], machine: type[TurnMachine] = HandoffMachine, examples: int = 12) -> CampaignOutcome:
     made = type(f"{machine.__name__}Of{system.__name__}", (machine,), {"system": lambda _self: system()})
     return campaign(made, 1, examples=examples, turns=12)
 
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda each: each.__name__)
-def test_the_least_system_is_green_before_every_machine(machine: type[Stage]) -> None:
+def test_the_least_system_is_green_before_every_machine(machine: type[TurnMachine]) -> None:
     found = tried(Counter, machine)
 
     assert found.claims == (), found.output

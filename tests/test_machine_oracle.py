@@ -12,16 +12,27 @@ import stepdown_machine.model
 from stepdown_machine import operations as op
 from stepdown_machine.broken import system
 from stepdown_machine.invariants import INVARIANTS
-from stepdown_machine.model import REASONS, Breaker, Known, Limits, Model, after, grid_ctf, objections, outcome, surest
+from stepdown_machine.model import (
+    REASONS,
+    Breaker,
+    Limits,
+    Model,
+    Registered,
+    after,
+    grid_ctf,
+    objections,
+    outcome,
+    surest,
+)
 from stepdown_machine.observed import Observation
-from stepdown_machine.scene import Memory, Scene
-from stepdown_machine.trial import Trial
+from stepdown_machine.session import Session
+from stepdown_machine.transition import Memory, Transition
 
 ALLOWED = {"collections", "datetime", "re", "dataclasses", "math", "json", "random", "typing", "copy", "functools"}
 SOURCES = sorted(Path(stepdown_machine.model.__file__).parent.glob("*.py"))
 
 
-def known(**changes: object) -> Known:
+def known(**changes: object) -> Registered:
     facts = {
         "bundle": "b",
         "weights": "w",
@@ -31,7 +42,7 @@ def known(**changes: object) -> Known:
         "version": 1,
         "job": ("d", "p"),
     }
-    return Known(**(facts | changes))  # type: ignore[arg-type]
+    return Registered(**(facts | changes))  # type: ignore[arg-type]
 
 
 def serving(limits: Limits | None = None, now: float = 0.0, **changes: object) -> Model:
@@ -169,11 +180,11 @@ def test_no_seed_shows_nothing_and_endless_ones_show_the_mean() -> None:
 
 @pytest.mark.parametrize("observer", ["acts", "the shelf"])
 def test_two_active_bundles_in_a_slot_are_seen_wherever_they_are_shown(observer: str) -> None:
-    trial = Trial(system("correct"))
+    session = Session(system("correct"))
     for operation in (op.Run(0, 1, 2), op.Export(), op.Train("dataset-1", "tiny-a"), op.Activate("bundle-1")):
-        trial.act(operation)
-    seen = trial.seen
-    assert list(INVARIANTS["I6"](scene(trial, seen), trial.model, ())) == []
+        session.act(operation)
+    seen = session.seen
+    assert list(INVARIANTS["I6"](transition(session, seen), session.model, ())) == []
 
     if observer == "acts":
         doubled = replace(seen, holdings=(*seen.holdings, replace(seen.holdings[0], bundle="another")))
@@ -181,12 +192,12 @@ def test_two_active_bundles_in_a_slot_are_seen_wherever_they_are_shown(observer:
         shown = replace(seen.shelf[0], standing="active")
         doubled = replace(seen, shelf=(shown, replace(shown, bundle="another")))
 
-    first, *_ = INVARIANTS["I6"](scene(trial, doubled), trial.model, ())
+    first, *_ = INVARIANTS["I6"](transition(session, doubled), session.model, ())
     assert (first.claim, first.did) == ("I6", f"{observer} sees 2")
 
 
-def scene(trial: Trial, seen: Observation) -> Scene:
-    return Scene(op.Audit(), None, seen, seen, trial.description, Memory())
+def transition(session: Session, seen: Observation) -> Transition:
+    return Transition(op.Audit(), None, seen, seen, session.description, Memory())
 
 
 def led(*bundles: str) -> Model:

@@ -12,7 +12,7 @@ import pytest
 
 from rotation import nightly, part
 from stepdown_machine.broken import VARIANTS, edited
-from stepdown_machine.campaign import Verdict, campaign
+from stepdown_machine.campaign import CampaignOutcome, campaign
 from stepdown_machine.invariants import CLAIMS, INVARIANTS
 from stepdown_machine.kill_matrix import lower_bound, machine_for
 from stepdown_machine.kill_programs import broken_by, parsed, read
@@ -32,7 +32,7 @@ def shown(variant: str) -> tuple[str, ...]:
 
 
 @cache
-def verdict(variant: str, seed: int) -> Verdict:
+def verdict(variant: str, seed: int) -> CampaignOutcome:
     """Run each variant once in this process: a seed left out would be another key, and another campaign."""
     return campaign(machine_for(variant), seed)
 

@@ -1,4 +1,4 @@
-"""Programs are shortened by whole turns and encounters, never past what fails."""
+"""Programs are shortened by whole turns and episodes, never past what fails."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -17,15 +17,15 @@ from stepdown_machine.broken import VARIANTS, system
 from stepdown_machine.campaign import campaign
 from stepdown_machine.findings import Disagreement
 from stepdown_machine.invariants import CLAIMS
-from stepdown_machine.kill_matrix import machine_for, main, reproduced, trials
+from stepdown_machine.kill_matrix import machine_for, main, reproduced, variant_runs
 from stepdown_machine.machine import HandoffMachine, LearningMachine, RegistryMachine, RoutingMachine, case
 from stepdown_machine.protocol import HandoffSystem
 from stepdown_machine.reach import REACHED, reach
-from stepdown_machine.rules.stage import Stage, replay
+from stepdown_machine.rules.turns import TurnMachine, replay
 from stepdown_machine.script import script, spelled
+from stepdown_machine.session import Session
 from stepdown_machine.settings import NAMES, profile
 from stepdown_machine.shorten import Program
-from stepdown_machine.trial import Trial
 from stepdown_machine.values import Policy
 
 INSTALLED = any(each.value == "stepdown_machine.pytest_plugin" for each in entry_points(group="pytest11"))
@@ -51,7 +51,7 @@ def child(code: str, *, path: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("kind", [RoutingMachine, LearningMachine, RegistryMachine])
-def test_focused_machines_share_the_rules_and_are_green_on_the_toy(kind: type[Stage]) -> None:
+def test_focused_machines_share_the_rules_and_are_green_on_the_toy(kind: type[TurnMachine]) -> None:
     machine = type(f"Toy{kind.__name__}", (kind,), {"system": lambda _self: system("correct")})
 
     assert campaign(machine, 0, examples=12).claims == ()
@@ -62,18 +62,18 @@ def test_the_same_seed_gives_the_same_program_and_the_same_verdict() -> None:
 
     assert first.claims == second.claims
     assert "I11" in first.claims
-    assert first.trial is not None
-    assert second.trial is not None
-    assert first.trial.operations == second.trial.operations
+    assert first.session is not None
+    assert second.session is not None
+    assert first.session.operations == second.session.operations
     assert first.reach.rules == second.reach.rules
 
 
 @pytest.mark.parametrize("variant", SHRUNK)
 def test_a_shrunk_program_is_short_and_its_script_fails_without_hypothesis(variant: str, tmp_path: Path) -> None:
     found = campaign(machine_for(variant), 3, shrink=True, examples=60)
-    assert found.trial is not None
+    assert found.session is not None
     assert found.turns <= 6
-    text = script(found.trial.description.origin, found.trial.operations, found.message, variant)
+    text = script(found.session.description.origin, found.session.operations, found.message, variant)
     path = tmp_path / "script.py"
     path.write_text(text, "utf-8")
 
@@ -91,7 +91,7 @@ def test_a_failing_example_writes_its_script_and_says_where(tmp_path: Path, monk
 
     (written,) = tmp_path.glob("*.py")
     assert str(written) in found.output
-    assert "trial.act(operation)" in written.read_text("utf-8")
+    assert "session.act(operation)" in written.read_text("utf-8")
 
 
 def test_a_failure_says_what_the_model_says_what_the_system_did_and_why() -> None:
@@ -140,12 +140,12 @@ def test_a_hundred_examples_leave_nothing_behind(tmp_path: Path, monkeypatch: py
 
 
 def test_every_broken_promise_at_a_point_is_found_and_the_headline_is_the_first() -> None:
-    trial = Trial(system("disabled-activates"))
+    session = Session(system("disabled-activates"))
     for operation in (op.Run(0, 1, 2), op.Export(), op.Train("dataset-1", "tiny-a"), op.Disable("bundle-1")):
-        trial.act(operation)
+        session.act(operation)
 
     with pytest.raises(Disagreement) as caught:
-        trial.act(op.Activate("bundle-1"))
+        session.act(op.Activate("bundle-1"))
 
     assert [finding.claim for finding in caught.value.findings] == ["I10", "A0"]
     assert caught.value.findings[1].says == "refused as bundle-disabled"
@@ -275,21 +275,21 @@ def test_a_rival_may_have_seen_a_probe_that_closed_the_breaker_before_its_step_w
     at_once = op.Rival(op.Run(0), op.Run(0))
     program: Program = (
         ("begin", {"start": "empty"}),
-        ("provoke", {"cause": "local-cooldown", "place": 0}),
+        ("provoke", {"cause": "local-cooldown", "choice": 0}),
         ("disturb", {"local": "load-failed", "frontier": "calm", "runs": 1}),
         ("mend", {}),
         ("race", {"what": at_once}),
     )
 
-    trial, failed = replay(machine_for("correct"), program)
+    session, failed = replay(machine_for("correct"), program)
 
     assert failed is None
-    assert trial is not None
-    assert {one.step.reason for one in trial.routed[-2:]} == {None, "local-cooldown"}
+    assert session is not None
+    assert {one.step.reason for one in session.routed[-2:]} == {None, "local-cooldown"}
 
 
 def test_the_kill_matrix_runs_the_script_of_what_it_shrank() -> None:
-    (one,) = trials(["base-model-serves"], [0], shrink=True)
+    (one,) = variant_runs(["base-model-serves"], [0], shrink=True)
     assert one.killed
     assert one.reproduced
 

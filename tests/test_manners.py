@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -122,6 +123,51 @@ def test_a_bad_workspace_is_one_sentence_and_nothing_is_made(
     assert sorted(str(path) for path in tmp_path.rglob("*")) == before
 
 
+BROKEN = [
+    "its database is gone",
+    "its database is newer",
+    "its database is no database",
+    "its server cannot be asked",
+]
+FORMS = [*LINES, ["run", "--resume", "run-1"], ["promote", BUNDLE, "--resume", "run-1"], ["train", BUNDLE, "--resume"]]
+
+
+@pytest.mark.parametrize("world", BROKEN)
+@pytest.mark.parametrize("line", FORMS, ids=" ".join)
+def test_a_workspace_whose_history_cannot_be_read_is_one_sentence_and_stays_as_it_is(
+    line: list[str],
+    world: str,
+    handed_down: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if line[0] in ("init", "demo"):
+        pytest.skip("They begin something, and read no workspace.")
+    root = shutil.copytree(handed_down, tmp_path / "workspace")
+    monkeypatch.chdir(tmp_path)
+    if world == "its database is gone":
+        (root / "stepdown.db").unlink()
+    elif world == "its database is no database":
+        (root / "stepdown.db").write_bytes(b"mine" * 4096)
+    elif world == "its database is newer":
+        with sqlite3.connect(root / "stepdown.db") as connection:
+            connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.close()
+    else:
+        marker = json.loads((root / "workspace.json").read_text("utf-8"))
+        parts = {"drivername": "postgresql+psycopg", "host": "127.0.0.1", "port": 1, "username": "ada", "database": "x"}
+        (root / "workspace.json").write_text(json.dumps(marker | {"database": parts}))
+        monkeypatch.setenv("STEPDOWN_DATABASE_PASSWORD", SECRET)
+    before = sorted(str(path) for path in tmp_path.rglob("*"))
+
+    code = main([*line, "-w", str(root)])
+
+    answered(code, *capsys.readouterr())
+    assert code in ({0, 1} if line[0] == "doctor" else FORESEEN - {0})
+    assert sorted(str(path) for path in tmp_path.rglob("*")) == before
+
+
 @every_command
 def test_with_json_a_failure_is_an_object_on_stdout(
     line: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -205,7 +251,11 @@ STREAMS = {
     "head": ("| head -c 1", {}),
     "no home": ("", {"HOME": "/nonexistent", "TZ": "Nowhere/Odd"}),
 }
-READING = [["report"], ["report", "run-1"], ["bundles", "list"], ["route", "--explain"], ["--help"]]
+READING = [
+    *(["report"], ["report", "run-1"], ["bundles", "list"], ["route", "--explain"], ["--help"], ["history"], ["scan"]),
+    *(["bundles", "history"], ["bundles", "active"], ["policy", "show"], ["harness", "show"], ["base", "list"]),
+    *(["route"], ["bundles", "prune"], ["report", "run-1", "--json"], ["history", "--json"]),
+]
 
 
 @pytest.mark.parametrize("stream", STREAMS)

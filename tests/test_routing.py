@@ -41,6 +41,8 @@ FIT = Facts(
     shadow=False,
     canary=1.0,
     draw=0.5,
+    lessons=50,
+    max_lessons=50.0,
 )
 
 DISK = [
@@ -54,7 +56,11 @@ EVIDENCE = [
     (["quality-below-threshold"], {"score": 0.7499}),
     (["validity-below-threshold"], {"valid": 0.8999}),
     (["quality-below-threshold", "validity-below-threshold"], {"score": 0.0, "valid": 0.0}),
-    (["quality-inconclusive"], {"evaluated": False, "score": None, "valid": None}),
+    (["quality-inconclusive"], {"evaluated": False, "score": None, "valid": None, "lessons": None}),
+    (["quality-outdated"], {"lessons": 51}),
+    (["quality-outdated"], {"lessons": None}),
+    ([], {"lessons": None, "max_lessons": inf}),
+    (["validity-below-threshold", "quality-outdated"], {"valid": 0.0, "lessons": 51}),
 ]
 BREAKER = [
     ([], {}),
@@ -95,6 +101,7 @@ ORDER = [
     "shadow-only",
     "canary-held",
     "base-mismatch",
+    "quality-outdated",
 ]
 
 

@@ -1,6 +1,7 @@
 """A task in files: read strictly, split once by content, judged on its own cases; what is wrong is told with file and line."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,21 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a lone surrogate": ({"cases": '{"input": "\\ud800", "expected": 1}'}, "line 1 holds what cannot be kept"),
     "no number": ({"cases": '{"input": {"a": NaN}, "expected": 1}'}, "line 1 holds what cannot be kept"),
+    "a name that stands twice": (
+        {"cases": '{"input": "b", "input": "a", "expected": 1}'},
+        'line 1 is no JSON: the name "input" stands twice',
+    ),
+    "a name that stands twice below": (
+        {"cases": '{"input": {"a": 1, "a": 2}, "expected": 1}'},
+        'the name "a" stands twice',
+    ),
+    "no end of brackets": ({"cases": "[" * 5000 + "]" * 5000}, "line 1 is no JSON: it is nested too deeply"),
+    "half a character": ({"cases": '{"input": "\\ud800"}'}, "holds half a character"),
+    "not finite": ({"cases": '{"input": {"a": 1e999}}'}, "a number in it is not finite"),
+    "an answer of another type, in JSON's notation": (
+        {"schema": '{"type": ["object", "null"]}', "cases": '{"input": "a", "expected": true}'},
+        r'what is expected is no answer: not what the schema asks for: true fails type \["object", "null"\]',
+    ),
     "too few cases": ({"cases": '{"input": "a", "expected": 1}'}, "1 cases, and .* add cases"),
     "a schema that is no JSON": ({"schema": "{"}, "answer.schema.json is no JSON"),
     "a schema that is none": ({"schema": '{"type": "colour"}'}, "no JSON Schema, at type"),
@@ -112,6 +128,20 @@ def test_a_bad_file_is_a_sentence_with_file_and_line_and_nothing_is_made(
     assert told.startswith("stepdown: ")
     assert "Traceback" not in told
     assert not (tmp_path / "task" / ".stepdown").exists()
+
+
+def test_files_as_another_system_writes_them_are_the_same_task(tmp_path: Path) -> None:
+    """A byte order mark says nothing; nor, beside what stands in a text, do carriage returns."""
+    write(tmp_path / "plain")
+    shutil.copytree(tmp_path / "plain", tmp_path / "other")
+    for path in (tmp_path / "other").iterdir():
+        path.write_bytes("\ufeff".encode() + path.read_bytes().replace(b"\n", b"\r\n"))
+
+    plain, other = read_task(tmp_path / "plain"), read_task(tmp_path / "other")
+    assert plain is not None
+    assert other is not None
+    assert [case.input for case in other.cases] == [case.input for case in plain.cases]
+    assert other.version == plain.version
 
 
 @pytest.mark.parametrize("trouble", ["missing", "a folder", "no UTF-8"])

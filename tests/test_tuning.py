@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from journey import Hands, steps
 from small_base import make_gguf
-from stepdown.acts import adopt, switch
+from stepdown.acts import adopt, checkpoints, switch
 from stepdown.acts.configure import set_policy
 from stepdown.acts.export import export
 from stepdown.acts.localize import localize
@@ -158,6 +158,7 @@ def test_a_tuning_that_was_killed_goes_on_and_comes_to_the_same_weights(opened: 
 
     def kill(progress: Any) -> None:
         seen.append(progress.iteration)
+        assert checkpoints.abandoned(opened) == [], "a living process works on it"
         if progress.iteration == 5:
             raise Killed
 
@@ -166,6 +167,7 @@ def test_a_tuning_that_was_killed_goes_on_and_comes_to_the_same_weights(opened: 
     with pytest.raises(Killed):
         tuned(opened, plan, fresh=True, watch=kill)
     assert [path.suffix for path in (opened.root / "jobs").iterdir()] == [".checkpoint"]
+    assert checkpoints.abandoned(opened) == list((opened.root / "jobs").iterdir())
     again: list[int] = []
     resumed = tuned(opened, plan, fresh=True, resume=True, watch=lambda progress: again.append(progress.iteration))
 

@@ -3,15 +3,18 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from journey import attempts, steps
 from stepdown.acts import configure
 from stepdown.acts.ask import live
+from stepdown.acts.init import init
 from stepdown.acts.opening import open_workspace
 from stepdown.acts.resume import resume
 from stepdown.acts.run import play, start
+from stepdown.cli import main
 from stepdown.errors import Unavailable
 from stepdown.history import endings, reader, rows
 from stepdown.providers.installed import frontier
@@ -92,6 +95,23 @@ def test_without_a_bundle_nothing_is_begun(workspace: Workspace, settings: Setti
         start(opened, "grid_ctf", frontier=KEYLESS)
     with workspace.reading() as connection:
         assert reader.count(connection, rows.Run) == 0
+
+
+def test_a_refused_run_adopts_no_policy_of_its_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    init(tmp_path / "task", "tickets")
+    monkeypatch.chdir(tmp_path / "task")
+    assert main(["run", "--generations", "1", "--candidates", "1", "--frontier", "nosuch"]) == 3
+    assert not Path(".stepdown").exists()
+    assert main(["bundles", "list"]) == 7
+    with open_workspace(Path(".stepdown")):
+        pass
+
+    assert main(["run", "--frontier", KEYLESS]) == 2
+    with open_workspace(Path(".stepdown")) as opened, opened.reading() as connection:
+        assert reader.count(connection, rows.PolicyChange) == 0
+    assert main(["run", "--generations", "1", "--candidates", "1"]) == 0
+    with open_workspace(Path(".stepdown")) as opened, opened.reading() as connection:
+        assert opened.policy(connection)[1].min_score == 0.8
 
 
 def test_a_step_whose_frontier_can_be_had_says_nothing_of_it(local: Workspace) -> None:

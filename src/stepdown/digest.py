@@ -11,6 +11,42 @@ def canonical(value: Any) -> bytes:
     return text.encode()
 
 
+def parsed(text: str) -> Any:
+    """Return the value of a JSON text that a person wrote; a byte order mark before it says nothing.
+
+    Raises:
+        ValueError: It is no JSON, has a name twice in one object, or is nested too deeply; in words that say so.
+    """
+    try:
+        return json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_each_name_once)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def shown(value: Any) -> str:
+    """Return a JSON value as a sentence can show it: in JSON's notation, whatever letters it has."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def why(error: Exception) -> str:
+    """Return in words why a value has no canonical form."""
+    if isinstance(error, UnicodeEncodeError):
+        return "a text in it holds half a character (a lone surrogate)"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return "a number in it is not finite" if isinstance(error, ValueError) else str(error)
+
+
+def _each_name_once(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for name, value in items:
+        if name in members:
+            raise ValueError(f"the name {shown(name)} stands twice in one object")
+        members[name] = value
+    return members
+
+
 def sha256(data: bytes) -> str:
     """Return the digest of bytes, hex."""
     return hashlib.sha256(data).hexdigest()

@@ -51,12 +51,12 @@ def judge(adapter: str) -> int:
     """Say what is wrong with an adapter."""
     # As `python -m` has it: what lies here can be imported.
     sys.path.insert(0, str(Path.cwd()))
-    found = faults(adapter)
-    for sentence in found:
+    sentences = faults(adapter)
+    for sentence in sentences:
         say(sentence)
-    if not found:
+    if not sentences:
         say(f"{adapter} keeps the protocol; point the machine at it.")
-    return 1 if found else 0
+    return 1 if sentences else 0
 
 
 def say(line: str) -> None:

@@ -16,23 +16,23 @@ class AdapterError(Exception):
     """An adapter does not keep the protocol; the message is one sentence that says what to do."""
 
 
-def load(place: str) -> HandoffSystem:
+def load(path: str) -> HandoffSystem:
     """Return a fresh adapter of the factory that `module:name` names.
 
     Raises:
         AdapterError: There is no such factory, or it makes nothing that keeps the protocol.
     """
-    module, _, name = place.partition(":")
+    module, _, name = path.partition(":")
     if not module or not name:
-        raise AdapterError(f"The adapter {place!r} must be named as module:name, such as my_package.adapter:MyAdapter.")
+        raise AdapterError(f"The adapter {path!r} must be named as module:name, such as my_package.adapter:MyAdapter.")
     try:
         factory = getattr(import_module(module), name)
     except (ImportError, ValueError) as error:
-        raise AdapterError(f"The module of the adapter {place!r} cannot be imported ({error}).") from error
+        raise AdapterError(f"The module of the adapter {path!r} cannot be imported ({error}).") from error
     except AttributeError as error:
-        raise AdapterError(f"The module {module} has no {name}; see the spelling of the adapter {place!r}.") from error
+        raise AdapterError(f"The module {module} has no {name}; see the spelling of the adapter {path!r}.") from error
     if not callable(factory):
-        raise AdapterError(f"The adapter {place!r} must be a class or function that makes a fresh system.")
+        raise AdapterError(f"The adapter {path!r} must be a class or function that makes a fresh system.")
     system: HandoffSystem = factory()
     described(system)
     fresh(system)
@@ -91,8 +91,8 @@ def untouched(name: str, seen: Observation, given: Collection[str] = ()) -> None
         "bundles": [each for each in seen.shelf if each.bundle not in given],
         "datasets": seen.datasets,
     }
-    if found := [f"{len(rows)} {kind}" for kind, rows in held.items() if rows]:
+    if leftovers := [f"{len(rows)} {kind}" for kind, rows in held.items() if rows]:
         raise AdapterError(
-            f"A fresh adapter {name} already holds {', '.join(found)}: two adapters share state, so make every file, "
+            f"A fresh adapter {name} already holds {', '.join(leftovers)}: two adapters share state, so make every file, "
             "row and list anew for each one in its __init__."
         )

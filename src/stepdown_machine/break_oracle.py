@@ -1,4 +1,4 @@
-"""Break the oracle: edit `model/`, `contract` and `invariants/` in one place at a time, and see who notices.
+"""Break the oracle: edit `model/`, `semantics` and `invariants/` in one place at a time, and see who notices.
 
 python -m stepdown_machine.break_oracle --sample 40 --seed 1 --jobs 2
 
@@ -48,10 +48,10 @@ class Hunt:
 
     def notice(self, edit: Edit) -> tuple[str, str]:
         """Return what became of an edit, and by what."""
-        told = {"path": edit.path, "number": edit.number, "seeds": self.seeds, "examples": self.examples}
+        task = {"path": edit.path, "number": edit.number, "seeds": self.seeds, "examples": self.examples}
         tried = variants(edit.path)
         while True:
-            kind, by = child(told | {"variants": tried, "seed": self.seeds[0], "fewer": FEWER}, self.patience)
+            kind, by = child(task | {"variants": tried, "seed": self.seeds[0], "fewer": FEWER}, self.patience)
             if kind != FREES or killed(by, self.seeds[0], self.patience):
                 return kind, by
             # So short a campaign misses this one with the sound oracle too.
@@ -70,8 +70,8 @@ def child(asked: dict[str, Any], patience: float) -> tuple[str, str]:
         return HANGS, f"after {patience:g} s"
     if ran.returncode:
         return BROKEN, (ran.stderr.strip().splitlines() or ["it ended without a word"])[-1]
-    found = json.loads(ran.stdout.splitlines()[-1])
-    return found["kind"], found["by"]
+    verdict = json.loads(ran.stdout.splitlines()[-1])
+    return verdict["kind"], verdict["by"]
 
 
 @cache
@@ -95,7 +95,7 @@ def variants(path: str) -> tuple[str, ...]:
 
 def oracle(only: str = "") -> list[Edit]:
     """Return every edit of the oracle, or of those modules whose path holds a word."""
-    paths = [*(PACKAGE / "model").glob("*.py"), PACKAGE / "contract.py", *(PACKAGE / "invariants").glob("*.py")]
+    paths = [*(PACKAGE / "model").glob("*.py"), PACKAGE / "semantics.py", *(PACKAGE / "invariants").glob("*.py")]
     return [edit for edit in edits(PACKAGE, sorted(paths)) if only in edit.path]
 
 
@@ -123,13 +123,13 @@ def main(argv: list[str] | None = None) -> int:
         say("\n".join(edit.name for edit in chosen))
         return 0
     hunt = Hunt(tuple(range(max(1, asked.seeds))), asked.examples, asked.timeout)
-    found: dict[Edit, tuple[str, str]] = {}
+    outcomes: dict[Edit, tuple[str, str]] = {}
     with ThreadPoolExecutor(asked.jobs) as pool:
         for edit, (kind, by) in zip(chosen, pool.map(hunt.notice, chosen), strict=True):
-            found[edit] = kind, by
-            say(f"{len(found)}/{len(chosen)} {kind:8} {by:24} {edit.name}")
-    say("\n" + "\n".join(summary(found)))
-    return 1 if survivors(found) else 0
+            outcomes[edit] = kind, by
+            say(f"{len(outcomes)}/{len(chosen)} {kind:8} {by:24} {edit.name}")
+    say("\n" + "\n".join(summary(outcomes)))
+    return 1 if survivors(outcomes) else 0
 
 
 def say(line: str) -> None:
@@ -138,18 +138,18 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def survivors(found: dict[Edit, tuple[str, str]]) -> list[Edit]:
+def survivors(outcomes: dict[Edit, tuple[str, str]]) -> list[Edit]:
     """Return the edits that nothing noticed and nobody explained."""
-    return [edit for edit, (kind, _) in found.items() if kind == SURVIVED and not reason(edit)]
+    return [edit for edit, (kind, _) in outcomes.items() if kind == SURVIVED and not reason(edit)]
 
 
-def summary(found: dict[Edit, tuple[str, str]]) -> Iterator[str]:
+def summary(outcomes: dict[Edit, tuple[str, str]]) -> Iterator[str]:
     """Say how many were noticed by what, and list those that were not."""
-    count = Counter(kind for kind, _ in found.values())
-    open_ = survivors(found)
-    judged = count[FAILS] + count[FREES] + len(open_)
-    share = f" = {1 - len(open_) / judged:.1%}" if judged else ""
-    yield f"{judged - len(open_)} of {judged} edits noticed{share}"
+    count = Counter(kind for kind, _ in outcomes.values())
+    open_ = survivors(outcomes)
+    counted = count[FAILS] + count[FREES] + len(open_)
+    share = f" = {1 - len(open_) / counted:.1%}" if counted else ""
+    yield f"{counted - len(open_)} of {counted} edits noticed{share}"
     yield f"  {count[FAILS]:4}  the correct toy fails"
     yield f"  {count[FREES]:4}  a broken variant goes free"
     yield f"  {len(open_):4}  survived"

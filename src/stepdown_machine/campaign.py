@@ -10,14 +10,14 @@ from hypothesis import Phase, settings
 
 from stepdown_machine.findings import Disagreement
 from stepdown_machine.reach import REACHED, Reach, reach
-from stepdown_machine.rules.stage import Stage
+from stepdown_machine.restarts import run
+from stepdown_machine.rules.turns import TurnMachine
+from stepdown_machine.session import Session
 from stepdown_machine.settings import profile
-from stepdown_machine.starts import run
-from stepdown_machine.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CampaignOutcome:
     """What came of a campaign.
 
     Attributes:
@@ -26,7 +26,7 @@ class Verdict:
         message: The failure's own words.
         output: What Hypothesis printed: the program.
         turns: Rules in the shortest failing program, with the one that begins it.
-        trial: The last failing trial; its operations are the script.
+        session: The last failing session; its operations are the script.
         reach: What was seen.
     """
 
@@ -34,19 +34,19 @@ class Verdict:
     message: str
     output: str
     turns: int
-    trial: Trial | None
+    session: Session | None
     reach: Reach
 
 
 def campaign(
-    machine: type[Stage],
+    machine: type[TurnMachine],
     start: int,
     *,
     profile_name: str = "ci",
     shrink: bool = False,
     examples: int | None = None,
     turns: int | None = None,
-) -> Verdict:
+) -> CampaignOutcome:
     """Run a machine from a seed, without any saved examples.
 
     Args:
@@ -67,23 +67,23 @@ def campaign(
         max_examples=examples or chosen.max_examples,
         stateful_step_count=turns or chosen.stateful_step_count,
     )
-    said = io.StringIO()
+    output = io.StringIO()
     try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             run(machine, limited, start)
     except BaseException as failure:
         if isinstance(failure, KeyboardInterrupt | SystemExit):
             raise
-        return _failed(failure, machine, said.getvalue())
-    return Verdict((), "", said.getvalue(), 0, None, reach(machine.__name__))
+        return _failed(failure, machine, output.getvalue())
+    return CampaignOutcome((), "", output.getvalue(), 0, None, reach(machine.__name__))
 
 
-def _failed(failure: BaseException, machine: type[Stage], output: str) -> Verdict:
+def _failed(failure: BaseException, machine: type[TurnMachine], output: str) -> CampaignOutcome:
     notes = getattr(failure, "__notes__", [])
     program = "\n".join(notes)
     if isinstance(failure, Disagreement):
         claims = tuple(sorted({finding.claim for finding in failure.findings}))
     else:
         claims = (type(failure).__name__,)
-    said = f"{output}{failure}\n{program}"
-    return Verdict(claims, str(failure), said, len(machine.shortest), machine.last, reach(machine.__name__))
+    story = f"{output}{failure}\n{program}"
+    return CampaignOutcome(claims, str(failure), story, len(machine.shortest), machine.last, reach(machine.__name__))

@@ -36,57 +36,57 @@ class StoryError(Exception):
     """A story cannot go on; the message is a sentence about the adapter."""
 
 
-def faults(place: str) -> list[str]:
+def faults(path: str) -> list[str]:
     """Return what is wrong with the adapter that `module:name` names; nothing when the machine may run.
 
     Args:
-        place: Where it is.
+        path: Where it is.
     """
     try:
-        system = load(place)
+        system = load(path)
     except AdapterError as error:
         return [str(error)]
     except Exception as error:
-        return [f"The adapter {place!r} could not be made ({_told(error)}); a fresh one needs no argument."]
+        return [f"The adapter {path!r} could not be made ({_told(error)}); a fresh one needs no argument."]
     try:
-        found = _about(system)
+        sentences = _about(system)
         _given_back(system)
-        if found:
-            return found
-        return [*_stories(lambda: load(place))]
+        if sentences:
+            return sentences
+        return [*_stories(lambda: load(path))]
     except StoryError as error:
         return [str(error)]
 
 
 def _about(system: HandoffSystem) -> list[str]:
     """Say what is wrong with a description, and with the first look at a fresh system."""
-    said = system.describe()
-    found = [*_described(said)]
-    if system.describe() != said:
-        found.append("describe() gives something else each time; it must say the same for every example.")
-    return [*found, *_typed(system.observe(), "observe()")]
+    description = system.describe()
+    sentences = [*_described(description)]
+    if system.describe() != description:
+        sentences.append("describe() gives something else each time; it must say the same for every example.")
+    return [*sentences, *_typed(system.observe(), "observe()")]
 
 
-def _described(said: Description) -> Iterator[str]:
+def _described(description: Description) -> Iterator[str]:
     hints = {"operations": frozenset, "validators": tuple, "plans": tuple, "probes": tuple, "policies": frozenset}
     for name, kind in hints.items():
-        if not isinstance(getattr(said, name), kind):
-            yield f"describe().{name} is {type(getattr(said, name)).__name__}; it must be {kind.__name__}."
+        if not isinstance(getattr(description, name), kind):
+            yield f"describe().{name} is {type(getattr(description, name)).__name__}; it must be {kind.__name__}."
             return
-    if strange := sorted(str(each) for each in said.operations - EVERYTHING):
+    if strange := sorted(str(each) for each in description.operations - EVERYTHING):
         yield f"describe().operations names {', '.join(strange)}; stepdown_machine.operations has no such class."
-    names = {each.__name__ for each in said.operations}
-    for what, points in (("points", said.points), ("holds", said.holds)):
+    names = {each.__name__ for each in description.operations}
+    for what, points in (("points", description.points), ("holds", description.holds)):
         if unknown := sorted(set(points) - names):
             yield f"describe().{what} names {', '.join(unknown)}, which describe().operations does not."
-    if op.Train in said.operations and not said.plans:
+    if op.Train in description.operations and not description.plans:
         yield "describe().plans is empty, but Train is declared: name at least one training plan."
-    if said.most.keys() - {"breaker_threshold", "breaker_probes"}:
+    if description.most.keys() - {"breaker_threshold", "breaker_probes"}:
         yield "describe().most may name breaker_threshold and breaker_probes, and nothing else."
 
 
-def _typed(seen: object, place: str) -> list[str]:
-    return [*misfits(seen, Observation, place)][:ENOUGH]
+def _typed(seen: object, where: str) -> list[str]:
+    return [*misfits(seen, Observation, where)][:ENOUGH]
 
 
 def _stories(fresh: Callable[[], HandoffSystem]) -> Iterator[str]:
@@ -126,11 +126,11 @@ def _given_back(system: HandoffSystem) -> None:
 
 
 def _told_to(system: HandoffSystem) -> Observation:
-    known, seen = system.describe().operations, system.observe()
+    performed, seen = system.describe().operations, system.observe()
     names: dict[str, str] = {}
     for make in STORY:
         operation = make(names, system.describe())
-        if operation is None or type(operation) not in known:
+        if operation is None or type(operation) not in performed:
             continue
         answer = _asked(system, operation)
         names |= _named(answer)
@@ -193,9 +193,9 @@ def _with(kind: str, make: Callable[[str], op.Plain]) -> Telling:
 
 
 STORY: tuple[Telling, ...] = (
-    lambda _names, said: op.Run(0, 1, max(2, said.min_records)),
+    lambda _names, description: op.Run(0, 1, max(2, description.min_records)),
     lambda _names, _said: op.Export(),
-    lambda names, said: op.Train(names["dataset"], said.plans[0]) if "dataset" in names else None,
+    lambda names, description: op.Train(names["dataset"], description.plans[0]) if "dataset" in names else None,
     _with("bundle", op.Activate),
     lambda _names, _said: op.Run(1),
     _with("bundle", op.Disable),
@@ -215,8 +215,8 @@ STORY: tuple[Telling, ...] = (
 
 def _held() -> dict[str, int]:
     """Count what a process holds."""
-    place = next((each for each in (Path("/proc/self/fd"), Path("/dev/fd")) if each.is_dir()), None)
-    return {"files": len(list(place.iterdir())) if place else 0, "threads": threading.active_count()}
+    folder = next((each for each in (Path("/proc/self/fd"), Path("/dev/fd")) if each.is_dir()), None)
+    return {"files": len(list(folder.iterdir())) if folder else 0, "threads": threading.active_count()}
 
 
 def _difference(one: Any, two: Any) -> str:

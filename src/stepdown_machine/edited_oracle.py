@@ -57,11 +57,11 @@ def main(argv: list[str]) -> int:
     asked = json.loads(argv[0])
     if asked["path"]:
         sys.meta_path.insert(0, Editing(asked["path"], asked["number"]))
-    sys.stdout.write(json.dumps(found(asked)) + "\n")
+    sys.stdout.write(json.dumps(noticed_by(asked)) + "\n")
     return 0
 
 
-def found(asked: dict[str, Any]) -> dict[str, str]:
+def noticed_by(asked: dict[str, Any]) -> dict[str, str]:
     """Return what noticed the edit: the correct toy fails, or a broken variant goes free, or something breaks.
 
     What fails mostly fails soon: hence a short campaign on the correct toy comes first, and the long ones come last.

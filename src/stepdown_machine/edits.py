@@ -66,7 +66,7 @@ class Edit:
     after: str
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
         """What was done, without the line: what stays true when something else is written above it."""
         return f"{self.path} {self.within} {self.kind}: {self.before} -> {self.after}"
 
@@ -116,10 +116,10 @@ def edited(source: str, number: int) -> ast.Module:
 
 def _changes(tree: ast.Module) -> Iterator[tuple[int, str, str, str, str, Callable[[], None]]]:
     for node, put, around in _places(tree, ()):
-        for kind, other, told in _alternatives(node, around):
+        for kind, other, texts in _alternatives(node, around):
             # A condition of a comprehension and a case have no line of their own.
             line = next(each.lineno for each in ast.walk(node) if isinstance(each, ast.expr | ast.stmt | ast.pattern))
-            shown = told or (_shown(node), _shown(other))
+            shown = texts or (_shown(node), _shown(other))
             names = [each.name for each in around[::-1] if isinstance(each, ast.FunctionDef | ast.ClassDef)]
             yield line, ".".join(names), kind, *shown, partial(put, other)
 

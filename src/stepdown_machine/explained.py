@@ -8,18 +8,18 @@ from collections.abc import Mapping
 from stepdown_machine.edits import Edit
 
 EXPLAINED: Mapping[str, str] = {
-    "contract.py _register statement deleted: model.alter(made.bundle, files=files, version=made.version, score=made.score, "
-    "valid=made.valid) -> nothing": "Two trainings of one job are two bundles in the toy, unless the first is whole "
-    "and counts: then nothing of it changes. A system whose id is the content meets it.",
+    "semantics.py _register statement deleted: model.alter(bundle.bundle, files=files, version=bundle.version, "
+    "score=bundle.score, valid=bundle.valid) -> nothing": "Two trainings of one job are two bundles in the toy, unless the "
+    "first is whole and counts: then nothing of it changes. A system whose id is the content meets it.",
     "invariants/artifacts.py _gate condition dropped: step.role == 'competitor' -> nothing": "Only a competitor has a score.",
     "invariants/witnesses.py _reply condition dropped: call is not None -> nothing": "The toy's recovery leaves out a call "
     "that its provider never heard of. A system that keeps it has an attempt that the trace does not know.",
     "invariants/witnesses.py _same comparison: one is two -> one is not two": "The toy knows the price of every call, and so "
     "what was saved.",
-    "model/registry.py Model.retire condition dropped: known.deleted -> nothing": "The toy refuses to retire what was deleted. "
-    "A system that does nothing instead keeps it deleted.",
+    "model/registry.py Model.retire condition dropped: registered.deleted -> nothing": "The toy refuses to retire what was "
+    "deleted. A system that does nothing instead keeps it deleted.",
 }
-"""What `Edit.said` says of an edit, and why nobody can notice it: it changes nothing, or nothing that the toy does."""
+"""What `Edit.description` says of an edit, and why nobody can notice it: it changes nothing, or nothing that the toy does."""
 
 
 BOUNDARY = re.compile(r"comparison: .* (<|>)(=?) .*(SLACK|ROUNDING|1e-9) -> ")
@@ -27,10 +27,10 @@ BOUNDARY = re.compile(r"comparison: .* (<|>)(=?) .*(SLACK|ROUNDING|1e-9) -> ")
 
 def reason(edit: Edit) -> str:
     """Say why nobody can notice an edit; nothing where nobody said it."""
-    found = BOUNDARY.search(edit.said)
-    if found and {found[1], f"{found[1]}="} == {_sign(edit.before), _sign(edit.after)}:
+    boundary = BOUNDARY.search(edit.description)
+    if boundary and {boundary[1], f"{boundary[1]}="} == {_sign(edit.before), _sign(edit.after)}:
         return "No difference is exactly as large as the slack for sums in another order."
-    return EXPLAINED.get(edit.said, "")
+    return EXPLAINED.get(edit.description, "")
 
 
 def _sign(comparison: str) -> str:

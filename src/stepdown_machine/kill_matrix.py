@@ -18,7 +18,7 @@ from math import sqrt
 from statistics import median
 
 from stepdown_machine.broken import VARIANTS, system
-from stepdown_machine.campaign import Verdict, campaign
+from stepdown_machine.campaign import CampaignOutcome, campaign
 from stepdown_machine.invariants import CLAIMS
 from stepdown_machine.machine import HandoffMachine
 from stepdown_machine.protocol import HandoffSystem
@@ -26,12 +26,12 @@ from stepdown_machine.script import script
 
 
 @dataclass(frozen=True, slots=True)
-class Trialled:
+class VariantRun:
     """One variant under one seed."""
 
     variant: str
     seed: int
-    verdict: Verdict
+    outcome: CampaignOutcome
     seconds: float
     reproduced: bool | None = None
     """Whether its script fails alike, in a process of its own; `None` where nobody looked."""
@@ -39,12 +39,12 @@ class Trialled:
     @property
     def killed(self) -> bool:
         """Whether an invariant noticed."""
-        return bool(self.verdict.claims) and not self.broken
+        return bool(self.outcome.claims) and not self.broken
 
     @property
     def broken(self) -> bool:
         """Whether the campaign ended in something that no invariant said: nothing is known of the variant then."""
-        return not set(self.verdict.claims) <= CLAIMS.keys()
+        return not set(self.outcome.claims) <= CLAIMS.keys()
 
 
 def machine_for(variant: str) -> type[HandoffMachine]:
@@ -54,31 +54,31 @@ def machine_for(variant: str) -> type[HandoffMachine]:
 
 
 def _fresh(variant: str) -> HandoffSystem:
-    made: HandoffSystem = system(variant)
-    return made
+    system_: HandoffSystem = system(variant)
+    return system_
 
 
-def trials(
+def variant_runs(
     variants: Iterable[str], seeds: Iterable[int], *, shrink: bool = False, profile: str = "ci"
-) -> Iterator[Trialled]:
+) -> Iterator[VariantRun]:
     """Yield the outcome of each variant under each seed."""
     run = partial(campaign, profile_name=profile, shrink=shrink)
     for seed in seeds:
         for variant in variants:
             began = time.perf_counter()
-            verdict = run(machine_for(variant), seed)
+            outcome = run(machine_for(variant), seed)
             seconds = time.perf_counter() - began
-            alike = reproduced(verdict) if shrink and verdict.trial else None
-            # All that a failing trial has seen would be kept for every variant and seed, and looked at by the collector.
-            yield Trialled(variant, seed, replace(verdict, trial=None), seconds, alike)
+            alike = reproduced(outcome) if shrink and outcome.session else None
+            # All that a failing session has seen would be kept for every variant and seed, and looked at by the collector.
+            yield VariantRun(variant, seed, replace(outcome, session=None), seconds, alike)
 
 
-def reproduced(verdict: Verdict) -> bool:
+def reproduced(outcome: CampaignOutcome) -> bool:
     """Run the script of a failure, and tell whether it shows one of the same broken promises."""
-    assert verdict.trial is not None
-    text = script(verdict.trial.description.origin, verdict.trial.operations, "", "A script of the kill matrix.")
+    assert outcome.session is not None
+    text = script(outcome.session.description.origin, outcome.session.operations, "", "A script of the kill matrix.")
     ran = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
-    return ran.returncode == 1 and any(f"{claim}: " in ran.stderr for claim in verdict.claims)
+    return ran.returncode == 1 and any(f"{claim}: " in ran.stderr for claim in outcome.claims)
 
 
 def lower_bound(killed: int, tried: int, z: float = 1.6449) -> float:
@@ -105,13 +105,13 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(
             f"there is no variant {', '.join(sorted(unknown))}; stepdown_machine.broken.VARIANTS names them all"
         )
-    done: list[Trialled] = []
+    done: list[VariantRun] = []
     seeds = range(asked.first, asked.first + asked.seeds)
-    for one in trials(wanted, seeds, shrink=asked.shrink, profile=asked.profile):
+    for one in variant_runs(wanted, seeds, shrink=asked.shrink, profile=asked.profile):
         done.append(one)
-        claims = " ".join(one.verdict.claims) or "ALIVE"
+        claims = " ".join(one.outcome.claims) or "ALIVE"
         length = (
-            f"{one.verdict.turns:3} turns{', script PASSES' if one.reproduced is False else ''}" if asked.shrink else ""
+            f"{one.outcome.turns:3} turns{', script PASSES' if one.reproduced is False else ''}" if asked.shrink else ""
         )
         say(f"seed {one.seed:2}  {one.seconds:6.2f} s  {one.variant:28} {claims:16} {length}")
     say(summary(done, shrunk=asked.shrink))
@@ -124,12 +124,12 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def summary(done: list[Trialled], *, shrunk: bool) -> str:
+def summary(done: list[VariantRun], *, shrunk: bool) -> str:
     """Say how many were killed, how sure that is, who alone noticed what, and how long the programs are."""
     killed = sum(one.killed for one in done)
-    alone = Counter(one.verdict.claims[0] for one in done if one.killed and len(one.verdict.claims) == 1)
-    alive = Counter(one.variant for one in done if not one.verdict.claims)
-    broken = [f"{one.variant} ({' '.join(one.verdict.claims)})" for one in done if one.broken]
+    alone = Counter(one.outcome.claims[0] for one in done if one.killed and len(one.outcome.claims) == 1)
+    alive = Counter(one.variant for one in done if not one.outcome.claims)
+    broken = [f"{one.variant} ({' '.join(one.outcome.claims)})" for one in done if one.broken]
     lines = [
         f"{killed} of {len(done)} killed = {killed / len(done):.2%}, lower 95 % bound {lower_bound(killed, len(done)):.2%}",
         f"seconds: median {median(one.seconds for one in done):.2f}, all {sum(one.seconds for one in done):.0f}",
@@ -138,7 +138,7 @@ def summary(done: list[Trialled], *, shrunk: bool) -> str:
         "broken harness, no kill: " + (", ".join(broken) or "none"),
     ]
     if shrunk and killed:
-        lengths = [one.verdict.turns for one in done if one.killed]
+        lengths = [one.outcome.turns for one in done if one.killed]
         lines.append(f"shrunk programs: median {median(lengths):g} turns, longest {max(lengths)}")
         alike = sum(one.reproduced is True for one in done)
         lines.append(f"scripts that fail alike: {alike} of {killed}")

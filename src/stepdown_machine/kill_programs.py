@@ -23,7 +23,7 @@ from stepdown_machine.campaign import campaign
 from stepdown_machine.findings import Disagreement
 from stepdown_machine.kill_matrix import machine_for
 from stepdown_machine.script import spelled
-from stepdown_machine.trial import Trial
+from stepdown_machine.session import Session
 from stepdown_machine.values import Policy
 
 SEEDS = range(6)
@@ -56,18 +56,18 @@ def read(path: Path) -> dict[str, Kill]:
 
 def write(path: Path, kills: Iterable[Kill]) -> None:
     """Write programs, one a line, in the order of the variants."""
-    place = {name: number for number, name in enumerate(VARIANTS)}
+    order = {name: number for number, name in enumerate(VARIANTS)}
     lines = (
         {"variant": kill.variant, "claims": kill.claims, "operations": [spelled(each) for each in kill.operations]}
-        for kill in sorted(kills, key=lambda kill: place[kill.variant])
+        for kill in sorted(kills, key=lambda kill: order[kill.variant])
     )
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines), "utf-8")
 
 
 def parsed(text: str) -> op.Operation:
     """Read an operation as a script spells it: calls of operations and values with literal arguments."""
-    found: op.Operation = _value(ast.parse(text, mode="eval").body)
-    return found
+    operation: op.Operation = _value(ast.parse(text, mode="eval").body)
+    return operation
 
 
 def _value(node: ast.expr) -> Any:
@@ -83,15 +83,15 @@ def _value(node: ast.expr) -> Any:
 
 def broken_by(variant: str, program: Sequence[op.Operation]) -> tuple[str, ...]:
     """Perform a program on a fresh toy, and return the codes of the promises that it breaks, sorted."""
-    trial = Trial(system(variant))
+    session = Session(system(variant))
     try:
         for operation in program:
-            trial.act(operation)
-        trial.look_again()
+            session.act(operation)
+        session.look_again()
     except Disagreement as failure:
         return tuple(sorted({finding.claim for finding in failure.findings}))
     finally:
-        trial.close()
+        session.close()
     return ()
 
 
@@ -99,10 +99,10 @@ def searched(variant: str) -> Kill | None:
     """Search for a program that breaks the variant's own claim, or whatever else if no start finds that; None without any."""
     best: Kill | None = None
     for seed in SEEDS:
-        verdict = campaign(machine_for(variant), seed)
-        if verdict.trial is None:
+        outcome = campaign(machine_for(variant), seed)
+        if outcome.session is None:
             continue
-        kill = _shortest(variant, tuple(verdict.trial.operations))
+        kill = _shortest(variant, tuple(outcome.session.operations))
         if kill is None:
             continue
         best = best or kill
@@ -149,16 +149,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(argv)
     kept: dict[str, Kill] = read(asked.path) if asked.path.exists() else {}
     for variant in asked.variants or VARIANTS:
-        found = searched(variant)
-        if found is not None:
-            kept[variant] = found
+        kill = searched(variant)
+        if kill is not None:
+            kept[variant] = kill
             write(asked.path, kept.values())
-        sys.stdout.write(f"{variant:28} {told(variant, kept)}\n")
+        sys.stdout.write(f"{variant:28} {summary(variant, kept)}\n")
         sys.stdout.flush()
     return int(any(VARIANTS[name].claim not in _claims(name, kept) for name in VARIANTS))
 
 
-def told(variant: str, kills: Mapping[str, Kill]) -> str:
+def summary(variant: str, kills: Mapping[str, Kill]) -> str:
     """Say in a line how a variant is shown."""
     claims, own = _claims(variant, kills), VARIANTS[variant].claim
     if not claims:

@@ -115,7 +115,7 @@ class Least:
     @property
     def operations(self) -> frozenset[type]:
         """What the subclass can do: what it overrides."""
-        own = [found for name, found in WAYS.items() if getattr(type(self), name) is not getattr(Least, name)]
+        own = [kind for name, kind in WAYS.items() if getattr(type(self), name) is not getattr(Least, name)]
         return frozenset[type]({op.Run}).union(*own)
 
     def describe(self) -> Description:
@@ -171,8 +171,8 @@ class Least:
 
     def _asked(self) -> list[str]:
         """Return the run of each request so far; a subclass need not know that its parent remembers anything."""
-        known: list[str] = self.__dict__.setdefault("_runs", [])
-        return known
+        runs: list[str] = self.__dict__.setdefault("_runs", [])
+        return runs
 
 
 def _step(number: int, row: Asked, run: str) -> Step:

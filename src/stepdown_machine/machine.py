@@ -11,29 +11,31 @@ from __future__ import annotations
 
 from typing import Any
 
+from stepdown_machine.restarts import name_seed, own_seed, run
 from stepdown_machine.rules.bases import Bases
 from stepdown_machine.rules.chaos import Chaos
 from stepdown_machine.rules.damage import Damage
 from stepdown_machine.rules.discovery import Discovery
+from stepdown_machine.rules.environment import Environment
 from stepdown_machine.rules.inspection import Inspection
 from stepdown_machine.rules.policy import Governing
 from stepdown_machine.rules.registry import Registry
 from stepdown_machine.rules.spending import Spending
-from stepdown_machine.rules.stage import Stage, turns
 from stepdown_machine.rules.succession import Succession
 from stepdown_machine.rules.training import Training
-from stepdown_machine.rules.weather import Weather
+from stepdown_machine.rules.turns import TurnMachine, turns
 from stepdown_machine.settings import deterministic, profile
-from stepdown_machine.starts import name_seed, own_seed, run
 
-__all__ = ["HandoffMachine", "LearningMachine", "RegistryMachine", "RoutingMachine", "Stage", "case", "turns"]
+__all__ = ["HandoffMachine", "LearningMachine", "RegistryMachine", "RoutingMachine", "TurnMachine", "case", "turns"]
 
 
-class HandoffMachine(Chaos, Bases, Spending, Damage, Discovery, Inspection, Registry, Succession, Training, Weather):
+class HandoffMachine(
+    Chaos, Bases, Spending, Damage, Discovery, Inspection, Registry, Succession, Training, Environment
+):
     """Everything that can happen, in fifteen rules."""
 
 
-class RoutingMachine(Bases, Spending, Damage, Discovery, Registry, Weather):
+class RoutingMachine(Bases, Spending, Damage, Discovery, Registry, Environment):
     """Who serves and why: policy, damage, weather and time, without training, kills and races."""
 
 
@@ -45,7 +47,7 @@ class RegistryMachine(Chaos, Registry, Succession, Discovery, Training):
     """Who is active: kills, races and verdicts around the registry."""
 
 
-def case(machine: type[Stage], profile_name: str | None = None) -> Any:
+def case(machine: type[TurnMachine], profile_name: str | None = None) -> Any:
     """Return the test case of a machine, with a profile's settings on that very class.
 
     Bind it to a name in a test module. Settings do not reach a subclass's test case by themselves, and a test case

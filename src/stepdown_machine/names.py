@@ -48,26 +48,26 @@ class Names:
             case tuple():
                 for part in answer:
                     self.learn(part)
-            case Ran(run=found):
-                self.name("run", found)
-            case Dataset(dataset=found):
-                self.name("dataset", found)
-            case Bundle(bundle=found):
-                self.name("bundle", found)
+            case Ran(run=id_):
+                self.name("run", id_)
+            case Dataset(dataset=id_):
+                self.name("dataset", id_)
+            case Bundle(bundle=id_):
+                self.name("bundle", id_)
 
-    def name(self, kind: str, found: str) -> str:
+    def name(self, kind: str, identifier: str) -> str:
         """Return the readable name of an id, a new one if it has none."""
-        known = self.ids[kind]
-        for name, id_ in known.items():
-            if id_ == found:
+        ids = self.ids[kind]
+        for name, id_ in ids.items():
+            if id_ == identifier:
                 return name
-        name = f"{kind}-{len(known) + 1}"
-        known[name] = found
+        name = f"{kind}-{len(ids) + 1}"
+        ids[name] = identifier
         return name
 
     def readable(self, text: str) -> str:
         """Replace ids in a text by their names, the longest first, so that no id is cut by a shorter one."""
-        pairs = [(id_, name) for known in self.ids.values() for name, id_ in known.items() if id_]
+        pairs = [(id_, name) for ids in self.ids.values() for name, id_ in ids.items() if id_]
         for id_, name in sorted(pairs, key=lambda pair: -len(pair[0])):
             text = text.replace(id_, name)
         return text

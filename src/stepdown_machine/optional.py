@@ -28,10 +28,10 @@ class Judge:
 
     Attributes:
         run: In which it was given.
-        place: Which of the run's served competitor steps, from 0.
+        position: Which of the run's served competitor steps, from 0.
         score: 0..1.
     """
 
     run: str
-    place: int
+    position: int
     score: float

@@ -12,7 +12,7 @@ from itertools import product
 
 from stepdown_machine import operations as op
 from stepdown_machine.model import REASONS
-from stepdown_machine.scene import Judged
+from stepdown_machine.transition import StepReview
 
 LEAST_SHARE = 0.03
 LOCAL_SHARE = (0.25, 0.50)
@@ -55,13 +55,13 @@ class Reach:
     steps: int = 0
     seconds: float = 0.0
 
-    def notice(self, operation: op.Operation, judged: tuple[Judged, ...]) -> None:
+    def notice(self, operation: op.Operation, reviews: tuple[StepReview, ...]) -> None:
         """Count one operation and its steps."""
         self.operations[type(operation).__name__] += 1
         if isinstance(operation, op.Crash):
             self.kills[type(operation.operation).__name__] += 1
-        self.steps += len(judged)
-        for one in judged:
+        self.steps += len(reviews)
+        for one in reviews:
             cause = one.step.reason or one.step.served or "interrupted"
             self.causes[one.step.outcome, cause] += 1
             if one.step.role == "competitor" and not one.step.recovered and one.step.purpose == "work":

@@ -1,4 +1,4 @@
-"""Write a failing example as a standalone script: a trial, a list of operations, no Hypothesis."""
+"""Write a failing example as a standalone script: a session, a list of operations, no Hypothesis."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ import sys
 sys.path.insert(0, {folder!r})
 
 from stepdown_machine.operations import *  # noqa: F403
-from stepdown_machine.trial import Trial
+from stepdown_machine.session import Session
 from stepdown_machine.values import Policy
 from {module} import {name}
 
@@ -37,14 +37,14 @@ OPERATIONS = (
 
 # Guarded, because an adapter may start processes that import this file.
 if __name__ == "__main__":
-    trial = Trial({name}({arguments}))
+    session = Session({name}({arguments}))
     try:
         for operation in OPERATIONS:
             print(operation)
-            trial.act(operation)
-        trial.look_again()
+            session.act(operation)
+        session.look_again()
     finally:
-        trial.close()
+        session.close()
     sys.exit("Nothing went wrong: what this script showed does not happen any more.")
 '''
 
@@ -82,8 +82,8 @@ def spelled(value: object) -> str:
     """Spell a value so that it evaluates to itself, leaving out what is the default."""
     if not is_dataclass(value) or isinstance(value, type):
         return repr(value)
-    told = [each for each in fields(value) if not _same(getattr(value, each.name), each.default)]
-    return f"{type(value).__name__}({', '.join(f'{each.name}={spelled(getattr(value, each.name))}' for each in told)})"
+    shown = [each for each in fields(value) if not _same(getattr(value, each.name), each.default)]
+    return f"{type(value).__name__}({', '.join(f'{each.name}={spelled(getattr(value, each.name))}' for each in shown)})"
 
 
 def _same(value: object, default: object) -> bool:

@@ -38,8 +38,8 @@ def _parts(program: Program) -> Iterator[Program]:
             yield (begin, *rest[: end - size], *rest[end:])
     name, drawn = begin
     met = drawn.get("met", ())
-    for place in range(len(met)):
-        yield ((name, {**drawn, "met": (*met[:place], *met[place + 1 :])}), *rest)
+    for position in range(len(met)):
+        yield ((name, {**drawn, "met": (*met[:position], *met[position + 1 :])}), *rest)
 
 
 def spelled(program: Program) -> list[str]:

@@ -45,8 +45,8 @@ class Desk:
         if self.chosen is None:
             return ["bundle-absent"]
         model = self.models[self.chosen]
-        found = [] if model["on"] else ["bundle-disabled"]
-        return found + (["local-cooldown"] if model["failures"] >= 3 else [])
+        objecting = [] if model["on"] else ["bundle-disabled"]
+        return objecting + (["local-cooldown"] if model["failures"] >= 3 else [])
 
     def call(self, provider: str, question: str) -> dict[str, Any]:
         """Ask a provider, which keeps a log of its own."""

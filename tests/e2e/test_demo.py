@@ -1,5 +1,6 @@
 """The demo comes true: at once for most seeds, and after a hold by discovering more for the others."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,19 @@ def test_a_hold_leads_to_another_round_before_whatever_comes_next(workspace: Wor
     assert names == ["discover more", "export all of it", "train another bundle", "promote it, by evidence", *after]
     assert [act[0] for act in first if act][-1] == "promote it, by evidence"
     assert (acts.round, str(GRID.rounds) in GRID.promise) == (2, True)
+
+
+def test_where_no_answer_is_good_enough_more_is_discovered_before_anything_is_trained(workspace: Workspace) -> None:
+    acts = Acts(workspace, 0, replace(GRID, generations=1, candidates=1, min_score=1.0, rounds=2))
+    while (act := acts.next()) is not None and act[1] != acts.export:
+        act[1]()
+    after = [name for name, _ in acts.left]
+
+    observed, evidence = acts.export()
+
+    assert observed
+    assert "more is discovered" in evidence
+    assert [name for name, _ in acts.left] == ["discover more", "export all of it", *after]
+    observed, evidence = acts.export()
+    assert not observed
+    assert "no answer reached" in evidence

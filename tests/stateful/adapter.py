@@ -10,15 +10,15 @@ from itertools import count
 from multiprocessing.util import Finalize
 from pathlib import Path
 
-from stateful import bases, exported, neighbours
+from stateful import bases, exported, other_scenarios
 from stateful.children import HELD, Errand, process, said, settle
 from stateful.damages import clear, damage
 from stateful.doing import PLANS, TUNED, answered, interleaved, spelled
+from stateful.environment import ASKED, ON_GRID, SCENARIO, Weather, settings
 from stateful.falsifying import WAYS, Forgery
 from stateful.observing import Observer
 from stateful.planting import plant
 from stateful.ranges import MOST
-from stateful.weather import ASKED, ON_GRID, SCENARIO, Weather, settings
 from stepdown.acts import configure
 from stepdown.acts.opening import open_workspace
 from stepdown.bundles.disk import Condition, look
@@ -75,7 +75,7 @@ def room() -> Path:
     Finalize(None, shutil.rmtree, args=(made,), kwargs={"ignore_errors": True}, exitpriority=0)
     if ON_GRID:
         plans = (PLANS["tiny-a"], PLANS["tiny-b"])
-        neighbours.settle(made / "template", made / "cache", plans, SCENARIO)
+        other_scenarios.settle(made / "template", made / "cache", plans, SCENARIO)
     else:
         open_workspace(made / "template", settings=settings(Weather(), made / "template", made / "cache")).close()
     (made / "rehearsals").mkdir()
@@ -95,7 +95,8 @@ class StepdownSystem:
         self._root = self._base / "workspace"
         shutil.copytree(room() / "template", self._root)
         self._open()
-        configure.set_policy(self._workspace, spelled(Policy()))
+        # The machine knows no lessons: that their number lapses an evaluation is another test's.
+        configure.set_policy(self._workspace, {**spelled(Policy()), "max_lessons": "inf"})
         self._observer = Observer(self._root)
         self._forgery: Forgery | None = None
         self._damages = count()

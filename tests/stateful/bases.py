@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from small_base import make_gguf
-from stateful.weather import ON_GRID
+from stateful.environment import ON_GRID
 from stepdown.bases import disk
 from stepdown.training.tuning import Tuning
 

@@ -23,7 +23,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from stateful.weather import Weather, settings
+from stateful.environment import Weather, settings
 from stepdown_machine import operations as op
 from stepdown_machine.values import Policy
 

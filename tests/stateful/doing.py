@@ -8,10 +8,10 @@ from typing import Any
 
 from stateful import bases
 from stateful.children import REAL
+from stateful.environment import ON_GRID, SCENARIO
 from stateful.exported import wants_matches
 from stateful.ranges import out_of_range
 from stateful.saying import bundle, dataset, promoted, report
-from stateful.weather import ON_GRID, SCENARIO
 from stepdown.acts import configure, switch
 from stepdown.acts.ask import judge
 from stepdown.acts.export import export
@@ -93,7 +93,7 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
             return dataset(export(workspace, filters).path)
         case op.Train():
             return trained(workspace, operation)
-        case op.Judge(run=run, place=place, score=score):
+        case op.Judge(run=run, position=place, score=score):
             judge(workspace, served_call(workspace, run, place), score, by=PERSON, why="the machine says so")
         case op.Activate(bundle=name):
             switch.activate(workspace, name, by=PERSON, forced=True)

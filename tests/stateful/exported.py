@@ -9,8 +9,8 @@ from pathlib import Path
 from sqlite3 import Row
 from typing import Any
 
+from stateful.environment import SCENARIO
 from stateful.observing import sha256
-from stateful.weather import SCENARIO
 from stepdown_machine import operations as op
 
 RECORDS = """SELECT step.id, step.run, step.seed, step.prompt, step.strategy,

@@ -8,11 +8,11 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from stateful.conspiracies import conspiracies
-from stateful.lies import COLUMNS, Copy, Lie, kinds, one_value
+from stateful.forgeries import COLUMNS, Copy, Lie, kinds, one_value
+from stateful.paired_forgeries import conspiracies
 from stateful.removals import missing
 from stepdown.acts.opening import open_workspace
-from stepdown.views.audit import found
+from stepdown.views.audit import each_difference
 from stepdown.workspace import Settings
 
 LIES: dict[str, Lie] = {
@@ -58,7 +58,7 @@ class Forgery:
                 # Nothing of the kind is in this history yet: a lie that always can be told.
                 self._database.execute("UPDATE step SET seed = seed + 1 WHERE seq = (SELECT max(seq) FROM step)")
             self._trace.write_text("".join(json.dumps(line) + "\n" for line in copy.lines), "utf-8")
-            return tuple(map(str, islice(found(self._workspace), 1)))
+            return tuple(map(str, islice(each_difference(self._workspace), 1)))
         finally:
             self._truth.backup(self._database)
 

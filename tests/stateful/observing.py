@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from stateful.asking import LENT
+from stateful.environment import ON_GRID
 from stateful.looking import Looks
-from stateful.weather import ON_GRID
 from stepdown_machine.observed import Attempt, Call, Generation, Holding, Observation, Shelved, Step
 from stepdown_machine.protocol import VALIDATORS
 from stepdown_machine.values import Policy

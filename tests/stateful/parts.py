@@ -15,7 +15,7 @@ import pytest
 from stateful.children import REAL
 from stepdown_machine.campaign import campaign
 from stepdown_machine.reach import Reach
-from stepdown_machine.rules.stage import Stage
+from stepdown_machine.rules.turns import TurnMachine
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Part:
 
 @contextmanager
 def part_beside(
-    machine: type[Stage], examples: int, turns: int | None = None, **environment: str
+    machine: type[TurnMachine], examples: int, turns: int | None = None, **environment: str
 ) -> Iterator[Connection]:
     """Run a machine with other examples while others run here; yield where a `Part` will come from.
 
@@ -62,7 +62,7 @@ def part_beside(
         here.close()
 
 
-def _run(there: Connection, machine: type[Stage], examples: int, turns: int | None) -> None:
+def _run(there: Connection, machine: type[TurnMachine], examples: int, turns: int | None) -> None:
     verdict = campaign(
         machine, zlib.crc32(f"{machine.__name__}, the part beside".encode()), examples=examples, turns=turns
     )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from stateful.environment import ON_GRID, SCENARIO
 from stateful.saying import bundle
-from stateful.weather import ON_GRID, SCENARIO
 from stepdown.acts.examine import examiner
 from stepdown.acts.question import rendering
 from stepdown.bundles.disk import listing, publish

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-from stateful.weather import Weather, settings
+from stateful.environment import Weather, settings
 from stepdown.acts.opening import open_workspace
 from stepdown.history import urls
 from stepdown.workspace import Workspace

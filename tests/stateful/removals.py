@@ -6,7 +6,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from stateful.lies import COMPLETED, KINDS, Copy, Lie, altered
+from stateful.forgeries import COMPLETED, KINDS, Copy, Lie, altered
 from stepdown.providers.trace import KEYS
 
 UNNEEDED = (

@@ -6,8 +6,8 @@ import json
 import math
 from pathlib import Path
 
+from stateful.environment import SCENARIO
 from stateful.observing import sha256
-from stateful.weather import SCENARIO
 from stepdown.history import ledger, reader, rows
 from stepdown.scenarios.roles import COMPETITOR, role
 from stepdown.training.evaluation import held_out

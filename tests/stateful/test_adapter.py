@@ -10,12 +10,12 @@ import pytest
 from holdings import held
 from stateful.adapter import HOLDS, POINTS, StepdownSystem, room
 from stateful.bases import CHECKPOINTED
-from stateful.weather import ASKED
+from stateful.environment import ASKED
 from stepdown import workspace
 from stepdown_machine.campaign import campaign
 from stepdown_machine.machine import HandoffMachine
 from stepdown_machine.protocol import HandoffSystem
-from stepdown_machine.rules.stage import Encounter
+from stepdown_machine.rules.turns import Episode
 
 
 def test_the_machine_kills_at_every_point_that_stepdown_names() -> None:
@@ -30,7 +30,7 @@ class Leaking(HandoffMachine):
     def system(self) -> HandoffSystem:
         return StepdownSystem()
 
-    def encounters(self) -> dict[str, Encounter]:
+    def episodes(self) -> dict[str, Episode]:
         """Meet nothing: many examples leak more than long ones."""
         return {}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stateful import children, tour
+from stateful import children, every_value
 from stateful.adapter import StepdownSystem
 from stateful.children import HarnessBrokenError
 from stateful.test_handoff import StepdownMachine
@@ -63,8 +63,8 @@ def test_a_server_that_cannot_start_is_a_broken_harness_and_no_finding(
     def race(_machine: StepdownMachine) -> None:
         system.perform(RACE)
 
-    monkeypatch.setattr(tour, "TOUR", (race,))
-    said = tour.verdict(0, 0)
+    monkeypatch.setattr(every_value, "STOPS", (race,))
+    said = every_value.verdict(0, 0)
     children.settle()
     children.CALLED.clear()
 

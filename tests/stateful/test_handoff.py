@@ -21,7 +21,7 @@ from stepdown_machine.protocol import HandoffSystem
 from stepdown_machine.reach import LEAST_PAIRS, LEAST_SHARE, MOST_ABORTED, reach
 from stepdown_machine.rules.bases import BASE
 from stepdown_machine.rules.spending import SPEND
-from stepdown_machine.rules.stage import Encounter
+from stepdown_machine.rules.turns import Episode
 from stepdown_machine.settings import deterministic
 
 # What the machines have seen is counted in one process, and a machine that others use takes its time.
@@ -64,9 +64,9 @@ class StepdownInvoices(RoutingMachine):
     def system(self) -> HandoffSystem:
         return StepdownSystem()
 
-    def encounters(self) -> dict[str, Encounter]:
+    def episodes(self) -> dict[str, Episode]:
         """Meet what sentences and a base change: the rest is as on the grid, and a tuned base is slow."""
-        known = super().encounters()
+        known = super().episodes()
         return {word: known[word] for word in MET}
 
     def meet(self, met: tuple[tuple[str, int], ...]) -> None:

@@ -9,7 +9,7 @@ from stateful.programs import PROGRAMS, Program
 from stepdown_machine.broken import system
 from stepdown_machine.findings import Disagreement
 from stepdown_machine.protocol import HandoffSystem
-from stepdown_machine.trial import Trial
+from stepdown_machine.session import Session
 
 by_claim = pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.claim)
 
@@ -28,10 +28,10 @@ def test_the_program_fails_where_the_fault_is_and_nowhere_else(program: Program)
 
 
 def perform(adapter: HandoffSystem, program: Program) -> None:
-    trial = Trial(adapter)
+    session = Session(adapter)
     try:
         for operation in program.operations:
-            trial.act(operation)
-        trial.look_again()
+            session.act(operation)
+        session.look_again()
     finally:
-        trial.close()
+        session.close()

@@ -17,13 +17,13 @@ from hypothesis import settings
 
 from rotation import nightly
 from stateful import adapter
-from stateful.weather import settings as composed
+from stateful.environment import settings as composed
 from stepdown.acts.opening import open_workspace
 from stepdown.clock import Clock
 from stepdown_machine import operations as op
 from stepdown_machine.machine import RoutingMachine, case
 from stepdown_machine.protocol import START, Answer, Description, HandoffSystem, Origin
-from stepdown_machine.trial import Trial
+from stepdown_machine.session import Session
 from stepdown_machine.values import Policy
 
 IGNORED = ["transformers", "subprocess", "concurrent.futures", "threading", "hypothesis"]
@@ -80,70 +80,70 @@ TestFrozen.settings = settings(TestFrozen.settings, max_examples=25 if nightly()
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_a_bundle_expires_at_the_same_instant_in_every_zone(zone: str) -> None:
-    trial = _serving(FrozenSystem(zone))
+    session = _serving(FrozenSystem(zone))
     try:
-        trial.act(op.SetPolicy(Policy(max_age=3600.0)))
-        trial.act(op.Advance(3600.0))
-        at_the_limit = _objection(trial)
-        trial.act(op.Advance(1.0))
+        session.act(op.SetPolicy(Policy(max_age=3600.0)))
+        session.act(op.Advance(3600.0))
+        at_the_limit = _objection(session)
+        session.act(op.Advance(1.0))
 
-        assert (at_the_limit, _objection(trial)) == (None, "bundle-stale")
+        assert (at_the_limit, _objection(session)) == (None, "bundle-stale")
     finally:
-        trial.close()
+        session.close()
 
 
 def test_a_daylight_change_makes_no_hour_longer_or_shorter() -> None:
     """Europe/Berlin repeats the hour from 01:00 UTC on 2027-10-31."""
-    trial = _serving(FrozenSystem("Europe/Berlin"))
+    session = _serving(FrozenSystem("Europe/Berlin"))
     try:
         change = datetime(2027, 10, 31, 1, tzinfo=UTC)
-        trial.act(op.Advance((change - timedelta(minutes=30)).timestamp() - START))
-        trial.act(op.Train("dataset-1", "tiny-b"))
-        trial.act(op.Activate("bundle-2"))
-        trial.act(op.SetPolicy(Policy(max_age=3600.0)))
-        trial.act(op.Advance(3600.0))
-        across = _objection(trial)
-        trial.act(op.Advance(1.0))
+        session.act(op.Advance((change - timedelta(minutes=30)).timestamp() - START))
+        session.act(op.Train("dataset-1", "tiny-b"))
+        session.act(op.Activate("bundle-2"))
+        session.act(op.SetPolicy(Policy(max_age=3600.0)))
+        session.act(op.Advance(3600.0))
+        across = _objection(session)
+        session.act(op.Advance(1.0))
 
-        assert (across, _objection(trial)) == (None, "bundle-stale")
+        assert (across, _objection(session)) == (None, "bundle-stale")
     finally:
-        trial.close()
+        session.close()
 
 
 def test_a_clock_set_back_loses_nothing_and_heals_nothing() -> None:
-    trial = _serving(FrozenSystem("Pacific/Kiritimati"))
+    session = _serving(FrozenSystem("Pacific/Kiritimati"))
     try:
-        trial.act(op.Advance(3600.0))  # Set back further, the clock would stand before the training.
-        trial.act(op.SetPolicy(Policy(breaker_threshold=1, breaker_cooldown=60.0)))
-        trial.act(op.Disturb(local="error"))
-        failed = _reason(trial)
-        trial.act(op.Disturb())
-        trial.act(op.Advance(-3600.0))
-        cooling = _reason(trial)
-        trial.act(op.Advance(3660.0))
+        session.act(op.Advance(3600.0))  # Set back further, the clock would stand before the training.
+        session.act(op.SetPolicy(Policy(breaker_threshold=1, breaker_cooldown=60.0)))
+        session.act(op.Disturb(local="error"))
+        failed = _reason(session)
+        session.act(op.Disturb())
+        session.act(op.Advance(-3600.0))
+        cooling = _reason(session)
+        session.act(op.Advance(3660.0))
 
-        assert (failed, cooling, _reason(trial)) == ("local-error", "local-cooldown", None)
-        trial.look_again()
+        assert (failed, cooling, _reason(session)) == ("local-error", "local-cooldown", None)
+        session.look_again()
     finally:
-        trial.close()
+        session.close()
 
 
-def _serving(system: HandoffSystem) -> Trial:
-    trial = Trial(system)
+def _serving(system: HandoffSystem) -> Session:
+    session = Session(system)
     for operation in (op.Run(0, 2, 2), op.Export(), op.Train("dataset-1", "tiny-a"), op.Activate("bundle-1")):
-        trial.act(operation)
-    return trial
+        session.act(operation)
+    return session
 
 
-def _reason(trial: Trial) -> str | None:
+def _reason(session: Session) -> str | None:
     """Run one step, judged by the oracle, and return why local did not serve."""
-    answer: Answer = trial.act(op.Run(0))
+    answer: Answer = session.act(op.Run(0))
     assert answer is not None
-    return next(step.reason for step in reversed(trial.seen.steps) if step.role == "competitor")
+    return next(step.reason for step in reversed(session.seen.steps) if step.role == "competitor")
 
 
-def _objection(trial: Trial) -> str | None:
+def _objection(session: Session) -> str | None:
     """Run one step, judged by the oracle, and return what spoke first against asking local; how local does is no matter."""
-    trial.act(op.Run(0))
-    step = next(step for step in reversed(trial.seen.steps) if step.role == "competitor")
+    session.act(op.Run(0))
+    step = next(step for step in reversed(session.seen.steps) if step.role == "competitor")
     return next(iter(step.objections), None)

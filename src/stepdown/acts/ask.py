@@ -24,6 +24,9 @@ from stepdown.errors import InvalidValue, NotFound, Refused, StepdownError
 from stepdown.history import ledger, reader, rows
 from stepdown.scenarios import cases, roles
 from stepdown.scenarios.guard import guarded
+from stepdown.scenarios.prompt import Knowledge
+from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.referee import live_seeds
 from stepdown.workspace import Workspace
 
 
@@ -36,6 +39,7 @@ class Reply:
         text: The reply, untouched; None likewise.
         served: `local` or `frontier`; None when nobody served.
         reason: Why local did not serve; None when it did.
+        score: How good it is, 0..1, where somebody knows at once; None otherwise, until somebody judges it.
         error: Why nobody served.
         call: Id of the call that served, to judge it by later.
         step: Id of the step.
@@ -45,6 +49,7 @@ class Reply:
     text: str | None
     served: str | None
     reason: str | None
+    score: float | None
     error: str | None
     call: str | None
     step: str
@@ -82,15 +87,20 @@ class Desk:
         scenario, role = self.under_way.scenario, self.under_way.role
         workspace = self.under_way.workspace
         with workspace.reading() as connection:
-            known = workspace.knowledge(connection, scenario.name)
+            knowledge = workspace.knowledge(connection, scenario.name)
         if isinstance(case, int):
-            return Question(scenario, role, case, known.version, rendering(scenario, role, known, case))
+            return _question_of(scenario, role, case, knowledge, rendering(scenario, role, knowledge, case))
         words = role.words
         if words is None:
             raise Refused(f"The role {role.name} of {scenario.name} is asked by seed only.", kind="case-not-asked")
         seed, _ = cases.seed_of(scenario, case)
-        rendered = guarded(scenario, "rendering a case", lambda: words(known, case))
-        return Question(scenario, role, seed, known.version, rendered)
+        rendered = guarded(scenario, "rendering a case", lambda: words(knowledge, case))
+        return _question_of(scenario, role, seed, knowledge, rendered)
+
+
+def _question_of(scenario: Scenario, role: roles.Role, seed: int, knowledge: Knowledge, prompt: str) -> Question:
+    judged_on = live_seeds(scenario, role, seed, knowledge, prompt)
+    return Question(scenario, role, seed, knowledge.version, prompt, judged_on=judged_on)
 
 
 @contextmanager
@@ -142,4 +152,4 @@ def judge(workspace: Workspace, call: str, score: float, *, by: str = OPERATOR, 
 
 def _reply(step: rows.Step, role: roles.Role) -> Reply:
     value = role.parse(step.strategy).value if step.strategy is not None else None
-    return Reply(value, step.reply, step.served, step.reason, step.error, step.served_call, step.id)
+    return Reply(value, step.reply, step.served, step.reason, step.score, step.error, step.served_call, step.id)

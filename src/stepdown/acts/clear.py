@@ -45,11 +45,11 @@ def clear(directory: Path) -> None:
         WorkspaceError: The directory cannot be used.
     """
     try:
-        found = sorted(_below(directory)) if os.path.lexists(directory) else []
-        if found:
-            _check_own(directory, found)
+        paths = sorted(_below(directory)) if os.path.lexists(directory) else []
+        if paths:
+            _check_own(directory, paths)
             # The mark goes last: what is left of a removal that was stopped is still a demo's.
-            for path in sorted(found, key=lambda path: (path != MARK, path), reverse=True):
+            for path in sorted(paths, key=lambda path: (path != MARK, path), reverse=True):
                 _remove(directory / path)
     except OSError as error:
         raise unusable(directory, error) from error
@@ -72,14 +72,14 @@ def _below(directory: Path, prefix: str = "") -> Iterator[str]:
                 yield from _below(Path(entry.path), f"{prefix}{entry.name}/")
 
 
-def _check_own(directory: Path, found: list[str]) -> None:
+def _check_own(directory: Path, paths: list[str]) -> None:
     marked = _marked(directory)
     if marked is None:
         raise Refused(f"{directory} is not a demo's workspace; name another directory with --workspace.")
-    for path in found:
+    for path in paths:
         if not OWN.fullmatch(path) or not _plain((directory / path).lstat().st_mode):
             raise Refused(f"{directory} holds {path}, which no demo made; move it away, or name another directory.")
-    if len(found) == 1:
+    if len(paths) == 1:
         return
     for lock in (directory / "sessions").glob("*.lock"):
         if alive(lock.parent, lock.stem):

@@ -55,10 +55,10 @@ class Player:
 
 def player(workspace: Workspace, bundle_id: str) -> Player | None:
     """Return a bundle as a player; None for one that is not whole."""
-    found = workspace.look(bundle_id)
-    if found.manifest is None or found.base_problem:
+    look = workspace.look(bundle_id)
+    if look.manifest is None or look.base_problem:
         return None
-    return Player(bundle_id, workspace.provider(workspace.bundle_directory(bundle_id), found))
+    return Player(bundle_id, workspace.provider(workspace.bundle_directory(bundle_id), look))
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ class Comparison:
         trial: What was promised.
         share: What of its error rate may be spent here.
         knowledge: In every prompt.
-        told: Examples for the frontier.
+        examples: Examples for the frontier.
         challenger: The bundle in question.
         champion: The slot's, if there is another one that can answer.
         frontier: Its scores by seed, as far as it answered.
@@ -84,7 +84,7 @@ class Comparison:
     trial: Trial
     share: float
     knowledge: Knowledge
-    told: tuple[Example, ...]
+    examples: tuple[Example, ...]
     challenger: Player
     champion: Player | None
     frontier: dict[int, float] = field(default_factory=dict)
@@ -109,7 +109,7 @@ class Comparison:
 
     def _play_block(self, block: Sequence[int]) -> None:
         scenario, role = self.run.scenario, self.role
-        questions = [ask(scenario, role, self.knowledge, seed, self.told) for seed in block]
+        questions = [ask(scenario, role, self.knowledge, seed, self.examples) for seed in block]
         prompts = [question.prompt for question in questions]
         self.challenger.play(self._examiner(self.challenger), scenario, role, prompts, block)
         if self.champion is not None:
@@ -119,10 +119,12 @@ class Comparison:
                 # The slot's bundle is no rival if it cannot even answer; routing says so at every step.
                 self.champion = None
         first = len(self.seeds)
-        places = range(first, first + len(questions))
-        standing = [self.standing[place] for place in places if place in self.standing]
+        positions = range(first, first + len(questions))
+        standing = [self.standing[position] for position in positions if position in self.standing]
         tasks = [
-            self._task(at, question) for at, question in zip(places, questions, strict=True) if at not in self.standing
+            self._task(at, question)
+            for at, question in zip(positions, questions, strict=True)
+            if at not in self.standing
         ]
         for step in chain(standing, take_all(self.run.workspace, tasks, self.run.at_once)):
             reply = self._frontier_reply(step)

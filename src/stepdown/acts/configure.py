@@ -55,9 +55,9 @@ def switch_validator(
     check_name(by)
     scenario = workspace.scenario(scenario_name)
     if validator not in scenario.validators:
-        known = ", ".join(scenario.validators)
+        choices = ", ".join(scenario.validators)
         raise NotFound(
-            f"{scenario_name} has no validator {validator!r}; choose one of {known}.", kind="unknown-validator"
+            f"{scenario_name} has no validator {validator!r}; choose one of {choices}.", kind="unknown-validator"
         )
     with workspace.writing() as connection:
         if (validator in workspace.validators(connection, scenario)) is not enabled:

@@ -22,6 +22,11 @@ def comparing(workspace: Workspace, bundle: str, run: str) -> Examiner:
     return _examiner(workspace, bundle, call_of(bundle, "", 0, run))
 
 
+def trying(workspace: Workspace, name: str) -> Examiner:
+    """Return who asks a bundle or a base for a trial: whether it answers at all, or what it answers as it came."""
+    return _examiner(workspace, name, f"trial/{name}")
+
+
 def _examiner(workspace: Workspace, bundle: str, call: str) -> Examiner:
     settings = workspace.settings
     return Examiner(call, bundle, workspace.trace, settings.clock, settings.durability == "full")

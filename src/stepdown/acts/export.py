@@ -65,7 +65,7 @@ def export(workspace: Workspace, filters: Filters) -> Dataset:
     part = workspace.root / "datasets" / f".{workspace.session.begin()}.part"
     try:
         with workspace.reading() as connection:
-            written = _write(_Rows(connection, scenario, role, filters), part)
+            written = _write(_Selection(connection, scenario, role, filters), part)
         workspace.reached("dataset-written")
         dataset = _publish(workspace, part, filters, written)
     except OSError as error:
@@ -86,11 +86,11 @@ def accepted(workspace: Workspace, filters: Filters) -> list[rows.Step]:
     role = judged_role(scenario, filters.role).name if filters.role is not None else proposer(scenario).name
     with workspace.reading() as connection:
         _check_run(connection, filters)
-        return [step for step, _ in _Rows(connection, scenario, role, filters).accepted()]
+        return [step for step, _ in _Selection(connection, scenario, role, filters).accepted()]
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
+class _Selection:
     """The rows that a filter accepts, as one transaction sees them."""
 
     connection: Connection
@@ -122,20 +122,20 @@ class _Rows:
         return replace(step, score=later.score) if later is not None else step
 
 
-def _write(found: _Rows, part: Path) -> dict[str, Any]:
+def _write(source: _Selection, part: Path) -> dict[str, Any]:
     """Write the record files, in two passes over one state of the rows: where the split lies, then the records."""
-    _check_run(found.connection, found.filters)
+    _check_run(source.connection, source.filters)
     keys: list[str | None] = [None, None]
-    steps: Iterator[rows.Step | rows.Exchange] = (step for step, _ in found.accepted())
-    for row in chain(steps, found.exchanges()):
-        key = content(found.scenario, row)
+    steps: Iterator[rows.Step | rows.Exchange] = (step for step, _ in source.accepted())
+    for row in chain(steps, source.exchanges()):
+        key = content(source.scenario, row)
         keys = [min(keys[0] or key, key), max(keys[1] or key, key)]
     if keys[0] is None or keys[1] is None:
         raise DatasetError(
             "No step passes these filters; export with fewer of them, or discover more.", kind="no-records"
         )
     part.mkdir()
-    return _write_files(found, Split(keys[0], keys[1]), part)
+    return _write_files(source, Split(keys[0], keys[1]), part)
 
 
 def _check_run(connection: Connection, filters: Filters) -> None:
@@ -148,21 +148,21 @@ def _check_run(connection: Connection, filters: Filters) -> None:
         raise NotFound(f"{filters.run} is a run of {run.scenario}, not of {filters.scenario}.", kind="unknown-run")
 
 
-def _write_files(found: _Rows, split: Split, part: Path) -> dict[str, Any]:
-    files, connection, filters = _Files(part), found.connection, found.filters
+def _write_files(source: _Selection, split: Split, part: Path) -> dict[str, Any]:
+    files, connection, filters = _Files(part), source.connection, source.filters
     runs, logs = Counter[str](), Counter[str]()
     with files.open:
-        for step, generation in found.accepted():
-            known = _knowledge(connection, filters.scenario, step.knowledge)
+        for step, generation in source.accepted():
+            knowledge = _knowledge(connection, filters.scenario, step.knowledge)
             served = reader.attempt(connection, step.served_call or "")
-            side = "valid.jsonl" if split.validates(content(found.scenario, step)) else "train.jsonl"
-            files.write(side, line(record(step, generation, known, served)))
+            side = "valid.jsonl" if split.validates(content(source.scenario, step)) else "train.jsonl"
+            files.write(side, line(record(step, generation, knowledge, served)))
             runs[step.run] += 1
             if filters.matches:
                 for match in reader.matches(connection, step.id):
                     files.write("matches.jsonl", line({"strategy": step.strategy, **_match(match)}))
-        for exchange in found.exchanges():
-            side = "valid.jsonl" if split.validates(content(found.scenario, exchange)) else "train.jsonl"
+        for exchange in source.exchanges():
+            side = "valid.jsonl" if split.validates(content(source.scenario, exchange)) else "train.jsonl"
             files.write(side, line(imported(exchange)))
             logs[exchange.log] += 1
     digests = {name: hash_.hexdigest() for name, hash_ in files.hashes.items()}
@@ -190,8 +190,8 @@ class _Files:
 
 
 def _knowledge(connection: Connection, scenario: str, version: int) -> Knowledge:
-    found = reader.knowledge(connection, scenario, version)
-    return Knowledge(found.version, found.playbook, found.hints) if found else Knowledge()
+    lesson = reader.knowledge(connection, scenario, version)
+    return Knowledge(lesson.version, lesson.playbook, lesson.hints) if lesson else Knowledge()
 
 
 def _match(match: rows.Match) -> dict[str, Any]:
@@ -269,8 +269,8 @@ def _whole(path: Path, digest: str) -> bool:
         _check_plain(path)
         data = (path / NAME).read_bytes()
         files = json.loads(data)["files"]
-        found = {entry.name for entry in path.iterdir()}
-        if sha256(data) != digest or found != {NAME, *files}:
+        names = {entry.name for entry in path.iterdir()}
+        if sha256(data) != digest or names != {NAME, *files}:
             return False
         return all(_file_digest(path / name) == entry["sha256"] for name, entry in files.items())
     except (OSError, ValueError, KeyError, TypeError):

@@ -154,17 +154,17 @@ class Read:
                 except Skipped as reason:
                     self.skipped[str(reason)] += 1
 
-    def _exchange(self, found: Entry, seen: tuple[str, ...]) -> dict[str, Any]:
-        if not storable(found.question) or not storable(found.reply):
+    def _exchange(self, entry: Entry, seen: tuple[str, ...]) -> dict[str, Any]:
+        if not storable(entry.question) or not storable(entry.reply):
             raise Skipped(UNKEPT)
-        case = _case(found.question, seen, self.pattern)
+        case = _case(entry.question, seen, self.pattern)
         seed, own = cases.seed_of(self.scenario, case)
         if own and cases.kept(self.scenario, seed):
             raise Skipped(KEPT)
         words = self.role.words
         assert words is not None, "it was asked for before"
         prompt = guarded(self.scenario, "rendering a case", lambda: words(Knowledge(), case))
-        judgement = judge(self.scenario, self.role, found.reply, judged_on(self.scenario, seed, own=own))
+        judgement = judge(self.scenario, self.role, entry.reply, judged_on(self.scenario, seed, own=own))
         if judgement.answer is None:
             raise Skipped(ILLEGAL)
         if not storable(prompt + judgement.answer.text):
@@ -173,10 +173,10 @@ class Read:
             "input": case,
             "seed": seed,
             "prompt": prompt,
-            "reply": found.reply,
+            "reply": entry.reply,
             "strategy": judgement.answer.text,
             "score": judgement.score,
-            "model": word(found.model) if found.model is not None else None,
+            "model": word(entry.model) if entry.model is not None else None,
         }
 
 

@@ -29,16 +29,16 @@ def init(directory: Path, example: str = EXAMPLES[0]) -> list[Path]:
     """
     if example not in EXAMPLES:
         raise NotFound(f"There is no example {example!r}; choose one of {', '.join(EXAMPLES)}.", kind="unknown-example")
-    told = contents(example)
-    told[TASK] = told[TASK].replace(f'name = "{example}"', f'name = "{_name(directory, example)}"')
-    paths = [directory / name for name in told]
+    texts = contents(example)
+    texts[TASK] = texts[TASK].replace(f'name = "{example}"', f'name = "{_name(directory, example)}"')
+    paths = [directory / name for name in texts]
     there = next((path for path in paths if path.exists() or path.is_symlink()), None)
     if there is not None:
         raise Refused(f"{there} is there already; nothing was written. Name an empty directory.", kind="file-exists")
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for path in paths:
-            write_atomically(path, told[path.name])
+            write_atomically(path, texts[path.name])
     except OSError as error:
         raise WorkspaceError(f"{directory} cannot be written ({error.strerror}); name another directory.") from error
     return paths

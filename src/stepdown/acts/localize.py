@@ -61,10 +61,10 @@ def find_dataset(workspace: Workspace, name: str | Path) -> Path:
     """
     if Path(name).is_dir():
         return Path(name)
-    found = sorted((workspace.root / "datasets").glob(f"{name}*")) if str(name).isalnum() else []
-    if len(found) != 1:
+    directories = sorted((workspace.root / "datasets").glob(f"{name}*")) if str(name).isalnum() else []
+    if len(directories) != 1:
         raise NotFound(f"There is no dataset {str(name)!r} here; `stepdown export` makes one.", kind="unknown-dataset")
-    return found[0]
+    return directories[0]
 
 
 def localize(
@@ -208,8 +208,8 @@ def _earlier(workspace: Workspace, job: Job) -> Trained | None:
     """Return the bundle of an equal job that is still whole, in service and evaluated as things are now."""
     with workspace.reading() as connection:
         for bundle in reversed(reader.bundles_of_job(connection, job.digest)):
-            found = workspace.look(bundle.id)
-            if found.condition is not Condition.WHOLE or is_retired(connection, bundle.id):
+            look = workspace.look(bundle.id)
+            if look.condition is not Condition.WHOLE or is_retired(connection, bundle.id):
                 continue
             scenario = workspace.scenario(bundle.scenario)
             evaluation = reader.evaluation(connection, bundle.id, workspace.terms(scenario).digest)
@@ -270,13 +270,13 @@ def evaluate_directory(
     """
     provider = workspace.provider(directory, workspace.with_base(Look(Condition.WHOLE, manifest=manifest)))
     with workspace.reading() as connection:
-        known = workspace.knowledge(connection, scenario.name)
+        knowledge = workspace.knowledge(connection, scenario.name)
     seeds, role = held_out_seeds(scenario), judged_role(scenario, manifest.role)
     bound = workspace.terms(scenario)
-    asking = examiner(workspace, manifest.id, bound, known.version)
-    replies = asking.ask(provider, role, [rendering(scenario, role, known, seed) for seed in seeds], seeds)
+    asking = examiner(workspace, manifest.id, bound, knowledge.version)
+    replies = asking.ask(provider, role, [rendering(scenario, role, knowledge, seed) for seed in seeds], seeds)
     held_out = [judged(scenario, role, seed, reply) for seed, reply in zip(seeds, replies, strict=True)]
-    return summed(manifest.id, bound, known.version, held_out, workspace.now(), call=asking.call), held_out
+    return summed(manifest.id, bound, knowledge.version, held_out, workspace.now(), call=asking.call), held_out
 
 
 def evaluate(workspace: Workspace, bundle_id: str) -> rows.Evaluation:

@@ -82,9 +82,9 @@ def _founded(root: Path, url: URL | None, settings: Settings) -> Marker:
     file = urls.file(marker.url(root))
     with founding(root, file, sessions(root, marker)):
         check_files(root, file)
-        found = Marker.read(root)
-        if found is not None:
-            return found  # Somebody else made it while this one waited.
+        earlier = Marker.read(root)
+        if earlier is not None:
+            return earlier  # Somebody else made it while this one waited.
         engine = settings.engine(marker.url(root), marker.durability, settings.busy_milliseconds)
         try:
             engines.reach(engine)
@@ -163,7 +163,7 @@ def _bring_forward(workspace: Workspace, marker: Marker) -> None:
     with workspace.reading() as connection:
         current = migrate.version(connection)
         if current is None:
-            raise _gone(workspace.root, f"{_place(workspace, marker)} is empty")
+            raise _gone(workspace.root, f"{_address(workspace, marker)} is empty")
     if current != migrate.HEAD:
         with workspace.writing() as connection:
             migrate.upgrade(connection)
@@ -173,7 +173,7 @@ def _bring_forward(workspace: Workspace, marker: Marker) -> None:
         _claim(workspace)
 
 
-def _place(workspace: Workspace, marker: Marker) -> str:
+def _address(workspace: Workspace, marker: Marker) -> str:
     return urls.shown(marker.database) if marker.database is not None else str(urls.file(marker.url(workspace.root)))
 
 
@@ -228,7 +228,7 @@ def _readable(workspace: Workspace, marker: Marker) -> bool:
             raise
         return False
     if current is None:
-        raise _gone(workspace.root, f"{_place(workspace, marker)} is empty")
+        raise _gone(workspace.root, f"{_address(workspace, marker)} is empty")
     if current != migrate.HEAD:
         with engines.writing(workspace.engine) if private else workspace.reading() as connection:
             if not private and current < migrate.HEAD:

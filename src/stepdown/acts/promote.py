@@ -96,9 +96,10 @@ def _begin(
         _, policy = workspace.policy(connection)
         active = slot_bundle(connection, bundle.scenario, bundle.role)
         best = reader.best_run(connection, bundle.scenario)
-        told = examples(connection, role, best.id) if best else ()
+        shown = examples(connection, role, best.id) if best else ()
         knowledge = workspace.knowledge(connection, bundle.scenario)
-        evaluated = reader.evaluation(connection, bundle.id, workspace.terms(scenario).digest) is not None
+        counted = reader.evaluation(connection, bundle.id, workspace.terms(scenario).digest)
+        evaluated = counted is not None and abs(knowledge.version - counted.knowledge) <= policy.max_lessons
     _check_comparable(scenario, policy, bundle.role, trial)
     seeds = min(trial.budget, len(scenario.comparison_seeds()))
     earlier = begun_comparison(workspace, resumed, bundle, seeds, trial) if resumed else None
@@ -114,12 +115,12 @@ def _begin(
     champion = player(workspace, active.id) if active is not None and active.id != bundle.id else None
     if earlier is not None:
         run, standing = reopened(workspace, earlier.run, role), earlier.steps
-        known = earlier.knowledge or knowledge
+        asked_with = earlier.knowledge or knowledge
         share = _spend(workspace, run.run.id, bundle, trial)
-        return Comparison(run, role, trial, share, known, told, challenger, champion, standing=standing)
+        return Comparison(run, role, trial, share, asked_with, shown, challenger, champion, standing=standing)
     run = start(workspace, scenario.name, generations=1, candidates=seeds, frontier=word, purpose=rows.COMPARISON)
     share = _spend(workspace, run.run.id, bundle, trial)
-    return Comparison(run, role, trial, share, knowledge, told, challenger, champion)
+    return Comparison(run, role, trial, share, knowledge, shown, challenger, champion)
 
 
 def _spend(workspace: Workspace, run: str, bundle: rows.Bundle, trial: Trial) -> float:

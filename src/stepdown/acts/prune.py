@@ -25,11 +25,13 @@ class Pruned:
 
     Attributes:
         removed: Oldest first.
-        kept: Bundle id to what needs it.
+        kept: Bundle id, or name of a checkpoint, to what needs it.
+        checkpoints: Names of the checkpoints of unfinished tunings that were removed.
     """
 
     removed: tuple[rows.Bundle, ...]
     kept: dict[str, str]
+    checkpoints: tuple[str, ...] = ()
 
 
 def prune(
@@ -121,26 +123,27 @@ def _judged(connection: Connection, bundle: rows.Bundle) -> bool:
 
 def needed(workspace: Workspace, connection: Connection, keep: int | None) -> dict[str, str]:
     """Return the bundles that must stay, and what needs each: a run, a rollback or a slot."""
-    found = _asked(connection, keep)
+    reasons = _asked(connection, keep)
     for scenario, role in reader.slots(connection):
         slot = f"{scenario} {role}"
         target = leads_to(workspace, connection, scenario, role)
         if target is not None:
-            found[target.id] = f"it is where a rollback of {slot} leads"
+            reasons[target.id] = f"it is where a rollback of {slot} leads"
         active = slot_bundle(connection, scenario, role)
         if active is not None:
-            found[active.id] = f"it is the active bundle of {slot}"
-    return {bundle: why for bundle, why in found.items() if not is_retired(connection, bundle)}
+            reasons[active.id] = f"it is the active bundle of {slot}"
+    return {bundle: why for bundle, why in reasons.items() if not is_retired(connection, bundle)}
 
 
 def _asked(connection: Connection, keep: int | None) -> dict[str, str]:
     """Return the bundles that a kept run asked or compared, and the newest such run; one under way is always kept."""
     under_way = {run.id for run in unfinished.runs(connection)}
     newest_first = [run.id for run in reversed(reader.all_of(connection, rows.Run))]
-    kept = [run for place, run in enumerate(newest_first) if keep is None or place < keep or run in under_way]
-    place_of = {run: place for place, run in enumerate(kept)}
+    kept = [run for position, run in enumerate(newest_first) if keep is None or position < keep or run in under_way]
+    position_of = {run: position for position, run in enumerate(kept)}
     asked = sorted(
-        ((place_of[run], run, bundle) for run, bundle in reader.asked(connection) if run in place_of), reverse=True
+        ((position_of[run], run, bundle) for run, bundle in reader.asked(connection) if run in position_of),
+        reverse=True,
     )
     return {bundle: f"{run} asked it" for _, run, bundle in asked}
 

@@ -36,6 +36,12 @@ class Question:
     examples: tuple[Example, ...] = ()
     judged_on: Sequence[int] = ()
 
+    @property
+    def instructions(self) -> str:
+        """What goes before the prompt for whoever cannot have learned it."""
+        own = self.role.instructions
+        return self.scenario.rules if own is None else own
+
 
 def ask(
     scenario: Scenario, role: Role, knowledge: Knowledge, seed: int, examples: tuple[Example, ...] = ()
@@ -61,7 +67,7 @@ def examples(connection: Connection, role: Role, run: str) -> tuple[Example, ...
     return tuple(_example(role, *answer) for answer in reader.strategies(connection, run, role.name))
 
 
-def found(role: Role, steps: Sequence[rows.Step]) -> tuple[Example, ...]:
+def new_examples(role: Role, steps: Sequence[rows.Step]) -> tuple[Example, ...]:
     """Return what steps of a role that were just taken add to these."""
     return tuple(
         _example(role, step.generation, step.strategy, step.score)

@@ -119,11 +119,11 @@ def _attempt(workspace: Workspace, call: rows.Announcement, end: trace.Line | No
     attempt = replace(unanswered(call, workspace), recovered=True)
     if end is None:
         return replace(attempt, error_type=INTERRUPTED, error="The process ended before the answer was known.")
-    known = replace(attempt, latency=end.duration, error_type=end.error_type, error=end.error)
+    recovered = replace(attempt, latency=end.duration, error_type=end.error_type, error=end.error)
     if end.text is None or end.provider is None or end.model is None:
-        return known
+        return recovered
     answer = Completion(end.text, end.provider, end.model, end.digest, end.input_tokens, end.output_tokens)
-    return replace(known, **answered(answer))
+    return replace(recovered, **answered(answer))
 
 
 def _clear(workspace: Workspace) -> None:
@@ -160,17 +160,17 @@ def _moves(workspace: Workspace, connection: Connection) -> list[tuple[Path, Pat
     """
     rooms = [workspace.root / room for room in ROOMS]
     asides = [workspace.root / FOLDER / room.name for room in rooms]
-    found = {path: name for room in (*rooms, *asides) for path in entries(room) if (name := _digest(path))}
-    known = reader.known_content(connection, sorted(set(found.values()))) if found else set()
+    digests = {path: name for room in (*rooms, *asides) for path in entries(room) if (name := _digest(path))}
+    recorded = reader.registered_content(connection, sorted(set(digests.values()))) if digests else set()
     moves: list[tuple[Path, Path | None]] = []
-    for path, digest in found.items():
+    for path, digest in digests.items():
         if path.parent in asides:
             home = workspace.root / path.parent.name / digest
-            if digest in known and path.name == digest and not os.path.lexists(home):
+            if digest in recorded and path.name == digest and not os.path.lexists(home):
                 moves.append((path, home))
-        elif digest not in known and reader.last_act(connection, digest, "delete") is not None:
+        elif digest not in recorded and reader.last_act(connection, digest, "delete") is not None:
             moves.append((path, None))
-        elif digest not in known or path.name != digest:
+        elif digest not in recorded or path.name != digest:
             moves.append((path, free(workspace.root, path.parent.name, path.name)))
     return moves
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from stepdown.acts.concurrent import calls_at_once
 from stepdown.acts.preparation import check_served, frontier_of
-from stepdown.acts.question import found
+from stepdown.acts.question import new_examples
 from stepdown.acts.under_way import Champion, RunUnderWay
 from stepdown.errors import NotFound, Refused
 from stepdown.history import endings, ledger, reader, rows
@@ -44,11 +44,11 @@ def resume(workspace: Workspace, run_id: str, *, at_once: int | None = None) -> 
         under_way.count(step)
     # What a budget refused then, it may allow now.
     del under_way.troubles[FrontierObjection.OVER_BUDGET]
-    under_way.examples = found(role, [step for step in decided if step.position < run.candidates])
+    under_way.examples = new_examples(role, [step for step in decided if step.position < run.candidates])
     last = generations[-1] if generations else None
     if last is not None and last.champion is not None and last.champion_score is not None:
-        known = next(step.knowledge for step in decided if step.id == last.champion)
-        under_way.champion = Champion(last.champion, last.champion_score, known)
+        knowledge = next(step.knowledge for step in decided if step.id == last.champion)
+        under_way.champion = Champion(last.champion, last.champion_score, knowledge)
     for number in (under_way.number, under_way.number + 1):
         under_way.standing[number] = [step for step in steps if step.generation == number]
     return under_way

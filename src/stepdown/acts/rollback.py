@@ -3,6 +3,7 @@
 from sqlalchemy import Connection
 
 from stepdown.acts import switch
+from stepdown.acts.examine import trying
 from stepdown.acts.question import rendering
 from stepdown.acts.switch import OPERATOR
 from stepdown.bundles.standing import ROLLBACK
@@ -53,8 +54,8 @@ def way_back(connection: Connection, scenario: str, role: str) -> list[rows.Bund
     """Return the bundles that a slot can go back to and that are in service, the nearest first."""
     current = slot_bundle(connection, scenario, role)
     names = behind(reader.acts(connection), (scenario, role), current.id if current else None)
-    found = [reader.bundle(connection, name) for name in names]
-    return [bundle for bundle in found if bundle is not None]
+    bundles = [reader.bundle(connection, name) for name in names]
+    return [bundle for bundle in bundles if bundle is not None]
 
 
 def leads_to(workspace: Workspace, connection: Connection, scenario: str, role: str) -> rows.Bundle | None:
@@ -81,15 +82,15 @@ def _problem(workspace: Workspace, bundle: rows.Bundle) -> str | None:
     """Return why a bundle could not serve; None when it is fit and answers a prompt as in serving."""
     with workspace.reading() as connection:
         unfit = _unfit(workspace, connection, bundle)
-        known = workspace.knowledge(connection, bundle.scenario)
-    found = workspace.look(bundle.id)
-    if unfit is not None or found.manifest is None:
+        knowledge = workspace.knowledge(connection, bundle.scenario)
+    look = workspace.look(bundle.id)
+    if unfit is not None or look.manifest is None:
         return unfit or "it changed while it was looked at"
     scenario = workspace.scenario(bundle.scenario)
     try:
         (seed, *_), role = held_out_seeds(scenario), judged_role(scenario, bundle.role)
-        provider = workspace.provider(workspace.bundle_directory(bundle.id), found)
-        provider.answer([rendering(scenario, role, known, seed)], [seed], role.schema)
+        provider = workspace.provider(workspace.bundle_directory(bundle.id), look)
+        trying(workspace, bundle.id).ask(provider, role, [rendering(scenario, role, knowledge, seed)], [seed])
     except (LocalError, Refused) as error:
         return str(error)
     return None

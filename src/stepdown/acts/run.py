@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 
+from stepdown.acts.configure import adopt_policy
 from stepdown.acts.ending import budget_spent, nothing_served
 from stepdown.acts.preparation import check, check_served
 from stepdown.acts.under_way import RunUnderWay, nobody
 from stepdown.errors import StepdownError
 from stepdown.history import ledger, reader, rows, unfinished
 from stepdown.routing.reasons import FrontierObjection
+from stepdown.scenarios.protocol import Scenario
 from stepdown.workspace import Workspace
 
 
@@ -22,6 +24,7 @@ def start(
     purpose: str = rows.WORK,
     at_once: int | None = None,
     role: str | None = None,
+    adopting: bool = False,
 ) -> RunUnderWay:
     """Start a run.
 
@@ -35,6 +38,7 @@ def start(
         purpose: What it is for, see `rows.Run`.
         at_once: Calls under way at the frontier together, see `concurrent.calls_at_once`.
         role: Whose answers are looked for; the first that is judged, if nobody says.
+        adopting: Whether the policy that a task asks for is taken over, where nobody set one; not for a run that is refused.
 
     Raises:
         NotFound: No such scenario, role or provider.
@@ -44,6 +48,15 @@ def start(
     plan = scenario_name, seed, generations, candidates, frontier
     scenario, asked, provider, together = check(workspace.settings, *plan, at_once=at_once, role=role, routed=True)
     check_served(workspace, scenario, asked, provider)
+    if adopting:
+        adopt_policy(workspace, scenario)
+    run = _record(workspace, scenario, seed, generations, candidates, frontier, purpose)
+    return RunUnderWay(workspace, run, scenario, asked, provider, together)
+
+
+def _record(
+    workspace: Workspace, scenario: Scenario, seed: int, generations: int, candidates: int, frontier: str, purpose: str
+) -> rows.Run:
     with workspace.writing() as connection:
         run = rows.Run(
             id=f"run-{reader.count(connection, rows.Run) + 1}",
@@ -58,7 +71,7 @@ def start(
             purpose=purpose,
         )
         ledger.append(connection, run)
-    return RunUnderWay(workspace, run, scenario, asked, provider, together)
+    return run
 
 
 def play(under_way: RunUnderWay, watch: Callable[[rows.Step], None] = nobody) -> rows.Run:

@@ -90,7 +90,7 @@ def _begin(workspace: Workspace, task: Task, ahead: Ahead | None) -> "StepUnderW
         with workspace.writing() as connection:
             if ahead is not None and not ahead.holds(workspace, connection, *slot):
                 return None
-            scene = gather(workspace, connection, *slot, question.seed, ahead)
+            scene = gather(workspace, connection, *slot, question.seed, ahead, knowledge=question.knowledge)
             over = scene.policy.budgeted and scene.policy.overspent(*reader.spent(connection, task.run))
             facts = replace(scene.facts, over_budget=over, unavailable=isinstance(task.frontier, Missing))
             scene = replace(scene, facts=replace(facts, mode=Mode.FRONTIER_ONLY) if task.comparison else facts)
@@ -119,7 +119,7 @@ class _Asking:
         task, provider, facts = self.task, self._provider(target), self.scene.facts
         announcement = rows.Announcement(
             call=f"{task.step}/{ordinal}",
-            **self._place(),
+            **self._circumstances(),
             target=target.value,
             shadow=shadow,
             provider=word(str(provider.name)),
@@ -132,7 +132,7 @@ class _Asking:
         ledger.append(connection, announcement)
         return announcement
 
-    def _place(self) -> dict[str, Any]:
+    def _circumstances(self) -> dict[str, Any]:
         """Return what announcement and step both say of the question and of what was decided."""
         task, question = self.task, self.task.question
         return {
@@ -163,7 +163,7 @@ class _Asking:
             seed=question.seed,
             time_limit=policy.local_timeout if target is Target.LOCAL else policy.frontier_timeout,
             examples=question.examples,
-            instructions=question.scenario.rules,
+            instructions=question.instructions,
         )
         durable = settings.durability == "full"
         provider = self._provider(target)
@@ -231,10 +231,10 @@ class _Asking:
             reason = local_failure(counted[0].error_type or "")
         used = served.attempt if served else None
         answer = served.judgement.answer if served and served.judgement and self.task.question.role.judged else None
-        place = self._place()
+        identity = self._circumstances()
         return rows.Step(
-            id=place.pop("step"),
-            **place,
+            id=identity.pop("step"),
+            **identity,
             requested=(Target.LOCAL if self.decision.local else Target.FRONTIER).value,
             reason=reason,
             outcome="served" if used else "failed",

@@ -136,10 +136,10 @@ def find(connection: Connection, bundle_id: str) -> rows.Bundle:
             "`stepdown bundles list` shows.",
             kind="unknown-bundle",
         )
-    found = reader.bundles(connection, beginning=bundle_id) if bundle_id.isalnum() else []
-    if len(found) == 1:
-        return found[0]
-    problem = f"{len(found)} bundles' ids begin with" if found else "There is no bundle"
+    matching = reader.bundles(connection, beginning=bundle_id) if bundle_id.isalnum() else []
+    if len(matching) == 1:
+        return matching[0]
+    problem = f"{len(matching)} bundles' ids begin with" if matching else "There is no bundle"
     raise NotFound(f"{problem} {bundle_id!r}; `stepdown bundles list` shows them.", kind="unknown-bundle")
 
 
@@ -182,13 +182,13 @@ def check_whole(workspace: Workspace, bundle_id: str) -> Manifest:
     Raises:
         Refused: With the kind that routing would name as its reason.
     """
-    found = workspace.look(bundle_id)
-    if found.condition is not Condition.WHOLE:
-        raise Refused(f"The bundle {bundle_id[:12]} is not whole: {found.problem}.", kind=REFUSALS[found.condition])
-    if found.base_problem:
-        raise Refused(f"The bundle {bundle_id[:12]} has not its base: {found.base_problem}.", kind="base-mismatch")
-    assert found.manifest is not None, "a whole bundle has a manifest"
-    return found.manifest
+    look = workspace.look(bundle_id)
+    if look.condition is not Condition.WHOLE:
+        raise Refused(f"The bundle {bundle_id[:12]} is not whole: {look.problem}.", kind=REFUSALS[look.condition])
+    if look.base_problem:
+        raise Refused(f"The bundle {bundle_id[:12]} has not its base: {look.base_problem}.", kind="base-mismatch")
+    assert look.manifest is not None, "a whole bundle has a manifest"
+    return look.manifest
 
 
 REFUSALS = {

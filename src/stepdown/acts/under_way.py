@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from stepdown.acts.concurrent import take_all
-from stepdown.acts.question import Question, ask, found
+from stepdown.acts.question import Question, ask, new_examples
 from stepdown.acts.step import Task, take
 from stepdown.errors import WorkspaceError
 from stepdown.history import ledger, reader, rows
@@ -75,11 +75,11 @@ class RunUnderWay:
     def steps(self) -> Iterator[rows.Step]:
         """Play one generation, a step at a time: ask for candidates, decide between them, and let the coach learn."""
         self.number += 1
-        known = self._known()
+        knowledge = self._knowledge()
         taken = list(self.standing.pop(self.number, ()))
         standing = {step.position for step in taken}
         tasks = (
-            self._task(position, self._question(known, position))
+            self._task(position, self._question(knowledge, position))
             for position in range(self.run.candidates)
             if position not in standing
         )
@@ -89,7 +89,7 @@ class RunUnderWay:
             yield step
         taken.sort(key=lambda step: step.position)
         self._decide(taken)
-        self.examples += found(self.role, taken)
+        self.examples += new_examples(self.role, taken)
         self.workspace.reached("generation-decided")
         coach = roles.coach(self.scenario)
         if coach is not None:
@@ -115,10 +115,10 @@ class RunUnderWay:
         if not kept:
             self._keep(taught)
 
-    def _question(self, known: Knowledge, position: int) -> Question:
-        return ask(self.scenario, self.role, known, step_seed(self.run.seed, self.number, position), self.examples)
+    def _question(self, knowledge: Knowledge, position: int) -> Question:
+        return ask(self.scenario, self.role, knowledge, step_seed(self.run.seed, self.number, position), self.examples)
 
-    def _known(self) -> Knowledge:
+    def _knowledge(self) -> Knowledge:
         with self.workspace.reading() as connection:
             return self.workspace.knowledge(connection, self.scenario.name)
 
@@ -151,11 +151,11 @@ class RunUnderWay:
 
     def _coach(self, coach: Role, steps: Sequence[rows.Step]) -> rows.Step:
         """Ask the coach what the generation teaches, and keep it if it is a lesson."""
-        known = self._known()
+        knowledge = self._knowledge()
         position = self.run.candidates
         seed = step_seed(self.run.seed, self.number, position)
-        text = prompt.coach(self.scenario, known, self._results(steps))
-        question = Question(self.scenario, coach, seed, known.version, text, self.examples)
+        text = prompt.coach(self.scenario, knowledge, self._results(steps))
+        question = Question(self.scenario, coach, seed, knowledge.version, text, self.examples)
         step = take(self.workspace, self._task(position, question))
         self._keep(step)
         return step
@@ -179,9 +179,9 @@ class RunUnderWay:
 
     def _learn(self, connection: Connection, step: str, playbook: str, hints: str) -> None:
         """Append a version of the knowledge, unless it says what is known already."""
-        known = self.workspace.knowledge(connection, self.scenario.name)
-        if (known.playbook, known.hints) != (playbook, hints):
-            version = known.version + 1
+        knowledge = self.workspace.knowledge(connection, self.scenario.name)
+        if (knowledge.playbook, knowledge.hints) != (playbook, hints):
+            version = knowledge.version + 1
             at = self.workspace.now()
             ledger.append(connection, rows.Lesson(self.scenario.name, version, playbook, hints, step, at))
 
@@ -200,14 +200,17 @@ def write_knowledge(workspace: Workspace, scenario: str) -> None:
         WorkspaceError: They cannot be written; the row is kept all the same.
     """
     with workspace.reading() as connection:
-        known = workspace.knowledge(connection, scenario)
+        knowledge = workspace.knowledge(connection, scenario)
     directory = workspace.root / "knowledge" / scenario
     try:
         directory.mkdir(parents=True, exist_ok=True)
         write_atomically(
-            directory / "playbook.md", f"# Playbook of {scenario}, version {known.version}\n\n{known.playbook}\n"
+            directory / "playbook.md",
+            f"# Playbook of {scenario}, version {knowledge.version}\n\n{knowledge.playbook}\n",
         )
-        write_atomically(directory / "hints.md", f"# Hints for {scenario}, version {known.version}\n\n{known.hints}\n")
+        write_atomically(
+            directory / "hints.md", f"# Hints for {scenario}, version {knowledge.version}\n\n{knowledge.hints}\n"
+        )
     except OSError as error:
         raise WorkspaceError(
             f"{directory} cannot be written ({error.strerror}); the knowledge is kept in history."

@@ -14,14 +14,14 @@ def acts(evidence: Evidence) -> Iterator[Difference]:
     """Every act names a registered bundle and its own slot (I6), and changes what those before left (I10)."""
     bundle_of = {bundle.id: bundle for bundle in evidence.bundles}
     standing, deleted = Standing(), set[str]()
-    for place, act in enumerate(evidence.acts):
+    for position, act in enumerate(evidence.acts):
         bundle = bundle_of[act.bundle]
         where = f"{act.kind} {act.bundle[:12]}"
         if (act.scenario, act.role) != (bundle.scenario, bundle.role):
             yield Difference("I6", where, "it names a slot that is not the bundle's")
         if _impossible(act, standing, deleted):
             yield Difference("I10", where, f"a bundle that is {standing.status(act.bundle)} cannot be told so")
-        problem = _overstepped(act, standing, evidence.acts, place)
+        problem = _overstepped(act, standing, evidence.acts, position)
         if problem is not None:
             yield Difference("I10", where, problem)
         standing = standing.after(act)
@@ -42,7 +42,7 @@ def _impossible(act: rows.Act, standing: Standing, deleted: set[str]) -> bool:
     return barred.get(act.kind, True)
 
 
-def _overstepped(act: rows.Act, standing: Standing, acts: Sequence[rows.Act], place: int) -> str | None:
+def _overstepped(act: rows.Act, standing: Standing, acts: Sequence[rows.Act], position: int) -> str | None:
     """Say why what acts by itself, or by force, had no right to."""
     if act.forced and (act.kind != "activate" or act.by in MECHANISMS):
         return f"only an operator forces, and only an activation, not {act.by}"
@@ -50,7 +50,7 @@ def _overstepped(act: rows.Act, standing: Standing, acts: Sequence[rows.Act], pl
         return f"{act.by} never does that"
     if act.by == ROLLBACK:
         slot = (act.scenario, act.role)
-        if act.bundle not in behind(acts[:place], slot, standing.active.get(slot)):
+        if act.bundle not in behind(acts[:position], slot, standing.active.get(slot)):
             return "a rollback leads only to what the slot held before"
     return None
 

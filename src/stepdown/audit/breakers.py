@@ -40,8 +40,8 @@ class _Health:
 
     Attributes:
         states: Before its first attempt, and after each.
-        announced: By attempt, the latest place of an announcement of it or of one before it.
-        ended: By attempt, the latest place in the trace of an end of it or of one before it.
+        announced: By attempt, the latest index of an announcement of it or of one before it.
+        ended: By attempt, the latest line number in the trace of an end of it or of one before it.
     """
 
     states: list[Breaker] = field(default_factory=lambda: [Breaker()])
@@ -55,7 +55,7 @@ class _Health:
         self.ended.append(max(ended, self.ended[-1] if self.ended else -1))
 
 
-def found(evidence: Evidence) -> Iterator[Difference]:
+def breakers(evidence: Evidence) -> Iterator[Difference]:
     """A step found the breaker as some attempt before it had left it, and none after what a step before had found (I1).
 
     An attempt is recorded after its announcement and after its end in the trace, so none that was announced or that ended
@@ -64,7 +64,7 @@ def found(evidence: Evidence) -> Iterator[Difference]:
     """
     health, number_of = _healths(evidence)
     policies = policies_of(evidence)
-    starts = {line.call: place for place, line in enumerate(evidence.trace) if line.event == "start"}
+    starts = {line.call: index for index, line in enumerate(evidence.trace) if line.event == "start"}
     seen: dict[str, int] = defaultdict(int)
     over: dict[tuple[str, str], int] = defaultdict(int)
     trained = {bundle.id: bundle.trained_at for bundle in evidence.bundles}
@@ -77,15 +77,17 @@ def found(evidence: Evidence) -> Iterator[Difference]:
         if moment.call is not None:
             least = max(seen[bundle], over[moment.run.id, bundle])
             most = min(
-                bisect_left(mine.announced, moment.place),
+                bisect_left(mine.announced, moment.index),
                 bisect_right(mine.ended, starts.get(moment.call, _after(mine))),
             )
-        looked = moment.at if bundle not in trained else _looked(moment, trained[bundle])
-        states = range(least, most + 1)
-        number = next((n for n in states if _explains(mine.states[n], moment, policy, looked)), None)
+        looked_at = moment.at if bundle not in trained else _looked_at(moment, trained[bundle])
+        numbers = range(least, most + 1)
+        number = next((n for n in numbers if _explains(mine.states[n], moment, policy, looked_at)), None)
         if number is None:
-            told = f"{moment.facts['breaker']}{', with a probe under way' if moment.facts['probing'] else ''}"
-            yield Difference("I1", moment.step, f"its facts say that the breaker was {told}; no attempt had left it so")
+            stated = f"{moment.facts['breaker']}{', with a probe under way' if moment.facts['probing'] else ''}"
+            yield Difference(
+                "I1", moment.step, f"its facts say that the breaker was {stated}; no attempt had left it so"
+            )
         if moment.call is not None:
             seen[bundle] = least if number is None else number
             # Whoever asks live asks several at once.
@@ -94,30 +96,30 @@ def found(evidence: Evidence) -> Iterator[Difference]:
 
 
 def _after(mine: _Health) -> int:
-    """Return a place in the trace after all that a bundle's attempts ended at."""
+    """Return a line number of the trace not before any that a bundle's attempts ended at."""
     return mine.ended[-1] if mine.ended else 0
 
 
 def _healths(evidence: Evidence) -> tuple[Mapping[str, _Health], Mapping[str, int]]:
     """Return each bundle's breaker over time, and for each step that asked local the number of attempts up to its own."""
-    places = {call.call: place for place, call in enumerate(evidence.announcements)}
-    ends = {line.call: place for place, line in enumerate(evidence.trace) if line.event == "end"}
+    indexes = {call.call: index for index, call in enumerate(evidence.announcements)}
+    ends = {line.call: index for index, line in enumerate(evidence.trace) if line.event == "end"}
     health: dict[str, _Health] = defaultdict(_Health)
     number_of: dict[str, int] = {}
     for attempt, breaker in _folded(evidence):
         if breaker is not None and attempt.bundle is not None:
-            health[attempt.bundle].note(breaker, places[attempt.call], ends.get(attempt.call, -1))
+            health[attempt.bundle].note(breaker, indexes[attempt.call], ends.get(attempt.call, -1))
             number_of[attempt.step] = len(health[attempt.bundle].announced)
     return health, number_of
 
 
-def _looked(moment: Moment, trained_at: datetime) -> datetime:
+def _looked_at(moment: Moment, trained_at: datetime) -> datetime:
     """Return when the step looked at the clock: its bundle's age says so to the microsecond."""
     age = moment.facts["age"]
     return moment.at if age is None else trained_at + timedelta(seconds=age)
 
 
-def _explains(breaker: Breaker, moment: Moment, policy: Policy, looked: datetime) -> bool:
+def _explains(breaker: Breaker, moment: Moment, policy: Policy, looked_at: datetime) -> bool:
     if moment.facts["probing"] and breaker.opened_at is None:
         return False
-    return breaker.state(policy, looked).value == str(moment.facts["breaker"])
+    return breaker.state(policy, looked_at).value == str(moment.facts["breaker"])

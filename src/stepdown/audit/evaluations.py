@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from stepdown.audit.steps import grouped
-from stepdown.audit.witnesses import Difference, Evidence, compare
+from stepdown.audit.witnesses import Difference, Evidence, compare, knowledge_of
 from stepdown.digest import digest
 from stepdown.history import rows
 from stepdown.providers.batches import call_of, seal
@@ -46,7 +46,7 @@ def witnessed(evidence: Evidence) -> Iterator[Difference]:
     """
     bundle_of, replies_of = {bundle.id: bundle for bundle in evidence.bundles}, grouped(evidence.holdouts, "evaluation")
     batches = grouped([line for line in evidence.trace if line.event == "batch"], "call")
-    known = {(row.scenario, row.version): Knowledge(row.version, row.playbook, row.hints) for row in evidence.lessons}
+    versions = knowledge_of(evidence)
     since = False
     for row in evidence.evaluations:
         bundle, replies = bundle_of[row.bundle], replies_of[row.id]
@@ -58,12 +58,12 @@ def witnessed(evidence: Evidence) -> Iterator[Difference]:
         named = call_of(row.bundle, row.terms_digest, row.knowledge, row.run)
         yield from compare("I4", row.id, row, {"call": named}, "what it was asked with")
         lines = [line for line in batches[row.call] if (line.bundle, line.role) == (row.bundle, bundle.role)]
-        found = _batched([(reply.seed, reply.reply) for reply in replies], lines)
-        if found is None:
+        batch_lines = _batched([(reply.seed, reply.reply) for reply in replies], lines)
+        if batch_lines is None:
             yield Difference("I4", row.id, "its held-out replies are not those that the trace has of its bundle")
             continue
-        asked = _asked(evidence.scenarios(bundle.scenario), bundle.role, row, known)
-        if asked is not None and _batched(asked, found, prompts=True) is None:
+        asked = _asked(evidence.scenarios(bundle.scenario), bundle.role, row, versions)
+        if asked is not None and _batched(asked, batch_lines, prompts=True) is None:
             yield Difference(
                 "I4", row.id, f"the prompts of knowledge {row.knowledge} are not those that its bundle was asked"
             )
@@ -74,29 +74,29 @@ def _batched(texts: Sequence[tuple[int, str]], lines: Sequence[Line], *, prompts
 
     A comparison that was resumed asked some batches twice.
     """
-    known = {(line.size or 0, line.asked if prompts else line.answered): line for line in lines}
-    sizes = sorted({size for size, _ in known}, reverse=True)
-    found: list[Line] = []
+    line_of = {(line.size or 0, line.asked if prompts else line.answered): line for line in lines}
+    sizes = sorted({size for size, _ in line_of}, reverse=True)
+    batch_lines: list[Line] = []
     done = 0
     while done < len(texts):
         line = next(
-            (line for size in sizes if size and (line := known.get((size, seal(texts[done : done + size]))))), None
+            (line for size in sizes if size and (line := line_of.get((size, seal(texts[done : done + size]))))), None
         )
         if line is None:
             return None
-        found.append(line)
+        batch_lines.append(line)
         done += line.size or len(texts)
-    return found
+    return batch_lines
 
 
 def _asked(
-    scenario: Scenario, role: str, row: rows.Evaluation, known: Mapping[tuple[str, int], Knowledge]
+    scenario: Scenario, role: str, row: rows.Evaluation, versions: Mapping[tuple[str, int], Knowledge]
 ) -> list[tuple[int, str]] | None:
     """Return what an evaluation asked; None where prompts are put otherwise by now."""
     render = roles.roles(scenario)[role].prompt if role in roles.roles(scenario) else None
     if (row.terms.get("scenario_version"), row.terms.get("prompt_format")) != (scenario.version, prompt.FORMAT):
         return None
-    knowledge = known.get((scenario.name, row.knowledge), Knowledge() if row.knowledge == 0 else None)
+    knowledge = versions.get((scenario.name, row.knowledge), Knowledge() if row.knowledge == 0 else None)
     if render is None or knowledge is None:
         return None
     return [(seed, render(knowledge, seed)) for seed in row.terms["seeds"]]
@@ -105,10 +105,10 @@ def _asked(
 def knowledge(evidence: Evidence) -> Iterator[Difference]:
     """An evaluation names knowledge that there is; in a comparison, the one that the frontier was asked with (I10)."""
     scenario_of = {bundle.id: bundle.scenario for bundle in evidence.bundles}
-    known = {(row.scenario, row.version) for row in evidence.lessons}
+    versions = {(row.scenario, row.version) for row in evidence.lessons}
     asked = {step.run: step.knowledge for step in evidence.steps}
     for row in evidence.evaluations:
-        if row.knowledge != 0 and (scenario_of[row.bundle], row.knowledge) not in known:
+        if row.knowledge != 0 and (scenario_of[row.bundle], row.knowledge) not in versions:
             yield Difference("I10", row.id, f"its prompts had knowledge {row.knowledge}, which history does not have")
         if row.run in asked and row.knowledge != asked[row.run]:
             yield Difference(

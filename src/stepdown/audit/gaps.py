@@ -36,9 +36,9 @@ def dangling(evidence: Evidence) -> Iterator[Difference]:
         (evidence.verdicts, "run", runs),
         (evidence.judgements, "call", {attempt.call for attempt in evidence.attempts}),
     ]
-    for found, name, known in references:
-        for wanted in dict.fromkeys(getattr(row, name) for row in found if getattr(row, name) not in known):
-            kind = type(found[0]).__name__.lower()
+    for referring, name, ids in references:
+        for wanted in dict.fromkeys(getattr(row, name) for row in referring if getattr(row, name) not in ids):
+            kind = type(referring[0]).__name__.lower()
             yield Difference("I10", wanted, f"history has no such {name}, and a row of kind {kind} names it")
     yield from _unreadable(evidence)
 
@@ -92,13 +92,13 @@ def unlearned(evidence: Evidence) -> Iterator[Difference]:
     """Yield the lessons that a completed run was taught and that history, then or before, does not know (I10)."""
     completed = {ending.run for ending in evidence.endings if ending.outcome == "completed"}
     scenario_of = {run.id: run.scenario for run in evidence.runs if run.id in completed}
-    known = {(row.scenario, row.playbook, row.hints) for row in evidence.lessons}
+    kept = {(row.scenario, row.playbook, row.hints) for row in evidence.lessons}
     for step in evidence.steps:
         coached = step.role == roles.COACH and step.reply is not None and step.run in scenario_of
         lesson = roles.lesson(step.reply) if coached else None
         if lesson is None or lesson == (Knowledge().playbook, Knowledge().hints):
             continue
-        if (scenario_of[step.run], *lesson) not in known:
+        if (scenario_of[step.run], *lesson) not in kept:
             yield Difference("I10", step.id, "its run completed without keeping the lesson that it taught")
 
 

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from stepdown.audit.witnesses import Difference, Evidence, compare
+from stepdown.audit.witnesses import Difference, Evidence, compare, knowledge_of
 from stepdown.history import rows
 from stepdown.scenarios import prompt, referee, roles
 from stepdown.scenarios.generation import gate, outcome
@@ -43,7 +43,7 @@ def generations(evidence: Evidence) -> Iterator[Difference]:
 def coached(evidence: Evidence) -> Iterator[Difference]:
     """The coach was asked about what the candidates of its generation had come to, with the knowledge that it names (I10)."""
     run_of = {run.id: run for run in evidence.runs}
-    known = {(row.scenario, row.version): Knowledge(row.version, row.playbook, row.hints) for row in evidence.lessons}
+    versions = knowledge_of(evidence)
     answers: dict[tuple[str, int], list[rows.Step]] = defaultdict(list)
     for step in evidence.steps:
         if step.strategy is not None and step.score is not None:
@@ -51,7 +51,7 @@ def coached(evidence: Evidence) -> Iterator[Difference]:
     for step in evidence.steps:
         run = run_of[step.run]
         scenario = evidence.scenarios(run.scenario)
-        coach, knowledge = roles.coach(scenario), known.get((run.scenario, step.knowledge))
+        coach, knowledge = roles.coach(scenario), versions.get((run.scenario, step.knowledge))
         asked = coach is not None and step.role == coach.name and run.purpose == rows.WORK
         if not asked or scenario.version != run.scenario_version or (knowledge is None and step.knowledge != 0):
             continue
@@ -64,7 +64,7 @@ def coached(evidence: Evidence) -> Iterator[Difference]:
 
 def lessons(evidence: Evidence) -> Iterator[Difference]:
     """Knowledge grows by one version at a time, and says what a coach said or what was known before (I10)."""
-    said = {step.id: roles.lesson(step.reply) for step in evidence.steps if step.reply is not None}
+    taught = {step.id: roles.lesson(step.reply) for step in evidence.steps if step.reply is not None}
     seen: dict[str, set[tuple[str, str]]] = defaultdict(lambda: {(Knowledge().playbook, Knowledge().hints)})
     last: dict[str, int] = defaultdict(int)
     for row in evidence.lessons:
@@ -72,7 +72,7 @@ def lessons(evidence: Evidence) -> Iterator[Difference]:
         if row.version != last[row.scenario] + 1:
             yield Difference("I10", where, f"it follows version {last[row.scenario]}")
         text = (row.playbook, row.hints)
-        if text != said.get(row.step) and text not in seen[row.scenario]:
+        if text != taught.get(row.step) and text not in seen[row.scenario]:
             yield Difference("I10", where, f"its step {row.step} did not teach it, and it was not known before")
         seen[row.scenario].add(text)
         last[row.scenario] = row.version

@@ -1,11 +1,13 @@
 """How good a bundle was held to be follows from the evaluations that had been recorded when a step began. Pure."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from stepdown.audit.moments import Moment, moments
-from stepdown.audit.witnesses import Difference, Evidence
+from stepdown.audit.witnesses import Difference, Evidence, difference, policies_of
 from stepdown.history import rows
+from stepdown.routing.facts import Facts
 
 OTHERS = None
 """Terms that no evaluation was made under."""
@@ -15,6 +17,8 @@ Terms = Mapping[str | None, Sequence[rows.Evaluation]]
 
 def measures(evidence: Evidence) -> Iterator[Difference]:
     """A step's score is the newest one under the terms of its session, and never an older one than a step before saw (I1).
+
+    So is the number of lessons between the knowledge of its prompt and that of the evaluation.
 
     Which decoding a session served with is written nowhere. So some terms must explain all that its steps say of a bundle, as
     long as the scenario's version stays: that it counts as measured, and with which numbers.
@@ -37,24 +41,28 @@ def measures(evidence: Evidence) -> Iterator[Difference]:
             if (number := _least(terms, name, least, moment, first.get(bundle))) is not None
         }
         if not now:
-            said = f"{moment.facts['score']} and {moment.facts['valid']}" if moment.facts["evaluated"] else "nothing"
+            claimed = f"{moment.facts['score']} and {moment.facts['valid']}" if moment.facts["evaluated"] else "nothing"
             yield Difference(
-                "I1", moment.step, f"its facts say {said} of its bundle's score, and no evaluation then said so"
+                "I1", moment.step, f"its facts say {claimed} of its bundle's score, and no evaluation then said so"
             )
         left[key] = now or before
 
 
 def _under(evidence: Evidence) -> Mapping[str, Terms]:
     """Return the evaluations that routing can count, by bundle and by terms."""
-    found: dict[str, dict[str | None, list[rows.Evaluation]]] = defaultdict(lambda: defaultdict(list))
+    counted: dict[str, dict[str | None, list[rows.Evaluation]]] = defaultdict(lambda: defaultdict(list))
     for row in evidence.evaluations:
         if row.run is None:
-            found[row.bundle][row.terms_digest].append(row)
-    return found
+            counted[row.bundle][row.terms_digest].append(row)
+    return counted
 
 
 def _of_version(terms: Terms, version: int) -> Terms:
-    return {name: found for name, found in terms.items() if found[0].terms.get("scenario_version") == version}
+    return {
+        name: evaluations
+        for name, evaluations in terms.items()
+        if evaluations[0].terms.get("scenario_version") == version
+    }
 
 
 def _least(terms: Terms, name: str | None, least: int, moment: Moment, first: str | None) -> int | None:
@@ -68,6 +76,34 @@ def _least(terms: Terms, name: str | None, least: int, moment: Moment, first: st
         return least if yet else None
     if name is OTHERS:
         return None
-    said = (facts["score"], facts["valid"])
+    claimed = (facts["score"], facts["valid"])
     rest = enumerate(terms[name][max(least - 1, 0) :], start=max(least, 1))
-    return next((number for number, row in rest if (row.lower, row.valid) == said), None)
+    return next((n for n, row in rest if (row.lower, row.valid) == claimed and _as_far(row, moment)), None)
+
+
+def _as_far(row: rows.Evaluation, moment: Moment) -> bool:
+    """Tell whether a step counts the lessons since an evaluation rightly, or not at all: an earlier version did not."""
+    return moment.facts.get("lessons") in (None, abs(moment.knowledge - row.knowledge))
+
+
+def lessons(evidence: Evidence) -> Iterator[Difference]:
+    """How many lessons may pass is what the policy says; a step that counts none is of an earlier version (I1).
+
+    After the first that counts them, all do.
+    """
+    begun, refused = moments(evidence)
+    policies = policies_of(evidence)
+    since = min((moment.index for moment in begun if COUNTED & moment.facts.keys()), default=math.inf)
+    for moment in (*begun, *refused):
+        facts = Facts.from_json(moment.facts)
+        policy = policies.get(moment.policy)
+        if policy is None or (moment.index <= since and not COUNTED & moment.facts.keys()):
+            continue
+        if facts.max_lessons != policy.max_lessons:
+            yield difference("I1", moment.step, "max_lessons", facts.max_lessons, policy.max_lessons, "its policy")
+        if facts.evaluated is (facts.lessons is None):
+            yield Difference("I1", moment.step, "its facts count lessons without an evaluation, or none beside one")
+
+
+COUNTED = {"lessons", "max_lessons"}
+"""What the facts of an earlier version do not say."""

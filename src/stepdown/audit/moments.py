@@ -32,40 +32,42 @@ class Moment:
         step: Its id.
         run: Its run.
         role: Who was asked.
+        knowledge: Version in its prompt.
         policy: Number of the policy that it names.
         validators: Those that it says were on.
         facts: What it was decided from.
         call: Its first one; None for a step that asked nobody.
         session: Whose process it was, where it called.
         at: When, by the clock that looked.
-        place: Of its first announcement among all; for a step that asked nobody, how many there were at least.
+        index: Of its first announcement among all; for a step that asked nobody, how many there were at least.
     """
 
     step: str
     run: rows.Run
     role: str
+    knowledge: int
     policy: int
     validators: tuple[str, ...]
     facts: Mapping[str, Any]
     call: str | None
     session: str | None
     at: datetime
-    place: int
+    index: int
 
 
 def moments(evidence: Evidence) -> tuple[list[Moment], list[Moment]]:
     """Return the steps that announced a call, in the order in which they did, and those that asked nobody, in theirs."""
     run_of = {run.id: run for run in evidence.runs}
     begun: dict[str, Moment] = {}
-    for place, call in enumerate(evidence.announcements):
+    for index, call in enumerate(evidence.announcements):
         if call.step not in begun:
-            begun[call.step] = _moment(call.step, call, run_of, (call.call, call.session), place)
-    refused, place = [], 0
+            begun[call.step] = _moment(call.step, call, run_of, (call.call, call.session), index)
+    refused, index = [], 0
     for step in evidence.steps:
         if step.id in begun:
-            place = max(place, begun[step.id].place + 1)
+            index = max(index, begun[step.id].index + 1)
         else:
-            refused.append(_moment(step.id, step, run_of, (None, None), place))
+            refused.append(_moment(step.id, step, run_of, (None, None), index))
     return list(begun.values()), refused
 
 
@@ -74,10 +76,12 @@ def _moment(
     row: rows.Announcement | rows.Step,
     run_of: Mapping[str, rows.Run],
     asked: tuple[str | None, str | None],
-    place: int,
+    index: int,
 ) -> Moment:
     validators = tuple(row.validators)
-    return Moment(step, run_of[row.run], row.role, row.policy, validators, row.facts, *asked, row.at, place)
+    return Moment(
+        step, run_of[row.run], row.role, row.knowledge, row.policy, validators, row.facts, *asked, row.at, index
+    )
 
 
 Least = Callable[[Moment, int], int | None]
@@ -85,17 +89,17 @@ Least = Callable[[Moment, int], int | None]
 
 
 def _followed_through(evidence: Evidence, least_of: Least, reached: Reached) -> Iterator[tuple[Moment, int | None]]:
-    """Yield each moment with the number of rows that explains it, and note what had been reached at each place."""
+    """Yield each moment with the number of rows that explains it, and note what had been reached at each announcement."""
     begun, refused = moments(evidence)
     least = 0
     for moment in begun:
         number = least_of(moment, least)
         yield moment, number
         least = number if number is not None else least
-        reached.note(moment.place, least)
+        reached.note(moment.index, least)
     least = 0
     for moment in refused:
-        least = max(least, reached.before(moment.place))
+        least = max(least, reached.before(moment.index))
         number = least_of(moment, least)
         yield moment, number
         least = least if number is None else number
@@ -112,13 +116,13 @@ def standing(evidence: Evidence) -> Iterator[Difference]:
     def least_of(moment: Moment, least: int) -> int | None:
         held = moment.facts["bundle"], moment.facts["enabled"]
         number = trail.least((moment.run.scenario, moment.role), held, least)
-        return None if number is None or (moment.call and number > most[moment.place]) else number
+        return None if number is None or (moment.call and number > most[moment.index]) else number
 
     for moment, number in _followed_through(evidence, least_of, Reached()):
         if number is None:
             bundle, enabled = moment.facts["bundle"], moment.facts["enabled"]
-            said = f"{bundle[:12]}, switched {'on' if enabled else 'off'}" if isinstance(bundle, str) else "no bundle"
-            yield Difference("I1", moment.step, f"its facts say {said}; the acts before it had not left its slot so")
+            slot = f"{bundle[:12]}, switched {'on' if enabled else 'off'}" if isinstance(bundle, str) else "no bundle"
+            yield Difference("I1", moment.step, f"its facts say {slot}; the acts before it had not left its slot so")
 
 
 def _relied_on(evidence: Evidence) -> Iterator[tuple[int, int]]:
@@ -126,7 +130,7 @@ def _relied_on(evidence: Evidence) -> Iterator[tuple[int, int]]:
 
     An activation by promotion is of one transaction with its verdict, and who activates without force relies on one.
     """
-    last, promoted = _last_places(evidence), grouped(evidence.verdicts, "bundle")
+    last, promoted = _last_indexes(evidence), grouped(evidence.verdicts, "bundle")
     used: Counter[str] = Counter()
     for number, act in enumerate(evidence.acts):
         verdicts = [row for row in promoted[act.bundle] if row.outcome == "promote"]
@@ -134,14 +138,14 @@ def _relied_on(evidence: Evidence) -> Iterator[tuple[int, int]]:
             continue
         nth = used[act.bundle] if act.by == PROMOTION else 0
         used[act.bundle] += act.by == PROMOTION
-        place = last.get(verdicts[min(nth, len(verdicts) - 1)].run)
-        if place is not None:
-            yield place, number
+        index = last.get(verdicts[min(nth, len(verdicts) - 1)].run)
+        if index is not None:
+            yield index, number
 
 
-def _last_places(evidence: Evidence) -> Mapping[str, int]:
-    """Return the place of each run's last announcement."""
-    return {call.run: place for place, call in enumerate(evidence.announcements)}
+def _last_indexes(evidence: Evidence) -> Mapping[str, int]:
+    """Return the index of each run's last announcement."""
+    return {call.run: index for index, call in enumerate(evidence.announcements)}
 
 
 def policies(evidence: Evidence) -> Iterator[Difference]:
@@ -151,7 +155,7 @@ def policies(evidence: Evidence) -> Iterator[Difference]:
     for moment, number in _followed_through(evidence, named, reached):
         if number is None:
             yield Difference("I1", moment.step, f"it names policy {moment.policy}, and a newer one held before it")
-    last, newest = _last_places(evidence), 0
+    last, newest = _last_indexes(evidence), 0
     for row in evidence.verdicts:
         newest = max(newest, reached.before(last.get(row.run, -1) + 1))
         if row.policy < newest:
@@ -178,8 +182,8 @@ def ages(evidence: Evidence) -> Iterator[Difference]:
 def _unbelievable(moment: Moment, evidence: Evidence) -> str | None:
     """Say what cannot be true of a bundle at once, or of that one."""
     facts = moment.facts
-    told = any(facts[name] for name in ("present", "enabled", "evaluated", "probing"))
-    if facts["bundle"] is None and (told or facts["breaker"] != State.CLOSED):
+    described = any(facts[name] for name in ("present", "enabled", "evaluated", "probing"))
+    if facts["bundle"] is None and (described or facts["breaker"] != State.CLOSED):
         return "its facts say much of a bundle, and name none"
     if (facts["compatible"] and not facts["whole"]) or (facts["whole"] and not facts["present"]):
         return "its facts say more of a bundle than can be known of one that is not there, or not whole"
@@ -215,13 +219,13 @@ def switches(evidence: Evidence) -> Iterator[Difference]:
     for moment, number in _followed_through(evidence, judged, reached):
         if number is None:
             yield _unswitched(moment.step, moment.validators)
-    run_of, last, least = {run.id: run for run in evidence.runs}, _last_places(evidence), 0
+    run_of, last, least = {run.id: run for run in evidence.runs}, _last_indexes(evidence), 0
     for row in evidence.verdicts:
         least = max(least, reached.before(last.get(row.run, -1) + 1))
-        found = least_of(run_of[row.run], row.validators, least)
-        if found is None:
+        number = least_of(run_of[row.run], row.validators, least)
+        if number is None:
             yield _unswitched(f"verdict of {row.run}", row.validators)
-        least = least if found is None else found
+        least = least if number is None else number
 
 
 def _as(on: frozenset[str], validators: Sequence[str]) -> bool:

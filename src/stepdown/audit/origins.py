@@ -15,8 +15,8 @@ def bundles(evidence: Evidence) -> Iterator[Difference]:
     for bundle in evidence.bundles:
         manifest = evidence.shelf.bundles.get(bundle.id)
         if manifest is not None:
-            said = {name: getattr(manifest, name) for name in PROMISED}
-            yield from compare("I9", f"bundle {bundle.id[:12]}", bundle, said, "its manifest")
+            promised = {name: getattr(manifest, name) for name in PROMISED}
+            yield from compare("I9", f"bundle {bundle.id[:12]}", bundle, promised, "its manifest")
     for row in evidence.evaluations:
         scenario = {each.id: each.scenario for each in evidence.bundles}[row.bundle]
         if row.terms.get("scenario") != scenario:
@@ -40,21 +40,21 @@ def datasets(evidence: Evidence) -> Iterator[Difference]:
     """Compare every export with the manifest that its digest is of (I8)."""
     for dataset in evidence.datasets:
         where = f"dataset {dataset.digest[:12]}"
-        said = evidence.shelf.datasets.get(dataset.digest)
-        if said is not None:
-            yield from derived("I8", where, compare("I8", where, dataset, _told(said), "its manifest"))
+        manifest = evidence.shelf.datasets.get(dataset.digest)
+        if manifest is not None:
+            yield from derived("I8", where, compare("I8", where, dataset, _as_row(manifest), "its manifest"))
             continue
-        told = {"scenario": dataset.scenario, "filters": dataset.filters, "records": dataset.records}
+        row = {"scenario": dataset.scenario, "filters": dataset.filters, "records": dataset.records}
         for named, stray in evidence.shelf.strays.items():
-            if _told(stray) == told:
+            if _as_row(stray) == row:
                 yield Difference(
                     "I8", where, f"it is not there, and {named[:12]}, which no row names, is just such an export"
                 )
 
 
-def _told(said: object) -> dict[str, object]:
+def _as_row(manifest: object) -> dict[str, object]:
     """Return what a row says as well, of whatever a manifest holds."""
-    stored = said if isinstance(said, dict) else {}
+    stored = manifest if isinstance(manifest, dict) else {}
     files = stored.get("files")
     listed = files if isinstance(files, dict) else {}
     counts = [listed[name].get("records") for name in ("train.jsonl", "valid.jsonl") if name in listed]

@@ -22,10 +22,10 @@ Scores = Mapping[int, float]
 
 def verdicts(evidence: Evidence) -> Iterator[Difference]:
     """Derive every verdict and its evidence, and find no evaluation of a comparison that came to none (I10)."""
-    known = _known(evidence)
+    sources = _sources(evidence)
     for row in evidence.verdicts:
         try:
-            yield from list(_judged_again(known, row))
+            yield from list(_judged_again(sources, row))
         except (LookupError, TypeError, ValueError):
             yield Difference("I10", _where(row), "its evidence is not such as a verdict follows from")
     named = {str(row.evidence[side]) for row in evidence.verdicts for side in ("challenger", "champion")}
@@ -38,7 +38,7 @@ def spendings(evidence: Evidence) -> Iterator[Difference]:
     """Find what every comparison could err: recorded for each, numbered by slot, and spent of one error rate (I14)."""
     runs, trials = {run.id: run for run in evidence.runs}, {row.run: row.evidence for row in evidence.verdicts}
     numbers: dict[tuple[str, str], int] = defaultdict(int)
-    order = {run.id: place for place, run in enumerate(evidence.runs)}
+    order = {run.id: number for number, run in enumerate(evidence.runs)}
     asked = {call.run: call.role for call in evidence.announcements}
     for row in evidence.spendings:
         numbers[row.scenario, row.role] += 1
@@ -63,7 +63,7 @@ def spendings(evidence: Evidence) -> Iterator[Difference]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _Sources:
     """What verdicts follow from, by name."""
 
     evidence: Evidence
@@ -75,11 +75,11 @@ class _Known:
     shares: Mapping[str, float]
 
 
-def _known(evidence: Evidence) -> _Known:
+def _sources(evidence: Evidence) -> _Sources:
     scores: dict[str, dict[int, float]] = defaultdict(dict)
     for reply in evidence.holdouts:
         scores[reply.evaluation][reply.seed] = reply.score
-    return _Known(
+    return _Sources(
         evidence=evidence,
         runs={run.id: run for run in evidence.runs},
         bundles={bundle.id: bundle for bundle in evidence.bundles},
@@ -94,26 +94,28 @@ def _where(row: rows.Verdict) -> str:
     return f"verdict on {row.bundle[:12]} of {row.run}"
 
 
-def _judged_again(known: _Known, row: rows.Verdict) -> Iterator[Difference]:
-    where, misnamed = _where(row), _misnamed(known, row)
+def _judged_again(sources: _Sources, row: rows.Verdict) -> Iterator[Difference]:
+    where, misnamed = _where(row), _misnamed(sources, row)
     if misnamed is not None:
         yield Difference("I10", where, misnamed)
         return
-    challenger = known.evaluations[row.evidence["challenger"]]
-    scenario = known.evidence.scenarios(known.bundles[row.bundle].scenario)
+    challenger = sources.evaluations[row.evidence["challenger"]]
+    scenario = sources.evidence.scenarios(sources.bundles[row.bundle].scenario)
     # What another version of the scenario gave cannot be played again by this one.
     if challenger.terms["scenario_version"] != scenario.version:
         return
     trial, offered = Trial(**row.evidence["trial"]), scenario.comparison_seeds()
-    if known.runs[row.run].candidates != min(trial.budget, len(offered)):
+    if sources.runs[row.run].candidates != min(trial.budget, len(offered)):
         yield Difference("I10", where, f"its run was not for a budget of {trial.budget} seeds")
-    frontier = _said(known.evidence, row.run, scenario, named_role(scenario, known.bundles[row.bundle].role))
-    share = known.shares.get(row.run, trial.error_rate)
-    compared = _compared(offered, trial, share, known.scores[challenger.id], frontier)
+    frontier = _frontier_scores(
+        sources.evidence, row.run, scenario, named_role(scenario, sources.bundles[row.bundle].role)
+    )
+    share = sources.shares.get(row.run, trial.error_rate)
+    compared = _compared(offered, trial, share, sources.scores[challenger.id], frontier)
     if challenger.terms["seeds"] != compared:
         yield Difference("I10", where, "it does not stand on the seeds that its trial compares, one look after another")
         return
-    shown = _shown(known, row, trial, compared, frontier, coverage(scenario, row.validators))
+    shown = _shown(sources, row, trial, compared, frontier, coverage(scenario, row.validators))
     held_out_terms = {**challenger.terms, "seeds": list(scenario.holdout_seeds())}
     derived = {**shown.as_json(), "outcome": shown.outcome.value, "terms_digest": digest(held_out_terms)}
     stored = {**row.evidence, "outcome": row.outcome, "terms_digest": row.terms_digest}
@@ -122,27 +124,27 @@ def _judged_again(known: _Known, row: rows.Verdict) -> Iterator[Difference]:
             yield difference("I10", where, name, stored.get(name), derived.get(name), "judging again")
 
 
-def _misnamed(known: _Known, row: rows.Verdict) -> str | None:
+def _misnamed(sources: _Sources, row: rows.Verdict) -> str | None:
     """Say which of the things that a verdict names cannot be what it was judged by."""
-    bundle, run = known.bundles[row.bundle], known.runs[row.run]
-    if row.policy not in known.policies:
+    bundle, run = sources.bundles[row.bundle], sources.runs[row.run]
+    if row.policy not in sources.policies:
         return f"it names policy {row.policy}, which history does not have"
     if (run.purpose, run.scenario) != (rows.COMPARISON, bundle.scenario):
         return f"{row.run} is no comparison in its scenario"
-    challenger = known.evaluations.get(row.evidence["challenger"])
+    challenger = sources.evaluations.get(row.evidence["challenger"])
     if challenger is None or (challenger.bundle, challenger.run) != (row.bundle, row.run):
         return "it names an evaluation that is not the bundle's in that run"
     if row.evidence["champion"] is None:
         return None
-    champion = known.evaluations.get(row.evidence["champion"])
+    champion = sources.evaluations.get(row.evidence["champion"])
     if champion is None or (champion.run, champion.terms) != (row.run, challenger.terms):
         return "it names an evaluation of its champion that is not on the same seeds in that run"
-    rival = known.bundles[champion.bundle]
+    rival = sources.bundles[champion.bundle]
     slots = [(each.scenario, each.role) for each in (bundle, rival)]
     return None if rival != bundle and slots[0] == slots[1] else "its champion is no rival for its slot"
 
 
-def _said(evidence: Evidence, run: str, scenario: Scenario, role: Role) -> Scores:
+def _frontier_scores(evidence: Evidence, run: str, scenario: Scenario, role: Role) -> Scores:
     """Return the frontier's score on each seed that it answered in a run."""
     seed_of = {step.id: step.seed for step in evidence.steps if step.run == run}
     return {
@@ -159,21 +161,21 @@ def _compared(offered: Sequence[int], trial: Trial, share: float, mine: Scores, 
         block = offered[: trial.budget][first : first + trial.look]
         seen += block
         answered = [seed for seed in seen if seed in frontier and seed in mine]
-        found = differences([mine[seed] for seed in answered], [frontier[seed] for seed in answered])
-        if frontier.keys().isdisjoint(block) or settled(found, trial.margin, share):
+        gains = differences([mine[seed] for seed in answered], [frontier[seed] for seed in answered])
+        if frontier.keys().isdisjoint(block) or settled(gains, trial.margin, share):
             break
     return seen
 
 
 def _shown(
-    known: _Known, row: rows.Verdict, trial: Trial, compared: Sequence[int], frontier: Scores, covered: float
+    sources: _Sources, row: rows.Verdict, trial: Trial, compared: Sequence[int], frontier: Scores, covered: float
 ) -> Shown:
-    challenger, policy = known.evaluations[row.evidence["challenger"]], known.policies[row.policy]
-    mine, its = known.scores[challenger.id], known.scores.get(row.evidence["champion"])
+    challenger, policy = sources.evaluations[row.evidence["challenger"]], sources.policies[row.policy]
+    mine, its = sources.scores[challenger.id], sources.scores.get(row.evidence["champion"])
     answered = [seed for seed in compared if seed in frontier]
     to_frontier = differences([mine[seed] for seed in answered], [frontier[seed] for seed in answered])
     to_champion = differences([mine[seed] for seed in compared], [its[seed] for seed in compared]) if its else []
-    share = known.shares.get(row.run)
+    share = sources.shares.get(row.run)
     rate = trial.error_rate if share is None else share
     return Shown(
         trial=trial,

@@ -37,12 +37,12 @@ def runs(evidence: Evidence) -> Iterator[Difference]:
 
 def _sessions(run: rows.Run, later: Sequence[str], calls: Sequence[rows.Announcement]) -> Iterator[Difference]:
     """Calls are announced by the session that began the run, and then by each that went on with it, in their order."""
-    sessions, place = [run.session, *later], 0
+    sessions, reached = [run.session, *later], 0
     for call in calls:
-        if call.session not in sessions[place:]:
+        if call.session not in sessions[reached:]:
             yield Difference("I10", call.call, f"announced by {call.session}, and {run.session} began its run")
         else:
-            place = sessions.index(call.session, place)
+            reached = sessions.index(call.session, reached)
 
 
 def _heads(evidence: Evidence, run: rows.Run, prompts: list[str]) -> Iterator[Difference]:
@@ -51,8 +51,8 @@ def _heads(evidence: Evidence, run: rows.Run, prompts: list[str]) -> Iterator[Di
     if getattr(scenario, "roles", None) is not None:
         return
     for prompt in prompts:
-        found = HEAD.match(prompt)
-        if found is None or (found[1], int(found[2])) != (run.scenario, run.scenario_version):
+        head = HEAD.match(prompt)
+        if head is None or (head[1], int(head[2])) != (run.scenario, run.scenario_version):
             yield Difference("I10", run.id, f"it is of {run.scenario} v{run.scenario_version}, and its prompts are not")
             return
 
@@ -66,11 +66,11 @@ def endings(evidence: Evidence) -> Iterator[Difference]:
     last = {row.run: number for number, row in enumerate(evidence.endings)}
     for number, row in enumerate(evidence.endings):
         where, steps, run = f"ending of {row.run}", stepped[row.run], run_of[row.run]
-        said = {"completed": row.error is None, "interrupted": row.error == INTERRUPTED, "failed": bool(row.error)}
+        fits = {"completed": row.error is None, "interrupted": row.error == INTERRUPTED, "failed": bool(row.error)}
         # A budget ends a run, and is then what some step of it says.
         refused = any(step.error == FrontierObjection.OVER_BUDGET for step in steps)
-        said["stopped"] = bool(row.error) and refused
-        if not said.get(row.outcome, False):
+        fits["stopped"] = bool(row.error) and refused
+        if not fits.get(row.outcome, False):
             yield Difference("I10", where, f"no run ends {row.outcome!r} with the words {row.error!r}")
         if row.outcome != "interrupted" and row.run not in cut_off and any(step.recovered for step in steps):
             yield Difference(

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from stepdown.audit.witnesses import Difference, Evidence, compare, difference, policies_of
+from stepdown.audit.witnesses import Difference, Evidence, compare, difference, knowledge_of, policies_of
 from stepdown.history import rows
 from stepdown.history.rows import COMPARISON, LIVE
 from stepdown.providers.prices import cost
@@ -26,10 +26,7 @@ def steps(evidence: Evidence) -> Iterator[Difference]:
     announced = grouped(evidence.announcements, "step")
     attempted = grouped(evidence.attempts, "step")
     matched = grouped(evidence.matches, "step")
-    known = {
-        (lesson.scenario, lesson.version): Knowledge(lesson.version, lesson.playbook, lesson.hints)
-        for lesson in evidence.lessons
-    }
+    versions = knowledge_of(evidence)
     policies = policies_of(evidence)
     for step in evidence.steps:
         run = run_of[step.run]
@@ -38,12 +35,14 @@ def steps(evidence: Evidence) -> Iterator[Difference]:
             yield from compare(
                 "I4", step.id, step, {name: getattr(call, name) for name in ANNOUNCED}, "its announcement"
             )
-        yield from _asked(step, run, scenario, known)
+        yield from _asked(step, run, scenario, versions)
         facts = Facts.from_json(step.facts)
         yield from _decided(step, facts, run, policies.get(step.policy))
         # What another version of the scenario gave cannot be played again by this one.
         same = scenario.version == run.scenario_version
-        yield from _walked(step, run, attempted[step.id], matched[step.id], scenario, scored=same)
+        knowledge = versions.get((run.scenario, step.knowledge), Knowledge())
+        judgements = _judgements(step, run, attempted[step.id], scenario, knowledge) if same else None
+        yield from _walked(step, attempted[step.id], matched[step.id], scenario, judgements)
         if same:
             measured_now = {"coverage": harness.coverage(scenario, step.validators)}
             yield from compare("I1", step.id, facts, measured_now, "the harness of that step")
@@ -56,14 +55,14 @@ ANNOUNCED = (
 
 def grouped(values: Sequence[Any], key: str) -> Mapping[str, list[Any]]:
     """Return rows by one of their columns, in their order."""
-    found: dict[str, list[Any]] = defaultdict(list)
+    groups: dict[str, list[Any]] = defaultdict(list)
     for value in values:
-        found[getattr(value, key)].append(value)
-    return found
+        groups[getattr(value, key)].append(value)
+    return groups
 
 
 def _asked(
-    step: rows.Step, run: rows.Run, scenario: Scenario, known: Mapping[tuple[str, int], Knowledge]
+    step: rows.Step, run: rows.Run, scenario: Scenario, versions: Mapping[tuple[str, int], Knowledge]
 ) -> Iterator[Difference]:
     """The question follows from the run's seed and the knowledge of that version."""
     compared = run.purpose == COMPARISON and step.position < run.candidates
@@ -74,7 +73,7 @@ def _asked(
     # Whoever asks live brings the case.
     live = run.purpose == LIVE
     expected |= {} if live else {"seed": seed}
-    knowledge = known.get((run.scenario, step.knowledge), Knowledge())
+    knowledge = versions.get((run.scenario, step.knowledge), Knowledge())
     if knowledge.version != step.knowledge:
         yield Difference("I10", step.id, f"its prompt had knowledge {step.knowledge}, which history does not have")
     elif scenario.version == run.scenario_version and not live:
@@ -112,14 +111,21 @@ LIMITS = ("mode", "max_age", "min_score", "min_valid", "min_coverage", "shadow",
 
 def _walked(
     step: rows.Step,
-    run: rows.Run,
     attempts: Sequence[rows.Attempt],
     matches: Sequence[rows.Match],
     scenario: Scenario,
-    *,
-    scored: bool,
+    judged: Mapping[str, referee.Judgement] | None,
 ) -> Iterator[Difference]:
-    """Who was asked, who served and why follow from the decision and from the attempts."""
+    """Who was asked, who served and why follow from the decision and from the attempts.
+
+    Args:
+        step: What history says.
+        attempts: Of the step, in their order.
+        matches: Of the answer that was used.
+        scenario: Where it was taken.
+        judged: What each reply is worth, by call; None where nobody can say so any more.
+    """
+    scored, judgements = judged is not None, judged or {}
     facts = Facts.from_json(step.facts)
     decision = decide(facts)
     counted = [attempt for attempt in attempts if not attempt.shadow]
@@ -139,7 +145,6 @@ def _walked(
         yield Difference("I3", step.id, "the policy's shadow and the shadow attempts disagree")
     derived = _outcome(decision.local, facts, decision.reason, counted)
     served = next((attempt for attempt in counted if attempt.accepted), None)
-    judgements = _judgements(step, run, attempts, scenario) if scored else {}
     if scored:
         derived |= _used(step, judgements.get(served.call) if served else None, scenario)
     yield from compare("I3", step.id, step, derived, "its attempts")
@@ -188,14 +193,17 @@ def _outcome(local: bool, facts: Facts, reason: str | None, counted: Sequence[ro
 
 
 def _judgements(
-    step: rows.Step, run: rows.Run, attempts: Sequence[rows.Attempt], scenario: Scenario
+    step: rows.Step, run: rows.Run, attempts: Sequence[rows.Attempt], scenario: Scenario, knowledge: Knowledge
 ) -> Mapping[str, referee.Judgement]:
     """Judge every reply of a step again, each once; a scenario that cannot score again is not asked to."""
     role = roles.roles(scenario).get(step.role)
     if role is None:
         return {}
-    played = role.judged and referee.reproducible(scenario) and run.purpose != LIVE
-    seeds = referee.seeds_of(scenario, step.seed) if played else ()
+    seeds: Sequence[int] = ()
+    if role.judged and referee.reproducible(scenario):
+        live = run.purpose == LIVE
+        asked = (scenario, role, step.seed, knowledge, step.prompt)
+        seeds = referee.live_seeds(*asked) if live else referee.seeds_of(scenario, step.seed)
     return {
         attempt.call: referee.judge(scenario, role, attempt.text, seeds, step.validators)
         for attempt in attempts

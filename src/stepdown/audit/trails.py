@@ -34,9 +34,9 @@ class Trail:
     def note(self, rows: int, states: Mapping[Any, Hashable]) -> None:
         """Say what everything is after so many rows; what is not named is what it was before the first."""
         for thing in [*states, *(gone for gone in self.states if gone not in states)]:
-            known, now = self.states.setdefault(thing, [self.before]), states.get(thing, self.before)
-            if known[-1] != now:
-                known.append(now)
+            earlier, now = self.states.setdefault(thing, [self.before]), states.get(thing, self.before)
+            if earlier[-1] != now:
+                earlier.append(now)
                 self.starts[thing].append(rows)
 
     def least(self, thing: Hashable, wanted: Hashable, rows: int) -> int | None:
@@ -44,46 +44,50 @@ class Trail:
         states, starts = self.states.get(thing, [self.before]), self.starts.get(thing, [0])
         if self._never.get((thing, wanted), rows + 1) <= rows:
             return None
-        place = bisect_right(starts, rows) - 1
-        if states[place] == wanted:
+        current = bisect_right(starts, rows) - 1
+        if states[current] == wanted:
             return rows
-        found = next(
-            (start for start, state in zip(starts[place:], states[place:], strict=True) if state == wanted), None
-        )
-        if found is None:
+        from_here = zip(starts[current:], states[current:], strict=True)
+        first = next((start for start, state in from_here if state == wanted), None)
+        if first is None:
             self._never[thing, wanted] = rows
-        return found
+        return first
 
 
 @dataclass(slots=True)
 class Reached:
-    """The least number of rows that was there before a place, by all that began before it."""
+    """The least number of rows that was there before an announcement, by all steps that began before it.
 
-    places: list[int] = field(default_factory=list)
+    Attributes:
+        indexes: Of the announcements that were noted, ascending.
+        numbers: How many rows were there at each of them.
+    """
+
+    indexes: list[int] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
 
-    def note(self, place: int, number: int) -> None:
-        """Say what was there at a place, after all those that were noted."""
-        self.places.append(place)
+    def note(self, index: int, number: int) -> None:
+        """Say how many rows were there at an announcement, after all those that were noted."""
+        self.indexes.append(index)
         self.numbers.append(max(number, self.numbers[-1] if self.numbers else 0))
 
-    def before(self, place: int) -> int:
-        """Return what was there before a place."""
-        noted = bisect_left(self.places, place)
+    def before(self, index: int) -> int:
+        """Return how many rows were there before the announcement of an index."""
+        noted = bisect_left(self.indexes, index)
         return self.numbers[noted - 1] if noted else 0
 
 
-def caps(ends: Iterable[tuple[int, int]], places: int, most: int) -> list[int]:
-    """Return, by place of an announcement, how many rows can have been there at most.
+def caps(ends: Iterable[tuple[int, int]], announcements: int, most: int) -> list[int]:
+    """Return, by index of an announcement, how many rows can have been there at most.
 
     Args:
-        ends: Place of an announcement, and the number of rows before one that came after it.
-        places: How many announcements there are.
+        ends: Index of an announcement, and the number of rows before one that came after it.
+        announcements: How many there are.
         most: How many rows there are.
     """
-    found = [most] * (places + 1)
-    for place, number in ends:
-        found[place] = min(found[place], number)
-    for place in range(places - 1, -1, -1):
-        found[place] = min(found[place], found[place + 1])
-    return found
+    at_most = [most] * (announcements + 1)
+    for index, number in ends:
+        at_most[index] = min(at_most[index], number)
+    for index in range(announcements - 1, -1, -1):
+        at_most[index] = min(at_most[index], at_most[index + 1])
+    return at_most

@@ -17,6 +17,7 @@ from stepdown.history.rows import Unsound
 from stepdown.providers.reply import COUNTS, LONGEST_WORD, UNKNOWN
 from stepdown.providers.trace import Line, details
 from stepdown.routing.policy import Policy
+from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
 
 
@@ -101,10 +102,10 @@ def unsound(evidence: Evidence) -> Iterator[Difference]:
         yield Difference("I10", f"{value.table} {value.seq}", f"its {value.column} {value.why}")
 
 
-def derived(claim: str, where: str, found: Iterable[Difference]) -> Iterator[Difference]:
-    """Yield what is found, and a difference where it cannot be found out: whatever history says, an audit ends in sentences."""
+def derived(claim: str, where: str, differences: Iterable[Difference]) -> Iterator[Difference]:
+    """Yield the differences, and one more where they cannot be derived: whatever history says, an audit ends in sentences."""
     try:
-        yield from found
+        yield from differences
     except StepdownError as error:
         yield Difference(claim, where, f"nothing can be derived from what history says of it: {error}")
     except Exception as error:
@@ -116,13 +117,18 @@ def policies_of(evidence: Evidence) -> Mapping[int, Policy]:
     return {0: Policy(), **{change.number: Policy.from_json(change.settings) for change in evidence.policies}}
 
 
+def knowledge_of(evidence: Evidence) -> Mapping[tuple[str, int], Knowledge]:
+    """Return every version of the knowledge that history has, by scenario and number."""
+    return {(row.scenario, row.version): Knowledge(row.version, row.playbook, row.hints) for row in evidence.lessons}
+
+
 def witnesses(evidence: Evidence) -> Iterator[Difference]:
     """Compare attempts in history with calls in the trace, field by field, in order (I4, I5)."""
     starts, ends = _by_call(evidence.trace, "start"), _by_call(evidence.trace, "end")
     announced = {call.call: call for call in evidence.announcements}
     finished = {attempt.call for attempt in evidence.attempts}
-    for event, found in (("start", starts), ("end", ends)):
-        for call, lines in found.items():
+    for event, lines_of in (("start", starts), ("end", ends)):
+        for call, lines in lines_of.items():
             if len(lines) > 1:
                 yield Difference("I4", call, f"the trace has {len(lines)} {event} lines for one call")
             if call not in announced:
@@ -130,7 +136,7 @@ def witnesses(evidence: Evidence) -> Iterator[Difference]:
             elif event == "end" and call not in finished:
                 yield Difference("I4", call, "the trace has its end, history has no attempt")
     for attempt in evidence.attempts:
-        start, end = (found.get(attempt.call, [None])[0] for found in (starts, ends))
+        start, end = (lines_of.get(attempt.call, [None])[0] for lines_of in (starts, ends))
         yield from _attempt(attempt, announced[attempt.call], start, end)
     yield from _order(evidence)
 
@@ -155,11 +161,11 @@ UNKNOWN_AS = frozenset(("provider", "model", "digest", "request_id", "finish_rea
 
 
 def _by_call(trace: Sequence[Line], event: str) -> Mapping[str, list[Line]]:
-    found: dict[str, list[Line]] = defaultdict(list)
+    lines_of: dict[str, list[Line]] = defaultdict(list)
     for line in trace:
         if line.event == event:
-            found[line.call].append(line)
-    return found
+            lines_of[line.call].append(line)
+    return lines_of
 
 
 def _attempt(
@@ -213,7 +219,7 @@ def _order(evidence: Evidence) -> Iterator[Difference]:
     Whatever is asked side by side, a call is announced before it starts. So one that had ended before another started
     cannot have been announced after it, and no call ends before it starts.
     """
-    starts, ends = _places(evidence.trace, "start"), _places(evidence.trace, "end")
+    starts, ends = _line_numbers(evidence.trace, "start"), _line_numbers(evidence.trace, "end")
     latest: dict[str, int] = {}
     late: dict[str, None] = {}
     for call in evidence.announcements:
@@ -229,21 +235,21 @@ def _order(evidence: Evidence) -> Iterator[Difference]:
         yield Difference("I4", run, "the trace has its calls in another order than history")
 
 
-def _places(trace: Sequence[Line], event: str) -> Mapping[str, int]:
-    return {line.call: place for place, line in enumerate(trace) if line.event == event}
+def _line_numbers(trace: Sequence[Line], event: str) -> Mapping[str, int]:
+    return {line.call: number for number, line in enumerate(trace) if line.event == event}
 
 
 def compare(claim: str, where: str, value: Any, expected: Mapping[str, Any], other: str) -> Iterator[Difference]:
     """Yield a difference for each field that is not what another source says it is."""
     for name, wanted in expected.items():
-        found = getattr(value, name)
-        if found != wanted:
-            yield difference(claim, where, name, found, wanted, other)
+        stored = getattr(value, name)
+        if stored != wanted:
+            yield difference(claim, where, name, stored, wanted, other)
 
 
-def difference(claim: str, where: str, name: str, found: object, wanted: object, other: str) -> Difference:
+def difference(claim: str, where: str, name: str, stored: object, wanted: object, other: str) -> Difference:
     """Say that history and another source disagree about one field."""
-    return Difference(claim, where, f"history has {name} {found!r}, {other} says {wanted!r}")
+    return Difference(claim, where, f"history has {name} {stored!r}, {other} says {wanted!r}")
 
 
 def weights(evidence: Evidence) -> Iterator[Difference]:

@@ -85,15 +85,15 @@ def find(root: Path, name: str) -> tuple[Base, Path]:
         return _read(directory), directory
     except FileNotFoundError as error:
         names = ", ".join(base.name for base in shelf(root)[0])
-        known = names or "none yet: `stepdown base import` and `base add` bring one"
-        raise NotFound(f"There is no base {name!r} here; there are {known}.", kind="unknown-base") from error
+        choices = names or "none yet: `stepdown base import` and `base add` bring one"
+        raise NotFound(f"There is no base {name!r} here; there are {choices}.", kind="unknown-base") from error
     except UNREADABLE as error:
         raise InvalidValue(f"{directory / RECORD} is damaged; remove the base and bring it again.") from error
 
 
 def shelf(root: Path) -> tuple[list[Base], list[str]]:
     """Return every base by name, and the names of those whose record is damaged."""
-    found, damaged = [], []
+    bases, damaged = [], []
     try:
         directories = sorted(path for path in (root / FOLDER).iterdir() if WORD.fullmatch(path.name))
     except FileNotFoundError:
@@ -102,10 +102,10 @@ def shelf(root: Path) -> tuple[list[Base], list[str]]:
         return [], [FOLDER]
     for directory in directories:
         try:
-            found.append(_read(directory))
+            bases.append(_read(directory))
         except UNREADABLE:
             damaged.append(directory.name)
-    return found, damaged
+    return bases, damaged
 
 
 def locate(root: Path, digest: str) -> Path | None:
@@ -116,12 +116,12 @@ def locate(root: Path, digest: str) -> Path | None:
 def problem(directory: Path, digest: str) -> str:
     """Return why a directory is not the base of this digest, in a sentence's end; empty when it is, byte for byte."""
     try:
-        found = {path: entry for path, entry in listing(directory).items() if path != RECORD}
+        files = {path: entry for path, entry in listing(directory).items() if path != RECORD}
     except FileNotFoundError:
         return "it is gone"
     except (OSError, ValueError) as error:
         return f"it cannot be read ({error})"
-    return "" if sha256(canonical({path: sha for path, (sha, _) in found.items()})) == digest else "it is another one"
+    return "" if sha256(canonical({path: sha for path, (sha, _) in files.items()})) == digest else "it is another one"
 
 
 def publish(part: Path, root: Path, name: str, facts: Mapping[str, Any], source: str) -> tuple[Base, bool]:

@@ -106,13 +106,13 @@ def manifest_bytes(directory: Path, digest: str) -> bytes | None:
 
 
 def _check_files(directory: Path, listed: Mapping[str, tuple[str, int]]) -> None:
-    found = dict(_files(directory))
-    found.pop(NAME, None)  # Somebody may take it away at this moment; its bytes were read.
-    for path in sorted(found.keys() ^ listed.keys()):
-        raise ValueError(f"{path} is {'not listed in its manifest' if path in found else 'missing'}")
+    sizes = dict(_files(directory))
+    sizes.pop(NAME, None)  # Somebody may take it away at this moment; its bytes were read.
+    for path in sorted(sizes.keys() ^ listed.keys()):
+        raise ValueError(f"{path} is {'not listed in its manifest' if path in sizes else 'missing'}")
     for path, (digest, size) in sorted(listed.items()):
         # The size first: an oversized file is refused without being read.
-        if found[path] != size or sha256(read_file(directory / path, limit=size)) != digest:
+        if sizes[path] != size or sha256(read_file(directory / path, limit=size)) != digest:
             raise ValueError(f"{path} is not the file that was published")
 
 
@@ -154,17 +154,17 @@ def contents(directory: Path, manifest: Manifest) -> dict[str, bytes]:
         ValueError: A file changed since the look.
         OSError: A file is gone.
     """
-    found = {path: read_file(directory / path, limit=size) for path, (_, size) in manifest.files.items()}
+    data = {path: read_file(directory / path, limit=size) for path, (_, size) in manifest.files.items()}
     for path, (digest, _) in manifest.files.items():
-        if sha256(found[path]) != digest:
+        if sha256(data[path]) != digest:
             raise ValueError(f"{path} changed while it was being loaded")
-    return found
+    return data
 
 
 def listing(directory: Path) -> dict[str, tuple[str, int]]:
     """Return path to digest and size of every file of a directory that is about to be published."""
-    found = sorted(_files(directory))
-    return {path: (sha256(read_file(directory / path, limit=size)), size) for path, size in found}
+    sizes = sorted(_files(directory))
+    return {path: (sha256(read_file(directory / path, limit=size)), size) for path, size in sizes}
 
 
 def publish(part: Path, manifest: Manifest, bundles: Path) -> Path:

@@ -105,15 +105,17 @@ class Manifest:
         except (KeyError, TypeError) as error:
             raise ValueError(f"the manifest is malformed: {error!r}") from error
         values["files"] = listed_files(data)
-        made = cls(**values)
-        if made.made_as.weights not in made.files or not (isinstance(made.base, str) and isinstance(made.curve, str)):
-            raise ValueError(f"the manifest is malformed: it lists no {made.made_as.weights}")
-        if made.made_as.on_base != bool(made.base):
+        manifest = cls(**values)
+        if manifest.made_as.weights not in manifest.files or not (
+            isinstance(manifest.base, str) and isinstance(manifest.curve, str)
+        ):
+            raise ValueError(f"the manifest is malformed: it lists no {manifest.made_as.weights}")
+        if manifest.made_as.on_base != bool(manifest.base):
             raise ValueError("the manifest is malformed: its kind and its base do not fit")
-        if made.data != data:
+        if manifest.data != data:
             # Its id would be another one than the digest of these bytes.
             raise ValueError("the manifest is malformed: it says more than it may, or says it otherwise")
-        return made
+        return manifest
 
 
 _SILENT = {field.name: field.default for field in fields(Manifest) if field.default is not MISSING}

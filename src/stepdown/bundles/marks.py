@@ -33,20 +33,20 @@ def _below(directory: str, prefix: str) -> Iterator[Identity]:
         raise OSError(f"folders more than {DEEPEST} deep")
     with os.scandir(directory) as entries:
         for entry in entries:
-            found = entry.stat(follow_symlinks=False)
-            yield _identity(prefix + entry.name, found)
-            if stat.S_ISDIR(found.st_mode):
+            status = entry.stat(follow_symlinks=False)
+            yield _identity(prefix + entry.name, status)
+            if stat.S_ISDIR(status.st_mode):
                 yield from _below(entry.path, f"{prefix}{entry.name}/")
 
 
-def _identity(path: str, found: os.stat_result) -> Identity:
+def _identity(path: str, status: os.stat_result) -> Identity:
     return (
         path,
-        found.st_dev,
-        found.st_ino,
-        found.st_mode,
-        found.st_nlink,
-        found.st_size,
-        found.st_mtime_ns,
-        found.st_ctime_ns,
+        status.st_dev,
+        status.st_ino,
+        status.st_mode,
+        status.st_nlink,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
     )

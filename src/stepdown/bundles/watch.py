@@ -44,17 +44,17 @@ class Watch:
         # Marks and time are taken before the bytes are read: what changes meanwhile is younger than both.
         now, before = file_time(), marks(directory)
         key = (directory, content)
-        known = self._known.get(key)
-        if known is not None and known[0] == before:
-            return known[1], before  # type: ignore[return-value]  # kept under the key of what is looked for
-        found = verify()
-        if before is not None and settled(before, now) and good(found) and marks(directory) == before:
-            self._known[key] = (before, found)
+        kept = self._known.get(key)
+        if kept is not None and kept[0] == before:
+            return kept[1], before  # type: ignore[return-value]  # kept under the key of what is looked for
+        outcome = verify()
+        if before is not None and settled(before, now) and good(outcome) and marks(directory) == before:
+            self._known[key] = (before, outcome)
         else:
             self._known.pop(key, None)
-        return found, before
+        return outcome, before
 
 
-def settled(found: Marks, now: int) -> bool:
+def settled(identities: Marks, now: int) -> bool:
     """Tell whether every change lies so far back that another one would have another time."""
-    return all(max(identity[-2:]) <= now - SETTLED for identity in found)
+    return all(max(identity[-2:]) <= now - SETTLED for identity in identities)

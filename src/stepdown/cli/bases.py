@@ -52,7 +52,7 @@ def list_(directory: Directory = DEFAULT, as_json: Json = False) -> None:
     from stepdown.bases.disk import shelf
 
     with workspace(directory) as opened:
-        found, damaged = shelf(opened.root)
+        bases, damaged = shelf(opened.root)
     for name in damaged:
         err().print(
             f"stepdown: The record of {name} cannot be read; remove the base and bring it again.", soft_wrap=True
@@ -60,9 +60,9 @@ def list_(directory: Directory = DEFAULT, as_json: Json = False) -> None:
     head = ("base", "digest", "architecture", "parameters", "bits", "context", "from")
     body = [
         (base.name, base.digest[:12], base.architecture, f"{base.parameters:,}", base.bits, base.context, base.source)
-        for base in found
+        for base in bases
     ]
-    emit([base.as_json() for base in found], as_json=as_json, people=lambda: table("bases", head, body))
+    emit([base.as_json() for base in bases], as_json=as_json, people=lambda: table("bases", head, body))
 
 
 @app.command()
@@ -73,8 +73,8 @@ def verify(
     from stepdown.bases.disk import find, problem
 
     with workspace(directory) as opened:
-        base, place = find(opened.root, name)
-        wrong = problem(place, base.digest)
+        base, folder = find(opened.root, name)
+        wrong = problem(folder, base.digest)
     line = f"{base.name}  {base.digest[:12]}  {wrong or 'whole'}"
     emit({**base.as_json(), "problem": wrong}, as_json=as_json, people=lambda: line)
     if wrong:
@@ -84,6 +84,6 @@ def verify(
 def _bring(opened: "Workspace", source: Path, name: str | None, *, as_json: bool) -> None:
     from stepdown.acts.adopt import adopt
 
-    base, known = adopt(opened, source, name)
-    how = "is here already" if known else f"{base.parameters:,} parameters, {base.architecture}"
+    base, is_here = adopt(opened, source, name)
+    how = "is here already" if is_here else f"{base.parameters:,} parameters, {base.architecture}"
     emit(base.as_json(), as_json=as_json, people=lambda: f"{base.name}  {base.digest[:12]}  {how}")

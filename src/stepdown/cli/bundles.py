@@ -24,7 +24,7 @@ def list_(directory: Directory = DEFAULT, as_json: Json = False) -> None:
     from stepdown.workspace.unknown import unknown
 
     with workspace(directory) as opened:
-        found, aside = shelf(opened), unknown(opened.root)
+        entries, aside = shelf(opened), unknown(opened.root)
     if aside:
         err().print(f"stepdown: {len(aside)} bundles and datasets that no row knows are kept in {aside[0].parents[1]}.")
     head = ("bundle", "slot", "standing", "on disk", "lower bound", "legal", "trained (UTC)")
@@ -38,35 +38,35 @@ def list_(directory: Directory = DEFAULT, as_json: Json = False) -> None:
             entry.evaluation.valid if entry.evaluation else None,
             f"{entry.bundle.trained_at:%Y-%m-%d %H:%M:%S}",
         )
-        for entry in found
+        for entry in entries
     ]
-    emit(found, as_json=as_json, people=lambda: table("bundles", head, body))
-    for entry in (each for each in found if each.outdated and each.status == "active"):
+    emit(entries, as_json=as_json, people=lambda: table("bundles", head, body))
+    for entry in (each for each in entries if each.outdated and each.status == "active"):
         err().print(f"stepdown: {entry.outdated}", soft_wrap=True, markup=False)
 
 
 @app.command()
 def show(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> None:
     """Show what a bundle promises, what its evaluation said, and what was done with it."""
-    from stepdown.reports.events import acted, said
+    from stepdown.reports.events import act_line, verdict_line
     from stepdown.views.bundles import entry
 
     with workspace(directory) as opened:
-        found = entry(opened, bundle)
+        shown = entry(opened, bundle)
     body = [
-        ("id", found.bundle.id),
-        ("slot", f"{found.bundle.scenario} {found.bundle.role}"),
-        ("standing", found.status),
-        ("on disk", f"{found.condition} {found.problem}".strip()),
-        ("weights", found.bundle.weights),
-        ("dataset", found.bundle.dataset),
-        ("trained (UTC)", found.bundle.trained_at),
-        *([("measured", found.outdated)] if found.outdated else []),
-        *(found.promise or {}).items(),
-        *((f"verdict at {row.at:%Y-%m-%d %H:%M:%S}", f"{row.outcome}: {said(row)}") for row in found.verdicts),
-        *((f"act at {act.at:%Y-%m-%d %H:%M:%S}", acted(act)) for act in found.acts),
+        ("id", shown.bundle.id),
+        ("slot", f"{shown.bundle.scenario} {shown.bundle.role}"),
+        ("standing", shown.status),
+        ("on disk", f"{shown.condition} {shown.problem}".strip()),
+        ("weights", shown.bundle.weights),
+        ("dataset", shown.bundle.dataset),
+        ("trained (UTC)", shown.bundle.trained_at),
+        *([("measured", shown.outdated)] if shown.outdated else []),
+        *(shown.promise or {}).items(),
+        *((f"verdict at {row.at:%Y-%m-%d %H:%M:%S}", f"{row.outcome}: {verdict_line(row)}") for row in shown.verdicts),
+        *((f"act at {act.at:%Y-%m-%d %H:%M:%S}", act_line(act)) for act in shown.acts),
     ]
-    emit(found, as_json=as_json, people=lambda: table("bundle", ("", ""), body))
+    emit(shown, as_json=as_json, people=lambda: table("bundle", ("", ""), body))
 
 
 @app.command()
@@ -75,10 +75,10 @@ def verify(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) ->
     from stepdown.views.bundles import verify as check
 
     with workspace(directory) as opened:
-        found = check(opened, bundle)
-    line = f"{found.bundle.id[:12]}  {found.condition}  {found.problem}".rstrip()
-    emit(found, as_json=as_json, people=lambda: line)
-    if found.condition != "whole":
+        checked = check(opened, bundle)
+    line = f"{checked.bundle.id[:12]}  {checked.condition}  {checked.problem}".rstrip()
+    emit(checked, as_json=as_json, people=lambda: line)
+    if checked.condition != "whole":
         raise typer.Exit(1)
 
 
@@ -132,9 +132,9 @@ def _end(name: str, sentence: str, done: str, files: str) -> Callable[..., None]
         from stepdown.views.bundles import entry
 
         with workspace(directory) as opened:
-            found = entry(opened, bundle)
-            meant = found.bundle
-            slot = f"the {found.status} bundle {meant.id[:12]} of {meant.scenario} {meant.role}"
+            target = entry(opened, bundle)
+            meant = target.bundle
+            slot = f"the {target.status} bundle {meant.id[:12]} of {meant.scenario} {meant.role}"
             if agreed([f"{name} {slot} for ever, and {files}"], yes=yes, dry_run=dry_run, as_json=as_json):
                 # By the whole id: what was shown is what is done, whatever was registered meanwhile.
                 _said(done, getattr(switch, name)(opened, meant.id, by=by, why=why), as_json=as_json)

@@ -44,7 +44,7 @@ def promote(
 ) -> None:
     """Compare a bundle with the frontier on held-out seeds, and activate it if it is as good. Exit 1 when it is not."""
     from stepdown.acts.promote import promote as judge
-    from stepdown.reports.events import said
+    from stepdown.reports.events import verdict_line
     from stepdown.training.promotion import Trial
 
     trial = Trial(margin, error_rate, budget, look)
@@ -52,7 +52,7 @@ def promote(
         watch = lambda done, most: show(done, most, "seeds")  # noqa: E731
         with resumable(opened, lambda run_id: f"stepdown promote {bundle} --resume {run_id}"):
             verdict = judge(opened, bundle, trial=trial, frontier=frontier, by=by, why=why, resume=resume, watch=watch)
-    emit(verdict, as_json=as_json, people=lambda: f"{verdict.outcome}  {verdict.bundle[:12]}  {said(verdict)}")
+    emit(verdict, as_json=as_json, people=lambda: f"{verdict.outcome}  {verdict.bundle[:12]}  {verdict_line(verdict)}")
     if verdict.outcome != "promote":
         err().print(
             "stepdown: the frontier goes on serving; `stepdown run` with another --seed finds more, then export, train and "
@@ -67,15 +67,15 @@ def evaluate(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) 
     from stepdown.acts.localize import evaluate as measure
 
     with workspace(directory) as opened:
-        found = measure(opened, bundle)
+        evaluation = measure(opened, bundle)
     body = [
-        ("bundle", found.bundle),
-        ("mean held-out score", found.mean),
-        ("lower 95 % bound", found.lower),
-        ("legal replies", found.valid),
-        ("held-out seeds", found.seeds),
+        ("bundle", evaluation.bundle),
+        ("mean held-out score", evaluation.mean),
+        ("lower 95 % bound", evaluation.lower),
+        ("legal replies", evaluation.valid),
+        ("held-out seeds", evaluation.seeds),
     ]
-    emit(found, as_json=as_json, people=lambda: table(found.id, ("", ""), body))
+    emit(evaluation, as_json=as_json, people=lambda: table(evaluation.id, ("", ""), body))
 
 
 def history(directory: Directory = DEFAULT, as_json: Json = False) -> None:
@@ -92,9 +92,9 @@ def _show_history(directory: Directory, slot: str | None, *, as_json: bool) -> N
     from stepdown.views.history import history as read
 
     with workspace(directory) as opened:
-        found = read(opened, _slot(slot, directory) if slot else None)
+        events = read(opened, _slot(slot, directory) if slot else None)
     if slot is not None:
-        found = [event for event in found if event.bundle is not None]
+        events = [event for event in events if event.bundle is not None]
     head = ("at (UTC)", "what", "slot", "bundle", "by", "why")
     body = [
         (
@@ -105,9 +105,9 @@ def _show_history(directory: Directory, slot: str | None, *, as_json: bool) -> N
             event.by,
             event.why,
         )
-        for event in found
+        for event in events
     ]
-    emit(found, as_json=as_json, people=lambda: table("history", head, body))
+    emit(events, as_json=as_json, people=lambda: table("history", head, body))
 
 
 def active(
@@ -119,10 +119,10 @@ def active(
     from stepdown.views.history import active_at, instant
 
     with workspace(directory) as opened:
-        found = active_at(opened, instant(at) if at is not None else None)
-    body = [(" ".join(slot), bundle.id, f"{bundle.trained_at:%Y-%m-%d %H:%M:%S}") for slot, bundle in found.items()]
+        bundles = active_at(opened, instant(at) if at is not None else None)
+    body = [(" ".join(slot), bundle.id, f"{bundle.trained_at:%Y-%m-%d %H:%M:%S}") for slot, bundle in bundles.items()]
     emit(
-        list(found.values()),
+        list(bundles.values()),
         as_json=as_json,
         people=lambda: table(f"active at {at or 'this moment'}", ("slot", "bundle", "trained (UTC)"), body),
     )
@@ -139,8 +139,8 @@ def rollback(
     from stepdown.acts.rollback import rollback as go_back
 
     with workspace(directory) as opened:
-        found = go_back(opened, *_slot(slot, directory), by=by, why=why)
-    emit(found, as_json=as_json, people=lambda: f"{found.id[:12]}  active  {found.scenario} {found.role}")
+        active = go_back(opened, *_slot(slot, directory), by=by, why=why)
+    emit(active, as_json=as_json, people=lambda: f"{active.id[:12]}  active  {active.scenario} {active.role}")
 
 
 def prune(
@@ -153,6 +153,10 @@ def prune(
     candidates: Annotated[
         bool, typer.Option("--candidates", help="Also those that nobody has compared or judged yet.")
     ] = False,
+    unfinished: Annotated[
+        bool,
+        typer.Option("--checkpoints", help="Also what killed tunings left, from which train --resume would go on."),
+    ] = False,
     why: Why = "",
     by: By = "operator",
     yes: Yes = False,
@@ -160,21 +164,31 @@ def prune(
     as_json: Json = False,
 ) -> None:
     """Remove bundles that no slot, no rollback and no kept run needs. Their rows stay."""
+    from stepdown.acts import checkpoints
     from stepdown.acts.prune import Pruned, plan
     from stepdown.acts.prune import prune as remove
 
     with workspace(directory) as opened:
         meant = plan(opened, bundles or (), keep=keep, candidates=candidates)
-        found = Pruned((), meant.kept)
+        left = [path.name for path in checkpoints.abandoned(opened)]
+        pruned = Pruned((), {**meant.kept, **({} if unfinished else dict.fromkeys(left, RESUMABLE))})
         would = [f"remove {bundle.id[:12]} of {bundle.scenario} {bundle.role} for ever" for bundle in meant.removed]
+        would += [f"remove {name[:12]}, the checkpoint of a tuning, for ever" for name in left if unfinished]
         if would:
             if not agreed(would, yes=yes, dry_run=dry_run, as_json=as_json):
                 return
-            found = remove(opened, [bundle.id for bundle in meant.removed], keep=keep, by=by, why=why)
-            found = Pruned(found.removed, meant.kept)
-    lines = [f"{bundle.id[:12]}  removed  {bundle.scenario} {bundle.role}" for bundle in found.removed]
-    lines += [f"{bundle[:12]}  kept  {reason}" for bundle, reason in found.kept.items()]
-    emit(found, as_json=as_json, people=lambda: "\n".join(lines) or "There is no bundle to prune.")
+            named = [bundle.id for bundle in meant.removed]
+            gone = remove(opened, named, keep=keep, by=by, why=why).removed if named else ()
+            pruned = Pruned(gone, pruned.kept, tuple(checkpoints.remove(opened, left if unfinished else ())))
+    lines = [f"{bundle.id[:12]}  removed  {bundle.scenario} {bundle.role}" for bundle in pruned.removed]
+    lines += [f"{name[:12]}  removed  the checkpoint of a tuning" for name in pruned.checkpoints]
+    lines += [f"{bundle[:12]}  kept  {reason}" for bundle, reason in pruned.kept.items()]
+    emit(pruned, as_json=as_json, people=lambda: "\n".join(lines) or "There is no bundle to prune.")
+
+
+RESUMABLE = (
+    "it is the checkpoint of a tuning that was not finished; `train --resume` goes on from it, --checkpoints removes it"
+)
 
 
 def _slot(text: str, directory: Path) -> tuple[str, str | None]:

@@ -33,13 +33,14 @@ def ask(
     asked, who = _case(case), about(directory, scenario, frontier)
     check(who.settings, who.scenario, 0, 1, 1, who.frontier, role=role, routed=present(directory))
     with (
-        workspace(directory, made=True) as opened,
+        workspace(directory, create=True) as opened,
         live(opened, who.scenario, role=role, frontier=who.frontier) as desk,
     ):
         reply = desk.ask(asked)
     lines = [json.dumps(reply.value, ensure_ascii=False) if reply.served else f"nobody served: {reply.error}"]
+    score = "" if reply.score is None else f"score {reply.score:.3f}; "
     lines.append(
-        f"served by {reply.served or 'nobody'}; local did not: {reply.reason or '–'}; call {reply.call or '–'}"
+        f"{score}served by {reply.served or 'nobody'}; local did not: {reply.reason or '–'}; call {reply.call or '–'}"
     )
     emit(reply, as_json=as_json, people=lambda: "\n".join(lines))
     if reply.served is None:
@@ -71,11 +72,11 @@ def _case(text: str) -> Any:
     from stepdown.errors import InvalidValue
 
     try:
-        found = json.loads(text)
+        case = json.loads(text)
     except (ValueError, RecursionError):
-        found = None
-    if isinstance(found, dict) or (isinstance(found, int) and not isinstance(found, bool) and 0 <= found < 2**63):
-        return found
+        case = None
+    if isinstance(case, dict) or (isinstance(case, int) and not isinstance(case, bool) and 0 <= case < 2**63):
+        return case
     raise InvalidValue(f'A case is a JSON object like {{"message": "…"}}, or a seed from 0 on, not {text!r}.')
 
 
@@ -98,9 +99,9 @@ def bring(
     from stepdown.acts.imports import read
 
     asked = about(directory, scenario)
-    found = read(asked.settings.scenario(asked.scenario), file, role=role, pattern=pattern)
-    with workspace(directory, made=True) as opened:
-        log = record(opened, found, by=by, why=why)
+    entries = read(asked.settings.scenario(asked.scenario), file, role=role, pattern=pattern)
+    with workspace(directory, create=True) as opened:
+        log = record(opened, entries, by=by, why=why)
     skipped = [f"skipped {count}: {reason}" for reason, count in log.skipped.items()]
     first = f"{log.id}  {log.exchanges} exchanges of {log.lines} lines of {log.file}"
     last = "`stepdown export --imported` takes them in."

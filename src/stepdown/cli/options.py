@@ -50,7 +50,7 @@ DEFAULT = Path(".stepdown")
 
 
 @contextmanager
-def workspace(directory: Path, *, made: bool = False, url: str | None = None) -> "Iterator[Workspace]":
+def workspace(directory: Path, *, create: bool = False, url: str | None = None) -> "Iterator[Workspace]":
     """Open the workspace; only a command that begins work makes one.
 
     Raises:
@@ -60,7 +60,7 @@ def workspace(directory: Path, *, made: bool = False, url: str | None = None) ->
     from stepdown.errors import WorkspaceError
     from stepdown.workspace.marker import present
 
-    if not made and not present(directory):
+    if not create and not present(directory):
         raise WorkspaceError(
             f"There is no workspace at {directory}; `stepdown run` makes one.", kind="workspace-absent"
         )

@@ -77,8 +77,8 @@ class _Wanted:
         if usage is not None and not self.as_json:
             _say(sys.stderr, f"{usage.get_usage()}\n")
         if self.as_json:
-            told = {"error": {"kind": kind, "message": sentence, "exit_code": code}}
-            _say(sys.stdout, json.dumps(told, ensure_ascii=False, indent=2) + "\n")
+            answer = {"error": {"kind": kind, "message": sentence, "exit_code": code}}
+            _say(sys.stdout, json.dumps(answer, ensure_ascii=False, indent=2) + "\n")
         _say(sys.stderr, f"stepdown: {sentence}\n")
         return code
 

@@ -42,12 +42,12 @@ def emit(value: Any, *, as_json: bool, people: Callable[[], object]) -> None:
 
 def table(title: str, head: Sequence[str], body: Iterable[Sequence[object]]) -> Table:
     """Return a table; cells are text and never markup, whatever a reply contains."""
-    made = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(title=title, title_justify="left", header_style="bold")
     for name in head:
-        made.add_column(name, overflow="fold")  # An id that is cut names nothing.
+        table.add_column(name, overflow="fold")  # An id that is cut names nothing.
     for row in body:
-        made.add_row(*(Text(_cell(value)) for value in row))
-    return made
+        table.add_row(*(Text(_cell(value)) for value in row))
+    return table
 
 
 def together(*shown: Table) -> object:

@@ -31,15 +31,15 @@ def report(
 
     with workspace(directory) as opened:
         if run is not None:
-            told = story(opened, run)
-            emit(told, as_json=as_json, people=lambda: render(told))
+            summary = story(opened, run)
+            emit(summary, as_json=as_json, people=lambda: render(summary))
             return
-        found = runs(opened)
-    value = [{"run": begun, "ending": end} for begun, end in found]
-    emit(value, as_json=as_json, people=lambda: _listed(found))
+        every_run = runs(opened)
+    value = [{"run": begun, "ending": end} for begun, end in every_run]
+    emit(value, as_json=as_json, people=lambda: _listed(every_run))
 
 
-def _listed(found: "Sequence[tuple[Run, Ending | None]]") -> object:
+def _listed(every_run: "Sequence[tuple[Run, Ending | None]]") -> object:
     """Return a table for each purpose: work, comparisons of promotions, live questions."""
     from stepdown.history.rows import COMPARISON, LIVE, WORK
 
@@ -48,7 +48,7 @@ def _listed(found: "Sequence[tuple[Run, Ending | None]]") -> object:
     for purpose, title in ((WORK, "runs"), (COMPARISON, "comparisons for promotions"), (LIVE, "live questions")):
         body = [
             (run.id, run.scenario, run.seed, f"{run.at:%Y-%m-%d %H:%M:%S}", end.outcome if end else "under way")
-            for run, end in found
+            for run, end in every_run
             if run.purpose == purpose
         ]
         if body or purpose == WORK:
@@ -62,12 +62,12 @@ def audit(directory: Directory = DEFAULT, as_json: Json = False) -> None:
     from stepdown.views.audit import examined
 
     with workspace(directory) as opened:
-        found, left = examined(opened)
+        differences, left = examined(opened)
     agreed = "History and trace agree; every decision follows again" + ("." if left else ", and every score.")
-    means = legend(difference.claim for difference in found)
-    lines = "\n".join([*(map(str, found) if found else [agreed]), *left, *([""] if means else []), *means])
-    emit(found, as_json=as_json, people=lambda: lines)
-    if found:
+    means = legend(difference.claim for difference in differences)
+    lines = "\n".join([*(map(str, differences) if differences else [agreed]), *left, *([""] if means else []), *means])
+    emit(differences, as_json=as_json, people=lambda: lines)
+    if differences:
         raise typer.Exit(1)
 
 
@@ -75,8 +75,8 @@ def doctor(directory: Directory = DEFAULT, as_json: Json = False) -> None:
     """Show what stepdown stands on here: versions, BLAS, database, disk. Exit 1 when something is wrong."""
     from stepdown.views.doctor import examine
 
-    found = examine(directory)
-    body = [(check.name, "ok" if check.good else "WRONG", check.finding) for check in found]
-    emit(found, as_json=as_json, people=lambda: table("doctor", ("", "", "found"), body))
-    if not all(check.good for check in found):
+    checks = examine(directory)
+    body = [(check.name, "ok" if check.good else "WRONG", check.finding) for check in checks]
+    emit(checks, as_json=as_json, people=lambda: table("doctor", ("", "", "found"), body))
+    if not all(check.good for check in checks):
         raise typer.Exit(1)

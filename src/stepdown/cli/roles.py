@@ -19,6 +19,6 @@ def known_role(workspace: "Workspace", role: str) -> None:
 
     asked = {role for name in names() for role in roles(workspace.scenario(name))}
     with workspace.reading() as connection:
-        known = sorted({*asked, *(served for _, served in reader.slots(connection))})
-    if role not in known:
-        raise NotFound(f"There is no role {role!r}; choose one of {', '.join(known)}.", kind="unknown-role")
+        declared = sorted({*asked, *(served for _, served in reader.slots(connection))})
+    if role not in declared:
+        raise NotFound(f"There is no role {role!r}; choose one of {', '.join(declared)}.", kind="unknown-role")

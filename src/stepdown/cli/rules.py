@@ -25,8 +25,8 @@ def register(app: typer.Typer) -> None:
 def policy_show(directory: Directory = DEFAULT, as_json: Json = False) -> None:
     """Show the policy as it is now."""
     with workspace(directory) as opened, opened.reading() as connection:
-        number, found = opened.policy(connection)
-    _show_policy(number, found.as_json(), as_json=as_json)
+        number, rules = opened.policy(connection)
+    _show_policy(number, rules.as_json(), as_json=as_json)
 
 
 @policy.command("set")
@@ -47,8 +47,8 @@ def policy_set(
                 known_role(opened, role)
         set_policy(opened, wanted, by=by, why=why)
         with opened.reading() as connection:
-            number, found = opened.policy(connection)
-    _show_policy(number, found.as_json(), as_json=as_json)
+            number, rules = opened.policy(connection)
+    _show_policy(number, rules.as_json(), as_json=as_json)
 
 
 def _pair(change: str) -> tuple[str, str]:
@@ -70,9 +70,9 @@ def _show_policy(number: int, values: dict[str, object], *, as_json: bool) -> No
 def harness_show(directory: Directory = DEFAULT, scenario: ScenarioName = None, as_json: Json = False) -> None:
     """Show which validators are on, and the coverage they are measured at."""
     with workspace(directory) as opened, opened.reading() as connection:
-        found = opened.scenario(about(directory, scenario).scenario)
-        enabled = opened.validators(connection, found)
-    _show_harness(found, enabled, as_json=as_json)
+        scenario_ = opened.scenario(about(directory, scenario).scenario)
+        enabled = opened.validators(connection, scenario_)
+    _show_harness(scenario_, enabled, as_json=as_json)
 
 
 @harness.command("enable")
@@ -88,9 +88,9 @@ def harness_enable(
     from stepdown.acts.configure import switch_validator
 
     with workspace(directory) as opened:
-        found = opened.scenario(about(directory, scenario).scenario)
-        enabled = switch_validator(opened, found.name, validator, enabled=True, by=by, why=why)
-    _show_harness(found, enabled, as_json=as_json)
+        scenario_ = opened.scenario(about(directory, scenario).scenario)
+        enabled = switch_validator(opened, scenario_.name, validator, enabled=True, by=by, why=why)
+    _show_harness(scenario_, enabled, as_json=as_json)
 
 
 @harness.command("disable")
@@ -106,9 +106,9 @@ def harness_disable(
     from stepdown.acts.configure import switch_validator
 
     with workspace(directory) as opened:
-        found = opened.scenario(about(directory, scenario).scenario)
-        enabled = switch_validator(opened, found.name, validator, enabled=False, by=by, why=why)
-    _show_harness(found, enabled, as_json=as_json)
+        scenario_ = opened.scenario(about(directory, scenario).scenario)
+        enabled = switch_validator(opened, scenario_.name, validator, enabled=False, by=by, why=why)
+    _show_harness(scenario_, enabled, as_json=as_json)
 
 
 def _show_harness(scenario: "Scenario", enabled: frozenset[str], *, as_json: bool) -> None:
@@ -134,10 +134,10 @@ def route(
     from stepdown.views.route import explain as explained
 
     with workspace(directory) as opened:
-        found = explained(opened, about(directory, scenario).scenario, role, seed)
-    line = f"{found.serves}  {found.reason or 'every gate passed'}"
+        explanation = explained(opened, about(directory, scenario).scenario, role, seed)
+    line = f"{explanation.serves}  {explanation.reason or 'every gate passed'}"
     head = ("gate", "objects", "facts")
-    body = [(gate.name, gate.objection or "–", gate.facts) for gate in found.gates]
-    emit(found, as_json=as_json, people=lambda: table(line, head, body) if explain else line)
-    if explain and found.outdated:
-        err().print(f"stepdown: {found.outdated}", soft_wrap=True, markup=False)
+    body = [(gate.name, gate.objection or "–", gate.facts) for gate in explanation.gates]
+    emit(explanation, as_json=as_json, people=lambda: table(line, head, body) if explain else line)
+    if explain and explanation.outdated:
+        err().print(f"stepdown: {explanation.outdated}", soft_wrap=True, markup=False)

@@ -77,7 +77,6 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Play a run: discovery while no bundle is fit, routed to the local one while it is."""
-    from stepdown.acts.configure import adopt_policy
     from stepdown.acts.preparation import check
     from stepdown.acts.resume import resume as go_on
     from stepdown.acts.run import play, start
@@ -88,23 +87,22 @@ def run(
     if resume is None:
         plan = asked.scenario, seed, generations, candidates, asked.frontier
         check(asked.settings, *plan, at_once=at_once, role=role, routed=present(directory))
-    with workspace(directory, made=resume is None, url=database) as opened, progress("run") as show:
+    with workspace(directory, create=resume is None, url=database) as opened, progress("run") as show:
         if resume is not None:
             under_way = go_on(opened, resume, at_once=at_once)
         else:
-            adopt_policy(opened, opened.scenario(asked.scenario))
             size = partial(start, seed=seed, generations=generations, candidates=candidates)
-            under_way = size(opened, asked.scenario, frontier=asked.frontier, at_once=at_once, role=role)
+            under_way = size(opened, asked.scenario, frontier=asked.frontier, at_once=at_once, role=role, adopting=True)
         run = under_way.run
         with resumable(opened, lambda run_id: f"stepdown run --resume {run_id}"):
             play(under_way, _counted(show, run.generations * (run.candidates + 1)))
-        told = story(opened, run.id)
-    body = [(g.number, g.score, g.decision, g.champion_score, g.champion) for g in told.generations]
+        summary = story(opened, run.id)
+    body = [(g.number, g.score, g.decision, g.champion_score, g.champion) for g in summary.generations]
     head = ("generation", "best score", "decision", "champion's score", "champion")
-    title = f"{told.run.id}: {', '.join(f'{count} {who}' for who, count in told.served.items())}"
-    emit(told, as_json=as_json, people=lambda: table(title, head, body))
-    if told.ending is not None and told.ending.outcome != "completed":
-        err().print(f"stepdown: {told.ending.error} `stepdown report {told.run.id}` says more.")
+    title = f"{summary.run.id}: {', '.join(f'{count} {who}' for who, count in summary.served.items())}"
+    emit(summary, as_json=as_json, people=lambda: table(title, head, body))
+    if summary.ending is not None and summary.ending.outcome != "completed":
+        err().print(f"stepdown: {summary.ending.error} `stepdown report {summary.run.id}` says more.")
         raise typer.Exit(8)
 
 
@@ -132,9 +130,9 @@ def export(
     with workspace(directory) as opened:
         named = about(directory, scenario).scenario
         filters = Filters(named, run_id, min_score, kept_only, include_local, matches, imported=imported)
-        made = write(opened, filters)
-    line = f"{made.digest[:12]}  {made.train} to train, {made.valid} to validate  {made.path}"
-    value = {"digest": made.digest, "path": str(made.path), "train": made.train, "valid": made.valid}
+        dataset = write(opened, filters)
+    line = f"{dataset.digest[:12]}  {dataset.train} to train, {dataset.valid} to validate  {dataset.path}"
+    value = {"digest": dataset.digest, "path": str(dataset.path), "train": dataset.train, "valid": dataset.valid}
     emit(value, as_json=as_json, people=lambda: line)
 
 
@@ -150,18 +148,18 @@ def scan(
     from stepdown.views.scan import scan as look
 
     with workspace(directory) as opened:
-        found = look(opened, Filters(about(directory, scenario).scenario, run=run, min_score=min_score))
+        outlook = look(opened, Filters(about(directory, scenario).scenario, run=run, min_score=min_score))
     head = ("without training", "mean", "lower 95 % bound", "legal", "gain by the question")
-    body = [(b.name, b.scores.mean, b.scores.lower, b.scores.valid, f"{b.gain:+.3f}") for b in found.baselines]
-    fewest, most = found.calls
-    cost = "at prices that are not known" if found.cost is None else f"{found.cost:.2f} dollars at most"
+    body = [(b.name, b.scores.mean, b.scores.lower, b.scores.valid, f"{b.gain:+.3f}") for b in outlook.baselines]
+    fewest, most = outlook.calls
+    cost = "at prices that are not known" if outlook.cost is None else f"{outlook.cost:.2f} dollars at most"
     lines = [
-        f"{found.records} answers of {found.scenario} {found.role}; of the newest {found.looked_at}: "
-        f"{found.questions} different questions, {found.answers} different answers, the commonest {found.commonest:.0%}.",
+        f"{outlook.records} answers of {outlook.scenario} {outlook.role}; of the newest {outlook.looked_at}: "
+        f"{outlook.questions} different questions, {outlook.answers} different answers, the commonest {outlook.commonest:.0%}.",
         f"A promotion asks the frontier {fewest} to {most} times, {cost}.",
     ]
-    title = f"on {found.held_out} held-out questions"
-    emit(found, as_json=as_json, people=lambda: table(title, head, body))
+    title = f"on {outlook.held_out} held-out questions"
+    emit(outlook, as_json=as_json, people=lambda: table(title, head, body))
     err().print("\n".join(lines), soft_wrap=True, markup=False)
 
 

@@ -10,6 +10,7 @@ from stepdown.acts.localize import localize
 from stepdown.acts.promote import promote
 from stepdown.acts.run import play, start
 from stepdown.demo.themes import Theme
+from stepdown.errors import DatasetError
 from stepdown.history import reader, rows
 from stepdown.providers import trace
 from stepdown.reports.markdown import render
@@ -24,6 +25,9 @@ from stepdown.workspace.facts import slot_bundle
 
 UNTUNED = 16
 """Held-out questions that a base is asked before it is tuned."""
+
+NOTHING = "no-records"
+"""What an export says that found no answer good enough."""
 
 ANOTHER = 1_000_003
 """Between the seeds of two discoveries, so that no other seed's demo plays the same one."""
@@ -99,32 +103,39 @@ class Acts:
         """Search with the frontier, since no bundle exists."""
         configure.set_policy(self.workspace, self.theme.policy, by="demo", why="what the journey needs")
         run = self._run(self.seed, self.theme.generations, self.theme.candidates)
-        told = story(self.workspace, run)
+        summary = story(self.workspace, run)
         if own_case(self.workspace.scenario(self.theme.scenario)):
-            scores = [step.score or 0.0 for step in told.steps if step.role == "competitor"]
+            scores = [step.score or 0.0 for step in summary.steps if step.role == "competitor"]
             # Where libraries err, some of what they say is no answer at all: that step failed, and nobody else served it.
             return (
-                "frontier" in told.served and "local" not in told.served,
-                f"{run}: frontier right in {right(scores)} of {len(scores)}; {_counted(told.reasons)}",
+                "frontier" in summary.served and "local" not in summary.served,
+                f"{run}: frontier right in {right(scores)} of {len(scores)}; {_counted(summary.reasons)}",
             )
-        best = max((g.champion_score or 0.0) for g in told.generations)
-        first = told.generations[0].score or 0.0
-        only = set(told.served) == {"frontier"} and set(told.reasons) == {"bundle-absent", "role-not-eligible"}
+        best = max((g.champion_score or 0.0) for g in summary.generations)
+        first = summary.generations[0].score or 0.0
+        only = set(summary.served) == {"frontier"} and set(summary.reasons) == {"bundle-absent", "role-not-eligible"}
         return (
             only and best > first,
-            f"{run}: best of first generation {first:.3f}, champion {best:.3f}; {_counted(told.reasons)}",
+            f"{run}: best of first generation {first:.3f}, champion {best:.3f}; {_counted(summary.reasons)}",
         )
 
     def discover_more(self) -> Evidence:
         """Search again from another seed; what was learned so far is known to it."""
         run = self._run(self.seed + self.round * ANOTHER, self.theme.generations, self.theme.candidates)
-        told = story(self.workspace, run)
-        best = max((g.champion_score or 0.0) for g in told.generations)
-        return set(told.served) == {"frontier"}, f"{run}: champion {best:.3f}; {_counted(told.reasons)}"
+        summary = story(self.workspace, run)
+        best = max((g.champion_score or 0.0) for g in summary.generations)
+        return set(summary.served) == {"frontier"}, f"{run}: champion {best:.3f}; {_counted(summary.reasons)}"
 
     def export(self) -> Evidence:
-        """Write what was good as training data."""
-        self.dataset = export(self.workspace, Filters(self.theme.scenario, min_score=self.theme.min_score))
+        """Write what was good as training data; where nothing was good enough yet, more is discovered."""
+        try:
+            self.dataset = export(self.workspace, Filters(self.theme.scenario, min_score=self.theme.min_score))
+        except DatasetError as error:
+            if error.kind != NOTHING or self.round >= self.theme.rounds:
+                return False, f"no answer reached {self.theme.min_score}: {error}"
+            self.round += 1
+            self.left.extendleft([("export all of it", self.export), ("discover more", self.discover_more)])
+            return True, f"no answer reached {self.theme.min_score} yet; so more is discovered"
         return (
             self.dataset.records > 0,
             f"{self.dataset.train} + {self.dataset.valid} records, {self.dataset.digest[:12]}",
@@ -150,12 +161,12 @@ class Acts:
         shown = verdict.evidence["to_frontier"]
         with self.workspace.reading() as connection:
             active = slot_bundle(connection, self.theme.scenario, self.bundle.role)
-        said = f"{verdict.outcome}: {shown['mean']:+.3f} to the frontier, {shown['lower']:+.3f} at least, "
-        said += f"on {verdict.evidence['seeds']} seeds in {verdict.run}"
+        shown_as = f"{verdict.outcome}: {shown['mean']:+.3f} to the frontier, {shown['lower']:+.3f} at least, "
+        shown_as += f"on {verdict.evidence['seeds']} seeds in {verdict.run}"
         if verdict.outcome != "promote" and active is None and self.round < self.theme.rounds:
             self.once_more()
-            return True, f"{said}; so nobody is activated, and more is discovered"
-        return active is not None and active.id == self.bundle.id, said
+            return True, f"{shown_as}; so nobody is activated, and more is discovered"
+        return active is not None and active.id == self.bundle.id, shown_as
 
     def served_by_local(self) -> Evidence:
         """Route a run, and believe both witnesses only together."""
@@ -212,18 +223,18 @@ class Acts:
 
     def audit(self) -> Evidence:
         """Compare the witnesses, and derive everything again."""
-        found = differences(self.workspace)
+        differing = differences(self.workspace)
         calls = sum(1 for line in trace.lines(self.workspace.trace) if line.event == "end")
-        return not found, "; ".join(map(str, found[:3])) or f"{calls} calls: history and trace agree"
+        return not differing, "; ".join(map(str, differing[:3])) or f"{calls} calls: history and trace agree"
 
     def _falls_back(self, reason: Reason) -> Evidence:
         run = self._run(self.seed + 2, 1, self.theme.asked)
-        told = story(self.workspace, run)
-        steps = [step for step in told.steps if step.role == self.bundle.role]
+        summary = story(self.workspace, run)
+        steps = [step for step in summary.steps if step.role == self.bundle.role]
         served = sum(step.served == "frontier" for step in steps)
         seen = served > 0 and all(step.served != "local" and step.reason == reason for step in steps)
-        alone = all(attempt.target == "frontier" for attempt in told.attempts)
-        return seen and alone, f"{run}: frontier served {served} of {len(steps)}, reason {_counted(told.reasons)}"
+        alone = all(attempt.target == "frontier" for attempt in summary.attempts)
+        return seen and alone, f"{run}: frontier served {served} of {len(steps)}, reason {_counted(summary.reasons)}"
 
     def _run(self, seed: int, generations: int, candidates: int) -> str:
         under_way = start(

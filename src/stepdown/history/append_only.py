@@ -14,8 +14,8 @@ def triggers(dialect: str, tables: list[str]) -> Iterator[str]:
         InvalidValue: Nobody has said yet how this database refuses a change; history would not be safe in it.
     """
     if dialect not in WORDS:
-        known = ", ".join(sorted(WORDS))
-        raise InvalidValue(f"stepdown cannot make history append-only in {dialect}; use one of {known}.")
+        dialects = ", ".join(sorted(WORDS))
+        raise InvalidValue(f"stepdown cannot make history append-only in {dialect}; use one of {dialects}.")
     before, each = WORDS[dialect]
     if before:
         yield before

@@ -146,8 +146,8 @@ def _sentence(engine: Engine, error: DBAPIError) -> str | None:
     if state in STATES:
         return STATES[state].format(url=_name(engine))
     if engine.dialect.name == "sqlite":
-        found = next((sentence for words, sentence in SENTENCES.items() if words in reason.lower()), None)
-        return found.format(url=_name(engine)) if found else None
+        sentence = next((sentence for words, sentence in SENTENCES.items() if words in reason.lower()), None)
+        return sentence.format(url=_name(engine)) if sentence else None
     if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
         why = next(iter(reason.strip().splitlines()), "no answer").strip().rstrip(".")
         if engine.url.password:

@@ -51,9 +51,9 @@ def append(connection: Connection, *values: Any) -> None:
 
 def append_all(connection: Connection, values: Iterable[Any]) -> None:
     """Append many rows of one type in one statement."""
-    found = list(values)
-    if found:
-        connection.execute(INSERTS[type(found[0])], [_row(value) for value in found])
+    batch = list(values)
+    if batch:
+        connection.execute(INSERTS[type(batch[0])], [_row(value) for value in batch])
 
 
 def _row(value: Any) -> dict[str, Any]:

@@ -43,16 +43,16 @@ def upgrade(connection: Connection) -> None:
     Raises:
         WorkspaceError: A newer stepdown wrote it, or it is somebody else's.
     """
-    found = version(connection)
-    if found == HEAD:
+    current = version(connection)
+    if current == HEAD:
         return
-    known = {path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")}
-    if found is not None and found not in known:
+    versions = {path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")}
+    if current is not None and current not in versions:
         raise WorkspaceError(
-            f"The database has schema version {found}, and this stepdown knows up to {HEAD}: upgrade stepdown.",
+            f"The database has schema version {current}, and this stepdown knows up to {HEAD}: upgrade stepdown.",
             kind="workspace-newer",
         )
-    if found is None and (strange := set(inspect(connection).get_table_names()) & metadata.tables.keys()):
+    if current is None and (strange := set(inspect(connection).get_table_names()) & metadata.tables.keys()):
         raise WorkspaceError(
             f"The database holds tables of something else ({', '.join(sorted(strange))}); choose an empty one."
         )

@@ -23,8 +23,8 @@ def owner(connection: Connection) -> int | None:
             return connection.execute(text("PRAGMA user_version")).scalar() or None
         case "postgresql":
             words = connection.execute(text("SELECT obj_description('run'::regclass, 'pg_class')")).scalar()
-            found = _COMMENT.fullmatch(words or "")
-            return int(found[1]) if found else None
+            comment = _COMMENT.fullmatch(words or "")
+            return int(comment[1]) if comment else None
     return None
 
 

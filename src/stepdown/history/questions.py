@@ -52,12 +52,12 @@ def newest(table: Table, names: tuple[str, ...], several: tuple[str, ...]) -> Se
 @cache
 def exportable(*, of_one_run: bool) -> Select[Any]:
     """Ask for steps beside their generation's gate decision."""
-    step, made, runs = schema.step, schema.generation, schema.run
-    both = ((rows.Step, step), (rows.Generation, made))
+    step, generation, runs = schema.step, schema.generation, schema.run
+    both = ((rows.Step, step), (rows.Generation, generation))
     return (
         select(*(table.c[field.name] for kind, table in both for field in fields(kind)))
         .join(runs, runs.c.id == step.c.run)
-        .outerjoin(made, and_(made.c.run == step.c.run, made.c.number == step.c.generation))
+        .outerjoin(generation, and_(generation.c.run == step.c.run, generation.c.number == step.c.generation))
         # A comparison's prompts are held-out ones: whoever learned them could not be examined any more.
         .where(runs.c.scenario == bindparam("scenario"), runs.c.purpose != rows.COMPARISON)
         .where(*([step.c.run == bindparam("run")] if of_one_run else []))
@@ -141,7 +141,7 @@ UNDER_WAY = UNFINISHED.with_only_columns(schema.announcement.c.call, schema.anno
 _NAMES: BindParameter[list[str]] = bindparam("names", expanding=True)
 _GONE = select(schema.act.c.bundle).where(schema.act.c.kind == "delete")
 _BUNDLES = select(schema.bundle.c.id).where(schema.bundle.c.id.in_(_NAMES), schema.bundle.c.id.not_in(_GONE))
-KNOWN_CONTENT = _BUNDLES.union(select(schema.dataset.c.digest).where(schema.dataset.c.digest.in_(_NAMES)))
+REGISTERED_CONTENT = _BUNDLES.union(select(schema.dataset.c.digest).where(schema.dataset.c.digest.in_(_NAMES)))
 
 OWN_EVALUATION = NEWEST[schema.evaluation].where(
     schema.evaluation.c.bundle == bindparam("bundle"), schema.evaluation.c.run.is_(None)

@@ -25,8 +25,8 @@ def all_of(connection: Connection, kind: type[Row], /, *where: ColumnElement[boo
 def newest(connection: Connection, kind: type[Row], /, **values: Any) -> Row | None:
     """Return the last row of a kind whose columns have these values, or None; a tuple means any of them."""
     several = tuple(name for name, value in values.items() if isinstance(value, tuple))
-    found = connection.execute(questions.newest(TABLES[kind], tuple(values), several), values).first()
-    return kind(*found) if found is not None else None
+    row = connection.execute(questions.newest(TABLES[kind], tuple(values), several), values).first()
+    return kind(*row) if row is not None else None
 
 
 def count(connection: Connection, kind: type[Any]) -> int:
@@ -60,10 +60,10 @@ def attempts(connection: Connection, run_id: str) -> list[rows.Attempt]:
 
 def spent(connection: Connection, run_id: str) -> tuple[int, float | None]:
     """Return what a run's frontier calls spent: tokens in and out, and US dollars, None where a price is not known."""
-    made, mine = schema.attempt.c, schema.attempt.c.step.like(f"{run_id}/%")
-    counted = func.coalesce(made.input_tokens, 0) + func.coalesce(made.output_tokens, 0)
-    query = select(func.sum(counted), func.sum(made.cost), func.count() - func.count(made.cost))
-    tokens, cost, unknown = connection.execute(query.where(mine, made.target == "frontier")).one()
+    attempt, mine = schema.attempt.c, schema.attempt.c.step.like(f"{run_id}/%")
+    counted = func.coalesce(attempt.input_tokens, 0) + func.coalesce(attempt.output_tokens, 0)
+    query = select(func.sum(counted), func.sum(attempt.cost), func.count() - func.count(attempt.cost))
+    tokens, cost, unknown = connection.execute(query.where(mine, attempt.target == "frontier")).one()
     return tokens or 0, None if unknown else cost or 0.0
 
 
@@ -75,13 +75,13 @@ def lessons_of(connection: Connection, run_id: str) -> list[rows.Lesson]:
 
 def newest_evaluation(connection: Connection, bundle_id: str) -> rows.Evaluation | None:
     """Return a bundle's newest evaluation of its own, under whatever terms, or None; a comparison's is on other seeds."""
-    found = connection.execute(questions.OWN_EVALUATION, {"bundle": bundle_id}).first()
-    return rows.Evaluation(*found) if found is not None else None
+    row = connection.execute(questions.OWN_EVALUATION, {"bundle": bundle_id}).first()
+    return rows.Evaluation(*row) if row is not None else None
 
 
 def compared(connection: Connection, run_id: str) -> list[str]:
     """Return the bundles that were evaluated in a comparison, the challenger first."""
-    return [found.bundle for found in all_of(connection, rows.Evaluation, run=run_id)]
+    return [evaluation.bundle for evaluation in all_of(connection, rows.Evaluation, run=run_id)]
 
 
 def comparisons(connection: Connection, scenario: str, role: str) -> int:
@@ -113,20 +113,20 @@ def frontier_costs(connection: Connection, scenario: str, frontier: str, role: s
 
 def attempt(connection: Connection, call: str) -> rows.Attempt:
     """Return the attempt of a call that history refers to."""
-    (found,) = all_of(connection, rows.Attempt, call=call)
-    return found
+    (row,) = all_of(connection, rows.Attempt, call=call)
+    return row
 
 
 def frontier_reply(connection: Connection, step_id: str) -> str | None:
     """Return what the frontier said in a step, accepted or not; None when it said nothing."""
-    found = newest(connection, rows.Attempt, step=step_id, target="frontier")
-    return found.text if found is not None else None
+    attempt = newest(connection, rows.Attempt, step=step_id, target="frontier")
+    return attempt.text if attempt is not None else None
 
 
 def served(connection: Connection, call: str) -> rows.Step | None:
     """Return the step that a call served, or None."""
-    found = newest(connection, rows.Attempt, call=call)
-    step = newest(connection, rows.Step, id=found.step) if found is not None else None
+    attempt = newest(connection, rows.Attempt, call=call)
+    step = newest(connection, rows.Step, id=attempt.step) if attempt is not None else None
     return step if step is not None and step.served_call == call else None
 
 
@@ -179,25 +179,28 @@ def generations(connection: Connection, run_id: str) -> list[rows.Generation]:
     return all_of(connection, rows.Generation, run=run_id)
 
 
-def calls_after(connection: Connection, kind: type[rows.Announcement] | type[rows.Attempt], known: int) -> set[str]:
-    """Return the calls of a kind's rows after the first `known`."""
+def calls_after(connection: Connection, kind: type[rows.Announcement] | type[rows.Attempt], skipped: int) -> set[str]:
+    """Return the calls of a kind's rows after so many that are skipped."""
     table = TABLES[kind]
-    return set(connection.execute(select(table.c.call).order_by(table.c.seq).offset(known)).scalars())
+    return set(connection.execute(select(table.c.call).order_by(table.c.seq).offset(skipped)).scalars())
 
 
 def newest_knowledge(connection: Connection, scenario: str) -> rows.Lesson | None:
     """Return the knowledge of a scenario as it is now, or None before the first lesson."""
-    found = connection.execute(questions.NEWEST_LESSON, {"scenario": scenario}).first()
-    return rows.Lesson(*found) if found is not None else None
+    row = connection.execute(questions.NEWEST_LESSON, {"scenario": scenario}).first()
+    return rows.Lesson(*row) if row is not None else None
 
 
 def best_run(connection: Connection, scenario: str) -> rows.Run | None:
     """Return the run that found a scenario's best champion, the first of several, or None before any champion."""
-    made = schema.generation.c
+    generation = schema.generation.c
     mine = schema.run.c.scenario == scenario
-    query = select(made.run).join(schema.run, schema.run.c.id == made.run).where(mine, made.champion_score.is_not(None))
-    found = connection.execute(query.order_by(made.champion_score.desc(), made.seq).limit(1)).scalar()
-    return run(connection, found) if found is not None else None
+    query = select(generation.run).join(schema.run, schema.run.c.id == generation.run)
+    best_first = query.where(mine, generation.champion_score.is_not(None)).order_by(
+        generation.champion_score.desc(), generation.seq
+    )
+    run_id = connection.execute(best_first.limit(1)).scalar()
+    return run(connection, run_id) if run_id is not None else None
 
 
 def knowledge(connection: Connection, scenario: str, version: int) -> rows.Lesson | None:
@@ -229,9 +232,9 @@ def bundles(connection: Connection, *, beginning: str = "") -> list[rows.Bundle]
     return all_of(connection, rows.Bundle, schema.bundle.c.id.startswith(beginning, autoescape=True))
 
 
-def known_content(connection: Connection, names: list[str]) -> set[str]:
+def registered_content(connection: Connection, names: list[str]) -> set[str]:
     """Return those digests that a dataset, or a bundle that was not deleted, is registered under."""
-    return set(connection.execute(questions.KNOWN_CONTENT, {"names": names}).scalars())
+    return set(connection.execute(questions.REGISTERED_CONTENT, {"names": names}).scalars())
 
 
 def losses(connection: Connection, bundle_id: str) -> list[rows.Loss]:
@@ -290,5 +293,5 @@ def evaluation(connection: Connection, bundle_id: str, terms_digest: str) -> row
 
 def last_local_attempt(connection: Connection, bundle_id: str) -> rows.Attempt | None:
     """Return the last local attempt that carries a bundle's breaker."""
-    found = connection.execute(questions.LAST_BREAKER, {"bundle": bundle_id}).first()
-    return rows.Attempt(*found) if found is not None else None
+    row = connection.execute(questions.LAST_BREAKER, {"bundle": bundle_id}).first()
+    return rows.Attempt(*row) if row is not None else None

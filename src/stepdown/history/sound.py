@@ -26,7 +26,7 @@ Read = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Found(Generic[Row]):
+class Content(Generic[Row]):
     """The rows of a table as they are stored.
 
     Attributes:
@@ -40,7 +40,7 @@ class Found(Generic[Row]):
     unsound: list[Unsound]
 
 
-def stored(connection: Connection, kind: type[Row]) -> Found[Row]:
+def stored(connection: Connection, kind: type[Row]) -> Content[Row]:
     """Return all rows of a kind, oldest first, and what in them is not of its column's kind."""
     with _lenient(connection):
         return _believed(
@@ -75,21 +75,21 @@ def last_numbers(connection: Connection) -> dict[str, int]:
     return {row.name: row.seq for row in connection.execute(questions.LAST_NUMBERS)}
 
 
-def _believed(kind: type[Row], stored: Iterable[Any]) -> Found[Row]:
+def _believed(kind: type[Row], stored: Iterable[Any]) -> Content[Row]:
     """Turn stored rows, each led by its `seq`, into rows of a kind."""
     columns, table = READS[kind], TABLES[kind].name
-    found: Found[Row] = Found([], [], [])
+    content: Content[Row] = Content([], [], [])
     for seq, *values in stored:
-        found.numbers.append(seq)
+        content.numbers.append(seq)
         row: list[Any] = []
         for (name, read), value in zip(columns, values, strict=True):
             try:
                 row.append(read(value))
             except ValueError as error:
-                found.unsound.append(Unsound(table, seq, name, str(error)))
+                content.unsound.append(Unsound(table, seq, name, str(error)))
         if len(row) == len(columns):
-            found.rows.append(kind(*row))
-    return found
+            content.rows.append(kind(*row))
+    return content
 
 
 def _read(column: "Column[Any]", annotation: Any) -> Read:
@@ -155,13 +155,13 @@ def _flag(value: Any) -> bool:
 
 def _instant(value: Any) -> datetime:
     try:
-        found = datetime.fromisoformat(_text(value))
-        written = found.astimezone(UTC).isoformat(timespec="microseconds") if found.tzinfo is not None else ""
+        instant = datetime.fromisoformat(_text(value))
+        written = instant.astimezone(UTC).isoformat(timespec="microseconds") if instant.tzinfo is not None else ""
     except (ValueError, OverflowError):
         raise _refused("an instant", value) from None
     if written != value:
         raise _refused("an instant", value)
-    return found
+    return instant
 
 
 def _json(value: Any) -> Any:
@@ -172,17 +172,17 @@ def _json(value: Any) -> Any:
 
 
 def _json_object(value: Any) -> Any:
-    found = _json(value)
-    if not isinstance(found, dict):
+    decoded = _json(value)
+    if not isinstance(decoded, dict):
         raise _refused("a JSON object", value)
-    return found
+    return decoded
 
 
 def _words(value: Any) -> Any:
-    found = _json(value)
-    if not isinstance(found, list) or not all(isinstance(word, str) for word in found):
+    decoded = _json(value)
+    if not isinstance(decoded, list) or not all(isinstance(word, str) for word in decoded):
         raise _refused("a JSON list of words", value)
-    return found
+    return decoded
 
 
 READS = {

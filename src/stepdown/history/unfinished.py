@@ -14,6 +14,6 @@ def calls(connection: Connection) -> list[rows.Announcement]:
 
 def runs(connection: Connection) -> list[rows.Run]:
     """Return the runs that have not ended, oldest first, each with the session whose it is now."""
-    found = [rows.Run(*row) for row in connection.execute(questions.UNENDED)]
-    last = {run.id: reader.newest(connection, rows.Resumption, run=run.id) for run in found}
-    return [replace(run, session=again.session) if (again := last[run.id]) else run for run in found]
+    unended = [rows.Run(*row) for row in connection.execute(questions.UNENDED)]
+    last = {run.id: reader.newest(connection, rows.Resumption, run=run.id) for run in unended}
+    return [replace(run, session=again.session) if (again := last[run.id]) else run for run in unended]

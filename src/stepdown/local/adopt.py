@@ -94,12 +94,12 @@ def _check_code(directory: Path) -> None:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_bytes())
+        settings = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise InvalidValue(f"The base has no {path.name} that can be read ({in_one_line(error)}).") from error
-    if not isinstance(found, dict):
+    if not isinstance(settings, dict):
         raise InvalidValue(f"The base's {path.name} is no object.")
-    return found
+    return settings
 
 
 def _check_template(name: str, tokenizer: Any) -> None:
@@ -141,8 +141,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         done = adopt(paths.source, paths.out)
     except Exception as error:  # An enemy's file: whatever it breaks, the reader gets a sentence.
-        known = error if isinstance(error, StepdownError) else None
-        sentence = known or f"{paths.source.name} is no base that can be understood ({in_one_line(error)})."
+        stated = error if isinstance(error, StepdownError) else None
+        sentence = stated or f"{paths.source.name} is no base that can be understood ({in_one_line(error)})."
         sys.stderr.write(f"{sentence}\n")
         return InvalidValue.exit_code
     sys.stdout.write(json.dumps({"event": "done", **done}) + "\n")

@@ -103,8 +103,8 @@ def _candidates() -> Iterator[str]:
         yield str(Path(sys.prefix) / "lib" / name)
     # Last, because it starts ldconfig or a compiler: 25 ms here.
     for stem in ("openblas", "mkl_rt"):
-        if found := ctypes.util.find_library(stem):
-            yield found
+        if library := ctypes.util.find_library(stem):
+            yield library
 
 
 def _open(name: str) -> ctypes.CDLL | None:

@@ -83,8 +83,8 @@ class Chat:
 
     def _ending(self, tokenizer: Any, question: list[dict[str, str]]) -> int:
         """Return the token that ends an answer: what the template writes after one, if that is one token, or the end mark."""
-        told = _rendered(tokenizer, [*question, {"role": "assistant", "content": _ANSWER}])
-        rest = self._encode(told.rpartition(_ANSWER)[2])
+        dialogue = _rendered(tokenizer, [*question, {"role": "assistant", "content": _ANSWER}])
+        rest = self._encode(dialogue.rpartition(_ANSWER)[2])
         special = {token for token, added in self._marks.get_added_tokens_decoder().items() if added.special}
         if rest and rest[0] in special:
             return rest[0]

@@ -21,8 +21,8 @@ WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.safetensors"
 
 def flat(tree: Any) -> dict[str, mx.array]:
     """Return the tensors of a tree by their names."""
-    found = cast("list[tuple[str, Any]]", tree_flatten(tree))
-    return {name: each for name, each in found if isinstance(each, mx.array)}
+    leaves = cast("list[tuple[str, Any]]", tree_flatten(tree))
+    return {name: each for name, each in leaves if isinstance(each, mx.array)}
 
 
 def keep(model: Any, optimizer: Any, directory: Path, done: int, curve: Sequence[tuple[int, float]]) -> None:
@@ -55,7 +55,7 @@ def resume(model: Any, optimizer: Any, directory: Path) -> tuple[int, list[tuple
         TrainingFailed: What lies there is no checkpoint of this training.
     """
     # Killed between taking the last one away and putting the new one in its place, the new one is whole.
-    places = [place for place in (directory, _aside(directory)) if (place / STATE).exists()]
+    places = [folder for folder in (directory, _aside(directory)) if (folder / STATE).exists()]
     if not places:
         return 0, []
     try:
@@ -75,14 +75,14 @@ def resume(model: Any, optimizer: Any, directory: Path) -> tuple[int, list[tuple
 
 def remove(directory: Path) -> None:
     """Remove a checkpoint that nobody needs any more."""
-    for place in (directory, _aside(directory)):
-        shutil.rmtree(place, ignore_errors=True)
+    for folder in (directory, _aside(directory)):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _aside(directory: Path) -> Path:
     return directory.with_name(f"{directory.name}.new")
 
 
-def _check_names(found: dict[str, mx.array], wanted: dict[str, mx.array]) -> None:
-    if {name: tensor.shape for name, tensor in found.items()} != {name: each.shape for name, each in wanted.items()}:
+def _check_names(tensors: dict[str, mx.array], wanted: dict[str, mx.array]) -> None:
+    if {name: tensor.shape for name, tensor in tensors.items()} != {name: each.shape for name, each in wanted.items()}:
         raise ValueError("it is of another plan")

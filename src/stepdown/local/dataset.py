@@ -19,12 +19,12 @@ class Record:
     """One line of a dataset.
 
     Attributes:
-        place: Where it stands, for messages: ``train.jsonl line 3``.
+        where: Where it stands, for messages: ``train.jsonl line 3``.
         prompt: What the net is shown.
         completion: What it shall answer.
     """
 
-    place: str
+    where: str
     prompt: str
     completion: str
 
@@ -79,17 +79,17 @@ def parse_records(name: str, data: bytes) -> list[Record]:
     return [_parse(f"{name} line {number}", line) for number, line in enumerate(lines, start=1)]
 
 
-def _parse(place: str, line: str) -> Record:
+def _parse(where: str, line: str) -> Record:
     try:
         row = json.loads(line)
     except ValueError as error:
-        raise DatasetError(f"{place} is not JSON; export the dataset again.") from error
+        raise DatasetError(f"{where} is not JSON; export the dataset again.") from error
     prompt, completion = (row.get("prompt"), row.get("completion")) if isinstance(row, dict) else (None, None)
     if not (isinstance(prompt, str) and isinstance(completion, str) and prompt and completion):
-        raise DatasetError(f"{place} needs a prompt and a completion, both text and not empty.")
+        raise DatasetError(f"{where} needs a prompt and a completion, both text and not empty.")
     if any("\ud800" <= character <= "\udfff" for character in prompt + completion):
-        raise DatasetError(f"{place} holds half a surrogate pair, which is no character; export the dataset again.")
-    return Record(place, prompt, completion)
+        raise DatasetError(f"{where} holds half a surrogate pair, which is no character; export the dataset again.")
+    return Record(where, prompt, completion)
 
 
 def lessons(records: Sequence[Record], tokenizer: Tokenizer, window: int) -> list[Lesson]:
@@ -100,14 +100,14 @@ def lessons(records: Sequence[Record], tokenizer: Tokenizer, window: int) -> lis
             served whole ones.
     """
     end = end_token(tokenizer)
-    found = []
+    tokenized = []
     for record in records:
         prompt, completion = encode(tokenizer, record.prompt), encode(tokenizer, record.completion)
         length = len(prompt) + len(completion) + 1
         if length > window:
-            raise DatasetError(f"{record.place} has {length} tokens and the window holds {window}; widen the plan's.")
-        found.append(Lesson([*prompt, *completion, end], len(prompt)))
-    return found
+            raise DatasetError(f"{record.where} has {length} tokens and the window holds {window}; widen the plan's.")
+        tokenized.append(Lesson([*prompt, *completion, end], len(prompt)))
+    return tokenized
 
 
 def draws(items: Sequence[Lesson], size: int, order: random.Random) -> Iterator[list[Lesson]]:

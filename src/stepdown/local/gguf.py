@@ -149,8 +149,8 @@ def tokenizer_of(metadata: Mapping[str, Any]) -> tuple[Tokenizer, dict[str, Any]
 
 
 def _renamed(name: str) -> str:
-    if found := re.fullmatch(r"blk\.(\d+)\.(\w+)\.(weight|scales|biases)", name):
-        number, part, leaf = found.groups()
+    if match := re.fullmatch(r"blk\.(\d+)\.(\w+)\.(weight|scales|biases)", name):
+        number, part, leaf = match.groups()
         if part in _BLOCK:
             return f"model.layers.{number}.{_BLOCK[part]}.{leaf}"
     stem, _, leaf = name.rpartition(".")
@@ -160,10 +160,10 @@ def _renamed(name: str) -> str:
 
 
 def _number(metadata: Mapping[str, Any], key: str, default: float | None = None) -> float:
-    found = metadata.get(key, default)
-    if found is None:
+    number = metadata.get(key, default)
+    if number is None:
         raise InvalidValue(f"The file does not say its {key}.")
     try:
-        return float(cast("float", found.item()) if isinstance(found, mx.array) else found)
+        return float(cast("float", number.item()) if isinstance(number, mx.array) else number)
     except (TypeError, ValueError) as error:
         raise InvalidValue(f"The file's {key} is no number.") from error

@@ -123,8 +123,8 @@ def opened(
 
 def context(config: Mapping[str, Any]) -> int:
     """Return the longest sequence that a configuration gives, in tokens."""
-    found = config.get("max_position_embeddings")
-    return found if isinstance(found, int) and found > 0 else LONGEST
+    longest = config.get("max_position_embeddings")
+    return longest if isinstance(longest, int) and longest > 0 else LONGEST
 
 
 def _write(directory: Path, files: Mapping[str, bytes]) -> None:

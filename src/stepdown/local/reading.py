@@ -35,13 +35,13 @@ class Reading:
 
     def advance(self, tokens: Sequence[int]) -> mx.array:
         """Read one more token per row and return the scores of what comes next, (rows, vocab)."""
-        place = self._length
+        position = self._length
         self._length += 1
         column = mx.array(list(tokens))[:, None]
         if self._even:
-            return self._scores(column, None, place)
+            return self._scores(column, None, position)
         own = (mx.arange(self._length) >= self._gaps[:, None])[:, None, None]
-        return self._scores(column, own, place - self._gaps)
+        return self._scores(column, own, position - self._gaps)
 
     def _scores(self, tokens: mx.array, mask: Mask, offset: mx.array | int) -> mx.array:
         return self._net.logits(self._net.hidden(tokens, mask, offset, self._caches, last=1)[:, 0])

@@ -41,7 +41,7 @@ from stepdown.local.chat import Chat  # noqa: E402
 from stepdown.local.checkpoint import flat  # noqa: E402
 from stepdown.local.dataset import Lesson, Record, draws  # noqa: E402
 from stepdown.local.fit import Report, claim, emit, records, work_in_batches  # noqa: E402
-from stepdown.local.halves import Halves, collate  # noqa: E402
+from stepdown.local.halves import Halves  # noqa: E402
 from stepdown.local.pretrained import Pretrained, opened, read_directory  # noqa: E402
 from stepdown.local.tuned import changes, save  # noqa: E402
 from stepdown.training.tuning import Tuning, parse_plan  # noqa: E402
@@ -96,7 +96,7 @@ def tune(order: Order, report: Report) -> None:
     lessons, held = ([_lesson(base.chat, record, window) for record in part] for part in (train, valid))
     claim(order.out)
     _let_learn(base.model, plan)
-    halves = Halves(base.model, lessons[0])
+    halves = Halves(base.model, [*lessons, *held], whole=not plan.mask_prompt, together=not plan.grad_checkpoint)
     base.model.eval()
     before = _mean(halves, held[:_SAMPLE], plan)
     base.model.train()
@@ -132,7 +132,7 @@ def _lesson(chat: Chat, record: Record, window: int) -> Lesson:
     prompt, completion = chat.prompt(record.prompt), chat.completion(record.completion)
     length = len(prompt) + len(completion)
     if length > window:
-        raise DatasetError(f"{record.place} has {length} tokens and the window holds {window}; widen the plan's.")
+        raise DatasetError(f"{record.where} has {length} tokens and the window holds {window}; widen the plan's.")
     return Lesson([*prompt, *completion], len(prompt))
 
 
@@ -187,7 +187,7 @@ def _learn(halves: Halves, lessons: Sequence[Lesson], order: Order, report: Repo
             raise TrainingFailed("The process that asked for this training is gone.")
         mx.random.seed(plan.seed * 1_000_003 + iteration)  # Of dropout: the same in a training that was resumed.
         optimizer.learning_rate = mx.array(plan.rate(iteration))
-        loss = _step(step, optimizer, halves, [next(batches) for _ in range(plan.accumulate)], plan)
+        loss = _step(step, optimizer, halves, [next(batches) for _ in range(plan.accumulate)])
         if not math.isfinite(loss):
             raise TrainingFailed("The loss is no longer a number; train with a lower learning rate.")
         count = iteration + 1
@@ -199,13 +199,11 @@ def _learn(halves: Halves, lessons: Sequence[Lesson], order: Order, report: Repo
     return curve
 
 
-def _step(
-    step: Callable[..., Any], optimizer: Any, halves: Halves, batches: Sequence[Sequence[Lesson]], plan: Tuning
-) -> float:
+def _step(step: Callable[..., Any], optimizer: Any, halves: Halves, batches: Sequence[Sequence[Lesson]]) -> float:
     """Take one optimizer step over one or more batches; return their mean loss."""
     total, summed = 0.0, None
     for drawn in batches:
-        loss, gradients = step(collate(drawn, whole=not plan.mask_prompt), halves.states(drawn))
+        loss, gradients = step(halves.batch(drawn), halves.states(drawn))
         summed = gradients if summed is None else tree_map(lambda one, other: one + other, summed, gradients)
         mx.eval(loss, summed)
         total += cast("float", loss.item())
@@ -221,7 +219,7 @@ def _mean(halves: Halves, lessons: Sequence[Lesson], plan: Tuning) -> float | No
     total, count = 0.0, 0.0
     for first in range(0, len(lessons), plan.batch):
         some = lessons[first : first + plan.batch]
-        batch = collate(some, whole=not plan.mask_prompt)
+        batch = halves.batch(some)
         weight = cast("float", batch.weights.sum().item())
         total, count = total + cast("float", halves.loss(batch, halves.states(some)).item()) * weight, count + weight
     if not math.isfinite(total):

@@ -22,8 +22,8 @@ _ALIKE = 1e-3  # How far the scores of a fused model may lie from those of its p
 
 def changes(plan: Tuning) -> dict[str, Any]:
     """Return what mlx-lm calls the LoRA parameters."""
-    found: dict[str, Any] = {"rank": plan.rank, "scale": plan.scale, "dropout": plan.dropout}
-    return {**found, "keys": list(plan.keys)} if plan.keys else found
+    parameters: dict[str, Any] = {"rank": plan.rank, "scale": plan.scale, "dropout": plan.dropout}
+    return {**parameters, "keys": list(plan.keys)} if plan.keys else parameters
 
 
 def save(base: Pretrained, source: Path, plan: Tuning, probe: Lesson, out: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from stepdown.errors import Unavailable
 from stepdown.providers.hosted import Failure, Fallback, Service, address, asked, called, counted, key_of, text_of
-from stepdown.providers.outcomes import Outcome, found
+from stepdown.providers.outcomes import Outcome, at_path
 from stepdown.providers.protocol import Completion, Request
 from stepdown.scenarios.protocol import Scenario
 
@@ -90,7 +90,7 @@ class Anthropic:
         return asked(Service(self.name, anthropic, key, self._read), request, send, self.learned, self.pause)
 
     def _read(self, body: Any, request_id: str | None) -> Completion | Failure:
-        content, stop = found(body, "content"), found(body, "stop_reason")
+        content, stop = at_path(body, "content"), at_path(body, "stop_reason")
         if stop == "refusal":
             return Failure(Outcome.REFUSAL, "the model refuses to answer", 200, request_id)
         if stop in ("max_tokens", "model_context_window_exceeded"):
@@ -98,21 +98,21 @@ class Anthropic:
         if content == []:
             return Failure(Outcome.NO_CHOICE, "its answer has no content", 200, request_id)
         blocks = content if isinstance(content, list) else []
-        texts = [found(block, "text") for block in blocks if found(block, "type") == "text"]
+        texts = [at_path(block, "text") for block in blocks if at_path(block, "type") == "text"]
         if not texts or not all(isinstance(text, str) for text in texts):
             return Failure(Outcome.MALFORMED, "it sent no message with a text in it", 200, request_id)
-        usage = found(body, "usage")
-        cached = found(usage, "cache_read_input_tokens")
+        usage = at_path(body, "usage")
+        cached = at_path(usage, "cache_read_input_tokens")
         return Completion(
             # One answer may come in several blocks; the service splits it, the text is all of them.
             "".join(texts),
             self.name,
-            found(body, "model"),
+            at_path(body, "model"),
             # What came from a cache, or went into one, was read too: the service counts it apart from the rest.
-            input_tokens=counted(found(usage, "input_tokens"), found(usage, "cache_creation_input_tokens"), cached),
-            output_tokens=counted(found(usage, "output_tokens")),
+            input_tokens=counted(at_path(usage, "input_tokens"), at_path(usage, "cache_creation_input_tokens"), cached),
+            output_tokens=counted(at_path(usage, "output_tokens")),
             cached_tokens=counted(cached),
-            reasoning_tokens=counted(found(usage, "output_tokens_details", "thinking_tokens")),
-            request_id=request_id or found(body, "id"),
+            reasoning_tokens=counted(at_path(usage, "output_tokens_details", "thinking_tokens")),
+            request_id=request_id or at_path(body, "id"),
             finish_reason=stop,
         )

@@ -75,10 +75,10 @@ def extract(sentence: str) -> dict[str, Any]:
     number = NUMBER.search(rest)
     price = Price.fromstring(rest.replace(number[0], " ") if number else rest)
     currency = SIGNS.get(price.currency or "", price.currency)
-    found = {
+    fields = {
         "amount": price.amount_float,
         "currency": currency,
         "date": day.date().isoformat() if day else None,
         "number": number[0] if number else None,
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None}

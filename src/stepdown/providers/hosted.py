@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 
 from stepdown.clock import utc_now
 from stepdown.errors import InvalidValue, ProviderError
-from stepdown.providers.outcomes import HIDDEN, RETRIED, Outcome, found, of_status, redacted, wait_asked
+from stepdown.providers.outcomes import HIDDEN, RETRIED, Outcome, at_path, of_status, redacted, wait_asked
 from stepdown.providers.protocol import Completion, Request
+from stepdown.scenarios.prompt import interface
 
 if TYPE_CHECKING:
     from stepdown.providers.wire import Watch
@@ -167,10 +168,10 @@ def _once(service: Service, send: Callable[[float, bool], Any], watch: "Watch", 
 def _refused(service: Service, error: Any) -> Failure:
     """Return what an HTTP status says, in the server's own words as far as it has any."""
     body = redacted(error.body, service.key)
-    said = found(body, "message") or found(body, "error", "message")
-    words = f": {_shown(said)}" if isinstance(said, str) and said.strip() else ""
+    message = at_path(body, "message") or at_path(body, "error", "message")
+    words = f": {_shown(message)}" if isinstance(message, str) and message.strip() else ""
     outcome = of_status(error.status_code)
-    if found(body, "code") == "content_filter":
+    if at_path(body, "code") == "content_filter":
         outcome = Outcome.CONTENT_FILTER
     wait = wait_asked({name.lower(): value for name, value in error.response.headers.items()}, utc_now())
     words = f"HTTP {error.status_code}, {outcome.value}{words}"
@@ -180,9 +181,9 @@ def _refused(service: Service, error: Any) -> Failure:
 _MASKED = re.compile(r"\bsk-[^\s'\",]+")
 
 
-def _shown(said: str) -> str:
+def _shown(message: str) -> str:
     """Return a server's words in one line. Services show a few letters of the key that they refuse; not even those are kept."""
-    return _MASKED.sub(HIDDEN, " ".join(said.split()))[:LONGEST_WORDS].rstrip(".")
+    return _MASKED.sub(HIDDEN, " ".join(message.split()))[:LONGEST_WORDS].rstrip(".")
 
 
 def _unreachable(service: Service, error: Any, watch: "Watch") -> Failure:
@@ -208,7 +209,7 @@ def text_of(request: Request, *, beside: bool, schema: str) -> str:
     """Return what a model reads: the rules, the prompt that everybody is asked, and the schema if it has no other place."""
     parts = [request.instructions, request.prompt]
     if not beside:
-        parts.append(f"Answer with JSON alone that follows this JSON Schema:\n{schema}")
+        parts.append(interface(schema))
     return "\n\n".join(part for part in parts if part)
 
 

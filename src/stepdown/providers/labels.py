@@ -30,8 +30,8 @@ def make(argument: str | None, scenario: Scenario) -> "Labels":
             f"The frontier labels knows the cases of a task in files, and {scenario.name} is none; choose another one.",
             kind="frontier-cannot-propose",
         )
-    known = {in_one_line(case.input): case.expected for case in scenario.cases if case.known}
-    return Labels(known, scenario.reader)
+    answers = {in_one_line(case.input): case.expected for case in scenario.cases if case.labelled}
+    return Labels(answers, scenario.reader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ class Labels:
     """Answers what is known.
 
     Attributes:
-        known: A case as it stands in a prompt, to its answer.
+        answers: A case as it stands in a prompt, to its answer.
         reader: How an answer stands in a reply.
     """
 
-    known: Mapping[str, Any]
+    answers: Mapping[str, Any]
     reader: str
     name: ClassVar[str] = "labels"
     model: ClassVar[str] = "cases"
@@ -58,6 +58,6 @@ class Labels:
             lesson = {"playbook": "Answer as the examples do.", "hints": "Read the whole case."}
             return Completion(json.dumps(lesson), self.name, self.model)
         case = request.prompt.partition("\nobservation: ")[2].partition("\n")[0]
-        if case not in self.known:
+        if case not in self.answers:
             raise ProviderError("Nobody labelled this case; add it with what is expected.", error_type="not-labelled")
-        return Completion(written(self.reader, self.known[case]), self.name, self.model)
+        return Completion(written(self.reader, self.answers[case]), self.name, self.model)

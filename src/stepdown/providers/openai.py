@@ -11,7 +11,7 @@ from typing import Any
 
 from stepdown.errors import Unavailable
 from stepdown.providers.hosted import Failure, Fallback, Service, address, asked, called, counted, key_of, text_of
-from stepdown.providers.outcomes import Outcome, found
+from stepdown.providers.outcomes import Outcome, at_path
 from stepdown.providers.protocol import Completion, Request
 from stepdown.scenarios.protocol import Scenario
 
@@ -89,9 +89,9 @@ class OpenAI:
         return {"response_format": {"type": "json_schema", "json_schema": schema}, "seed": request.seed}
 
     def _read(self, body: Any, request_id: str | None) -> Completion | Failure:
-        choices = found(body, "choices")
-        finish, text = found(choices, 0, "finish_reason"), found(choices, 0, "message", "content")
-        refusal = found(choices, 0, "message", "refusal")
+        choices = at_path(body, "choices")
+        finish, text = at_path(choices, 0, "finish_reason"), at_path(choices, 0, "message", "content")
+        refusal = at_path(choices, 0, "message", "refusal")
         if choices == []:
             return Failure(Outcome.NO_CHOICE, "its list of choices is empty", 200, request_id)
         if finish == "length":
@@ -102,16 +102,16 @@ class OpenAI:
             return Failure(Outcome.REFUSAL, "the model refuses to answer", 200, request_id)
         if not isinstance(text, str):
             return Failure(Outcome.MALFORMED, "it sent no chat completion with a text in it", 200, request_id)
-        usage = found(body, "usage")
+        usage = at_path(body, "usage")
         return Completion(
             text,
             self.name,
-            found(body, "model"),
-            input_tokens=counted(found(usage, "prompt_tokens")),
-            output_tokens=counted(found(usage, "completion_tokens")),
-            cached_tokens=counted(found(usage, "prompt_tokens_details", "cached_tokens")),
-            reasoning_tokens=counted(found(usage, "completion_tokens_details", "reasoning_tokens")),
-            request_id=request_id or found(body, "id"),
+            at_path(body, "model"),
+            input_tokens=counted(at_path(usage, "prompt_tokens")),
+            output_tokens=counted(at_path(usage, "completion_tokens")),
+            cached_tokens=counted(at_path(usage, "prompt_tokens_details", "cached_tokens")),
+            reasoning_tokens=counted(at_path(usage, "completion_tokens_details", "reasoning_tokens")),
+            request_id=request_id or at_path(body, "id"),
             finish_reason=finish,
             notes=(f"{len(choices)} choices, the first is taken",) if len(choices) > 1 else (),
         )

@@ -87,7 +87,7 @@ def redacted(value: Any, secret: str) -> Any:
     return [redacted(inner, secret) for inner in value] if isinstance(value, list) else value
 
 
-def found(value: Any, *path: str | int) -> Any:
+def at_path(value: Any, *path: str | int) -> Any:
     """Return what lies at a path of a JSON value; None when nothing does."""
     for step in path:
         if isinstance(step, str) and isinstance(value, Mapping):

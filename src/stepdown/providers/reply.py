@@ -65,9 +65,9 @@ def checked(completion: Any, asked: str) -> tuple[Completion, tuple[str, ...]]:
     return Completion(text=str.__str__(text), **fields, notes=notes(completion)), noted
 
 
-def notes(said: object) -> tuple[str, ...]:
+def notes(source: object) -> tuple[str, ...]:
     """Return the notes of a completion or of an error, as far as they are texts that can be kept."""
-    given = getattr(said, "notes", ())
+    given = getattr(source, "notes", ())
     if not isinstance(given, tuple | list):
         return ()
     return tuple(_kept(note)[:LONGEST_NOTE] for note in given[:MOST_NOTES] if isinstance(note, str))
@@ -81,14 +81,14 @@ def failure(error: BaseException, asked: str) -> ProviderError:
         asked: Name of the provider that was asked, for the sentence.
     """
     kind = word(type(error).__name__)
-    said = sentence(error)
+    words = sentence(error)
     if not isinstance(error, ProviderError):
-        return ProviderError(f"{asked} broke: {kind}: {said}", error_type=kind)
+        return ProviderError(f"{asked} broke: {kind}: {words}", error_type=kind)
     given = error.error_type
-    known = word(given) if isinstance(given, str) and given.strip() else "error"
-    if (known, said) == (given, str(error)):
+    kept = word(given) if isinstance(given, str) and given.strip() else "error"
+    if (kept, words) == (given, str(error)):
         return error
-    return ProviderError(said, error_type=known, notes=notes(error))
+    return ProviderError(words, error_type=kept, notes=notes(error))
 
 
 def word(text: str) -> str:
@@ -99,10 +99,10 @@ def word(text: str) -> str:
 def sentence(error: BaseException) -> str:
     """Return what an error says, as far as it says anything that can be kept."""
     try:
-        said = str(error)
+        words = str(error)
     except Exception as trouble:
-        said = f"it does not say how ({type(trouble).__name__})"
-    return _kept(said)[:LONGEST_TEXT]
+        words = f"it does not say how ({type(trouble).__name__})"
+    return _kept(words)[:LONGEST_TEXT]
 
 
 def storable(text: str) -> bool:

@@ -45,7 +45,7 @@ def make(argument: str | None, scenario: Scenario) -> "Search":
 
 
 @dataclass(slots=True)
-class _Told:
+class _Course:
     """An optimizer that was told the generations of these examples, in populations of a size."""
 
     optimizer: "CMA"
@@ -70,7 +70,7 @@ class Search:
     scenario: Box
     name: ClassVar[str] = "search"
     model: ClassVar[str] = "cma-es"
-    _told: _Told | None = field(default=None, repr=False, compare=False)
+    _course: _Course | None = field(default=None, repr=False, compare=False)
     _turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def complete(self, request: Request) -> Completion:
@@ -92,24 +92,24 @@ class Search:
     def _optimizer(self, names: Sequence[str], examples: tuple[Example, ...]) -> "CMA":
         import numpy as np
 
-        told = self._told
-        if told is None or not told.continues(examples):
-            told = self._begun(names, max(LEAST_POPULATION, _largest(examples)))
-        for group in _generations(examples[len(told.examples) :]):
+        course = self._course
+        if course is None or not course.continues(examples):
+            course = self._begun(names, max(LEAST_POPULATION, _largest(examples)))
+        for group in _generations(examples[len(course.examples) :]):
             worst = min(group, key=lambda example: example.score)
-            full = [*group, *[worst] * (told.size - len(group))]
-            told.optimizer.tell([(np.array([e.value[name] for name in names]), -e.score) for e in full])
-        told.examples = examples
-        self._told = told
-        return told.optimizer
+            full = [*group, *[worst] * (course.size - len(group))]
+            course.optimizer.tell([(np.array([e.value[name] for name in names]), -e.score) for e in full])
+        course.examples = examples
+        self._course = course
+        return course.optimizer
 
-    def _begun(self, names: Sequence[str], size: int) -> _Told:
+    def _begun(self, names: Sequence[str], size: int) -> _Course:
         import numpy as np
         from cmaes import CMA
 
         bounds = np.array([self.scenario.parameters[name] for name in names])
         middle = bounds.mean(axis=1)
-        return _Told(CMA(mean=middle, sigma=FIRST_STEP_SIZE, bounds=bounds, population_size=size), (), size)
+        return _Course(CMA(mean=middle, sigma=FIRST_STEP_SIZE, bounds=bounds, population_size=size), (), size)
 
     def _lesson(self, request: Request) -> dict[str, str]:
         slopes = {name: _slope(request.examples, name) for name in sorted(self.scenario.parameters)}

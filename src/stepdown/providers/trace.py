@@ -132,8 +132,8 @@ DETAILS = ("cached_tokens", "reasoning_tokens", "request_id", "finish_reason", "
 
 def details(line: Line) -> str | None:
     """Return the digest of what only the provider's side knows of a call; None when that is nothing."""
-    said = {name: getattr(line, name) for name in DETAILS if getattr(line, name) is not None}
-    return digest(said) if said else None
+    given = {name: getattr(line, name) for name in DETAILS if getattr(line, name) is not None}
+    return digest(given) if given else None
 
 
 ALWAYS = frozenset(("call", "target", "role", "requested_provider", "requested_model"))

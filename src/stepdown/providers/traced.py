@@ -122,16 +122,16 @@ class Call:
             # A provider is somebody else's code: whatever it throws is a failed call with a reason, and never a lost step.
             raise failure(error, self.traced.name) from error
 
-    def _end(self, began: float, **said: Any) -> None:
+    def _end(self, began: float, **outcome: Any) -> None:
         clock = self.traced.clock
         duration = max(0.0, clock.monotonic() - began)
-        end = replace(self.start, event="end", at=clock.now(), duration=duration, **said)
+        end = replace(self.start, event="end", at=clock.now(), duration=duration, **outcome)
         end = replace(end, details=trace.details(end))
         trace.write(self.traced.path, end, durable=self.traced.durable)
 
 
-def _lines(said: tuple[str, ...]) -> str | None:
-    return "\n".join(said) or None
+def _lines(notes: tuple[str, ...]) -> str | None:
+    return "\n".join(notes) or None
 
 
 FRONTIER = "frontier"

@@ -58,18 +58,18 @@ class Watch:
     def connected(self, event: str, info: dict[str, Any]) -> None:
         """Remember a connection as it is made, and once more when TLS takes its socket over."""
         if event.endswith(("connect_tcp.complete", "start_tls.complete")):
-            found = info["return_value"].get_extra_info("socket")
-            if found is not None:
-                self.sockets.append(found)
+            opened = info["return_value"].get_extra_info("socket")
+            if opened is not None:
+                self.sockets.append(opened)
         if not self.left:
             self.cut()
 
     def cut(self) -> None:
         """Shut every connection of the call down."""
-        for found in self.sockets:
+        for opened in self.sockets:
             try:
                 # Not the method of a TLS socket: that forgets the session under the feet of whoever reads.
-                socket.socket.shutdown(found, socket.SHUT_RDWR)
+                socket.socket.shutdown(opened, socket.SHUT_RDWR)
             except OSError:
                 # The other side, or the end of the call, was faster.
                 continue

@@ -62,22 +62,22 @@ def events(
 
 
 def _verdict(row: rows.Verdict, bundle: rows.Bundle) -> Event:
-    detail = f"{row.outcome} ({said(row)})"
+    detail = f"{row.outcome} ({verdict_line(row)})"
     return Event(row.at, "verdict", bundle.scenario, bundle.role, bundle.id, detail, row.by, False, row.why)
 
 
-def said(verdict: rows.Verdict) -> str:
+def verdict_line(verdict: rows.Verdict) -> str:
     """Return a verdict's evidence in a line."""
-    shown: Mapping[str, Any] = verdict.evidence
-    found = shown["to_frontier"]
-    if found is None:
+    evidence: Mapping[str, Any] = verdict.evidence
+    gap = evidence["to_frontier"]
+    if gap is None:
         return "the frontier did not answer"
-    line = f"{found['mean']:+.4f} to the frontier, from {found['lower']:+.4f} to {found['upper']:+.4f}, margin "
-    line += f"{shown['trial']['margin']:g}, {shown['seeds']} seeds, legal {shown['valid']:.0%}"
-    return f"{line}; {', '.join(shown['objections'])}" if shown["objections"] else line
+    line = f"{gap['mean']:+.4f} to the frontier, from {gap['lower']:+.4f} to {gap['upper']:+.4f}, margin "
+    line += f"{evidence['trial']['margin']:g}, {evidence['seeds']} seeds, legal {evidence['valid']:.0%}"
+    return f"{line}; {', '.join(evidence['objections'])}" if evidence["objections"] else line
 
 
-def acted(act: rows.Act) -> str:
+def act_line(act: rows.Act) -> str:
     """Return an act in a line: what, by force or not, by whom, and why."""
     return f"{act.kind}{' by force' if act.forced else ''} by {act.by}{': ' if act.why else ''}{act.why}"
 

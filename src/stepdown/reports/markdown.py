@@ -6,7 +6,7 @@ from itertools import pairwise
 from statistics import fmean
 
 from stepdown.history import rows
-from stepdown.reports.events import acted, said
+from stepdown.reports.events import act_line, verdict_line
 from stepdown.reports.story import SHADOW, Provenance, Spend, Story
 
 REPLY, REFUSED = 100, 300
@@ -75,7 +75,7 @@ def _verdict(story: Story) -> Iterator[str]:
         return
     yield "## Verdict"
     yield ""
-    yield f"**{verdict.outcome}** for bundle {verdict.bundle[:12]}, asked for by {verdict.by}: {said(verdict)}."
+    yield f"**{verdict.outcome}** for bundle {verdict.bundle[:12]}, asked for by {verdict.by}: {verdict_line(verdict)}."
     shown, champion = verdict.evidence, verdict.evidence["to_champion"]
     if champion is not None:
         yield f"To the champion {champion['mean']:+.4f}, from {champion['lower']:+.4f} to {champion['upper']:+.4f}."
@@ -166,11 +166,11 @@ def _spends(story: Story) -> Iterator[str]:
 
 def _spend(spend: Spend) -> tuple[object, ...]:
     middle, high = spend.latency or (None, None)
-    known = f"{spend.cost:.6f}" if spend.unpriced == 0 else f"{spend.cost:.6f} + {spend.unpriced} unpriced"
-    known = "not priced" if spend.target == SHADOW else known
+    cost = f"{spend.cost:.6f}" if spend.unpriced == 0 else f"{spend.cost:.6f} + {spend.unpriced} unpriced"
+    cost = "not priced" if spend.target == SHADOW else cost
     uncounted = f" ({spend.uncounted} not counted)" if spend.uncounted else ""
     tokens = (f"{spend.input_tokens}{uncounted}", f"{spend.output_tokens}{uncounted}")
-    return (spend.provider, spend.target, spend.attempts, spend.failed, *tokens, known, middle, high)
+    return (spend.provider, spend.target, spend.attempts, spend.failed, *tokens, cost, middle, high)
 
 
 def _savings(story: Story) -> Iterator[str]:
@@ -207,9 +207,9 @@ def _bundle(provenance: Provenance) -> Iterator[str]:
     if provenance.outdated:
         yield f"    - {provenance.outdated}"
     if provenance.verdict is not None:
-        yield f"    - verdict: {provenance.verdict.outcome}, {said(provenance.verdict)}"
+        yield f"    - verdict: {provenance.verdict.outcome}, {verdict_line(provenance.verdict)}"
     for act in provenance.acts:
-        yield f"    - {act.at:%Y-%m-%d %H:%M:%S} UTC: {_cell(acted(act))}"
+        yield f"    - {act.at:%Y-%m-%d %H:%M:%S} UTC: {_cell(act_line(act))}"
     if promise is None:
         yield "    - its directory is gone or not whole: nothing more can be said of it"
     else:

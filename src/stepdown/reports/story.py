@@ -186,15 +186,15 @@ def savings(
     for attempt in attempts:
         if attempt.step in local and not attempt.shadow:
             costs.setdefault(local[attempt.step], []).append(attempt.cost)
-    found = Counter(local.values())
-    return {role: _saved(found[role], costs[role], baselines.get(role, ())) for role in sorted(found)}
+    steps_of = Counter(local.values())
+    return {role: _saved(steps_of[role], costs[role], baselines.get(role, ())) for role in sorted(steps_of)}
 
 
 def _saved(steps: int, costs: Sequence[float | None], baseline: Sequence[float]) -> Savings | None:
-    known = [cost for cost in costs if cost is not None]
-    if not baseline or len(known) < len(costs):
+    priced = [cost for cost in costs if cost is not None]
+    if not baseline or len(priced) < len(costs):
         return None
-    mean, spent = fmean(baseline), sum(known)
+    mean, spent = fmean(baseline), sum(priced)
     return Savings(steps, mean, len(baseline), spent, steps * mean - spent)
 
 

@@ -57,8 +57,8 @@ class Breaker:
         # Closed; one whose cooldown ended with no probe asked for is closed with a clear memory.
         if not failed:
             return type(self)(failures=() if self.opened_at else self.failures)
-        known = () if self.opened_at else self.failures
-        failures = (*(when for when in known if (at - when).total_seconds() <= policy.breaker_window), at)
+        recent = () if self.opened_at else self.failures
+        failures = (*(when for when in recent if (at - when).total_seconds() <= policy.breaker_window), at)
         if len(failures) >= policy.breaker_threshold:
             return type(self)(opened_at=at)
         return type(self)(failures=failures)

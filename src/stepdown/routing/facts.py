@@ -40,6 +40,8 @@ class Facts:
         draw: This step's place in [0, 1), a hash: local serves where `draw < canary`.
         over_budget: What the run may spend at the frontier is spent, or cannot be told.
         unavailable: The frontier's provider cannot be had now: its package, its key or its entry point is missing or broken.
+        lessons: Versions of the knowledge between this step's prompt and the prompts of that evaluation.
+        max_lessons: The policy's limit.
         based: The base that the bundle answers with is here, byte for byte; also for a bundle that needs none.
     """
 
@@ -69,6 +71,8 @@ class Facts:
     over_budget: bool = False
     based: bool = True
     unavailable: bool = False
+    lessons: int | None = None
+    max_lessons: float = math.inf
 
     @property
     def frontier_objection(self) -> FrontierObjection | None:
@@ -85,7 +89,7 @@ class Facts:
         What came later and says nothing is left out: the facts of an older step keep their form.
         """
         return {
-            name: _plain(getattr(self, name))
+            name: plain(getattr(self, name))
             for name in NAMES
             if name not in SILENT or getattr(self, name) != SILENT[name]
         }
@@ -100,16 +104,29 @@ class Facts:
         return cls(**values)
 
 
-SILENT = {"over_budget": False, "based": True, "unavailable": False}
+SILENT = {"over_budget": False, "based": True, "unavailable": False, "lessons": None, "max_lessons": math.inf}
 """Facts that came after the first release, and the value that they have where nothing is said of them."""
 
 NAMES = tuple(field.name for field in fields(Facts))
 NUMBERS = frozenset(
-    ("age", "max_age", "score", "min_score", "valid", "min_valid", "coverage", "min_coverage", "canary", "draw")
+    (
+        "age",
+        "max_age",
+        "score",
+        "min_score",
+        "valid",
+        "min_valid",
+        "coverage",
+        "min_coverage",
+        "canary",
+        "draw",
+        "max_lessons",
+    )
 )
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a fact as JSON has it."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return list(value) if isinstance(value, tuple) else value

@@ -3,6 +3,7 @@
 Numbers at the limit pass. A comparison is written so that NaN and None object: `not value >= limit`, never `value < limit`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -89,6 +90,12 @@ def base(facts: Facts) -> Reason | None:
     return None if facts.based else Reason.BASE_MISMATCH
 
 
+def lessons(facts: Facts) -> Reason | None:
+    """Object when more lessons lie between the prompt and the evaluation than allowed (inclusive); without end is no limit."""
+    lapsed = facts.evaluated and facts.max_lessons != math.inf and not at_most(facts.lessons, facts.max_lessons)
+    return Reason.QUALITY_OUTDATED if lapsed else None
+
+
 def at_least(value: float | None, limit: float) -> bool:
     """Tell whether a known number reaches the limit; None and NaN do not."""
     return value is not None and value >= limit
@@ -133,5 +140,6 @@ GATES = (
     Gate(shadow, ("shadow",)),
     Gate(canary, ("draw", "canary")),
     Gate(base, ("based",)),
+    Gate(lessons, ("evaluated", "lessons", "max_lessons")),
 )
 """Every gate, in the order of `Reason`."""

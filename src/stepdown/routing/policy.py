@@ -20,6 +20,7 @@ class Mode(StrEnum):
 SHARES = ("min_score", "min_valid", "min_coverage", "canary")
 SECONDS = ("max_age", "breaker_window", "breaker_cooldown")
 BUDGETS = ("run_tokens", "run_cost")
+ENDLESS = (*SECONDS, *BUDGETS, "max_lessons")
 LIMITS = ("local_timeout", "frontier_timeout")
 COUNTS = ("breaker_threshold", "breaker_probes")
 ROLES = ("local_roles", "local_never", "frontier_never")
@@ -38,6 +39,8 @@ class Policy:
         min_valid: Least share of legal held-out replies, 0..1.
         min_coverage: Least measured harness coverage, 0..1.
         max_age: Greatest age of a bundle, in seconds since it was trained.
+        max_lessons: Most lessons that may lie between the prompt of a step and the prompts that its bundle was evaluated with;
+            `inf` is no limit. A coach teaches at most one in a generation.
         local_timeout: Seconds a local reply may take.
         frontier_timeout: Seconds a frontier reply may take.
         run_tokens: Tokens, in and out, that a run may spend at its frontier; looked at before every call, so that calls under
@@ -60,6 +63,7 @@ class Policy:
     min_valid: float = 0.9
     min_coverage: float = 0.95
     max_age: float = 30 * 86400.0
+    max_lessons: float = 50.0
     local_timeout: float = 10.0
     frontier_timeout: float = 60.0
     run_tokens: float = math.inf
@@ -74,7 +78,7 @@ class Policy:
     def __post_init__(self) -> None:
         for name in SHARES:
             _check(name, getattr(self, name), 0, 1)
-        for name in (*SECONDS, *BUDGETS):
+        for name in ENDLESS:
             _check(name, getattr(self, name), 0, math.inf)
         for name in LIMITS:
             _check(name, getattr(self, name), 0.001, 86_400)
@@ -117,7 +121,7 @@ class Policy:
     def as_json(self) -> dict[str, Any]:
         """Return plain values that `from_json` reads back."""
         # JSON has no infinity: without end is written as a word that `float` reads.
-        endless = {name: "inf" for name in (*SECONDS, *BUDGETS) if getattr(self, name) == math.inf}
+        endless = {name: "inf" for name in ENDLESS if getattr(self, name) == math.inf}
         return {**asdict(self), **endless, **{name: list(getattr(self, name)) for name in ROLES}}
 
     @classmethod

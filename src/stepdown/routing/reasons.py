@@ -28,6 +28,7 @@ class Reason(StrEnum):
     SHADOW_ONLY = "shadow-only"
     CANARY_HELD = "canary-held"
     BASE_MISMATCH = "base-mismatch"
+    QUALITY_OUTDATED = "quality-outdated"
 
 
 class FrontierObjection(StrEnum):

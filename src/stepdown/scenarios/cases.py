@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from stepdown.digest import digest
+from stepdown.digest import digest, why
 from stepdown.errors import InvalidValue
 from stepdown.scenarios.generation import SEEDS
 from stepdown.scenarios.guard import guarded
@@ -29,7 +29,7 @@ def seed_of(scenario: Scenario, case: Mapping[str, Any]) -> tuple[int, bool]:
     try:
         key = digest(dict(case))
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidValue(f"The case is no JSON object: {error}.") from error
+        raise InvalidValue(f"The case is no JSON object: {why(error)}.") from error
     own = getattr(scenario, "seed_of", None)
     seed = guarded(scenario, "finding a case", lambda: own(case)) if own is not None else _kept_by(scenario).get(key)
     return (seed, True) if seed is not None else (int(key[:16], 16) % SEEDS, False)

@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, ClassVar
 
+from stepdown.scenarios import texts
 from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, Probe, Validator, answer
 
 BUDGET = 1.4
@@ -26,10 +27,8 @@ class GridCtf:
 
     name: ClassVar[str] = "grid_ctf"
     version: ClassVar[int] = 1
-    rules: ClassVar[str] = (
-        "Answer with a JSON object of three numbers from 0 to 1: aggression, defense, path_bias. "
-        "aggression + defense must not exceed 1.4."
-    )
+    prompts: ClassVar[Mapping[str, str]] = texts.named("grid_ctf")
+    rules: ClassVar[str] = prompts["rules"]
     parameters: ClassVar[Mapping[str, tuple[float, float]]] = dict.fromkeys(KEYS, (0.0, 1.0))
 
     @property
@@ -172,10 +171,10 @@ def json_object(reply: str) -> str | None:
 
 def known_keys(reply: str) -> str | None:
     """Object to a missing, an extra or a repeated key."""
-    found = _read(reply)
-    if not isinstance(found, dict):
+    fields = _read(reply)
+    if not isinstance(fields, dict):
         return None
-    if sorted(found) != sorted(KEYS):
+    if sorted(fields) != sorted(KEYS):
         return f"The keys must be exactly {', '.join(KEYS)}."
     pairs: list[str] = []
     json.loads(reply, object_pairs_hook=lambda items: pairs.extend(key for key, _ in items))
@@ -184,28 +183,28 @@ def known_keys(reply: str) -> str | None:
 
 def finite_numbers(reply: str) -> str | None:
     """Object to anything that is not a finite real number; true and false are not numbers."""
-    found = _read(reply)
-    if not isinstance(found, dict):
+    fields = _read(reply)
+    if not isinstance(fields, dict):
         return None
-    strange = [key for key, value in found.items() if not _real(value)]
+    strange = [key for key, value in fields.items() if not _real(value)]
     return f"{strange[0]} must be a finite number." if strange else None
 
 
 def unit_range(reply: str) -> str | None:
     """Object to a number outside 0..1."""
-    found = _read(reply)
-    if not isinstance(found, dict):
+    fields = _read(reply)
+    if not isinstance(fields, dict):
         return None
-    outside = [key for key, value in found.items() if _real(value) and (value < 0 or value > 1)]
+    outside = [key for key, value in fields.items() if _real(value) and (value < 0 or value > 1)]
     return f"{outside[0]} must lie between 0 and 1." if outside else None
 
 
 def budget(reply: str) -> str | None:
     """Object when aggression and defense together exceed the budget."""
-    found = _read(reply)
-    if not isinstance(found, dict):
+    fields = _read(reply)
+    if not isinstance(fields, dict):
         return None
-    spent: list[Any] = [found.get("aggression"), found.get("defense")]
+    spent: list[Any] = [fields.get("aggression"), fields.get("defense")]
     if not all(_real(value) for value in spent):
         return None
     return f"aggression + defense must not exceed {BUDGET}." if sum(spent) > BUDGET else None

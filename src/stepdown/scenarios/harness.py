@@ -8,8 +8,8 @@ from stepdown.scenarios.protocol import Scenario
 
 def objections(scenario: Scenario, enabled: Collection[str], reply: str) -> tuple[str, ...]:
     """Return what the enabled validators say against a reply; empty when they accept it."""
-    said = (validator(reply) for name, validator in scenario.validators.items() if name in enabled)
-    return tuple(sentence for sentence in said if sentence is not None)
+    sentences = (validator(reply) for name, validator in scenario.validators.items() if name in enabled)
+    return tuple(sentence for sentence in sentences if sentence is not None)
 
 
 def coverage(scenario: Scenario, enabled: Collection[str]) -> float:

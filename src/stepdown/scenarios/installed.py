@@ -33,12 +33,12 @@ def scenario(name: str) -> Scenario:
         NotFound: No installed package brings it.
         InvalidValue: It cannot be loaded, or lacks what a scenario needs (kind `scenario-broken`).
     """
-    found = entry_points(group=GROUP, name=name)
-    if not found:
+    points = entry_points(group=GROUP, name=name)
+    if not points:
         raise NotFound(f"There is no scenario {name!r}; choose one of {', '.join(names())}.", kind="unknown-scenario")
     try:
-        made: Scenario = next(iter(found)).load()()
-        missing = [need for need in NEEDED if not hasattr(made, need)]
+        scenario: Scenario = next(iter(points)).load()()
+        missing = [need for need in NEEDED if not hasattr(scenario, need)]
     except Exception as error:
         raise InvalidValue(
             f"The scenario {name} cannot be loaded ({type(error).__name__}: {error}); mend its package.",
@@ -46,7 +46,7 @@ def scenario(name: str) -> Scenario:
         ) from error
     if missing:
         raise InvalidValue(f"The scenario {name} lacks {', '.join(missing)}; mend its package.", kind="scenario-broken")
-    return made
+    return scenario
 
 
 def names() -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from datetime import date
 from statistics import fmean
 from typing import Any, ClassVar
 
+from stepdown.scenarios import texts
 from stepdown.scenarios.invoice_cases import case
 from stepdown.scenarios.judges import judge
 from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, Probe, Validator, answer
@@ -26,12 +27,8 @@ class Invoices:
     name: ClassVar[str] = "invoices"
     frontier: ClassVar[str] = "extract"
     version: ClassVar[int] = 1
-    rules: ClassVar[str] = (
-        "Read one sentence about an invoice, in English, German or French, and answer with a JSON object of exactly four "
-        'fields: "amount", a number in the currency\'s main unit; "currency", its ISO 4217 code; "date", the date of the '
-        'invoice as YYYY-MM-DD; "number", the invoice\'s number exactly as it is written. Where a date is only numbers the day '
-        "comes before the month."
-    )
+    prompts: ClassVar[Mapping[str, str]] = texts.named("invoices")
+    rules: ClassVar[str] = prompts["rules"]
     own_case: ClassVar[bool] = True
 
     @property
@@ -60,15 +57,15 @@ class Invoices:
     def parse(self, reply: str) -> Answer:
         """Read an answer strictly: exactly four fields of the right form, each key once."""
         try:
-            found = json.loads(reply, object_pairs_hook=_each_key_once)
+            fields = json.loads(reply, object_pairs_hook=_each_key_once)
         except (ValueError, RecursionError) as error:
             raise IllegalAnswer(f"not a JSON object: {error}") from None
-        if not isinstance(found, dict) or found.keys() != set(KEYS):
+        if not isinstance(fields, dict) or fields.keys() != set(KEYS):
             raise IllegalAnswer(f"not an object of exactly {', '.join(KEYS)}")
         for name, fits in FORMS.items():
-            if not fits(found[name]):
+            if not fits(fields[name]):
                 raise IllegalAnswer(f"{name} has not the form that was asked for")
-        return answer({**found, "amount": float(found["amount"])})
+        return answer({**fields, "amount": float(fields["amount"])})
 
     def play(self, answer: Answer, seed: int) -> Match:
         """Return the share of right fields."""
@@ -129,10 +126,10 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _read(reply: str) -> dict[str, Any] | None:
     try:
-        found = json.loads(reply)
+        parsed = json.loads(reply)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return parsed if isinstance(parsed, dict) else None
 
 
 def json_object(reply: str) -> str | None:
@@ -142,8 +139,8 @@ def json_object(reply: str) -> str | None:
 
 def known_keys(reply: str) -> str | None:
     """Object to a missing, an extra or a repeated key."""
-    found = _read(reply)
-    if found is None:
+    fields = _read(reply)
+    if fields is None:
         return None
     seen: list[str] = []
     json.loads(reply, object_pairs_hook=lambda pairs: seen.extend(key for key, _ in pairs))
@@ -152,29 +149,29 @@ def known_keys(reply: str) -> str | None:
 
 def plain_amount(reply: str) -> str | None:
     """Object to an amount that is no number of money."""
-    found = _read(reply)
-    if found is None or "amount" not in found:
+    fields = _read(reply)
+    if fields is None or "amount" not in fields:
         return None
-    amount = found["amount"]
+    amount = fields["amount"]
     fits = type(amount) in (int, float) and amount == amount and -0.0 <= amount < 10**12
     return None if fits else "amount must be a number of 0 or more."
 
 
 def plain_texts(reply: str) -> str | None:
     """Object to a currency, a date or a number that is not written as it was asked for."""
-    found = _read(reply)
-    if found is None:
+    fields = _read(reply)
+    if fields is None:
         return None
     for name, pattern in PATTERNS.items():
-        if name in found and not (isinstance(found[name], str) and re.fullmatch(pattern, found[name], re.DOTALL)):
+        if name in fields and not (isinstance(fields[name], str) and re.fullmatch(pattern, fields[name], re.DOTALL)):
             return f"{name} is not written as it was asked for."
     return None
 
 
 def calendar_date(reply: str) -> str | None:
     """Object to a day that no calendar has."""
-    found = _read(reply)
-    written = found.get("date") if found is not None else None
+    fields = _read(reply)
+    written = fields.get("date") if fields is not None else None
     if not isinstance(written, str) or not re.fullmatch(PATTERNS["date"], written):
         return None
     year, month, day = map(int, written.split("-"))
@@ -197,8 +194,8 @@ VALIDATORS: Mapping[str, Validator] = {
 def _probe(why: str, *, legal: bool = False, **changes: Any) -> Probe:
     """Return a probe that differs from a right answer in what is named; None takes a key away."""
     right = {"amount": 12.5, "currency": "EUR", "date": "2024-02-29", "number": "INV-7"}
-    told = {name: value for name, value in {**right, **changes}.items() if value is not None}
-    return Probe(json.dumps(told), legal, why)
+    fields = {name: value for name, value in {**right, **changes}.items() if value is not None}
+    return Probe(json.dumps(fields), legal, why)
 
 
 PROBES: Sequence[Probe] = (

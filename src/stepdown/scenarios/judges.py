@@ -35,14 +35,14 @@ def judge(settings: Mapping[str, Any]) -> Judge:
     kind = settings.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         raise InvalidValue(f"judge: kind must be one of {', '.join(KINDS)}, not {kind!r}.")
-    made, known = KINDS[kind]
-    if unknown := sorted(settings.keys() - {"kind", *known}):
-        raise InvalidValue(f"judge: {kind} has no setting {unknown[0]!r}{_choices(known)}.")
-    return made(settings)
+    make, allowed = KINDS[kind]
+    if unknown := sorted(settings.keys() - {"kind", *allowed}):
+        raise InvalidValue(f"judge: {kind} has no setting {unknown[0]!r}{_choices(allowed)}.")
+    return make(settings)
 
 
-def _choices(known: tuple[str, ...]) -> str:
-    return f"; it has {', '.join(known)}" if known else ""
+def _choices(allowed: tuple[str, ...]) -> str:
+    return f"; it has {', '.join(allowed)}" if allowed else ""
 
 
 def _exact(_settings: Mapping[str, Any]) -> Judge:
@@ -63,8 +63,8 @@ def _regex(settings: Mapping[str, Any]) -> Judge:
         raise InvalidValue(f"judge: the pattern {written!r} is no regular expression: {error}.") from error
 
     def matches(answer: Any, expected: Any) -> Mapping[str, float]:
-        found = pattern.fullmatch(answer) if isinstance(answer, str) else None
-        right = found is not None and (expected is None or (found[1] if pattern.groups else found[0]) == expected)
+        match = pattern.fullmatch(answer) if isinstance(answer, str) else None
+        right = match is not None and (expected is None or (match[1] if pattern.groups else match[0]) == expected)
         return {"regex": float(right)}
 
     return matches
@@ -77,10 +77,10 @@ def _fields(settings: Mapping[str, Any]) -> Judge:
     comparisons = {name: _comparison(name, spec) for name, spec in written.items()}
 
     def right(answer: Any, expected: Any) -> Mapping[str, float]:
-        told = answer if isinstance(answer, Mapping) else {}
-        known = expected if isinstance(expected, Mapping) else {}
+        given = answer if isinstance(answer, Mapping) else {}
+        wanted = expected if isinstance(expected, Mapping) else {}
         return {
-            name: float(name in told and name in known and compare(told[name], known[name]))
+            name: float(name in given and name in wanted and compare(given[name], wanted[name]))
             for name, compare in comparisons.items()
         }
 

@@ -1,13 +1,17 @@
-"""The prompt. One function renders it for discovery, export, evaluation and serving."""
+"""The prompt. One function renders it for discovery, export, evaluation and serving, from the texts of the scenario."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stepdown.scenarios import texts
 from stepdown.scenarios.protocol import Scenario
 
 FORMAT = 1
-"""Bump it with any change of what `competitor` returns: a bundle is evaluated for one format and serves no other."""
+"""Bump it with any change of a competitor's text or of how blanks are filled: a bundle is evaluated for one format alone."""
+
+COMPETITOR, COACH = "competitor", "coach"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +36,47 @@ def competitor(scenario: Scenario, knowledge: Knowledge, seed: int) -> str:
 
 def of_case(scenario: Scenario, knowledge: Knowledge, case: Mapping[str, Any]) -> str:
     """Return what the competitor is asked about a case, whoever brings it."""
-    return (
-        f"{scenario.name} v{scenario.version} competitor\n"
-        f"playbook: {one_line(knowledge.playbook)}\n"
-        f"hints: {one_line(knowledge.hints)}\n"
-        f"observation: {in_one_line(case)}\n"
-        "strategy:"
-    )
+    return _filled(scenario, question(scenario, COMPETITOR), knowledge, case=in_one_line(case))
+
+
+def question(scenario: Scenario, role: str) -> str:
+    """Return the text that a role's questions are made from: the scenario's own, or the one of those that bring none."""
+    return _text(scenario, role)
+
+
+def instructions(scenario: Scenario, role: str) -> str:
+    """Return what goes before a role's question for whoever cannot have learned it; nothing where the question says it all."""
+    if role == COMPETITOR and "rules" in texts.blanks(question(scenario, role)):
+        return ""
+    return _filled(scenario, _text(scenario, f"{role}.instructions"), Knowledge())
+
+
+def interface(schema: str) -> str:
+    """Return how a schema is put to a model whose service has no other place for it."""
+    return texts.filled(texts.named()["schema"], {"schema": schema})
+
+
+def _own(scenario: Scenario) -> Mapping[str, str]:
+    return getattr(scenario, "prompts", {})
+
+
+def _text(scenario: Scenario, name: str) -> str:
+    own = _own(scenario)
+    return own[name] if name in own else texts.named()[name]
+
+
+def _filled(scenario: Scenario, text: str, knowledge: Knowledge, **more: str) -> str:
+    values = {
+        "scenario": scenario.name,
+        "version": scenario.version,
+        "rules": scenario.rules,
+        "playbook": one_line(knowledge.playbook),
+        "hints": one_line(knowledge.hints),
+        **more,
+    }
+    if "schema" in texts.blanks(text):
+        values["schema"] = json.dumps(scenario.schema())
+    return texts.filled(text, values)
 
 
 def seen(scenario: Scenario, seed: int) -> str:
@@ -54,13 +92,7 @@ def in_one_line(case: Mapping[str, Any]) -> str:
 def coach(scenario: Scenario, knowledge: Knowledge, results: Mapping[str, float]) -> str:
     """Return what the coach is asked after a generation: the knowledge so far and each answer's score."""
     table = "\n".join(f"{score:.4f} {text}" for text, score in results.items()) or "no legal strategy"
-    return (
-        f"{scenario.name} v{scenario.version} coach\n"
-        f"playbook: {one_line(knowledge.playbook)}\n"
-        f"hints: {one_line(knowledge.hints)}\n"
-        f"results:\n{table}\n"
-        'lesson, a JSON object of "playbook" and "hints":'
-    )
+    return _filled(scenario, question(scenario, COACH), knowledge, results=table)
 
 
 def results(scenario: Scenario, answers: Iterable[tuple[int, str, float]], *, own_case: bool) -> Mapping[str, float]:

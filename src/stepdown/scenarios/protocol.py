@@ -85,12 +85,13 @@ class Scenario(Protocol):
 
     - `own_case = True`: an answer is judged on the question it answers, as in a task, and not on every tournament seed, as
       in a game. Score, split, plan and the gate of a generation follow from it.
-    - `known(seed)`: beside `own_case`, whether the right answer to a seed's question is known; where it is not, an answer has
-      no score until somebody judges it.
+    - `labelled(seed)`: beside `own_case`, whether the right answer to a seed's question is known; where it is not, an
+      answer has no score until somebody judges it.
     - `seed_of(case)`: the seed of a case that somebody brings, or None where it is none of the scenario's own.
     - `reproducible = False`: the same answer may get another score another time; an audit then says that it cannot score
       again, and never that a score is wrong.
     - `roles()`: see `scenarios.roles`; without it, a competitor and a coach.
+    - `prompts`: texts by name that take the place of those in `scenarios/prompts`, see `scenarios.texts`.
     """
 
     @property

@@ -8,6 +8,7 @@ from statistics import fmean
 from stepdown.errors import InvalidValue
 from stepdown.scenarios import harness
 from stepdown.scenarios.guard import guarded
+from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, Scenario
 from stepdown.scenarios.roles import Role
 
@@ -49,15 +50,15 @@ def judge(
         # How deep a parser gets depends on who called it, and a judgement must not.
         return Judgement((f"The reply is nested more than {DEEPEST} deep.",), None, (), None)
     refusals = harness.objections(scenario, validators, reply) if role.validated else ()
-    found, refusal = _parsed(scenario, role, reply)
+    answer, refusal = _parsed(scenario, role, reply)
     if not role.validated and refusal is not None:
         refusals = (refusal,)
     if refusals or role.play is None:
-        return Judgement(refusals, None if refusals else found, (), None)
-    if found is None:
+        return Judgement(refusals, None if refusals else answer, (), None)
+    if answer is None:
         return Judgement((), None, (), 0.0)
-    matches = tuple(_played(scenario, role.play, found, seed) for seed in seeds)
-    return Judgement((), found, matches, round(fmean(match.score for match in matches), 6) if matches else None)
+    matches = tuple(_played(scenario, role.play, answer, seed) for seed in seeds)
+    return Judgement((), answer, matches, round(fmean(match.score for match in matches), 6) if matches else None)
 
 
 DEEPEST = 100
@@ -85,8 +86,8 @@ def seeds_of(scenario: Scenario, seed: int) -> Sequence[int]:
     """Return the seeds that an answer is judged on: a game's whole tournament, or its own, if anybody knows what is right."""
     if not own_case(scenario):
         return scenario.tournament_seeds()
-    known = getattr(scenario, "known", None)
-    return (seed,) if known is None or known(seed) else ()
+    labelled = getattr(scenario, "labelled", None)
+    return (seed,) if labelled is None or labelled(seed) else ()
 
 
 def judged_on(scenario: Scenario, seed: int, *, own: bool) -> Sequence[int]:
@@ -98,6 +99,26 @@ def judged_on(scenario: Scenario, seed: int, *, own: bool) -> Sequence[int]:
         own: Whether that is the seed of one of the scenario's cases; else it is only drawn.
     """
     return seeds_of(scenario, seed) if own or not own_case(scenario) else ()
+
+
+def live_seeds(scenario: Scenario, role: Role, seed: int, knowledge: Knowledge, prompt: str) -> Sequence[int]:
+    """Return the seeds that the answer to somebody's question is judged on: all in a game, else its own, if it has that prompt.
+
+    Args:
+        scenario: Where it was asked.
+        role: Who was asked.
+        seed: Of the question; that of one of the scenario's cases, or drawn from the content of a case that somebody brought.
+        knowledge: What was known.
+        prompt: What was asked.
+    """
+    if own_case(scenario):
+        try:
+            asked = role.prompt(knowledge, seed) if role.prompt is not None else None
+        except Exception:  # A drawn seed means nothing to a scenario.
+            asked = None
+        if asked != prompt:
+            return ()
+    return seeds_of(scenario, seed)
 
 
 def own_case(scenario: Scenario) -> bool:

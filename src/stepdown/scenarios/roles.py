@@ -15,7 +15,7 @@ from stepdown.scenarios.guard import guarded
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, Scenario, answer
 
-COMPETITOR, COACH = "competitor", "coach"
+COMPETITOR, COACH = prompt.COMPETITOR, prompt.COACH
 
 LESSON_LIMIT = 600
 """Characters of a playbook or of hints: they are part of every prompt, and a small model's window is short."""
@@ -34,6 +34,7 @@ class Role:
         validated: Whether the scenario's harness judges its replies.
         words: Renders the question of a case that somebody brings, given as `Scenario.observation` returns one. None where only
             seeds are asked.
+        instructions: What goes before a question for whoever cannot have learned it; None for the scenario's rules.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Role:
     play: Callable[[Answer, int], Match] | None = None
     validated: bool = False
     words: Callable[[Knowledge, Mapping[str, Any]], str] | None = None
+    instructions: str | None = None
 
     @property
     def judged(self) -> bool:
@@ -67,8 +69,10 @@ def _roles(scenario: Scenario) -> Mapping[str, Role]:
         scenario.play,
         validated=True,
         words=lambda knowledge, case: prompt.of_case(scenario, knowledge, case),
+        instructions=prompt.instructions(scenario, COMPETITOR),
     )
-    return {COMPETITOR: competitor, COACH: Role(COACH, prompt.lesson_schema(), parse_lesson)}
+    coached = prompt.instructions(scenario, COACH)
+    return {COMPETITOR: competitor, COACH: Role(COACH, prompt.lesson_schema(), parse_lesson, instructions=coached)}
 
 
 def role(scenario: Scenario, name: str) -> Role:
@@ -77,10 +81,12 @@ def role(scenario: Scenario, name: str) -> Role:
     Raises:
         NotFound: It has none of that name.
     """
-    known = roles(scenario)
-    if name not in known:
-        raise NotFound(f"{scenario.name} has no role {name!r}; choose one of {', '.join(known)}.", kind="unknown-role")
-    return known[name]
+    declared = roles(scenario)
+    if name not in declared:
+        raise NotFound(
+            f"{scenario.name} has no role {name!r}; choose one of {', '.join(declared)}.", kind="unknown-role"
+        )
+    return declared[name]
 
 
 def judged_role(scenario: Scenario, name: str) -> Role:
@@ -90,15 +96,15 @@ def judged_role(scenario: Scenario, name: str) -> Role:
         NotFound: The scenario has no such role.
         Refused: Nobody can say how good its answers are (kind `role-not-played`).
     """
-    found = role(scenario, name)
-    if not found.judged:
+    role_ = role(scenario, name)
+    if not role_.judged:
         judged = ", ".join(each.name for each in roles(scenario).values() if each.judged) or "none"
         raise Refused(
             f"Nobody can say how good an answer of the {name} of {scenario.name} is, so no bundle is trained, evaluated or "
             f"compared for it; roles that are judged: {judged}.",
             kind="role-not-played",
         )
-    return found
+    return role_
 
 
 def proposer(scenario: Scenario) -> Role:
@@ -127,21 +133,21 @@ def parse_lesson(reply: str) -> Answer:
         IllegalAnswer: It is no lesson.
     """
     try:
-        found = json.loads(reply)
+        fields = json.loads(reply)
     except (ValueError, RecursionError):
-        found = None
-    fits = isinstance(found, dict) and found.keys() == {"playbook", "hints"}
+        fields = None
+    fits = isinstance(fields, dict) and fields.keys() == {"playbook", "hints"}
     if not fits or not all(
-        isinstance(text, str) and 0 < len(text.strip()) <= LESSON_LIMIT and "\0" not in text for text in found.values()
+        isinstance(text, str) and 0 < len(text.strip()) <= LESSON_LIMIT and "\0" not in text for text in fields.values()
     ):
         raise IllegalAnswer("The reply is not a lesson: an object of playbook and hints.")
-    return answer(found)
+    return answer(fields)
 
 
 def lesson(reply: str | None) -> tuple[str, str] | None:
     """Return the playbook and hints of a coach's reply, or None when it holds no lesson."""
     try:
-        told = parse_lesson(reply or "").value
+        fields = parse_lesson(reply or "").value
     except IllegalAnswer:
         return None
-    return told["playbook"], told["hints"]
+    return fields["playbook"], fields["hints"]

@@ -11,19 +11,19 @@ EXAMPLES = ("tickets",)
 
 def contents(example: str) -> dict[str, str]:
     """Return the files of an example by name."""
-    found = files("stepdown.scenarios").joinpath(example)
-    return {path.name: path.read_text("utf-8") for path in sorted(found.iterdir(), key=lambda path: path.name)}
+    folder = files("stepdown.scenarios").joinpath(example)
+    return {path.name: path.read_text("utf-8") for path in sorted(folder.iterdir(), key=lambda path: path.name)}
 
 
 @cache
 def tickets() -> Task:
     """Return the task `tickets`: messages to a shop, and the team that should read each."""
-    told = contents("tickets")
-    found = task_files.settings(told[TASK])
+    texts = contents("tickets")
+    settings = task_files.settings(texts[TASK])
     return task_files.task(
-        found,
-        told[found.instructions],
-        task_files.schema(told[found.schema], found.schema),
-        task_files.cases(told[found.cases], found.cases),
-        found.cases,
+        settings,
+        texts[settings.instructions],
+        task_files.schema(texts[settings.schema], settings.schema),
+        task_files.cases(texts[settings.cases], settings.cases),
+        settings.cases,
     )

@@ -1,6 +1,5 @@
 """The files of a task, read strictly: whatever is wrong with them is a sentence with file and line. Pure: texts in."""
 
-import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
-from stepdown.digest import digest
+from stepdown.digest import digest, parsed, why
 from stepdown.errors import InvalidValue
 from stepdown.scenarios.tasks import LEAST_COMPARED, LEAST_HELD_OUT, READERS, TASK, Case, Task, judge_of, split, written
 
@@ -60,41 +59,41 @@ def settings(text: str, file: str = TASK) -> Settings:
         InvalidValue: It is no TOML, or a value is missing, unknown or of the wrong form.
     """
     try:
-        found = tomllib.loads(text)
+        table = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InvalidValue(f"{file} is no TOML: {error}.") from error
-    if unknown := sorted(found.keys() - KEYS.keys()):
+    if unknown := sorted(table.keys() - KEYS.keys()):
         raise InvalidValue(f"{file}{_line(text, unknown[0])} has {unknown[0]!r}, which no task has.")
-    for name, value in found.items():
+    for name, value in table.items():
         if not isinstance(value, KEYS[name]) or isinstance(value, bool):
             raise InvalidValue(f"{file}{_line(text, name)}: {name} must be {_kind(KEYS[name])}.")
     for name in ("name", "judge"):
-        if name not in found:
+        if name not in table:
             raise InvalidValue(f"{file} needs {name}.")
-    if not NAME.fullmatch(found["name"]):
+    if not NAME.fullmatch(table["name"]):
         raise InvalidValue(
             f"{file}{_line(text, 'name')}: a name is of small letters, digits, - and _, beginning with a letter, not "
-            f"{found['name']!r}."
+            f"{table['name']!r}."
         )
-    reader = found.get("reader", "json")
+    reader = table.get("reader", "json")
     if reader not in READERS:
         raise InvalidValue(
             f"{file}{_line(text, 'reader')}: reader must be one of {', '.join(READERS)}, not {reader!r}."
         )
     try:
-        judge_of(found["judge"])
+        judge_of(table["judge"])
     except InvalidValue as error:
         raise InvalidValue(f"{file}{_line(text, 'judge')}: {error}") from error
-    told = {**DEFAULTS, **found}
-    others = {name: found.get(name, {}) for name in ("frontier", "training", "policy")}
+    complete = {**DEFAULTS, **table}
+    others = {name: table.get(name, {}) for name in ("frontier", "training", "policy")}
     return Settings(
-        name=told["name"],
-        version=told["version"],
-        cases=told["cases"],
-        instructions=told["instructions"],
-        schema=told["schema"],
+        name=complete["name"],
+        version=complete["version"],
+        cases=complete["cases"],
+        instructions=complete["instructions"],
+        schema=complete["schema"],
         reader=reader,
-        judge=told["judge"],
+        judge=complete["judge"],
         others=others,
     )
 
@@ -118,17 +117,17 @@ def schema(text: str, file: str) -> Mapping[str, Any]:
         InvalidValue: It is no JSON, or no JSON Schema.
     """
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        schema_ = parsed(text)
+    except ValueError as error:
         raise InvalidValue(f"{file} is no JSON: {error}.") from error
-    if not isinstance(found, dict):
+    if not isinstance(schema_, dict):
         raise InvalidValue(f"{file} must be a JSON object, a schema.")
     try:
-        Draft202012Validator.check_schema(found)
+        Draft202012Validator.check_schema(schema_)
     except SchemaError as error:
-        place = "/".join(map(str, error.absolute_path)) or "its top"
-        raise InvalidValue(f"{file} is no JSON Schema, at {place}: {error.message[:200]}.") from error
-    return found
+        where = "/".join(map(str, error.absolute_path)) or "its top"
+        raise InvalidValue(f"{file} is no JSON Schema, at {where}: {error.message[:200]}.") from error
+    return schema_
 
 
 def cases(text: str, file: str) -> list[Case]:
@@ -137,7 +136,7 @@ def cases(text: str, file: str) -> list[Case]:
     Raises:
         InvalidValue: A line is no case, or two lines ask the same and expect different answers.
     """
-    found: list[Case] = []
+    listed: list[Case] = []
     seen: dict[str, Case] = {}
     # Not splitlines(): JSON may hold a line separator (U+2028) as it is.
     for number, line in enumerate(text.split("\n"), start=1):
@@ -146,57 +145,66 @@ def cases(text: str, file: str) -> list[Case]:
         case = _case(line, f"{file} line {number}", number)
         key = _key(case, f"{file} line {number}")
         twin = seen.get(key)
-        if twin is not None and (twin.known, twin.expected) != (case.known, case.expected):
+        if twin is not None and (twin.labelled, twin.expected) != (case.labelled, case.expected):
             raise InvalidValue(f"{file} line {number} asks what line {twin.line} asks, and expects another answer.")
         if twin is None:
             seen[key] = case
-            found.append(case)
-    return found
+            listed.append(case)
+    return listed
 
 
-def _case(line: str, place: str, number: int) -> Case:
+def _case(line: str, where: str, number: int) -> Case:
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InvalidValue(f"{place} is no JSON: {error}.") from error
+        row = parsed(line)
+    except ValueError as error:
+        raise InvalidValue(f"{where} is no JSON: {error}.") from error
     if not isinstance(row, dict) or "input" not in row:
-        raise InvalidValue(f'{place} must be an object with "input", and "expected" where the answer is known.')
+        raise InvalidValue(f'{where} must be an object with "input", and "expected" where the answer is known.')
     if unknown := sorted(row.keys() - {"input", "expected"}):
-        raise InvalidValue(f"{place} has {unknown[0]!r}; a case has input and expected.")
-    told = row["input"]
-    seen = {"text": told} if isinstance(told, str) else told
+        raise InvalidValue(f"{where} has {unknown[0]!r}; a case has input and expected.")
+    given = row["input"]
+    seen = {"text": given} if isinstance(given, str) else given
     if not isinstance(seen, dict) or not seen:
-        raise InvalidValue(f"{place}: input must be a text, or an object of names and values.")
+        raise InvalidValue(f"{where}: input must be a text, or an object of names and values.")
     return Case(seen, row.get("expected"), "expected" in row, number)
 
 
-def _key(case: Case, place: str) -> str:
+def _key(case: Case, where: str) -> str:
     try:
         return digest([case.input, case.expected]) and digest(case.input)
     except (ValueError, RecursionError) as error:
-        raise InvalidValue(f"{place} holds what cannot be kept: {error}.") from error
+        raise InvalidValue(f"{where} holds what cannot be kept: {why(error)}.") from error
 
 
-def task(told: Settings, instructions: str, answers: Mapping[str, Any], found: list[Case], file: str) -> Task:
+def task(settings: Settings, instructions: str, answers: Mapping[str, Any], listed: list[Case], file: str) -> Task:
     """Return the task, if its files fit together.
 
     Raises:
         InvalidValue: An expected answer is not one that reader and schema accept, or a side of the split is too small.
     """
-    made = Task(told.name, told.version, instructions.strip(), answers, told.reader, told.judge, found, told.others)
-    for case in found:
-        if case.known:
+    task_ = Task(
+        settings.name,
+        settings.version,
+        instructions.strip(),
+        answers,
+        settings.reader,
+        settings.judge,
+        listed,
+        settings.others,
+    )
+    for case in listed:
+        if case.labelled:
             try:
-                made.parse(written(told.reader, case.expected))
+                task_.parse(written(settings.reader, case.expected))
             except ValueError as error:
                 raise InvalidValue(f"{file} line {case.line}: what is expected is no answer: {error}.") from error
     if not instructions.strip():
-        raise InvalidValue(f"{told.instructions} is empty; say what a good answer is.")
-    sides = split(found)
+        raise InvalidValue(f"{settings.instructions} is empty; say what a good answer is.")
+    sides = split(listed)
     for side, least in (("training", 2), ("held-out", LEAST_HELD_OUT), ("comparison", LEAST_COMPARED)):
         if len(sides[side]) < least:
             raise InvalidValue(
-                f"{file} has {len(found)} cases, and {len(sides[side])} of them fall to {side}, which needs {least}; add cases "
-                "whose answers are known."
+                f"{file} has {len(listed)} cases, and {len(sides[side])} of them fall to {side}, which needs {least}; add "
+                "cases whose answers are known."
             )
-    return made
+    return task_

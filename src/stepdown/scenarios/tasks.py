@@ -22,8 +22,9 @@ from statistics import fmean
 from typing import Any, ClassVar
 
 from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
 
-from stepdown.digest import digest
+from stepdown.digest import digest, shown
 from stepdown.errors import InvalidValue
 from stepdown.scenarios.judges import Judge, judge
 from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, Probe, Validator, answer
@@ -49,14 +50,14 @@ class Case:
 
     Attributes:
         input: What is seen, by name.
-        expected: The right answer, a JSON value; None with `known` off when nobody knows it.
-        known: Whether it is known.
+        expected: The right answer, a JSON value; None with `labelled` off when nobody knows it.
+        labelled: Whether it is known.
         line: Where it stands in its file, from 1.
     """
 
     input: Mapping[str, Any]
     expected: Any
-    known: bool
+    labelled: bool
     line: int
 
 
@@ -89,7 +90,7 @@ class Task:
     @cached_property
     def version(self) -> int:
         """What history keeps: a number of 28 bits from the content of everything that an answer or a score depends on."""
-        cases = [[case.input, case.expected, case.known] for case in self.cases]
+        cases = [[case.input, case.expected, case.labelled] for case in self.cases]
         content = [self.label, self.rules, self.answers, self.reader, self.judge, cases]
         return int(digest(content)[:7], 16)
 
@@ -129,14 +130,14 @@ class Task:
     def _seeds(self) -> Mapping[str, int]:
         firsts = {"training": 0, "held-out": HELD_OUT, "comparison": COMPARISON}
         return {
-            digest(case.input): firsts[side] + place
+            digest(case.input): firsts[side] + position
             for side, cases in self._sides.items()
-            for place, case in enumerate(cases)
+            for position, case in enumerate(cases)
         }
 
-    def known(self, seed: int) -> bool:
+    def labelled(self, seed: int) -> bool:
         """Tell whether the right answer to a seed's case is known."""
-        return self.case(seed).known
+        return self.case(seed).labelled
 
     def observation(self, seed: int) -> Mapping[str, Any]:
         """Return the input of a case."""
@@ -150,7 +151,7 @@ class Task:
             raise IllegalAnswer(str(error)) from None
         problem = next(iter(self._schema.iter_errors(value)), None)
         if problem is not None:
-            raise IllegalAnswer(f"not what the schema asks for: {problem.message[:200]}")
+            raise IllegalAnswer(f"not what the schema asks for: {_mismatch(problem)}")
         return answer(value)
 
     def play(self, answer: Answer, seed: int) -> Match:
@@ -165,7 +166,7 @@ class Task:
 
     @cached_property
     def _probes(self) -> Sequence[Probe]:
-        right = [written(self.reader, case.expected) for case in self.cases if case.known][:12]
+        right = [written(self.reader, case.expected) for case in self.cases if case.labelled][:12]
         wrong = ["", " ", "Sure! Here is the answer.", "{", "[]", "{}", "null", "```\n```", '{"a":1,"a":2}', "NaN"]
         replies = dict.fromkeys([*right, *wrong])
         return [Probe(reply, self._legal(reply), "a case" if reply in right else "no answer") for reply in replies]
@@ -247,10 +248,10 @@ def split(cases: Sequence[Case]) -> Mapping[str, Sequence[Case]]:
     """Return the cases by side, each by the content of its input alone, so that none moves when others are added."""
     sides: dict[str, list[Case]] = {side: [] for side in SHARES}
     for case in cases:
-        place = int(digest(case.input)[:8], 16) / 2**32
-        held_out = place >= SHARES["training"] + SHARES["held-out"]
-        side = "comparison" if held_out else "held-out" if place >= SHARES["training"] else "training"
-        sides[side if case.known else "training"].append(case)
+        share = int(digest(case.input)[:8], 16) / 2**32
+        held_out = share >= SHARES["training"] + SHARES["held-out"]
+        side = "comparison" if held_out else "held-out" if share >= SHARES["training"] else "training"
+        sides[side if case.labelled else "training"].append(case)
     return sides
 
 
@@ -275,7 +276,14 @@ def judge_of(settings: Mapping[str, Any]) -> Judge:
         raise InvalidValue(f"judge: {path} cannot be imported ({type(error).__name__}: {error}).") from error
 
     def judged(given: Any, expected: Any) -> Mapping[str, float]:
-        said = function(given, expected)
-        return said if isinstance(said, Mapping) else {"score": said}
+        verdict = function(given, expected)
+        return verdict if isinstance(verdict, Mapping) else {"score": verdict}
 
     return judged
+
+
+def _mismatch(problem: ValidationError) -> str:
+    """Return in JSON's notation what does not match, where, and which word of the schema it fails."""
+    where = "/".join(map(str, problem.absolute_path))
+    at = f" at {where}" if where else ""
+    return f"{shown(problem.instance)[:100]}{at} fails {problem.validator} {shown(problem.validator_value)}"[:200]

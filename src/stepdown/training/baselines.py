@@ -31,33 +31,33 @@ class Known:
     scores: Sequence[float]
 
 
-def constant(known: Known, questions: Sequence[str]) -> list[str]:
+def constant(examples: Known, questions: Sequence[str]) -> list[str]:
     """Answer everything alike: with what was right most often, counted by score."""
     weights: Counter[str] = Counter()
-    for answer, score in zip(known.answers, known.scores, strict=True):
+    for answer, score in zip(examples.answers, examples.scores, strict=True):
         weights[answer] += score  # type: ignore[assignment]  # a Counter counts what can be added
     best = max(sorted(weights), key=lambda answer: weights[answer])
     return [best] * len(questions)
 
 
-def nearest(known: Known, questions: Sequence[str]) -> list[str]:
+def nearest(examples: Known, questions: Sequence[str]) -> list[str]:
     """Answer with what was answered to the most similar question."""
-    features, asked = _features(known.prompts, questions)
-    return [known.answers[place] for place in np.argmax(asked @ features.T, axis=1)]
+    features, asked = _features(examples.prompts, questions)
+    return [examples.answers[row] for row in np.argmax(asked @ features.T, axis=1)]
 
 
-def linear(known: Known, questions: Sequence[str]) -> list[str]:
+def linear(examples: Known, questions: Sequence[str]) -> list[str]:
     """Answer with the known answer that a ridge regression on the question's features prefers."""
-    features, asked = _features(known.prompts, questions)
-    answers = sorted(set(known.answers))
-    places = {answer: place for place, answer in enumerate(answers)}
-    wanted = np.zeros((len(known.answers), len(answers)), np.float32)
-    wanted[np.arange(len(known.answers)), [places[answer] for answer in known.answers]] = 1
+    features, asked = _features(examples.prompts, questions)
+    answers = sorted(set(examples.answers))
+    places = {answer: column for column, answer in enumerate(answers)}
+    wanted = np.zeros((len(examples.answers), len(answers)), np.float32)
+    wanted[np.arange(len(examples.answers)), [places[answer] for answer in examples.answers]] = 1
     centre = wanted.mean(axis=0)
     # In the dual: there are fewer records than features.
     gram = features @ features.T + RIDGE * np.eye(len(features), dtype=np.float32)
     preferred = asked @ (features.T @ np.linalg.solve(gram, wanted - centre)) + centre
-    return [answers[place] for place in np.argmax(preferred, axis=1)]
+    return [answers[column] for column in np.argmax(preferred, axis=1)]
 
 
 def _features(prompts: Sequence[str], questions: Sequence[str]) -> tuple[Features, Features]:
@@ -65,10 +65,10 @@ def _features(prompts: Sequence[str], questions: Sequence[str]) -> tuple[Feature
     counted = [_counts(text) for text in (*prompts, *questions)]
     table = np.zeros((len(counted), WIDTH), np.float32)
     for row, counts in enumerate(counted):
-        for place, number in counts.items():
-            table[row, place] = number
-    known = table[: len(prompts)]
-    rarity = np.log((1 + len(prompts)) / (1 + (known > 0).sum(axis=0))) + 1e-6
+        for column, number in counts.items():
+            table[row, column] = number
+    trained = table[: len(prompts)]
+    rarity = np.log((1 + len(prompts)) / (1 + (trained > 0).sum(axis=0))) + 1e-6
     table = np.log1p(table) * rarity.astype(np.float32)
     table /= np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-9)
     return table[: len(prompts)], table[len(prompts) :]
@@ -77,7 +77,7 @@ def _features(prompts: Sequence[str], questions: Sequence[str]) -> tuple[Feature
 def _counts(text: str) -> Counter[int]:
     words = text.lower().split()
     letters = " ".join(words)
-    pieces = [*words, *(letters[place : place + 3] for place in range(max(0, len(letters) - 2)))]
+    pieces = [*words, *(letters[first : first + 3] for first in range(max(0, len(letters) - 2)))]
     return Counter(crc32(piece.encode("utf-8", "replace")) % WIDTH for piece in pieces)
 
 

@@ -80,6 +80,8 @@ def run(module: str, arguments: Sequence[str], time_limit: float, watch: Callabl
         finally:
             alarm.cancel()
             _kill(child)
+            if child.stdout is not None:
+                child.stdout.close()
         words.seek(0)
         return Ending(done, status, words.read()[-TAIL:].strip(), late.is_set())
 

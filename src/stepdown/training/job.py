@@ -96,11 +96,11 @@ def backend(plan: AnyPlan) -> dict[str, Any]:
     from stepdown.local.blas import cores, load_blas
 
     blas = load_blas()
-    found = {"mlx": version("mlx"), "blas": blas.name, "blas_config": blas.config}
+    parts = {"mlx": version("mlx"), "blas": blas.name, "blas_config": blas.config}
     if isinstance(plan, Plan):
-        return found
+        return parts
     try:
-        return {**found, "mlx_lm": version("mlx-lm"), "threads": cores()}
+        return {**parts, "mlx_lm": version("mlx-lm"), "threads": cores()}
     except PackageNotFoundError as error:
         raise InvalidValue(
             "Bases are tuned with mlx-lm: `pip install 'stepdown[tune]'`.", kind="mlx-lm-missing"
@@ -172,8 +172,8 @@ def _keep(part: Path, kept: Path, done: Mapping[str, Any]) -> None:
 
 def _tuning(job: Job, tuned: Tuned, *, resume: bool) -> list[str]:
     """Return what a child that tunes is told besides."""
-    told = ["--base", str(tuned.base), "--base-digest", job.base, "--checkpoint", str(tuned.checkpoint)]
-    return [*told, "--resume"] if resume else told
+    options = ["--base", str(tuned.base), "--base-digest", job.base, "--checkpoint", str(tuned.checkpoint)]
+    return [*options, "--resume"] if resume else options
 
 
 def _run(

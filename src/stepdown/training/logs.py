@@ -47,33 +47,31 @@ class Skipped(ValueError):
     """A line holds nothing to learn from; the message says why, and many lines share it."""
 
 
-def entry(line: bytes, place: str) -> Entry:
+def entry(line: bytes, where: str) -> Entry:
     """Read one line of a log.
 
     Args:
         line: Its bytes.
-        place: Where it stands, for messages.
+        where: Where it stands, for messages.
 
     Raises:
         InvalidValue: It is no JSON, in UTF-8.
         Skipped: It holds no question and answer of one turn.
     """
     try:
-        found = json.loads(line.decode("utf-8"))
+        row = json.loads(line.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise InvalidValue(
-            f"{place} is no JSON ({error}); nothing of the log was kept.", kind="log-unreadable"
+            f"{where} is no JSON ({error}); nothing of the log was kept.", kind="log-unreadable"
         ) from error
-    if not isinstance(found, dict):
+    if not isinstance(row, dict):
         raise Skipped(UNKNOWN)
-    if "messages" in found:
-        return _chat(found["messages"], None, _word(found.get("model")))
-    if "request" in found and "response" in found:
-        return _exchange(found["request"], found["response"])
-    if "prompt" in found and "completion" in found:
-        return Entry(
-            _text(found["prompt"], NO_QUESTION), _text(found["completion"], NO_ANSWER), _word(found.get("model"))
-        )
+    if "messages" in row:
+        return _chat(row["messages"], None, _word(row.get("model")))
+    if "request" in row and "response" in row:
+        return _exchange(row["request"], row["response"])
+    if "prompt" in row and "completion" in row:
+        return Entry(_text(row["prompt"], NO_QUESTION), _text(row["completion"], NO_ANSWER), _word(row.get("model")))
     raise Skipped(UNKNOWN)
 
 

@@ -130,13 +130,13 @@ class Evidence:
     def objections(self) -> tuple[str, ...]:
         """What speaks against promoting; empty when nothing does."""
         margin, frontier, champion = self.trial.margin, self.to_frontier, self.to_champion
-        found = {
+        objecting = {
             INCONCLUSIVE: frontier is None or not frontier.lower > -margin,
             VALIDITY: not self.valid >= self.min_valid,
             COVERAGE: not self.coverage >= self.min_coverage,
             WORSE_THAN_CHAMPION: champion is not None and champion.upper < -margin,
         }
-        return tuple(name for name, holds in found.items() if holds)
+        return tuple(name for name, holds in objecting.items() if holds)
 
     @property
     def outcome(self) -> Outcome:
@@ -158,30 +158,30 @@ def differences(challenger: Sequence[float], other: Sequence[float]) -> list[flo
     return [mine - its for mine, its in zip(challenger, other, strict=True)]
 
 
-def settled(found: Sequence[float], margin: float, error_rate: float) -> bool:
+def settled(differences: Sequence[float], margin: float, error_rate: float) -> bool:
     """Tell whether the differences already show on which side of -margin their mean lies."""
-    return exceeds(found, -margin, error_rate) or exceeds([-value for value in found], margin, error_rate)
+    return exceeds(differences, -margin, error_rate) or exceeds([-value for value in differences], margin, error_rate)
 
 
-def exceeds(found: Sequence[float], limit: float, error_rate: float) -> bool:
+def exceeds(differences: Sequence[float], limit: float, error_rate: float) -> bool:
     """Tell whether the mean of differences is shown to lie above a limit."""
-    shares, goal = _shares(found), -math.log(error_rate)
+    shares, goal = _shares(differences), -math.log(error_rate)
     return _capital(shares, _stakes(shares, error_rate), (limit + 1) / 2) > goal
 
 
-def bounds(found: Sequence[float], error_rate: float) -> Bounds | None:
+def bounds(differences: Sequence[float], error_rate: float) -> Bounds | None:
     """Return the mean of differences and its bounds; None without any."""
-    if not found:
+    if not differences:
         return None
-    mirrored = [-value for value in found]
-    return Bounds(fmean(found), _lower(found, error_rate), -_lower(mirrored, error_rate))
+    mirrored = [-value for value in differences]
+    return Bounds(fmean(differences), _lower(differences, error_rate), -_lower(mirrored, error_rate))
 
 
-def _lower(found: Sequence[float], error_rate: float) -> float:
+def _lower(differences: Sequence[float], error_rate: float) -> float:
     """Return the least mean that the gambler has not refuted: the capital falls as the claimed mean rises."""
     from scipy.optimize import brentq
 
-    shares, goal = _shares(found), -math.log(error_rate)
+    shares, goal = _shares(differences), -math.log(error_rate)
     stakes = _stakes(shares, error_rate)
 
     def excess(mean: float) -> float:
@@ -195,9 +195,9 @@ def _lower(found: Sequence[float], error_rate: float) -> float:
 EDGE = 1e-9
 
 
-def _shares(found: Sequence[float]) -> list[float]:
+def _shares(differences: Sequence[float]) -> list[float]:
     """Map differences from [-1, 1] to [0, 1], where the method is stated."""
-    return [(value + 1) / 2 for value in found]
+    return [(value + 1) / 2 for value in differences]
 
 
 def _stakes(shares: Sequence[float], error_rate: float) -> list[float]:

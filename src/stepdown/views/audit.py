@@ -43,8 +43,9 @@ CHECKS = (
     moments.ages,
     moments.switches,
     breakers.checkpoints,
-    breakers.found,
+    breakers.breakers,
     measures.measures,
+    measures.lessons,
     generations.generations,
     generations.coached,
     evaluations.evaluations,
@@ -102,10 +103,10 @@ def differences(workspace: Workspace) -> list[Difference]:
     Raises:
         NotFound: A scenario that history names is not installed here.
     """
-    return list(found(workspace))
+    return list(each_difference(workspace))
 
 
-def found(workspace: Workspace) -> Iterator[Difference]:
+def each_difference(workspace: Workspace) -> Iterator[Difference]:
     """Yield the differences as they are found, for whoever only asks whether there is one."""
     yield from compared(evidence(workspace))
 
@@ -139,7 +140,7 @@ def evidence(workspace: Workspace) -> Evidence:
     with workspace.reading() as connection:
         under_way = sound.under_way(connection)
         moving = {call for call, session in under_way.items() if workspace.session.alive(session)}
-        stored: dict[type, sound.Found[Any]] = {kind: sound.stored(connection, kind) for kind in FIELDS}
+        stored: dict[type, sound.Content[Any]] = {kind: sound.stored(connection, kind) for kind in FIELDS}
         announced, attempts = stored[rows.Announcement], stored[rows.Attempt]
         lines = list(trace.lines(workspace.trace))
         # Another transaction sees what was written since, by processes that may have ended meanwhile.
@@ -160,11 +161,12 @@ def evidence(workspace: Workspace) -> Evidence:
 
 
 def _shelf(workspace: Workspace, bundles: Sequence[rows.Bundle], datasets: Sequence[rows.Dataset]) -> Shelf:
-    named = {bundle.id: promise(workspace.bundle_directory(bundle.id), bundle.id) for bundle in bundles}
-    lying_there = {path.name.partition(".")[0]: promised(path) for path in lying(workspace.root, "datasets")}
-    known = {dataset.digest for dataset in datasets}
+    of_bundles = {bundle.id: promise(workspace.bundle_directory(bundle.id), bundle.id) for bundle in bundles}
+    of_folders = {path.name.partition(".")[0]: promised(path) for path in lying(workspace.root, "datasets")}
+    exports = {digest: manifest for digest, manifest in of_folders.items() if manifest is not None}
+    recorded = {dataset.digest for dataset in datasets}
     return Shelf(
-        bundles={bundle: manifest for bundle, manifest in named.items() if manifest is not None},
-        datasets={digest: said for digest, said in lying_there.items() if said is not None and digest in known},
-        strays={digest: said for digest, said in lying_there.items() if said is not None and digest not in known},
+        bundles={bundle: manifest for bundle, manifest in of_bundles.items() if manifest is not None},
+        datasets={digest: manifest for digest, manifest in exports.items() if digest in recorded},
+        strays={digest: manifest for digest, manifest in exports.items() if digest not in recorded},
     )

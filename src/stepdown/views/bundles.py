@@ -64,14 +64,14 @@ def entry(workspace: Workspace, bundle_id: str) -> Entry:
 
 def verify(workspace: Workspace, bundle_id: str) -> Entry:
     """Look at every byte of a bundle, and load its weights as serving would."""
-    found = entry(workspace, bundle_id)
-    if found.condition is not Condition.WHOLE:
-        return found
+    listed = entry(workspace, bundle_id)
+    if listed.condition is not Condition.WHOLE:
+        return listed
     # Every byte, whatever is remembered of an earlier look.
-    directory = workspace.bundle_directory(found.bundle.id)
-    seen = workspace.with_base(look(directory, found.bundle.id))
+    directory = workspace.bundle_directory(listed.bundle.id)
+    seen = workspace.with_base(look(directory, listed.bundle.id))
     if seen.condition is not Condition.WHOLE or seen.base_problem:
-        return replace(found, condition=Condition.BROKEN, problem=seen.problem or seen.base_problem)
+        return replace(listed, condition=Condition.BROKEN, problem=seen.problem or seen.base_problem)
     assert seen.manifest is not None, "a whole bundle has a manifest"
     from stepdown.local.provider import BundleProvider
 
@@ -79,8 +79,8 @@ def verify(workspace: Workspace, bundle_id: str) -> Entry:
     try:
         BundleProvider(directory, seen.manifest, settings.decoding, settings.clock, seen.base).load()
     except LoadFailed as error:
-        return replace(found, condition=Condition.BROKEN, problem=str(error))
-    return found
+        return replace(listed, condition=Condition.BROKEN, problem=str(error))
+    return listed
 
 
 def _entry(

@@ -58,10 +58,10 @@ def examine(directory: Path) -> list[Check]:
     checks += [_package(name) for name in PACKAGES]
     checks += [_guarded("blas", _blas), _guarded("local", _device), *_scenarios(), *_frontiers()]
     try:
-        found = present(directory)
+        is_workspace = present(directory)
     except WorkspaceError as error:
         return [*checks, Check("workspace", False, str(error))]
-    if found:
+    if is_workspace:
         checks += _workspace(directory)
     else:
         checks.append(Check("workspace", True, f"none at {directory} yet; `stepdown run` makes one"))
@@ -133,8 +133,8 @@ def _guarded(name: str, look: Callable[[], str]) -> Check:
 def _workspace(directory: Path) -> Iterator[Check]:
     try:
         with open_workspace(directory) as workspace:
-            said = f"{workspace.root}{', only to be read: nothing is recovered' if workspace.read_only else ''}"
-            yield Check("workspace", True, said)
+            finding = f"{workspace.root}{', only to be read: nothing is recovered' if workspace.read_only else ''}"
+            yield Check("workspace", True, finding)
             yield _guarded("database", lambda: _database(workspace))
             yield from _remembered(workspace)
             yield from _rooms(workspace)
@@ -167,21 +167,21 @@ def _rooms(workspace: Workspace) -> Iterator[Check]:
         room = workspace.root / folder
         if room.exists() and not os.access(room, os.R_OK | os.X_OK):
             yield Check(folder, False, f"{room} cannot be read; mend its permissions")
-    found = unknown(workspace.root)
-    if found:
-        names = ", ".join(f"{path.parent.name}/{path.name[:12]}" for path in found[:SHOWN])
-        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-        said = f"{names}{more} in {found[0].parents[1]}: no row names them; restore their history, or remove them"
-        yield Check("unknown", True, said)
+    strays = unknown(workspace.root)
+    if strays:
+        names = ", ".join(f"{path.parent.name}/{path.name[:12]}" for path in strays[:SHOWN])
+        more = f" and {len(strays) - SHOWN} more" if len(strays) > SHOWN else ""
+        finding = f"{names}{more} in {strays[0].parents[1]}: no row names them; restore their history, or remove them"
+        yield Check("unknown", True, finding)
 
 
 def _database(workspace: Workspace) -> str:
     with workspace.reading() as connection:
-        found = f"{workspace.engine.dialect.name}, schema {migrate.version(connection)}"
+        schema = f"{workspace.engine.dialect.name}, schema {migrate.version(connection)}"
         if workspace.engine.dialect.name != "sqlite":
-            return found
+            return schema
         problem = connection.execute(text("PRAGMA quick_check")).scalar()
         mode = connection.execute(text("PRAGMA journal_mode")).scalar()
     if problem != "ok":
         raise OSError(f"the database is damaged ({problem}); restore a copy of it")
-    return f"{found}, journal {mode}, durability {workspace.settings.durability}"
+    return f"{schema}, journal {mode}, durability {workspace.settings.durability}"

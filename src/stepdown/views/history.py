@@ -21,7 +21,7 @@ def history(workspace: Workspace, slot: tuple[str, str | None] | None = None) ->
         scenario, role = workspace.scenario(slot[0]), slot[1]
         slot = scenario.name, (named_role(scenario, role) if role is not None else proposer(scenario)).name
     with workspace.reading() as connection:
-        found = events(
+        changes = events(
             reader.acts(connection),
             reader.all_of(connection, rows.Verdict),
             reader.bundles(connection),
@@ -29,7 +29,7 @@ def history(workspace: Workspace, slot: tuple[str, str | None] | None = None) ->
             reader.all_of(connection, rows.HarnessSwitch),
             reader.all_of(connection, rows.Log),
         )
-    return [event for event in found if slot is None or (event.scenario, event.role) == slot]
+    return [event for event in changes if slot is None or (event.scenario, event.role) == slot]
 
 
 def active_at(workspace: Workspace, instant: datetime | None = None) -> dict[Slot, rows.Bundle]:
@@ -45,8 +45,8 @@ def active_at(workspace: Workspace, instant: datetime | None = None) -> dict[Slo
     until = _past(instant, workspace.now()) if instant is not None else None
     with workspace.reading() as connection:
         standing = fold(reader.acts(connection, until=until))
-        found = {slot: reader.bundle(connection, bundle) for slot, bundle in sorted(standing.active.items())}
-    return {slot: bundle for slot, bundle in found.items() if bundle is not None}
+        held = {slot: reader.bundle(connection, bundle) for slot, bundle in sorted(standing.active.items())}
+    return {slot: bundle for slot, bundle in held.items() if bundle is not None}
 
 
 def instant(text: str) -> datetime:

@@ -1,8 +1,8 @@
 """What an evaluation says of the prompts of now, where knowledge was learned since.
 
 Knowledge is no term of an evaluation: a coach teaches after every generation, and a bundle whose evaluation lapsed each time
-would never serve. So the gates go on counting it, what a bundle answers in serving is judged every time, and who reads how good
-a bundle was measured to be reads with it that the prompts are others by now.
+would never serve. So the gates go on counting it until the policy's `max_lessons` lie between, what a bundle answers in serving
+is judged every time, and who reads how good a bundle was measured to be reads with it that the prompts are others by now.
 """
 
 from sqlalchemy import Connection

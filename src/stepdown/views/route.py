@@ -1,10 +1,12 @@
 """A decision spelled out: every gate, what it looked at, and what it said."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from stepdown.history import reader
 from stepdown.routing.decide import decide
-from stepdown.routing.facts import Facts
+from stepdown.routing.facts import Facts, plain
 from stepdown.routing.gates import GATES, Gate
 from stepdown.scenarios.roles import proposer
 from stepdown.scenarios.roles import role as named_role
@@ -20,12 +22,12 @@ class GateReading:
     Attributes:
         name: Its name.
         objection: Its reason, None when it has none.
-        facts: What it looked at.
+        facts: What it looked at, by its name; a number without end is the word `inf`.
     """
 
     name: str
     objection: str | None
-    facts: str
+    facts: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,5 +68,5 @@ def explain(workspace: Workspace, scenario_name: str, role: str | None = None, s
     return Explanation("local" if decision.local else otherwise, decision.reason, scene.problem, gates, old)
 
 
-def _seen(facts: Facts, gate: Gate) -> str:
-    return ", ".join(f"{name}={getattr(facts, name)}" for name in gate.reads)
+def _seen(facts: Facts, gate: Gate) -> Mapping[str, Any]:
+    return {name: plain(getattr(facts, name)) for name in gate.reads}

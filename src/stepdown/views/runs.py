@@ -48,8 +48,8 @@ def provenance(workspace: Workspace, connection: Connection, bundle_id: str) -> 
     """Return where a bundle comes from, as far as rows and its directory still say."""
     bundle = reader.bundle(connection, bundle_id)
     assert bundle is not None, "a call or a comparison names a registered bundle"
-    found = workspace.look(bundle_id)
-    promise = json.loads(found.manifest.data) if found.manifest else None
+    look = workspace.look(bundle_id)
+    promise = json.loads(look.manifest.data) if look.manifest else None
     evaluation = reader.newest_evaluation(connection, bundle_id)
     acts = reader.acts(connection, bundle=bundle_id)
     losses, old = reader.losses(connection, bundle_id), outdated(connection, bundle, evaluation)
@@ -59,10 +59,10 @@ def provenance(workspace: Workspace, connection: Connection, bundle_id: str) -> 
 def runs(workspace: Workspace) -> list[tuple[rows.Run, rows.Ending | None]]:
     """Return every run and how it ended at last, oldest first; None for one that is under way, or is again."""
     with workspace.reading() as connection:
-        found = reader.all_of(connection, rows.Run)
+        every_run = reader.all_of(connection, rows.Run)
         endings = {ending.run: ending for ending in reader.all_of(connection, rows.Ending)}
         going_on = {run.id for run in unfinished.runs(connection)}
-    return [(run, endings.get(run.id) if run.id not in going_on else None) for run in found]
+    return [(run, endings.get(run.id) if run.id not in going_on else None) for run in every_run]
 
 
 def standing(workspace: Workspace) -> dict[str, str]:

@@ -36,7 +36,7 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What was found.
+    """What history says of one role.
 
     Attributes:
         scenario: Whose.
@@ -80,7 +80,7 @@ def scan(workspace: Workspace, filters: Filters) -> Scan:
         raise DatasetError("No step passes the filters; discover more, or ask for less.", kind="dataset-empty")
     looked_at = steps[-MOST:]
     with workspace.reading() as connection:
-        known = workspace.knowledge(connection, scenario.name)
+        knowledge = workspace.knowledge(connection, scenario.name)
         best = reader.best_run(connection, scenario.name)
         spent = reader.frontier_costs(connection, scenario.name, best.frontier, role.name) if best else None
     learned = Known(
@@ -89,14 +89,14 @@ def scan(workspace: Workspace, filters: Filters) -> Scan:
         [step.score or 0.0 for step in looked_at],
     )
     seeds = held_out_seeds(scenario)
-    asked = [rendering(scenario, role, known, seed) for seed in seeds]
-    found = {}
+    asked = [rendering(scenario, role, knowledge, seed) for seed in seeds]
+    summaries = {}
     for name, answer in BASELINES.items():
         replies = zip(seeds, answer(learned, asked), strict=True)
         held = [held_out(scenario, role, seed, reply) for seed, reply in replies]
-        found[name] = summarize([row.score for row in held], [row.legal for row in held])
-    floor = found[next(iter(BASELINES))].mean or 0.0
-    baselines = [Baseline(name, scores, (scores.mean or 0.0) - floor) for name, scores in found.items()]
+        summaries[name] = summarize([row.score for row in held], [row.legal for row in held])
+    floor = summaries[next(iter(BASELINES))].mean or 0.0
+    baselines = [Baseline(name, scores, (scores.mean or 0.0) - floor) for name, scores in summaries.items()]
     trial = Trial(budget=min(Trial().budget, len(scenario.comparison_seeds())))
     return Scan(
         scenario=scenario.name,

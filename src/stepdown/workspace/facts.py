@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -20,7 +21,7 @@ from stepdown.workspace.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What was found.
+    """A slot as it is at one moment.
 
     Attributes:
         facts: For the gates.
@@ -58,7 +59,7 @@ class Ahead:
 
     Attributes:
         bundle: The slot's, then; None for an empty slot.
-        look: What was found.
+        look: What it showed.
     """
 
     bundle: str | None
@@ -80,7 +81,14 @@ def look_ahead(workspace: Workspace, scenario: Scenario, role: str) -> Ahead:
 
 
 def gather(
-    workspace: Workspace, connection: Connection, scenario: Scenario, role: str, seed: int, ahead: Ahead | None = None
+    workspace: Workspace,
+    connection: Connection,
+    scenario: Scenario,
+    role: str,
+    seed: int,
+    ahead: Ahead | None = None,
+    *,
+    knowledge: int | None = None,
 ) -> Scene:
     """Return the facts about a slot as they are now.
 
@@ -91,41 +99,33 @@ def gather(
         role: The slot's role.
         seed: Of the step, for the canary's draw.
         ahead: A look at the slot's bundle that still holds; by default it is looked at now.
+        knowledge: Version in the step's prompt; by default the one that a prompt would have now.
     """
     number, policy = workspace.policy(connection)
     validators = workspace.validators(connection, scenario)
     bundle = slot_bundle(connection, scenario.name, role)
-    found = ahead.look if ahead else workspace.look(bundle.id) if bundle else Look(Condition.ABSENT)
-    evaluation = _evaluation(workspace, connection, scenario, bundle)
+    look = ahead.look if ahead else workspace.look(bundle.id) if bundle else Look(Condition.ABSENT)
+    if knowledge is None:
+        knowledge = workspace.knowledge(connection, scenario.name).version
     breaker = breaker_of(connection, bundle.id) if bundle else Breaker()
     now = workspace.now()
     facts = Facts(
         role=role,
-        mode=policy.mode,
-        local_roles=policy.eligible_roles,
-        frontier_allowed=policy.allows_frontier(role),
         bundle=bundle.id if bundle else None,
-        present=found.condition is not Condition.ABSENT,
+        present=look.condition is not Condition.ABSENT,
         enabled=bundle is not None and not is_disabled(connection, bundle.id),
-        whole=found.condition in (Condition.WHOLE, Condition.NEWER),
-        compatible=found.manifest is not None and compatible(found.manifest, scenario, role),
+        whole=look.condition in (Condition.WHOLE, Condition.NEWER),
+        compatible=look.manifest is not None and compatible(look.manifest, scenario, role),
         age=(now - bundle.trained_at).total_seconds() if bundle else None,
-        max_age=policy.max_age,
-        evaluated=evaluation is not None,
-        score=evaluation.lower if evaluation else None,
-        min_score=policy.min_score,
-        valid=evaluation.valid if evaluation else None,
-        min_valid=policy.min_valid,
         coverage=coverage(scenario, validators),
-        min_coverage=policy.min_coverage,
         breaker=breaker.state(policy, now),
         probing=breaker.opened_at is not None and bundle is not None and _probing(workspace, connection, bundle.id),
-        shadow=policy.shadow,
-        canary=policy.canary,
         draw=draw(seed),
-        based=not found.base_problem,
+        based=not look.base_problem,
+        **_allowed(policy, role),
+        **_measured(workspace, connection, scenario, bundle, knowledge),
     )
-    return Scene(facts, policy, number, validators, found, now)
+    return Scene(facts, policy, number, validators, look, now)
 
 
 def slot_bundle(connection: Connection, scenario: str, role: str) -> rows.Bundle | None:
@@ -159,12 +159,24 @@ def compatible(manifest: Manifest, scenario: Scenario, role: str) -> bool:
     return made_for == (scenario.name, role, prompt.FORMAT)
 
 
-def _evaluation(
-    workspace: Workspace, connection: Connection, scenario: Scenario, bundle: rows.Bundle | None
-) -> rows.Evaluation | None:
-    if bundle is None:
-        return None
-    return reader.evaluation(connection, bundle.id, workspace.terms(scenario).digest)
+def _allowed(policy: Policy, role: str) -> dict[str, Any]:
+    """Return what the policy says to the gates."""
+    limits = {name: getattr(policy, name) for name in LIMITS}
+    return {**limits, "local_roles": policy.eligible_roles, "frontier_allowed": policy.allows_frontier(role)}
+
+
+LIMITS = ("mode", "min_score", "min_valid", "min_coverage", "max_age", "max_lessons", "shadow", "canary")
+
+
+def _measured(
+    workspace: Workspace, connection: Connection, scenario: Scenario, bundle: rows.Bundle | None, knowledge: int
+) -> dict[str, Any]:
+    """Return what the evaluation that counts says of a bundle, and how many lessons a prompt's knowledge is away from it."""
+    evaluation = reader.evaluation(connection, bundle.id, workspace.terms(scenario).digest) if bundle else None
+    if evaluation is None:
+        return {"evaluated": False, "score": None, "valid": None, "lessons": None}
+    away = abs(knowledge - evaluation.knowledge)
+    return {"evaluated": True, "score": evaluation.lower, "valid": evaluation.valid, "lessons": away}
 
 
 def _probing(workspace: Workspace, connection: Connection, bundle: str) -> bool:

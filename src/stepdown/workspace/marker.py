@@ -174,7 +174,7 @@ def founding(root: Path, database: Path | None, *more: Path) -> Iterator[None]:
     """
     with ExitStack() as locks:
         try:
-            made = _hold(locks, root, database.parent if database is not None else root)
+            created = _hold(locks, root, database.parent if database is not None else root)
         except (OSError, ValueError) as error:
             raise unusable(root, error) from error
         ours = [*(root / name for name in (*FOLDERS, NAME)), *more]
@@ -184,7 +184,7 @@ def founding(root: Path, database: Path | None, *more: Path) -> Iterator[None]:
         try:
             yield
         except BaseException as error:
-            _undo(new, made)
+            _undo(new, created)
             if isinstance(error, OSError):
                 raise unusable(root, error) from error
             raise
@@ -192,17 +192,17 @@ def founding(root: Path, database: Path | None, *more: Path) -> Iterator[None]:
 
 def _hold(locks: ExitStack, root: Path, beside: Path) -> list[Path]:
     """Make a directory, lock it and the database's, and return the directories that were made, the innermost first."""
-    made: set[Path] = set()
+    created: set[Path] = set()
     while True:
         # Whoever made it or held it before may have failed, and removed it again, between any two of these lines.
         with ExitStack() as taken, suppress(FileNotFoundError):
             for path in reversed((root, *root.parents)):
                 if not path.is_dir() and _make(path):
-                    made.add(path)
+                    created.add(path)
             held = _lock(taken, root, beside)
             if any(os.path.samestat(root.stat(), os.fstat(descriptor)) for descriptor in held):
                 locks.push(taken.pop_all())
-                return sorted(made, key=lambda path: len(path.parts), reverse=True)
+                return sorted(created, key=lambda path: len(path.parts), reverse=True)
 
 
 def _make(directory: Path) -> bool:
@@ -239,11 +239,11 @@ def _lock(locks: ExitStack, root: Path, beside: Path) -> list[int]:
     return held
 
 
-def _undo(new: list[Path], made: list[Path]) -> None:
+def _undo(new: list[Path], created: list[Path]) -> None:
     for path in new:
         with suppress(OSError):
             path.rmdir() if path.is_dir() else path.unlink()
-    for path in made:
+    for path in created:
         with suppress(OSError):
             path.rmdir()
 

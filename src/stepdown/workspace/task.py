@@ -43,8 +43,8 @@ class Beside:
             return self.otherwise(name)
         self._task = self._task or read(self.directory)
         if self._task is None or self._task.name != name:
-            known = [*installed.names(), *([self._task.name] if self._task is not None else [])]
-            raise NotFound(f"There is no scenario {name!r}; choose one of {', '.join(known)}.", kind="unknown-scenario")
+            names = [*installed.names(), *([self._task.name] if self._task is not None else [])]
+            raise NotFound(f"There is no scenario {name!r}; choose one of {', '.join(names)}.", kind="unknown-scenario")
         return self._task
 
 
@@ -65,13 +65,13 @@ def read(directory: Path) -> Task | None:
     """
     if not (directory / TASK).exists():
         return None
-    told = task_files.settings(_text(directory, TASK))
+    settings = task_files.settings(_text(directory, TASK))
     return task_files.task(
-        told,
-        _text(directory, told.instructions),
-        task_files.schema(_text(directory, told.schema), told.schema),
-        task_files.cases(_text(directory, told.cases), told.cases),
-        told.cases,
+        settings,
+        _text(directory, settings.instructions),
+        task_files.schema(_text(directory, settings.schema), settings.schema),
+        task_files.cases(_text(directory, settings.cases), settings.cases),
+        settings.cases,
     )
 
 
@@ -82,7 +82,7 @@ def _text(directory: Path, name: str) -> str:
             raise InvalidValue(f"{path} is missing, or no file; {TASK} names it.")
         if path.stat().st_size > LARGEST:
             raise InvalidValue(f"{path} is larger than {LARGEST >> 20} MiB; a task's file is small.")
-        return path.read_text("utf-8")
+        return path.read_text("utf-8").removeprefix("\ufeff")  # Some editors begin a file with a byte order mark.
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         raise InvalidValue(f"{path} line {line} is not UTF-8.") from error

@@ -205,27 +205,27 @@ class Workspace:
         """Look at a registered bundle, and at the base that it answers with."""
         directory = self.bundle_directory(bundle)
         # Through `disk`, where a test may count the looks that read every byte.
-        found, seen = self.watch.look(
-            directory, bundle, lambda: disk.look(directory, bundle), lambda found: found.condition is Condition.WHOLE
+        look, seen = self.watch.look(
+            directory, bundle, lambda: disk.look(directory, bundle), lambda look: look.condition is Condition.WHOLE
         )
-        return self.with_base(replace(found, marks=(seen,)))
+        return self.with_base(replace(look, marks=(seen,)))
 
-    def with_base(self, found: Look) -> Look:
+    def with_base(self, look: Look) -> Look:
         """Complete a look at a bundle with one at its base."""
-        if found.manifest is None or not found.manifest.base:
-            return found
-        digest = found.manifest.base
+        if look.manifest is None or not look.manifest.base:
+            return look
+        digest = look.manifest.base
         base = bases.locate(self.root, digest)
         if base is None:
-            return replace(found, base_problem=f"no base of the digest {digest[:12]} is here")
+            return replace(look, base_problem=f"no base of the digest {digest[:12]} is here")
         problem, seen = self.watch.look(base, digest, lambda: bases.problem(base, digest), lambda problem: not problem)
         problem = problem and f"{base.name}: {problem}"
-        return replace(found, base=base, base_problem=problem, marks=(*found.marks, seen))
+        return replace(look, base=base, base_problem=problem, marks=(*look.marks, seen))
 
-    def unchanged(self, bundle: str, found: Look) -> bool:
+    def unchanged(self, bundle: str, look: Look) -> bool:
         """Tell whether no file of a bundle, or of its base, changed since a look at it began."""
-        directories = [path for path in (self.bundle_directory(bundle), found.base) if path is not None]
-        return found.marks == tuple(map(marks, directories))
+        directories = [path for path in (self.bundle_directory(bundle), look.base) if path is not None]
+        return look.marks == tuple(map(marks, directories))
 
     @property
     def trace(self) -> Path:
@@ -242,13 +242,13 @@ class Workspace:
 
     def policy(self, connection: Connection) -> tuple[int, Policy]:
         """Return the policy as it is now, and its number; 0 is the default policy."""
-        found = reader.policy(connection)
-        return (found.number, Policy.from_json(found.settings)) if found else (0, Policy())
+        change = reader.policy(connection)
+        return (change.number, Policy.from_json(change.settings)) if change else (0, Policy())
 
     def validators(self, connection: Connection, scenario: Scenario) -> frozenset[str]:
         """Return the validators that are switched on now."""
-        known = frozenset(scenario.validators)
-        return known - reader.disabled_validators(connection, scenario.name, known)
+        names = frozenset(scenario.validators)
+        return names - reader.disabled_validators(connection, scenario.name, names)
 
     def terms(self, scenario: Scenario, seeds: Sequence[int] | None = None) -> Terms:
         """Return the terms of an evaluation here and now; by default of the held-out seeds, and routing counts no others."""
@@ -256,26 +256,26 @@ class Workspace:
 
     def knowledge(self, connection: Connection, scenario: str) -> Knowledge:
         """Return the knowledge as it is now."""
-        found = reader.newest_knowledge(connection, scenario)
-        return Knowledge(found.version, found.playbook, found.hints) if found else Knowledge()
+        lesson = reader.newest_knowledge(connection, scenario)
+        return Knowledge(lesson.version, lesson.playbook, lesson.hints) if lesson else Knowledge()
 
-    def provider(self, directory: Path, found: Look) -> LocalProvider:
+    def provider(self, directory: Path, look: Look) -> LocalProvider:
         """Return a provider of its own for a bundle's files, wherever they lie.
 
         Args:
             directory: The files'.
-            found: What a look at them says, their manifest and their base.
+            look: What a look at them says, their manifest and their base.
         """
-        assert found.manifest is not None, "only what was found whole is opened"
+        assert look.manifest is not None, "only what was found whole is opened"
         settings = self.settings
-        return settings.local(directory, found.manifest, settings.decoding, settings.clock, found.base)
+        return settings.local(directory, look.manifest, settings.decoding, settings.clock, look.base)
 
-    def local(self, bundle: str, found: Look) -> LocalProvider:
+    def local(self, bundle: str, look: Look) -> LocalProvider:
         """Return the provider of a bundle that was just found whole; it loads the weights when first asked."""
         self.session.check_process()
         with self._turn:
             if bundle not in self.loaded:
                 # One at a time: a role is served by one bundle, and weights are the largest thing here.
                 self.loaded.clear()
-                self.loaded[bundle] = self.provider(self.bundle_directory(bundle), found)
+                self.loaded[bundle] = self.provider(self.bundle_directory(bundle), look)
             return self.loaded[bundle]

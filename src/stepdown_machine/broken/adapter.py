@@ -147,10 +147,10 @@ class ToySystem:
             case op.Export():
                 return self._dataset((yield from process.export(asdict(operation))))
             case op.Train(dataset=dataset, plan=plan, fresh=fresh, resume=resume):
-                made = yield from process.train(dataset, plan, fresh=fresh, resume=resume)
-                return bundle_of(made, self._disk)
-            case op.Judge(run=run, place=place, score=score):
-                yield from process.judge(run, place, score)
+                bundle = yield from process.train(dataset, plan, fresh=fresh, resume=resume)
+                return bundle_of(bundle, self._disk)
+            case op.Judge(run=run, position=position, score=score):
+                yield from process.judge(run, position, score)
         return None
 
     def _switch(self, process: Any, operation: op.Plain) -> Generator[str, None, None]:
@@ -267,12 +267,12 @@ def alternate(first: Generator[str, None, One], second: Generator[str, None, One
     answers: dict[int, One] = {}
     pair = (first, second)
     while len(answers) < 2:
-        for place in {0, 1} - answers.keys():
+        for side in {0, 1} - answers.keys():
             try:
-                while next(pair[place]) not in turns and "" not in turns:
+                while next(pair[side]) not in turns and "" not in turns:
                     pass
             except StopIteration as end:
-                answers[place] = end.value
+                answers[side] = end.value
     return answers[0], answers[1]
 
 

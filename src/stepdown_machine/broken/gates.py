@@ -39,7 +39,7 @@ class Facts:
 def objections(facts: Facts) -> tuple[str, ...]:
     """Ask every gate and keep every objection, in the closed order."""
     policy, bundle = facts.policy, facts.bundle
-    found = {
+    objecting = {
         "frontier-forced": policy["mode"] == "frontier-only",
         "role-not-eligible": facts.role not in policy["local_roles"] or facts.role in policy["local_never"],
         "bundle-absent": bundle is None or not facts.present,
@@ -48,8 +48,8 @@ def objections(facts: Facts) -> tuple[str, ...]:
         "canary-held": not draw(facts.seed) < policy["canary"],
     }
     if bundle is not None:
-        found |= about(facts, policy, bundle)
-    return tuple(reason for reason in ORDER if found.get(reason))
+        objecting |= about(facts, policy, bundle)
+    return tuple(reason for reason in ORDER if objecting.get(reason))
 
 
 def draw(seed: int) -> float:
@@ -116,10 +116,10 @@ class Breaker:
             return Breaker(max(now, self.opened or now)) if failed else self
         if state == HALF_OPEN:
             return Breaker(now) if failed else self.probed(policy)
-        known = () if self.opened is not None else self.failures
+        earlier = () if self.opened is not None else self.failures
         if not failed:
-            return Breaker(failures=known)
-        recent = (*(at for at in known if at >= now - policy["breaker_window"]), now)
+            return Breaker(failures=earlier)
+        recent = (*(at for at in earlier if at >= now - policy["breaker_window"]), now)
         return Breaker(opened=now) if len(recent) >= policy["breaker_threshold"] else Breaker(failures=recent)
 
     def probed(self, policy: dict[str, Any]) -> Breaker:

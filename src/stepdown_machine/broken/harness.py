@@ -15,10 +15,10 @@ KEYS = {"aggression", "defense", "path_bias"}
 def read(reply: str) -> dict[str, Any] | None:
     """Read a reply as a JSON object."""
     try:
-        found = json.loads(reply)
+        parsed = json.loads(reply)
     except ValueError:
         return None
-    return found if isinstance(found, dict) else None
+    return parsed if isinstance(parsed, dict) else None
 
 
 def real(value: object) -> bool:

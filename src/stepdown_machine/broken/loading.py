@@ -31,15 +31,15 @@ def edited(name: str) -> ModuleType:
     from stepdown_machine.broken.variants import VARIANTS
 
     change = None if name == "correct" else VARIANTS[name]
-    made: dict[str, ModuleType] = {}
+    modules: dict[str, ModuleType] = {}
     for module in MODULES:
         source = (files("stepdown_machine.broken") / f"{module}.py").read_text("utf-8")
         if change is not None and change.module == module:
             if source.count(change.before) != 1:
                 raise ValueError(f"{name}: {change.before!r} occurs {source.count(change.before)} times in {module}")
             source = source.replace(change.before, change.after)
-        made[module] = _module(f"{name}.{module}", source, made)
-    return made["toy"]
+        modules[module] = _module(f"{name}.{module}", source, modules)
+    return modules["toy"]
 
 
 def _module(name: str, source: str, earlier: Mapping[str, ModuleType]) -> ModuleType:

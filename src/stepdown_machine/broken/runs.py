@@ -124,8 +124,8 @@ class Runs:
         best = 0.0
         for index in range(generations):
             rows: list[Row] = []
-            for place in range(candidates):
-                rows += [(yield from self.step(run, index, place, "competitor", seed * 100 + index * 10 + place))]
+            for position in range(candidates):
+                rows += [(yield from self.step(run, index, position, "competitor", seed * 100 + index * 10 + position))]
             yield from self.step(run, index, candidates, "coach", seed * 100 + index * 10 + candidates)
             served = [row for row in rows if row["score"] is not None]
             top = max(served, key=lambda row: row["score"], default=None)
@@ -162,23 +162,24 @@ class Runs:
             probing=any(call["bundle"] == bundle for call in self.disk.announced.values() if not call["shadow"]),
         )
 
-    def step(self, run: str, generation: int, place: int, role: str, seed: int, *, purpose: str = "work") -> Points:
+    def step(self, run: str, generation: int, position: int, role: str, seed: int, *, purpose: str = "work") -> Points:
         """Take one step: facts, decision, attempts, judgement, one row."""
         facts = self.facts(role, seed)
         closed = self.closed(run, role, facts.policy)
         if purpose == "comparison":
             facts = replace(facts, policy=facts.policy | {"mode": "frontier-only"})
-        said = gates.objections(facts)
+        objections = gates.objections(facts)
         row: Row = {
-            "step": f"{run}.{generation}.{place}", "run": run, "generation": generation, "place": place, "role": role,
-            "seed": seed, "at": self.disk.now, "objections": said, "reason": said[0] if said else None, "attempts": [],
-            "requested": "local" if not said else "none" if closed else "frontier",
+            "step": f"{run}.{generation}.{position}", "run": run, "generation": generation, "place": position, "role": role,
+            "seed": seed, "at": self.disk.now, "objections": objections, "reason": objections[0] if objections else None,
+            "attempts": [],
+            "requested": "local" if not objections else "none" if closed else "frontier",
             "served": None, "outcome": "failed", "error": closed, "text": "", "matches": (),
             "score": None, "recovered": False, "purpose": purpose, "said": None, "bundle": None,
         }  # fmt: skip
-        shadowed = said == ("shadow-only",) and not closed
-        row["bundle"] = bundle = self.active(role) if not said or shadowed else None
-        for provider in ["local"] * (not said) + ["frontier"] * (not closed):
+        shadowed = objections == ("shadow-only",) and not closed
+        row["bundle"] = bundle = self.active(role) if not objections or shadowed else None
+        for provider in ["local"] * (not objections) + ["frontier"] * (not closed):
             attempt, text = yield from self.attempt(row, provider, seed, bundle)
             row["said"] = text if attempt["error"] in (None, "invalid-output") else None
             row["attempts"].append(attempt)
@@ -284,9 +285,9 @@ class Runs:
             row |= {"attempts": attempts, "outcome": "interrupted", "error": "interrupted", "recovered": True}
             self.disk.steps.append(row)
         self.disk.announced.clear()
-        known = {act[1] for act in self.disk.acts if act[0] == "register"}
+        registered = {act[1] for act in self.disk.acts if act[0] == "register"}
         gone = {act[1] for act in self.disk.acts if act[0] == "delete"}
-        self.disk.bundles = {name: files for name, files in self.disk.bundles.items() if name in known - gone}
+        self.disk.bundles = {name: files for name, files in self.disk.bundles.items() if name in registered - gone}
         written = {act[1] for act in self.disk.acts if act[0] == "export"}
         self.disk.datasets = {name: text for name, text in self.disk.datasets.items() if name in written}
 
@@ -294,5 +295,5 @@ class Runs:
 def recovered(call: Row, entry: Row) -> Row:
     """Close one attempt from the trace where it knows the outcome, else as interrupted."""
     error = entry["error"] if entry["ended"] else "interrupted"
-    known = {name: entry[name] for name in ("weights", "input_tokens", "output_tokens")}
-    return {"call": call["call"], "provider": call["provider"], "error": error, **known, "shadow": call["shadow"]}
+    outcome = {name: entry[name] for name in ("weights", "input_tokens", "output_tokens")}
+    return {"call": call["call"], "provider": call["provider"], "error": error, **outcome, "shadow": call["shadow"]}

@@ -98,19 +98,19 @@ class Succession(runs.Runs):
         run = self.begin()
         weights = {name: self.disk.bundles[name]["weights"] for name in (bundle, champion) if name is not None}
         pairs, ahead, valid = [], [], []
-        for place, seed in enumerate(COMPARED):
+        for position, seed in enumerate(COMPARED):
             text, _, mine = self.mark(weights[bundle], seed)
             valid.append(mine is not None)
             if champion is not None:
                 ahead.append((mine or 0.0) - (self.mark(weights[champion], seed)[2] or 0.0))
-            row = yield from self.step(run, 0, place, "competitor", seed, purpose="comparison")
+            row = yield from self.step(run, 0, position, "competitor", seed, purpose="comparison")
             if row["said"] is not None:
                 pairs.append((seed, text, mine or 0.0, harness.score(row["said"], seed)))
         yield "compared"
-        found = [mine - its for _, _, mine, its in pairs]
+        differences = [mine - its for _, _, mine, its in pairs]
         return {
             "run": run, "pairs": pairs, "unanswered": len(COMPARED) - len(pairs), "valid": fmean(valid),
-            "mean": fmean(found) if found else math.nan, "lower": lower(found), "upper": upper(found),
+            "mean": fmean(differences) if differences else math.nan, "lower": lower(differences), "upper": upper(differences),
             "champion": champion, "ahead": upper(ahead),
         }  # fmt: skip
 
@@ -196,17 +196,23 @@ class Succession(runs.Runs):
         return served | under_way | compared
 
 
-def lower(found: list[float]) -> float:
+def lower(differences: list[float]) -> float:
     """Return what the mean of differences is not below: a bettor who stakes all on every seed has not refuted it.
 
     Shares x of [0, 1] with a mean of at most m let the product of x / m grow past 1 / ERROR_RATE at any time with a chance
     of at most ERROR_RATE (Ville), so their geometric mean times ERROR_RATE ** (1 / n) is such a bound.
     """
-    if not found:
+    if not differences:
         return math.nan
-    return 2 * math.exp(math.log(math.prod((value + 1) / 2 for value in found) * ERROR_RATE or TINY) / len(found)) - 1
+    return (
+        2
+        * math.exp(
+            math.log(math.prod((value + 1) / 2 for value in differences) * ERROR_RATE or TINY) / len(differences)
+        )
+        - 1
+    )
 
 
-def upper(found: list[float]) -> float:
+def upper(differences: list[float]) -> float:
     """Return what the mean of differences is not above."""
-    return -lower([-value for value in found])
+    return -lower([-value for value in differences])

@@ -69,15 +69,15 @@ class Toy(succession.Succession):
         later = [score for step, score in self.disk.judgements if step == row["step"]]
         return later[-1] if later else float(row["score"])
 
-    def judge(self, run: str, place: int, score: float) -> Points:
+    def judge(self, run: str, position: int, score: float) -> Points:
         """Say later how good an answer was."""
         yield "begun"
         given = [row for row in self.disk.steps if row["run"] == run and row["role"] == "competitor" and row["served"]]
         if not 0 <= score <= 1:
             raise Refused("score-out-of-range")
-        if not 0 <= place < len(given):
+        if not 0 <= position < len(given):
             raise Refused("unknown-call")
-        self.disk.judgements.append((given[place]["step"], score))
+        self.disk.judgements.append((given[position]["step"], score))
         yield "committed"
 
     def train(self, dataset: str, plan: str, *, fresh: bool, resume: bool) -> Points:
@@ -89,17 +89,17 @@ class Toy(succession.Succession):
         base = self.disk.weather["base"] if plan in TUNED else None
         if base in UNTUNABLE:
             raise Refused(UNTUNABLE[base])
-        found = self.equal(dataset, plan, base)
-        if found is not None and not fresh:
-            return found
+        earlier = self.equal(dataset, plan, base)
+        if earlier is not None and not fresh:
+            return earlier
         part = f"{dataset}-{plan}.part"
         learned = (yield from self.tune((dataset, plan, base), resume=resume)) if base else digest(dataset + plan)
         weights = f"{plan.split('-', maxsplit=1)[0]} {learned}"
         self.disk.bundles[part] = {"weights": weights, "config": plan}
         yield "weights-written"
-        if found is not None and self.disk.bundles[found]["weights"] == weights:
+        if earlier is not None and self.disk.bundles[earlier]["weights"] == weights:
             self.disk.bundles.pop(part)
-            return found
+            return earlier
         facts = self.evaluate(weights, plan)
         # Two trainings of one job are two bundles, even when the clock stands still.
         facts |= {"made": len(self.disk.acts)}
@@ -218,8 +218,8 @@ class Toy(succession.Succession):
 
 def count(words: Any) -> tuple[tuple[str, int], ...]:
     """Count words, leaving out None."""
-    found = [word for word in words if word is not None]
-    return tuple(sorted((word, found.count(word)) for word in set(found)))
+    present = [word for word in words if word is not None]
+    return tuple(sorted((word, present.count(word)) for word in set(present)))
 
 
 def spent(row: Row) -> float:

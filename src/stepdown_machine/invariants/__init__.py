@@ -1,4 +1,4 @@
-"""The promises: free functions over a scene and the model after it, each named after its claim.
+"""The promises: free functions over a transition and the model after it, each named after its claim.
 
 Each yields a finding for every way in which the promise is broken, changes nothing, and is the only one to catch at
 least one of the broken variants in `stepdown_machine.broken`.
@@ -34,9 +34,9 @@ from stepdown_machine.invariants.witnesses import (
     trace_names_the_weights_that_answered,
 )
 from stepdown_machine.model import Model
-from stepdown_machine.scene import Judged, Scene
+from stepdown_machine.transition import StepReview, Transition
 
-Invariant: TypeAlias = Callable[[Scene, Model, tuple[Judged, ...]], Iterator[Finding]]
+Invariant: TypeAlias = Callable[[Transition, Model, tuple[StepReview, ...]], Iterator[Finding]]
 
 INVARIANTS: Mapping[str, Invariant] = {
     "I1": local_serves_only_when_valid,

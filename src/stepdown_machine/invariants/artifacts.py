@@ -7,26 +7,26 @@ from collections.abc import Iterator
 from statistics import fmean
 
 from stepdown_machine import operations as op
-from stepdown_machine.contract import eligible, worth
 from stepdown_machine.findings import Finding
 from stepdown_machine.model import Model, grid_ctf
-from stepdown_machine.model.registry import GONE, WHOLE, Known
+from stepdown_machine.model.registry import GONE, WHOLE, Registered
 from stepdown_machine.observed import Generation, Shelved, Step
-from stepdown_machine.scene import Judged, Scene
+from stepdown_machine.semantics import eligible, final_score
+from stepdown_machine.transition import StepReview, Transition
 from stepdown_machine.values import Bundle, Dataset
 
 ROUNDING = 6e-5
 """Half of the fourth decimal, and a little for the binary fraction."""
 
 
-def scores_replay(scene: Scene, _model: Model, _judged: tuple[Judged, ...]) -> Iterator[Finding]:
+def scores_replay(transition: Transition, _model: Model, _reviews: tuple[StepReview, ...]) -> Iterator[Finding]:
     """I7: a stored score is what the scenario gives for the stored reply and seeds.
 
     Blind to a reply that is not the one that was given (I4).
     """
-    if not scene.description.scores:
+    if not transition.description.scores:
         return
-    for step in scene.steps:
+    for step in transition.steps:
         if step.role != "competitor" or step.outcome != "served":
             continue
         for seed, stored in step.matches:
@@ -38,28 +38,30 @@ def scores_replay(scene: Scene, _model: Model, _judged: tuple[Judged, ...]) -> I
             yield Finding("I7", f"score {mean}", f"{step.step} stored {step.score}", "the mean of its matches")
 
 
-def export_is_a_function_of_rows(scene: Scene, model: Model, _judged: tuple[Judged, ...]) -> Iterator[Finding]:
+def export_is_a_function_of_rows(
+    transition: Transition, model: Model, _reviews: tuple[StepReview, ...]
+) -> Iterator[Finding]:
     """I8: same rows, same bytes; exactly the rows that pass, each with its own facts; nothing of any other row.
 
     Blind to rows that are wrong themselves (I4, I7).
     """
-    for generation in scene.generations:
-        yield from _gate(generation, scene)
-    for operation, answer in scene.told():
+    for generation in transition.generations:
+        yield from _gate(generation, transition)
+    for operation, answer in transition.answered():
         if isinstance(operation, op.Export) and isinstance(answer, Dataset):
-            rows = eligible(scene.seen, operation, scene.description)
-            yield from _membership(answer, rows, scene)
-            yield from _leaks(answer, rows, scene)
-            yield from _sameness(operation, answer, rows, scene)
-    shown = dict(scene.seen.datasets)
+            rows = eligible(transition.seen, operation, transition.description)
+            yield from _membership(answer, rows, transition)
+            yield from _leaks(answer, rows, transition)
+            yield from _sameness(operation, answer, rows, transition)
+    shown = dict(transition.seen.datasets)
     for dataset, digest in model.datasets.items():
         if dataset not in model.tampered and shown.get(dataset) != digest:
             yield Finding("I8", f"{dataset} keeps digest {digest}", f"{shown.get(dataset)}", "nobody touched its files")
 
 
-def _gate(generation: Generation, scene: Scene) -> Iterator[Finding]:
+def _gate(generation: Generation, transition: Transition) -> Iterator[Finding]:
     """Check what a gate kept: the best of an advancing generation, nothing of any other."""
-    rows = [step for step in scene.seen.steps if (step.run, step.generation) == (generation.run, generation.index)]
+    rows = [step for step in transition.seen.steps if (step.run, step.generation) == (generation.run, generation.index)]
     scores = {step.step: step.score for step in rows if step.role == "competitor" and step.score is not None}
     best = {step for step, score in scores.items() if score == max(scores.values())}
     right = len(generation.kept) == 1 and best >= set(generation.kept)
@@ -68,104 +70,121 @@ def _gate(generation: Generation, scene: Scene) -> Iterator[Finding]:
         yield Finding("I8", says, f"kept {generation.kept}", f"{generation.run} decided {generation.gate}")
 
 
-def _membership(made: Dataset, rows: list[Step], scene: Scene) -> Iterator[Finding]:
+def _membership(dataset: Dataset, rows: list[Step], transition: Transition) -> Iterator[Finding]:
     by_id = {step.step: step for step in rows}
-    if strangers := sorted({record.step for record in made.records} - by_id.keys()):
-        yield Finding("I8", "only rows that pass the filters", f"{made.dataset} holds {strangers}", "they do not pass")
-    if lost := {step.learned for step in rows} - {record.completion for record in made.records}:
+    if strangers := sorted({record.step for record in dataset.records} - by_id.keys()):
+        yield Finding(
+            "I8", "only rows that pass the filters", f"{dataset.dataset} holds {strangers}", "they do not pass"
+        )
+    if lost := {step.learned for step in rows} - {record.completion for record in dataset.records}:
         yield Finding("I8", "every row that passes the filters", f"missing {sorted(lost)}", "they pass")
-    if twice := sorted(step for step, count in Counter(record.step for record in made.records).items() if count > 1):
-        yield Finding("I8", "a row at most once", f"{made.dataset} holds {twice} again", "it would be learned twice")
-    for record in made.records:
+    if twice := sorted(step for step, count in Counter(record.step for record in dataset.records).items() if count > 1):
+        yield Finding("I8", "a row at most once", f"{dataset.dataset} holds {twice} again", "it would be learned twice")
+    for record in dataset.records:
         step = by_id.get(record.step)
         facts = (record.completion, record.score, record.served)
-        if step is not None and facts != (due := (step.learned, worth(scene.seen, step), step.served)):
+        if step is not None and facts != (due := (step.learned, final_score(transition.seen, step), step.served)):
             yield Finding("I8", f"record {due}", f"record {facts}", f"row {step.step} says so")
 
 
-def _leaks(made: Dataset, rows: list[Step], scene: Scene) -> Iterator[Finding]:
+def _leaks(dataset: Dataset, rows: list[Step], transition: Transition) -> Iterator[Finding]:
     inside = {step.learned for step in rows}
     # A reply that is JSON is quoted inside a line that is JSON.
-    told = made.text + made.text.replace('\\"', '"')
-    for step in scene.seen.steps:
-        if step.learned and step.role == "competitor" and step.learned not in inside and step.learned in told:
+    text = dataset.text + dataset.text.replace('\\"', '"')
+    for step in transition.seen.steps:
+        if step.learned and step.role == "competitor" and step.learned not in inside and step.learned in text:
             yield Finding(
-                "I8", "no trace of an excluded row", f"{made.dataset} holds {step.learned}", f"of {step.step}"
+                "I8", "no trace of an excluded row", f"{dataset.dataset} holds {step.learned}", f"of {step.step}"
             )
-    sides = [{(r.prompt, r.completion) for r in made.records if r.split == side} for side in ("train", "valid")]
+    sides = [{(r.prompt, r.completion) for r in dataset.records if r.split == side} for side in ("train", "valid")]
     if both := sides[0] & sides[1]:
         yield Finding("I8", "no content in both splits", f"{min(both)}", "valid must be unseen")
-    if {record.split for record in made.records} - {"train", "valid"}:
-        yield Finding("I8", "splits train and valid", f"{sorted({r.split for r in made.records})}", "there are two")
+    if {record.split for record in dataset.records} - {"train", "valid"}:
+        yield Finding("I8", "splits train and valid", f"{sorted({r.split for r in dataset.records})}", "there are two")
 
 
-def _sameness(asked: op.Export, made: Dataset, rows: list[Step], scene: Scene) -> Iterator[Finding]:
-    source = asked, frozenset((step.step, worth(scene.seen, step)) for step in rows)
-    earlier = scene.memory.exports.get(source, made.digest)
-    if earlier != made.digest:
-        yield Finding("I8", f"digest {earlier}", f"digest {made.digest}", "the same rows were exported before")
+def _sameness(asked: op.Export, dataset: Dataset, rows: list[Step], transition: Transition) -> Iterator[Finding]:
+    source = asked, frozenset((step.step, final_score(transition.seen, step)) for step in rows)
+    earlier = transition.memory.exports.get(source, dataset.digest)
+    if earlier != dataset.digest:
+        yield Finding("I8", f"digest {earlier}", f"digest {dataset.digest}", "the same rows were exported before")
 
 
-def bundles_are_whole_or_invisible(scene: Scene, model: Model, _judged: tuple[Judged, ...]) -> Iterator[Finding]:
+def bundles_are_whole_or_invisible(
+    transition: Transition, model: Model, _reviews: tuple[StepReview, ...]
+) -> Iterator[Finding]:
     """I9: a bundle is whole or invisible, its promises follow from its evaluation, and equal jobs give equal weights.
 
     Blind to weights that are equal and bad.
     """
-    shelf = {shelved.bundle: shelved for shelved in scene.seen.shelf}
-    for known in model.bundles.values():
-        yield from _shelved(known, shelf.get(known.bundle))
+    shelf = {shelved.bundle: shelved for shelved in transition.seen.shelf}
+    for registered in model.bundles.values():
+        yield from _shelved(registered, shelf.get(registered.bundle))
     for bundle in shelf.keys() - model.bundles.keys():
-        if bundle not in scene.memory.strays or not shelf[bundle].whole:
+        if bundle not in transition.memory.strays or not shelf[bundle].whole:
             yield Finding("I9", f"no bundle {bundle}", f"{shelf[bundle]}", "no training answered it")
-    if len(scene.seen.checkpoints) > scene.memory.begun:
+    if len(transition.seen.checkpoints) > transition.memory.begun:
         yield Finding(
-            "I9", f"{scene.memory.begun} checkpoints at most", f"{scene.seen.checkpoints}", "no more were killed"
+            "I9",
+            f"{transition.memory.begun} checkpoints at most",
+            f"{transition.seen.checkpoints}",
+            "no more were killed",
         )
-    if scene.seen.leftovers:
-        yield Finding("I9", "no files beside datasets and bundles", f"{scene.seen.leftovers}", "nothing is under way")
-    for operation, answer in scene.told():
+    if transition.seen.leftovers:
+        yield Finding(
+            "I9", "no files beside datasets and bundles", f"{transition.seen.leftovers}", "nothing is under way"
+        )
+    for operation, answer in transition.answered():
         if isinstance(operation, op.Train) and isinstance(answer, Bundle) and answer.bundle in model.bundles:
             yield from _promises(answer)
-            yield from _repeats(operation, answer, scene, model)
+            yield from _repeats(operation, answer, transition, model)
 
 
-def _shelved(known: Known, shelved: Shelved | None) -> Iterator[Finding]:
-    if known.deleted:
+def _shelved(registered: Registered, shelved: Shelved | None) -> Iterator[Finding]:
+    if registered.deleted:
         if shelved is not None:
-            yield Finding("I9", f"{known.bundle} is gone", "it is still on the shelf", "it was deleted")
+            yield Finding("I9", f"{registered.bundle} is gone", "it is still on the shelf", "it was deleted")
         return
     if shelved is None:
-        yield Finding("I9", f"{known.bundle} is on the shelf", "it is not", "it was registered and not deleted")
-    elif (shelved.present, shelved.whole) != (known.files != GONE, known.files == WHOLE):
+        yield Finding("I9", f"{registered.bundle} is on the shelf", "it is not", "it was registered and not deleted")
+    elif (shelved.present, shelved.whole) != (registered.files != GONE, registered.files == WHOLE):
         did = f"present {shelved.present}, whole {shelved.whole}"
-        yield Finding("I9", f"{known.bundle} is {known.files}", did, "that is what happened to its files")
-    elif known.files == WHOLE and shelved.weights != known.weights:
-        yield Finding("I9", f"weights {known.weights}", f"weights {shelved.weights}", f"{known.bundle} was made so")
+        yield Finding("I9", f"{registered.bundle} is {registered.files}", did, "that is what happened to its files")
+    elif registered.files == WHOLE and shelved.weights != registered.weights:
+        yield Finding(
+            "I9", f"weights {registered.weights}", f"weights {shelved.weights}", f"{registered.bundle} was made so"
+        )
 
 
-def _promises(made: Bundle) -> Iterator[Finding]:
-    scores = [score or 0.0 for _, score in made.evaluation]
+def _promises(bundle: Bundle) -> Iterator[Finding]:
+    scores = [score or 0.0 for _, score in bundle.evaluation]
     if not scores:
         return
-    legal = sum(score is not None for _, score in made.evaluation) / len(scores)
-    if abs(made.valid - legal) > 1e-9:
-        yield Finding("I9", f"valid share {legal}", f"{made.valid}", "its own evaluation says so")
+    legal = sum(score is not None for _, score in bundle.evaluation) / len(scores)
+    if abs(bundle.valid - legal) > 1e-9:
+        yield Finding("I9", f"valid share {legal}", f"{bundle.valid}", "its own evaluation says so")
     # Of one that could not be measured nothing is claimed: NaN is not above anything.
-    if made.score > fmean(scores) + 1e-9:
-        yield Finding("I9", f"score at most {fmean(scores)}", f"{made.score}", "a lower bound is below its mean")
+    if bundle.score > fmean(scores) + 1e-9:
+        yield Finding("I9", f"score at most {fmean(scores)}", f"{bundle.score}", "a lower bound is below its mean")
 
 
-def _repeats(asked: op.Train, made: Bundle, scene: Scene, model: Model) -> Iterator[Finding]:
-    job = model.job(scene.memory.exported[asked.dataset].digest, asked.plan)
-    due = scene.memory.weights.get(job, made.weights)
-    if made.weights != due:
-        yield Finding("I9", f"weights {due}", f"weights {made.weights}", f"the same job {job} gave them before")
-    if model.bundles[made.bundle].job != job:
-        yield Finding("I9", f"a bundle of {job}", f"{made.bundle}", f"that one is of {model.bundles[made.bundle].job}")
-    whole = [known.bundle for known in model.equals(job) if known.files == WHOLE and not known.retired]
-    usable = [name for name in whole if model.bundles[name].version == model.version and name in scene.memory.answered]
-    if usable and made.bundle not in scene.memory.answered:
-        yield Finding("I9", f"the bundle {usable[0]}", f"a new one, {made.bundle}", "an equal job's bundle is whole")
-    before = scene.memory.answered.get(made.bundle)
-    if before is not None and (made.weights, made.trained_at) != (before.weights, before.trained_at):
-        yield Finding("I9", f"{before}", f"{made}", "what a bundle is never changes")
+def _repeats(asked: op.Train, bundle: Bundle, transition: Transition, model: Model) -> Iterator[Finding]:
+    job = model.job(transition.memory.exported[asked.dataset].digest, asked.plan)
+    due = transition.memory.weights.get(job, bundle.weights)
+    if bundle.weights != due:
+        yield Finding("I9", f"weights {due}", f"weights {bundle.weights}", f"the same job {job} gave them before")
+    if model.bundles[bundle.bundle].job != job:
+        yield Finding(
+            "I9", f"a bundle of {job}", f"{bundle.bundle}", f"that one is of {model.bundles[bundle.bundle].job}"
+        )
+    whole = [
+        registered.bundle for registered in model.equals(job) if registered.files == WHOLE and not registered.retired
+    ]
+    usable = [
+        name for name in whole if model.bundles[name].version == model.version and name in transition.memory.answered
+    ]
+    if usable and bundle.bundle not in transition.memory.answered:
+        yield Finding("I9", f"the bundle {usable[0]}", f"a new one, {bundle.bundle}", "an equal job's bundle is whole")
+    before = transition.memory.answered.get(bundle.bundle)
+    if before is not None and (bundle.weights, bundle.trained_at) != (before.weights, before.trained_at):
+        yield Finding("I9", f"{before}", f"{bundle}", "what a bundle is never changes")

@@ -6,27 +6,31 @@ from collections.abc import Iterator
 
 from stepdown_machine.findings import Finding
 from stepdown_machine.model import Model
-from stepdown_machine.scene import Judged, Scene
+from stepdown_machine.transition import StepReview, Transition
 
 
-def local_serves_only_when_valid(_scene: Scene, _model: Model, judged: tuple[Judged, ...]) -> Iterator[Finding]:
+def local_serves_only_when_valid(
+    _scene: Transition, _model: Model, reviews: tuple[StepReview, ...]
+) -> Iterator[Finding]:
     """I1: local served, so every gate passed at that moment, and local is who answered.
 
     Blind to a step that local should have served and did not (I2, I3).
     """
-    for one in judged:
+    for one in reviews:
         if one.step.served == "local" and one.due.must:
             yield Finding("I1", f"frontier, {one.due.must[0]}", f"local served {one.step.step}", _grounds(one))
         elif one.step.served == "local" and one.walk.served != "local" and not one.step.recovered:
             yield Finding("I1", f"{one.walk.served} served", f"history says local did ({one.step.step})", _ends(one))
 
 
-def local_is_tried_first_when_valid(_scene: Scene, _model: Model, judged: tuple[Judged, ...]) -> Iterator[Finding]:
+def local_is_tried_first_when_valid(
+    _scene: Transition, _model: Model, reviews: tuple[StepReview, ...]
+) -> Iterator[Finding]:
     """I2: nothing objects, so local was requested and was tried first, and its good reply served.
 
     Blind to what happened after a local failure (I3).
     """
-    for one in judged:
+    for one in reviews:
         if one.due.must or one.step.recovered:
             continue
         asked = [attempt.provider for attempt in one.step.attempts if not attempt.shadow]
@@ -38,12 +42,14 @@ def local_is_tried_first_when_valid(_scene: Scene, _model: Model, judged: tuple[
             yield Finding("I2", "local's reply serves", f"{one.step.step}: {_outcome(one)}", _ends(one))
 
 
-def every_fallback_has_its_reason(_scene: Scene, _model: Model, judged: tuple[Judged, ...]) -> Iterator[Finding]:
+def every_fallback_has_its_reason(
+    _scene: Transition, _model: Model, reviews: tuple[StepReview, ...]
+) -> Iterator[Finding]:
     """I3: local did not serve, so one reason is stated, the right one, and frontier served or the step failed cleanly.
 
     Blind to who served (I1) and to how attempts compare with the trace (I4).
     """
-    for one in judged:
+    for one in reviews:
         step = one.step
         if not one.due.allow(step.objections):
             yield Finding("I3", f"objections {_listed(one.due.must)}", _listed(step.objections), _grounds(one))
@@ -60,7 +66,7 @@ def every_fallback_has_its_reason(_scene: Scene, _model: Model, judged: tuple[Ju
         yield from _walks(one)
 
 
-def _causes(one: Judged) -> Iterator[Finding]:
+def _causes(one: StepReview) -> Iterator[Finding]:
     """Check that a provider fails when it was made to, and not otherwise."""
     for call in one.calls:
         if call is None or not call.ended:
@@ -71,7 +77,7 @@ def _causes(one: Judged) -> Iterator[Finding]:
             yield Finding("I3", f"{call.provider} ends with {words}", f"{call.error}", "the weather at that moment")
 
 
-def _walks(one: Judged) -> Iterator[Finding]:
+def _walks(one: StepReview) -> Iterator[Finding]:
     step, walk = one.step, one.walk
     asked = tuple(attempt.provider for attempt in step.attempts if not attempt.shadow)
     # A walk that does not begin with local although it should is I2's.
@@ -88,19 +94,19 @@ def _walks(one: Judged) -> Iterator[Finding]:
         yield Finding("I3", "a failed step holds no reply and no score", f"{step.step}: {step.text!r}", "it failed")
 
 
-def _grounds(one: Judged) -> str:
+def _grounds(one: StepReview) -> str:
     if not one.due.must:
         return f"at {one.now:.0f} no gate objects to {one.bundle.bundle if one.bundle else 'nothing'}"
     return f"at {one.now:.0f} these gates object: {_listed(one.due.must)}"
 
 
-def _ends(one: Judged) -> str:
+def _ends(one: StepReview) -> str:
     pairs = zip(one.walk.providers, one.walk.errors, strict=True)
     ends = [f"{who} ended with {error or 'a good reply'}" for who, error in pairs]
     return f"in the trace {', '.join(ends) or 'nobody was asked'}"
 
 
-def _outcome(one: Judged) -> str:
+def _outcome(one: StepReview) -> str:
     return f"{one.step.outcome} by {one.step.served}, error {one.step.error}"
 
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 from stepdown_machine.findings import Finding
 from stepdown_machine.model import Model
-from stepdown_machine.scene import Judged, Scene
+from stepdown_machine.transition import StepReview, Transition
 
 
-def shadows_only_watch(_scene: Scene, _model: Model, judged: tuple[Judged, ...]) -> Iterator[Finding]:
+def shadows_only_watch(_scene: Transition, _model: Model, reviews: tuple[StepReview, ...]) -> Iterator[Finding]:
     """I13: local runs in the shadow of the frontier exactly when nothing but the shadow keeps it from serving.
 
     Blind to a shadow that moved a breaker (I2, I3 see the next step), and to what it said (I4).
     """
-    for one in judged:
+    for one in reviews:
         step, due = one.step, one.due.must == ("shadow-only",) and one.open
         shadows = [attempt for attempt in step.attempts if attempt.shadow]
         least, most = (due and not step.recovered), due

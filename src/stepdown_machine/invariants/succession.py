@@ -12,39 +12,41 @@ from stepdown_machine.model import Model, grid_ctf, outcome, surest
 from stepdown_machine.model.registry import WHOLE
 from stepdown_machine.observed import Step
 from stepdown_machine.protocol import Answer
-from stepdown_machine.scene import Judged, Scene
+from stepdown_machine.transition import StepReview, Transition
 from stepdown_machine.values import Pointed, Promoted, Pruned
 
 SLACK = 1e-9
 """For sums in another order."""
 
 
-def succession_follows_its_evidence(scene: Scene, _model: Model, _judged: tuple[Judged, ...]) -> Iterator[Finding]:
+def succession_follows_its_evidence(
+    transition: Transition, _model: Model, _reviews: tuple[StepReview, ...]
+) -> Iterator[Finding]:
     """I14: a verdict rests on scores that replay, on the seeds that the frontier really answered, and on honest bounds.
 
     Whether the verdict follows from them, where a rollback leads and what prune deletes is asked while the operation is
     told to the model: see `answer_is_due`. Blind to an activation that did not follow (I10).
     """
-    for _, answer in scene.told():
+    for _, answer in transition.answered():
         if isinstance(answer, Promoted):
-            yield from _replayed(answer, scene)
-            yield from _bounded(answer, scene.description.objectors)
-            yield from _unchanged(answer, scene)
+            yield from _replayed(answer, transition)
+            yield from _bounded(answer, transition.description.objectors)
+            yield from _unchanged(answer, transition)
 
 
-def _replayed(said: Promoted, scene: Scene) -> Iterator[Finding]:
-    steps = [step for step in scene.steps if step.run == said.run]
-    texts = {call.call: call.text for call in scene.calls if call.ended and call.error is None}
+def _replayed(promoted: Promoted, transition: Transition) -> Iterator[Finding]:
+    steps = [step for step in transition.steps if step.run == promoted.run]
+    texts = {call.call: call.text for call in transition.calls if call.ended and call.error is None}
     replies = {step.seed: reply for step in steps if (reply := _reply(step, texts)) is not None}
-    told = (sorted(pair.seed for pair in said.pairs), said.unanswered)
+    compared = (sorted(pair.seed for pair in promoted.pairs), promoted.unanswered)
     due = (sorted(replies), len(steps) - len(replies))
-    if told != due:
+    if compared != due:
         yield Finding(
-            "I14", f"seeds {due[0]}, {due[1]} unanswered", f"{told[0]}, {told[1]}", "the frontier was asked so"
+            "I14", f"seeds {due[0]}, {due[1]} unanswered", f"{compared[0]}, {compared[1]}", "the frontier was asked so"
         )
-    if not scene.description.scores:
+    if not transition.description.scores:
         return
-    for pair in said.pairs:
+    for pair in promoted.pairs:
         mine = grid_ctf.score(pair.reply, pair.seed)
         its = grid_ctf.score(replies.get(pair.seed, ""), pair.seed)
         if abs(pair.score - mine) > SLACK or abs(pair.frontier - its) > SLACK:
@@ -56,38 +58,38 @@ def _reply(step: Step, texts: dict[str, str]) -> str | None:
     return next((texts[attempt.call] for attempt in step.attempts if attempt.call in texts), None)
 
 
-def _bounded(said: Promoted, objectors: Callable[[str], frozenset[str]] | None) -> Iterator[Finding]:
-    if not said.pairs:
-        if not (isnan(said.mean) and isnan(said.lower) and isnan(said.upper)):
-            yield Finding("I14", "nothing is shown", f"{said.lower} to {said.upper}", "nothing was compared")
+def _bounded(promoted: Promoted, objectors: Callable[[str], frozenset[str]] | None) -> Iterator[Finding]:
+    if not promoted.pairs:
+        if not (isnan(promoted.mean) and isnan(promoted.lower) and isnan(promoted.upper)):
+            yield Finding("I14", "nothing is shown", f"{promoted.lower} to {promoted.upper}", "nothing was compared")
         return
-    seeds, mean = len(said.pairs), fmean(pair.score - pair.frontier for pair in said.pairs)
+    seeds, mean = len(promoted.pairs), fmean(pair.score - pair.frontier for pair in promoted.pairs)
     least, most = surest(mean, seeds), -surest(-mean, seeds)
-    if abs(said.mean - mean) > SLACK:
-        yield Finding("I14", f"mean {mean}", f"mean {said.mean}", f"{seeds} pairs say so")
-    if not (said.lower <= least + SLACK and said.upper >= most - SLACK):
-        did = f"{said.lower} to {said.upper}"
+    if abs(promoted.mean - mean) > SLACK:
+        yield Finding("I14", f"mean {mean}", f"mean {promoted.mean}", f"{seeds} pairs say so")
+    if not (promoted.lower <= least + SLACK and promoted.upper >= most - SLACK):
+        did = f"{promoted.lower} to {promoted.upper}"
         yield Finding("I14", f"at most {least} to at least {most}", did, f"{seeds} seeds cannot show more")
-    legal = [not objectors(pair.reply) for pair in said.pairs] if objectors is not None else [True]
-    if objectors is not None and not said.unanswered and abs(said.valid - fmean(legal)) > SLACK:
-        yield Finding("I14", f"legal share {fmean(legal)}", f"{said.valid}", "its own replies say so")
+    legal = [not objectors(pair.reply) for pair in promoted.pairs] if objectors is not None else [True]
+    if objectors is not None and not promoted.unanswered and abs(promoted.valid - fmean(legal)) > SLACK:
+        yield Finding("I14", f"legal share {fmean(legal)}", f"{promoted.valid}", "its own replies say so")
 
 
-def _unchanged(said: Promoted, scene: Scene) -> Iterator[Finding]:
+def _unchanged(promoted: Promoted, transition: Transition) -> Iterator[Finding]:
     """A bundle whose evaluation counts keeps it: an examination is no other one."""
-    before = scene.memory.answered.get(said.now.bundle)
-    if before is not None and before.version == said.now.version and repr(before) != repr(said.now):
+    before = transition.memory.answered.get(promoted.now.bundle)
+    if before is not None and before.version == promoted.now.version and repr(before) != repr(promoted.now):
         yield Finding(
-            "I14", f"evaluated as {before}", f"{said.now}", "its evaluation counted, and a comparison is another"
+            "I14", f"evaluated as {before}", f"{promoted.now}", "its evaluation counted, and a comparison is another"
         )
 
 
-def answer_is_due(operation: op.Plain, answer: Answer, model: Model, scene: Scene) -> Iterator[Finding]:
+def answer_is_due(operation: op.Plain, answer: Answer, model: Model, transition: Transition) -> Iterator[Finding]:
     """I14: the verdict, the way back and what nobody needs are what this world makes them."""
     match operation, answer:
         case op.Promote(), Promoted():
-            yield from _judged(operation, answer, model)
-            if scene.orderly:
+            yield from _outcome_follows(operation, answer, model)
+            if transition.orderly:
                 yield from _matched(operation, answer, model)
         case op.Rollback(), Pointed(bundle=bundle) if bundle != model.target():
             yield Finding("I14", f"back to {model.target()}", f"{bundle}", f"the way back is {list(model.behind())}")
@@ -95,25 +97,25 @@ def answer_is_due(operation: op.Plain, answer: Answer, model: Model, scene: Scen
             most = model.unneeded(keep)
             least = most - (model.unsure if keep is None else frozenset())
             # A killed training may have registered a bundle that nobody was told of.
-            if not least <= set(gone) <= most | scene.memory.strays:
+            if not least <= set(gone) <= most | transition.memory.strays:
                 needed = f"needed are {sorted(model.needed(keep))}"
                 yield Finding("I14", f"{sorted(least)} are deleted", f"{sorted(gone)}", needed)
         case op.Prune(bundle=str(named)), Pruned(bundles=gone) if gone != (named,):
             yield Finding("I14", f"{named} is deleted", f"{sorted(gone)}", "that one was named")
 
 
-def _matched(asked: op.Promote, said: Promoted, model: Model) -> Iterator[Finding]:
+def _matched(asked: op.Promote, promoted: Promoted, model: Model) -> Iterator[Finding]:
     """Check whom it was compared with; between rivals that is whoever held the slot when the comparison began."""
     held = model.serving("competitor")
     rival = held is not None and held.bundle != asked.bundle and held.files == WHOLE and held.belongs
     champion = held.bundle if held is not None and rival else None
-    if said.champion != champion:
-        yield Finding("I14", f"compared with {champion}", f"{said.champion}", "that is whole and holds the slot")
+    if promoted.champion != champion:
+        yield Finding("I14", f"compared with {champion}", f"{promoted.champion}", "that is whole and holds the slot")
 
 
-def _judged(asked: op.Promote, said: Promoted, model: Model) -> Iterator[Finding]:
-    shown = {"lower": said.lower, "upper": said.upper, "ahead": said.ahead, "valid": said.valid}
+def _outcome_follows(asked: op.Promote, promoted: Promoted, model: Model) -> Iterator[Finding]:
+    shown = {"lower": promoted.lower, "upper": promoted.upper, "ahead": promoted.ahead, "valid": promoted.valid}
     due = outcome(model.limits, asked.margin, coverage=model.coverage(), **shown)
-    if said.outcome != due:
+    if promoted.outcome != due:
         because = f"margin {asked.margin}, {shown}, coverage {model.coverage()}"
-        yield Finding("I14", due, said.outcome, because)
+        yield Finding("I14", due, promoted.outcome, because)

@@ -10,30 +10,30 @@ from statistics import fmean
 from stepdown_machine.findings import Finding
 from stepdown_machine.model import Model
 from stepdown_machine.observed import Attempt, Call, Step
-from stepdown_machine.scene import Judged, Scene
+from stepdown_machine.transition import StepReview, Transition
 from stepdown_machine.values import RunReport
 
 
-def history_equals_trace(scene: Scene, _model: Model, judged: tuple[Judged, ...]) -> Iterator[Finding]:
+def history_equals_trace(transition: Transition, _model: Model, reviews: tuple[StepReview, ...]) -> Iterator[Finding]:
     """I4: attempts in history are the calls in the trace, field by field, in order, nothing twice, nothing missing.
 
     Blind to a fault that both witnesses share (I5).
     """
-    claimed = [attempt.call for step in scene.steps for attempt in step.attempts]
-    traced = [call.call for call in scene.calls]
-    yield from _sets(claimed, traced, scene)
-    if scene.orderly and claimed != traced and Counter(claimed) == Counter(traced):
+    claimed = [attempt.call for step in transition.steps for attempt in step.attempts]
+    traced = [call.call for call in transition.calls]
+    yield from _sets(claimed, traced, transition)
+    if transition.orderly and claimed != traced and Counter(claimed) == Counter(traced):
         yield Finding("I4", f"order {traced}", f"order {claimed}", "nothing ran at the same time")
-    for one in judged:
+    for one in reviews:
         for attempt, call in zip(one.step.attempts, one.calls, strict=True):
             yield from _pair(one.step, attempt, call)
         yield from _reply(one)
-    if scene.seen.announced:
-        yield Finding("I4", "no call is left open", f"open: {scene.seen.announced}", "no operation is under way")
+    if transition.seen.announced:
+        yield Finding("I4", "no call is left open", f"open: {transition.seen.announced}", "no operation is under way")
 
 
-def _sets(claimed: list[str], traced: list[str], scene: Scene) -> Iterator[Finding]:
-    twice = {call for call, times in Counter(claimed).items() if times > 1} | (set(claimed) & scene.memory.called)
+def _sets(claimed: list[str], traced: list[str], transition: Transition) -> Iterator[Finding]:
+    twice = {call for call, times in Counter(claimed).items() if times > 1} | (set(claimed) & transition.memory.called)
     if twice:
         yield Finding("I4", "one attempt for each call", f"again: {sorted(twice)}", "a call id is used once")
     if doubled := {call for call, times in Counter(traced).items() if times > 1}:
@@ -41,7 +41,7 @@ def _sets(claimed: list[str], traced: list[str], scene: Scene) -> Iterator[Findi
     if missing := set(traced) - set(claimed):
         yield Finding("I4", "every traced call is an attempt", f"not in history: {sorted(missing)}", "the trace has it")
     # A call that was announced and killed before its provider heard of it is in history alone.
-    unheard = {a.call for step in scene.steps if step.recovered for a in step.attempts if a.error == "interrupted"}
+    unheard = {a.call for step in transition.steps if step.recovered for a in step.attempts if a.error == "interrupted"}
     if invented := set(claimed) - set(traced) - unheard:
         yield Finding("I4", "every attempt is traced", f"not in the trace: {sorted(invented)}", "history has it")
 
@@ -57,15 +57,15 @@ def _pair(step: Step, attempt: Attempt, call: Call | None) -> Iterator[Finding]:
         "input tokens": (attempt.input_tokens, {call.input_tokens}),
         "output tokens": (attempt.output_tokens, {call.output_tokens}),
     }
-    for name, (said, traced) in facts.items():
-        if said not in traced:
+    for name, (recorded, traced) in facts.items():
+        if recorded not in traced:
             words = " or ".join(sorted(str(value) for value in traced))
-            yield Finding("I4", f"{name} {words}", f"{step.step} has {said}", f"the trace of {call.call} says so")
+            yield Finding("I4", f"{name} {words}", f"{step.step} has {recorded}", f"the trace of {call.call} says so")
     if not call.ended and not step.recovered:
         yield Finding("I4", "a closed step's calls ended", f"{call.call} never ended", "nothing was killed")
 
 
-def _reply(one: Judged) -> Iterator[Finding]:
+def _reply(one: StepReview) -> Iterator[Finding]:
     """Check that what served is what was said; only recovery may close a step without an answer."""
     texts = {call.text for call in one.calls if call is not None and call.provider == one.step.served}
     if one.step.served is not None and texts and one.step.text not in texts:
@@ -75,13 +75,13 @@ def _reply(one: Judged) -> Iterator[Finding]:
 
 
 def trace_names_the_weights_that_answered(
-    _scene: Scene, _model: Model, judged: tuple[Judged, ...]
+    _scene: Transition, _model: Model, reviews: tuple[StepReview, ...]
 ) -> Iterator[Finding]:
     """I5: the digest in the trace is the digest of the slot's bundle.
 
     Blind to a digest that history copied wrongly (I4).
     """
-    for one in judged:
+    for one in reviews:
         for call in one.calls:
             if call is None or call.provider != "local" or one.bundle is None:
                 continue
@@ -90,12 +90,12 @@ def trace_names_the_weights_that_answered(
                 yield Finding("I5", f"weights {one.bundle.weights}", f"trace names {call.weights}", one.bundle.bundle)
 
 
-def totals_add_up(scene: Scene, _model: Model, judged: tuple[Judged, ...]) -> Iterator[Finding]:
+def totals_add_up(transition: Transition, _model: Model, reviews: tuple[StepReview, ...]) -> Iterator[Finding]:
     """I12: tokens and money of a report follow from attempts, and a step is dated with the moment it happened.
 
     Blind to tokens that an attempt itself has wrong (I4).
     """
-    for one in judged:
+    for one in reviews:
         if one.step.at != one.now:
             yield Finding("I12", f"at {one.now}", f"{one.step.step} at {one.step.at}", "that is what the clock showed")
         for attempt in one.step.attempts:
@@ -103,40 +103,40 @@ def totals_add_up(scene: Scene, _model: Model, judged: tuple[Judged, ...]) -> It
                 yield Finding(
                     "I12", "no time passed", f"{attempt.call} took {attempt.seconds} s", "the clock stood still"
                 )
-    for _, answer in scene.told():
+    for _, answer in transition.answered():
         if isinstance(answer, RunReport):
-            attempts = [each for step in scene.seen.steps if step.run == answer.run for each in step.attempts]
+            attempts = [each for step in transition.seen.steps if step.run == answer.run for each in step.attempts]
             sums = (sum(each.input_tokens for each in attempts), sum(each.output_tokens for each in attempts))
-            said = (answer.input_tokens, answer.output_tokens)
-            if said != sums:
-                yield Finding("I12", f"tokens {sums}", f"tokens {said}", f"the sum over {len(attempts)} attempts")
-            due = savings(scene.seen.steps, answer.run)
+            reported = (answer.input_tokens, answer.output_tokens)
+            if reported != sums:
+                yield Finding("I12", f"tokens {sums}", f"tokens {reported}", f"the sum over {len(attempts)} attempts")
+            due = savings(transition.seen.steps, answer.run)
             if answer.saved is not None and not _same_money(answer.saved, due):
                 yield Finding("I12", f"saved {due}", f"saved {answer.saved}", "that is what the attempts cost")
 
 
 def savings(steps: tuple[Step, ...], run: str) -> tuple[tuple[str, float | None], ...]:
     """Return what local saved in a run, by role, as `RunReport.saved` says it."""
-    found: list[tuple[str, float | None]] = []
+    saved: list[tuple[str, float | None]] = []
     for role in sorted({step.role for step in steps if (step.run, step.served) == (run, "local")}):
         local = [_price(step) for step in steps if (step.run, step.role, step.served) == (run, role, "local")]
         frontier = [_price(step) for step in steps if (step.role, step.served) == (role, "frontier")]
         spent = [price for price in local if price is not None]
-        known = [price for price in frontier if price is not None]
-        sure = known and len(spent) == len(local)
-        found.append((role, len(local) * fmean(known) - sum(spent) if sure else None))
-    return tuple(found)
+        priced = [price for price in frontier if price is not None]
+        sure = priced and len(spent) == len(local)
+        saved.append((role, len(local) * fmean(priced) - sum(spent) if sure else None))
+    return tuple(saved)
 
 
 def _price(step: Step) -> float | None:
     costs = [attempt.cost for attempt in step.attempts if not attempt.shadow]
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if len(known) == len(costs) else None
+    priced = [cost for cost in costs if cost is not None]
+    return sum(priced) if len(priced) == len(costs) else None
 
 
-def _same_money(said: tuple[tuple[str, float | None], ...], due: tuple[tuple[str, float | None], ...]) -> bool:
+def _same_money(reported: tuple[tuple[str, float | None], ...], due: tuple[tuple[str, float | None], ...]) -> bool:
     """Compare, but for the order in which floats were added."""
-    one, two = dict(said), dict(due)
+    one, two = dict(reported), dict(due)
     return one.keys() == two.keys() and all(_same(one[role], two[role]) for role in one)
 
 

@@ -2,18 +2,18 @@
 
 Nothing here imports the system, the rest of the machine, or anything but plain standard library, and nothing is read
 back from a system to decide what should happen. What the contract leaves open is held open: a verdict may allow
-several answers, a set of objections may have optional members, and the trial may hold several models at once.
+several answers, a set of objections may have optional members, and the session may hold several models at once.
 """
 
 from collections.abc import Callable, Mapping
 
 from stepdown_machine.model import grid_ctf, invoices
 from stepdown_machine.model.breaker import Breaker, after
+from stepdown_machine.model.legal_answers import LegalAnswers
 from stepdown_machine.model.limits import Limits
 from stepdown_machine.model.promotion import outcome, surest
-from stepdown_machine.model.registry import Ground, Known, Model
+from stepdown_machine.model.registry import Ground, Model, Registered
 from stepdown_machine.model.routing import REASONS, Objections, objections
-from stepdown_machine.model.verdict import Verdict
 
 REFEREES: Mapping[str, Callable[[str], frozenset[str]]] = {
     "grid_ctf": grid_ctf.objectors,
@@ -26,11 +26,11 @@ __all__ = [
     "REFEREES",
     "Breaker",
     "Ground",
-    "Known",
+    "LegalAnswers",
     "Limits",
     "Model",
     "Objections",
-    "Verdict",
+    "Registered",
     "after",
     "objections",
     "outcome",

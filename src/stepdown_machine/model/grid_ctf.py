@@ -50,10 +50,10 @@ def score(text: str, seed: int) -> float:
 def _pairs(text: str) -> tuple[tuple[str, Any], ...] | None:
     """Read a JSON object as its pairs: a tuple stands for an object, so that a list is told from one."""
     try:
-        found = loads(text, object_pairs_hook=tuple)
+        pairs = loads(text, object_pairs_hook=tuple)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, tuple) else None
+    return pairs if isinstance(pairs, tuple) else None
 
 
 def _is_number(value: object) -> bool:

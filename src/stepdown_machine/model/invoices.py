@@ -25,12 +25,12 @@ def objectors(text: str) -> frozenset[str]:
         return frozenset({"json-object"})
     if not isinstance(pairs, tuple):
         return frozenset({"json-object"})
-    said = dict(pairs)
+    fields = dict(pairs)
     verdicts = {
         "known-keys": sorted(name for name, _ in pairs) != sorted(KEYS),
-        "plain-amount": "amount" in said and not _is_amount(said["amount"]),
-        "plain-texts": any(name in said and not _is_written(said[name], form) for name, form in FORMS.items()),
-        "calendar-date": _is_written(said.get("date"), FORMS["date"]) and not _is_day(said["date"]),
+        "plain-amount": "amount" in fields and not _is_amount(fields["amount"]),
+        "plain-texts": any(name in fields and not _is_written(fields[name], form) for name, form in FORMS.items()),
+        "calendar-date": _is_written(fields.get("date"), FORMS["date"]) and not _is_day(fields["date"]),
     }
     return frozenset(name for name, objects in verdicts.items() if objects)
 

@@ -5,8 +5,8 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 
 from stepdown_machine.model.breaker import Breaker
+from stepdown_machine.model.legal_answers import LegalAnswers, refused
 from stepdown_machine.model.limits import Limits
-from stepdown_machine.model.verdict import Verdict, refused
 
 WHOLE, DAMAGED, GONE = "whole", "damaged", "gone"
 UNTUNABLE = {"gone": "unknown-base", "changed": "base-mismatch"}
@@ -14,7 +14,7 @@ UNTUNABLE = {"gone": "unknown-base", "changed": "base-mismatch"}
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Registered:
     """A bundle as the oracle remembers it: what was answered when it was made, and what happened to it since.
 
     Attributes:
@@ -79,7 +79,7 @@ class Model:
     now: float
     limits: Limits = field(default_factory=Limits)
     validators: frozenset[str] = frozenset()
-    bundles: dict[str, Known] = field(default_factory=dict)
+    bundles: dict[str, Registered] = field(default_factory=dict)
     slots: dict[str, str] = field(default_factory=dict)
     way: tuple[str, ...] = ()
     asked: frozenset[str] = frozenset()
@@ -140,25 +140,25 @@ class Model:
         """Tell whether a run may spend no more at its frontier."""
         return self.limits.overspent(*self.spent.get(run, (0, 0.0)))
 
-    def based(self, known: Known) -> bool:
+    def based(self, registered: Registered) -> bool:
         """Tell whether a bundle has what it answers with."""
-        return known.base in (None, self.base)
+        return registered.base in (None, self.base)
 
     def job(self, dataset: str, plan: str) -> tuple[str, str]:
         """Return the job of training a plan from a dataset of this digest, on the base as it is."""
         return dataset, f"{plan} on {self.base}" if plan in self.tuned else plan
 
-    def serving(self, role: str) -> Known | None:
+    def serving(self, role: str) -> Registered | None:
         """Return the role's bundle."""
         return self.bundles.get(self.slots.get(role, ""))
 
-    def standing(self, known: Known) -> str:
+    def standing(self, registered: Registered) -> str:
         """Return a bundle's place in life; one that is switched off may still be its slot's."""
-        if known.retired:
+        if registered.retired:
             return "retired"
-        if not known.enabled:
+        if not registered.enabled:
             return "disabled"
-        return "active" if known.bundle in self.slots.values() else "candidate"
+        return "active" if registered.bundle in self.slots.values() else "candidate"
 
     def alter(self, bundle: str, **changes: object) -> None:
         """Change what is remembered of a bundle."""
@@ -178,9 +178,9 @@ class Model:
         """Return where a rollback leads: the nearest that is good."""
         return next((each for each in self.behind() if self._good(self.bundles[each])), None)
 
-    def _good(self, known: Known) -> bool:
-        whole = known.files == WHOLE and self.based(known)
-        return known.enabled and not known.retired and whole and known.belongs
+    def _good(self, registered: Registered) -> bool:
+        whole = registered.files == WHOLE and self.based(registered)
+        return registered.enabled and not registered.retired and whole and registered.belongs
 
     def retreat(self) -> None:
         """Go back: what lies ahead on the way is not on it any more."""
@@ -196,73 +196,75 @@ class Model:
 
     def unneeded(self, keep: int | None) -> frozenset[str]:
         """Return the bundles that may be deleted: those of `unsure` among them need not be when runs are kept."""
-        return frozenset(each for each, known in self.bundles.items() if not known.deleted) - self.needed(keep)
+        return frozenset(each for each, registered in self.bundles.items() if not registered.deleted) - self.needed(
+            keep
+        )
 
-    def pruning(self, bundle: str | None, keep: int | None) -> Verdict:
+    def pruning(self, bundle: str | None, keep: int | None) -> LegalAnswers:
         """Judge pruning: of one bundle only if nobody needs it, and only once."""
         if bundle is None:
-            return Verdict()
-        known = self.bundles.get(bundle)
-        if known is None:
+            return LegalAnswers()
+        registered = self.bundles.get(bundle)
+        if registered is None:
             return refused("unknown-bundle", because="no such bundle was registered")
-        if known.deleted:
+        if registered.deleted:
             return refused("bundle-retired", because=f"{bundle} was deleted before")
         if bundle in self.needed(keep):
             return refused("bundle-needed", because=f"{bundle} is active, next on the way back, or was asked by a run")
-        return Verdict(True, frozenset({"bundle-needed"} if bundle in self.unsure and keep is None else ()))
+        return LegalAnswers(True, frozenset({"bundle-needed"} if bundle in self.unsure and keep is None else ()))
 
-    def promotion(self, bundle: str) -> Verdict:
+    def promotion(self, bundle: str) -> LegalAnswers:
         """Judge promoting: what may not be activated may not be compared, and nothing that must not reach the frontier."""
         due = self.activation(bundle)
         if self.limits.frontier_allowed("competitor"):
             return due
         kinds = frozenset() if due.accept else due.kinds
-        return Verdict(False, kinds | {"frontier-forbidden"}, "the policy keeps the competitor from the frontier")
+        return LegalAnswers(False, kinds | {"frontier-forbidden"}, "the policy keeps the competitor from the frontier")
 
-    def activation(self, bundle: str) -> Verdict:
+    def activation(self, bundle: str) -> LegalAnswers:
         """Judge activating: only a registered, enabled, whole bundle. A refusal may name any ground that is true."""
-        known = self.bundles.get(bundle)
-        if known is None:
+        registered = self.bundles.get(bundle)
+        if registered is None:
             return refused("unknown-bundle", because="no such bundle was registered")
         grounds = {
-            "bundle-retired": known.retired,
-            "bundle-disabled": not known.enabled,
-            "bundle-absent": known.files == GONE,
-            "bundle-integrity": known.files == DAMAGED,
-            "unknown-bundle": known.deleted,
-            "base-mismatch": not self.based(known),
+            "bundle-retired": registered.retired,
+            "bundle-disabled": not registered.enabled,
+            "bundle-absent": registered.files == GONE,
+            "bundle-integrity": registered.files == DAMAGED,
+            "unknown-bundle": registered.deleted,
+            "base-mismatch": not self.based(registered),
         }
         kinds = [kind for kind, applies in grounds.items() if applies]
         if kinds:
             return refused(*kinds, because=f"{bundle} is {', '.join(kinds)}")
-        if not known.belongs:
+        if not registered.belongs:
             # The contract leaves open whether one that does not belong may be activated: it serves nobody either way.
-            return Verdict(True, frozenset({"bundle-incompatible"}), f"{bundle} does not belong")
-        return Verdict(because=f"{bundle} is registered, enabled and whole")
+            return LegalAnswers(True, frozenset({"bundle-incompatible"}), f"{bundle} does not belong")
+        return LegalAnswers(because=f"{bundle} is registered, enabled and whole")
 
-    def switching(self, bundle: str) -> Verdict:
+    def switching(self, bundle: str) -> LegalAnswers:
         """Judge enabling and disabling: any bundle that is not retired, changed or not."""
-        known = self.bundles.get(bundle)
-        if known is None:
+        registered = self.bundles.get(bundle)
+        if registered is None:
             return refused("unknown-bundle", because="no such bundle was registered")
-        if known.deleted:
+        if registered.deleted:
             return refused("bundle-retired", "unknown-bundle", because=f"{bundle} was deleted")
-        if known.retired:
+        if registered.retired:
             return refused("bundle-retired", because="retirement is final")
-        return Verdict()
+        return LegalAnswers()
 
-    def removal(self, bundle: str) -> Verdict:
+    def removal(self, bundle: str) -> LegalAnswers:
         """Judge retiring and deleting: any registered bundle; doing it again may be a no-op or a refusal."""
-        known = self.bundles.get(bundle)
-        if known is None:
+        registered = self.bundles.get(bundle)
+        if registered is None:
             return refused("unknown-bundle", because="no such bundle was registered")
-        if known.deleted:
-            return Verdict(True, frozenset({"bundle-retired", "unknown-bundle"}), f"{bundle} was deleted before")
-        if known.retired:
-            return Verdict(True, frozenset({"bundle-retired"}), f"{bundle} was retired before")
-        return Verdict()
+        if registered.deleted:
+            return LegalAnswers(True, frozenset({"bundle-retired", "unknown-bundle"}), f"{bundle} was deleted before")
+        if registered.retired:
+            return LegalAnswers(True, frozenset({"bundle-retired"}), f"{bundle} was retired before")
+        return LegalAnswers()
 
-    def training(self, dataset: str, plan: str, records: int | None, least: int) -> Verdict:
+    def training(self, dataset: str, plan: str, records: int | None, least: int) -> LegalAnswers:
         """Judge training a plan from a dataset with so many records."""
         if dataset not in self.datasets:
             return refused("unknown-dataset", because="no such dataset was exported")
@@ -272,22 +274,24 @@ class Model:
             return refused("dataset-too-small", because=f"{records} records, training needs {least}")
         if plan in self.tuned and self.base in UNTUNABLE:
             return refused(UNTUNABLE[self.base], because=f"its base is {self.base}")
-        return Verdict()
+        return LegalAnswers()
 
-    def governing(self, limits: Limits, most: dict[str, int]) -> Verdict:
+    def governing(self, limits: Limits, most: dict[str, int]) -> LegalAnswers:
         """Judge a new policy: every value in range, or nothing of it."""
         if wrong := limits.faults(most):
             return refused("policy-out-of-range", because=f"out of range: {', '.join(wrong)}")
-        return Verdict()
+        return LegalAnswers()
 
     def retire(self, bundle: str, *, deleted: bool = False) -> None:
         """Take a bundle out of use for ever; its slot, if it had one, is empty."""
-        known = self.bundles[bundle]
-        gone = deleted or known.deleted
-        self.bundles[bundle] = replace(known, retired=True, deleted=gone, files=GONE if deleted else known.files)
+        registered = self.bundles[bundle]
+        gone = deleted or registered.deleted
+        self.bundles[bundle] = replace(
+            registered, retired=True, deleted=gone, files=GONE if deleted else registered.files
+        )
         self.slots = {role: held for role, held in self.slots.items() if held != bundle}
         self.way = tuple(each for each in self.way if each != bundle)
 
-    def equals(self, job: tuple[str, str]) -> list[Known]:
+    def equals(self, job: tuple[str, str]) -> list[Registered]:
         """Return the bundles of an equal job, oldest first."""
-        return [known for known in self.bundles.values() if known.job == job]
+        return [registered for registered in self.bundles.values() if registered.job == job]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from stepdown_machine.model.breaker import Breaker
-from stepdown_machine.model.registry import DAMAGED, GONE, WHOLE, Known, Model
+from stepdown_machine.model.registry import DAMAGED, GONE, WHOLE, Model, Registered
 
 REASONS = (
     "frontier-forced",
@@ -44,10 +44,12 @@ class Objections:
         """Return these with one more that must be."""
         return Objections(_ordered({*self.must, reason}, self.order), self.may, self.order)
 
-    def allow(self, said: tuple[str, ...]) -> bool:
+    def allow(self, stated: tuple[str, ...]) -> bool:
         """Tell whether a list of objections is legal: all that must be, none that may not, in order."""
-        ordered = all(reason in self.order for reason in said) and list(said) == sorted(set(said), key=self.order.index)
-        return ordered and set(self.must) <= set(said) <= set(self.must) | self.may
+        ordered = all(reason in self.order for reason in stated) and list(stated) == sorted(
+            set(stated), key=self.order.index
+        )
+        return ordered and set(self.must) <= set(stated) <= set(self.must) | self.may
 
 
 def objections(model: Model, role: str, seed: int | None = None) -> Objections:
@@ -65,23 +67,23 @@ def objections(model: Model, role: str, seed: int | None = None) -> Objections:
 
 
 def _asked(model: Model, role: str, seed: int | None) -> Objections:
-    known = model.serving(role)
-    found = set(_about_policy(model, role))
+    registered = model.serving(role)
+    due = set(_about_policy(model, role))
     held = model.held_by_canary(seed)
-    found |= {"canary-held"} if held else set()
+    due |= {"canary-held"} if held else set()
     unsure = frozenset({"canary-held"}) if held is None else frozenset[str]()
-    if known is None:
-        return Objections(_ordered(found | {"bundle-absent"}), unsure)
-    found |= set(_about_standing(known)) | set(_about_worth(model, known))
-    found |= set() if model.based(known) else {"base-mismatch"}
-    if known.files == WHOLE and known.belongs:
-        return Objections(_ordered(found), unsure)
-    return Objections(_ordered(found - UNREADABLE | _sure(known)), UNREADABLE | unsure)
+    if registered is None:
+        return Objections(_ordered(due | {"bundle-absent"}), unsure)
+    due |= set(_about_standing(registered)) | set(_about_worth(model, registered))
+    due |= set() if model.based(registered) else {"base-mismatch"}
+    if registered.files == WHOLE and registered.belongs:
+        return Objections(_ordered(due), unsure)
+    return Objections(_ordered(due - UNREADABLE | _sure(registered)), UNREADABLE | unsure)
 
 
-def _sure(known: Known) -> set[str]:
+def _sure(registered: Registered) -> set[str]:
     """Of a bundle that is whole but does not belong, that much is sure."""
-    return {"bundle-incompatible"} if known.files == WHOLE else set()
+    return {"bundle-incompatible"} if registered.files == WHOLE else set()
 
 
 def _about_policy(model: Model, role: str) -> list[str]:
@@ -94,28 +96,28 @@ def _about_policy(model: Model, role: str) -> list[str]:
     )
 
 
-def _about_standing(known: Known) -> list[str]:
+def _about_standing(registered: Registered) -> list[str]:
     return (
-        ["bundle-absent"] * (known.files == GONE)
-        + ["bundle-disabled"] * (not known.enabled)
-        + ["bundle-integrity"] * (known.files == DAMAGED)
-        + ["bundle-incompatible"] * (not known.belongs)
+        ["bundle-absent"] * (registered.files == GONE)
+        + ["bundle-disabled"] * (not registered.enabled)
+        + ["bundle-integrity"] * (registered.files == DAMAGED)
+        + ["bundle-incompatible"] * (not registered.belongs)
     )
 
 
-def _about_worth(model: Model, known: Known) -> list[str]:
+def _about_worth(model: Model, registered: Registered) -> list[str]:
     limits = model.limits
-    age = model.now - known.trained_at
+    age = model.now - registered.trained_at
     # Before it was trained, a clock stands wrong, and nobody knows how old it is.
     stale = age < 0 or (limits.max_age is not None and age > limits.max_age)
-    cooling = model.breakers.get(known.bundle, Breaker()).cooling(limits, model.now)
-    told = ["bundle-stale"] * stale + ["local-cooldown"] * cooling
-    if known.version != model.version:
-        return [*told, "quality-inconclusive"]
+    cooling = model.breakers.get(registered.bundle, Breaker()).cooling(limits, model.now)
+    due = ["bundle-stale"] * stale + ["local-cooldown"] * cooling
+    if registered.version != model.version:
+        return [*due, "quality-inconclusive"]
     # `not >=` rather than `<`: NaN must never pass.
-    told += ["quality-below-threshold"] * (not known.score >= limits.min_score)
-    return told + ["validity-below-threshold"] * (not known.valid >= limits.min_valid)
+    due += ["quality-below-threshold"] * (not registered.score >= limits.min_score)
+    return due + ["validity-below-threshold"] * (not registered.valid >= limits.min_valid)
 
 
-def _ordered(found: set[str], order: tuple[str, ...] = REASONS) -> tuple[str, ...]:
-    return tuple(sorted(found, key=order.index))
+def _ordered(reasons: set[str], order: tuple[str, ...] = REASONS) -> tuple[str, ...]:
+    return tuple(sorted(reasons, key=order.index))

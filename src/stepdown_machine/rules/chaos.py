@@ -7,8 +7,8 @@ from collections import Counter
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
-from stepdown_machine.rules.stage import Encounter, Stage, some, turn
 from stepdown_machine.rules.training import untrained
+from stepdown_machine.rules.turns import Episode, TurnMachine, some, turn
 from stepdown_machine.values import Policy
 
 PLACES = st.integers(0, 7)
@@ -17,52 +17,54 @@ VICTIMS = (
 )  # fmt: skip
 
 
-def raceable(stage: Stage, place: int) -> tuple[op.Plain, ...]:
+def raceable(machine: TurnMachine, choice: int) -> tuple[op.Plain, ...]:
     """Return what can be raced, and killed, on things that exist where they do; removals are rare, as they last."""
-    held = stage.trial.model.slots.get("competitor")
-    bundle = stage.trial.names.name("bundle", held) if held else some(stage, "bundle", place)
-    other = stage.trial.usable(place) or bundle
+    held = machine.session.model.slots.get("competitor")
+    bundle = machine.session.names.name("bundle", held) if held else some(machine, "bundle", choice)
+    other = machine.session.usable(choice) or bundle
     acts = (
-        op.Run(place % 4),
+        op.Run(choice % 4),
         op.Activate(other),
         op.Disable(bundle),
         op.Enable(bundle),
         op.SetPolicy(Policy(min_score=0.25)),
-        op.Run(place % 3, 1, 2),
+        op.Run(choice % 3, 1, 2),
         op.Activate(bundle),
-        op.Delete(bundle) if place == 5 else op.SetValidator(stage.validator, enabled=place % 2 == 0),
+        op.Delete(bundle) if choice == 5 else op.SetValidator(machine.validator, enabled=choice % 2 == 0),
         op.Rollback(),
         op.Prune(),
         op.Audit(),
-        op.Judge(some(stage, "run", place), 0, 0.5),
-        *([op.Promote(other, 0.5)] if _comparable(stage, other) else ()),
+        op.Judge(some(machine, "run", choice), 0, 0.5),
+        *([op.Promote(other, 0.5)] if _comparable(machine, other) else ()),
     )
-    return tuple(each for each in acts if stage.can(type(each)))
+    return tuple(each for each in acts if machine.can(type(each)))
 
 
-def _comparable(stage: Stage, bundle: str) -> bool:
+def _comparable(machine: TurnMachine, bundle: str) -> bool:
     """Tell whether a bundle's evaluation counts: of a killed comparison nobody would say how it was evaluated anew."""
-    known = stage.trial.known(bundle)
-    return known is not None and known.belongs and known.version == stage.trial.model.version
+    registered = machine.session.registered(bundle)
+    return registered is not None and registered.belongs and registered.version == machine.session.model.version
 
 
-def killable(stage: Stage, place: int) -> tuple[op.Plain, ...]:
+def killable(machine: TurnMachine, choice: int) -> tuple[op.Plain, ...]:
     """Return what can be killed: whatever leaves more than one durable write."""
-    acts = raceable(stage, place)
-    removal = op.Retire if place % 2 else op.Delete
-    removals = (removal(some(stage, "bundle", place)),) if place in (5, 6) else ()
-    spared = () if stage.trial.model.unsure else (op.Prune(),)
+    acts = raceable(machine, choice)
+    removal = op.Retire if choice % 2 else op.Delete
+    removals = (removal(some(machine, "bundle", choice)),) if choice in (5, 6) else ()
+    spared = () if machine.session.model.unsure else (op.Prune(),)
     # What leaves most behind comes first: it is reached soonest.
     victims = (
-        op.Run(place % 4),
-        untrained(stage, place),
-        op.Export(include_local=place % 2 == 0),
+        op.Run(choice % 4),
+        untrained(machine, choice),
+        op.Export(include_local=choice % 2 == 0),
         *spared,
         *(each for each in acts[::-1] if isinstance(each, VICTIMS)),
         *removals,
     )
     return tuple(
-        each for each in victims if type(each).__name__ in stage.trial.description.points and stage.can(type(each))
+        each
+        for each in victims
+        if type(each).__name__ in machine.session.description.points and machine.can(type(each))
     )
 
 
@@ -72,27 +74,27 @@ def killable(stage: Stage, place: int) -> tuple[op.Plain, ...]:
 @st.composite
 def kills(draw: st.DrawFn) -> op.Crash:
     """Draw an operation to kill and the point to kill it at."""
-    stage, place, which = draw(st.runner()), draw(PLACES), draw(st.integers(0, 79))
-    moments = list({_moment(each): each for each in _crashes(stage, place)}.values())
+    machine, choice, which = draw(st.runner()), draw(PLACES), draw(st.integers(0, 79))
+    moments = list({_moment(each): each for each in _crashes(machine, choice)}.values())
     if not moments:
-        return op.Crash(op.Run(place % 4), "never")
+        return op.Crash(op.Run(choice % 4), "never")
     if which < 16:
         # Said directly, so that a shrunk program does not need the kills before it.
         return moments[which % len(moments)]
     # Hypothesis repeats itself within an example; a moment that was not killed yet comes first.
-    killed = Counter(_moment(each) for each in stage.trial.operations if isinstance(each, op.Crash))
+    killed = Counter(_moment(each) for each in machine.session.operations if isinstance(each, op.Crash))
     least = min(killed[_moment(each)] for each in moments)
     left = [each for each in moments if killed[_moment(each)] == least]
     return left[which % len(left)]
 
 
-def _crashes(stage: Stage, place: int) -> list[op.Crash]:
-    points = stage.trial.description.points
+def _crashes(machine: TurnMachine, choice: int) -> list[op.Crash]:
+    points = machine.session.description.points
     return [
         op.Crash(each, point)
-        for each in killable(stage, place)
+        for each in killable(machine, choice)
         for point in points[type(each).__name__]
-        if point != "checkpointed" or (isinstance(each, op.Train) and each.plan in stage.trial.description.tuned)
+        if point != "checkpointed" or (isinstance(each, op.Train) and each.plan in machine.session.description.tuned)
     ]
 
 
@@ -103,23 +105,25 @@ def _moment(crash: op.Crash) -> tuple[str, str]:
 @st.composite
 def races(draw: st.DrawFn) -> op.Rival | op.Interleave:
     """Draw two operations that happen at once."""
-    stage, place, which, hold = draw(st.runner()), draw(PLACES), draw(st.integers(0, 255)), draw(st.integers(0, 11))
-    pairs = [(one, two) for one in raceable(stage, place) for two in raceable(stage, place // 2)]
+    machine, choice, which, hold = draw(st.runner()), draw(PLACES), draw(st.integers(0, 255)), draw(st.integers(0, 11))
+    pairs = [(one, two) for one in raceable(machine, choice) for two in raceable(machine, choice // 2)]
     if not pairs:
         return op.Rival(op.Audit(), op.Audit())
     if which < len(pairs):
-        return at_once(stage, *pairs[which], apart=place % 2 == 0, hold=hold)
-    raced = Counter(_meeting(each.first, each.second) for each in stage.trial.operations if isinstance(each, op.Rival))
+        return at_once(machine, *pairs[which], apart=choice % 2 == 0, hold=hold)
+    raced = Counter(
+        _meeting(each.first, each.second) for each in machine.session.operations if isinstance(each, op.Rival)
+    )
     least = min(raced[_meeting(*pair)] for pair in pairs)
     left = [pair for pair in pairs if raced[_meeting(*pair)] == least]
-    return at_once(stage, *left[which % len(left)], apart=place % 2 == 0, hold=hold)
+    return at_once(machine, *left[which % len(left)], apart=choice % 2 == 0, hold=hold)
 
 
-def at_once(stage: Stage, one: op.Plain, two: op.Plain, *, apart: bool, hold: int) -> op.Rival | op.Interleave:
+def at_once(machine: TurnMachine, one: op.Plain, two: op.Plain, *, apart: bool, hold: int) -> op.Rival | op.Interleave:
     """Let two runs of one process take turns, or two processes race: freely, or with the second held at one of its points."""
     if isinstance(one, op.Run) and isinstance(two, op.Run) and not apart:
         return op.Interleave(op.Run(one.seed, 1, 2), op.Run(two.seed, 1, 2))
-    held = (None, *stage.trial.description.holds.get(type(two).__name__, ()))
+    held = (None, *machine.session.description.holds.get(type(two).__name__, ()))
     return op.Rival(one, two, held[hold % len(held)])
 
 
@@ -127,13 +131,13 @@ def _meeting(one: op.Plain, two: op.Plain) -> tuple[str, str]:
     return type(one).__name__, type(two).__name__
 
 
-class Chaos(Stage):
+class Chaos(TurnMachine):
     """Kills and races."""
 
     @turn(op.Crash, what=kills())
     def crash(self, what: op.Crash) -> None:
         """Kill the process in the middle of an operation, and reopen."""
-        if self.trial.description.points:
+        if self.session.description.points:
             self.act(what)
 
     @turn(op.Rival, op.Interleave, what=races())
@@ -141,25 +145,25 @@ class Chaos(Stage):
         """Let two processes, or two runs of one process, act at the same time."""
         self.act(what)
 
-    def encounters(self) -> dict[str, Encounter]:
+    def episodes(self) -> dict[str, Episode]:
         """Add a kill at one moment in four, and one act in three at the same time as another."""
-        return {**super().encounters(), "be killed": self._killed, "be raced": self._raced}
+        return {**super().episodes(), "be killed": self._killed, "be raced": self._raced}
 
-    def _killed(self, place: int) -> None:
+    def _killed(self, choice: int) -> None:
         met: set[tuple[str, str]] = set()
-        while left := [crash for crash in _crashes(self, place) if _moment(crash) not in met]:
-            if len(met) % 4 == place % 4:
+        while left := [crash for crash in _crashes(self, choice) if _moment(crash) not in met]:
+            if len(met) % 4 == choice % 4:
                 self.tell((left[0],))
             met.add(_moment(left[0]))
 
-    def _raced(self, place: int) -> None:
-        holds = self.trial.description.holds.get("Run", ())
+    def _raced(self, choice: int) -> None:
+        holds = self.session.description.holds.get("Run", ())
         if holds and self.can(op.Audit, op.Run):
             # Both witnesses are read while somebody is on the way from one to the other.
-            self.tell((op.Rival(op.Audit(), op.Run(place % 4), holds[place % len(holds)]),))
+            self.tell((op.Rival(op.Audit(), op.Run(choice % 4), holds[choice % len(holds)]),))
         if self.can(op.Run):
-            self.tell((at_once(self, op.Run(place % 4), op.Run(place % 3, 1, 2), apart=True, hold=place),))
-        for first in range(place % 3, len(raceable(self, place)), 3):
-            known = raceable(self, place)
-            one, two = known[first % len(known)], known[(first + place + 1) % len(known)]
-            self.tell((at_once(self, one, two, apart=one != two, hold=first + place // 3),))
+            self.tell((at_once(self, op.Run(choice % 4), op.Run(choice % 3, 1, 2), apart=True, hold=choice),))
+        for first in range(choice % 3, len(raceable(self, choice)), 3):
+            acts = raceable(self, choice)
+            one, two = acts[first % len(acts)], acts[(first + choice + 1) % len(acts)]
+            self.tell((at_once(self, one, two, apart=one != two, hold=first + choice // 3),))

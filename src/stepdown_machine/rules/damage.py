@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
 from stepdown_machine.protocol import DAMAGES, PLANTS
-from stepdown_machine.rules.stage import RUNS, Stage, pick, turn
+from stepdown_machine.rules.turns import RUNS, TurnMachine, pick, turn
 
 
-class Damage(Stage):
+class Damage(TurnMachine):
     """Files go, change, come back; bundles appear that do not belong."""
 
     @turn(
@@ -22,12 +22,12 @@ class Damage(Stage):
     )
     def damage(self, bundle: str, how: str, runs: int) -> None:
         """Damage a bundle's files, restore them, or put a bundle in its place that does not belong."""
-        known = self.trial.known(bundle)
-        if how in PLANTS or known is None or known.deleted:
-            self.act(op.Plant(how if how in PLANTS else (*self.trial.description.plants, PLANTS[0])[0]))
+        registered = self.session.registered(bundle)
+        if how in PLANTS or registered is None or registered.deleted:
+            self.act(op.Plant(how if how in PLANTS else (*self.session.description.plants, PLANTS[0])[0]))
         else:
-            if known.files != "whole":
+            if registered.files != "whole":
                 self.act(op.Restore(bundle))
-            if how in self.trial.description.damages:
+            if how in self.session.description.damages:
                 self.act(op.Damage(bundle, how))
         self.follow(runs)

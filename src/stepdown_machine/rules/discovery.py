@@ -8,9 +8,9 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
-from stepdown_machine.contract import answers, eligible, worth
 from stepdown_machine.names import UNKNOWN
-from stepdown_machine.rules.stage import Stage, pick, turn
+from stepdown_machine.rules.turns import TurnMachine, pick, turn
+from stepdown_machine.semantics import answered_steps, eligible, final_score
 
 SEEDS = st.integers(0, 3)
 HIGHEST = {"most": 1.0, "too much": math.nextafter(1.0, 2.0)}
@@ -26,7 +26,7 @@ LATE = {
 ONE_OR_TWO = st.sampled_from((1, 2))
 
 
-class Discovery(Stage):
+class Discovery(TurnMachine):
     """Runs and what is exported from them."""
 
     @turn(op.Run, seed=SEEDS, generations=ONE_OR_TWO, candidates=ONE_OR_TWO)
@@ -71,8 +71,8 @@ class Discovery(Stage):
 
     def _judge(self, late: str | None, run: str | None) -> None:
         """Say how good one of a run's answers was, the newest run's without a name."""
-        named = run or (self.trial.names.of("run") or (UNKNOWN["run"],))[-1]
-        given = len(answers(self.trial.seen, self.trial.names.ids["run"].get(named, named)))
+        named = run or (self.session.names.of("run") or (UNKNOWN["run"],))[-1]
+        given = len(answered_steps(self.session.seen, self.session.names.ids["run"].get(named, named)))
         if late is not None:
             score, last = LATE[late]
             self.act(op.Judge(named, given if last else given // 2, score))
@@ -81,8 +81,8 @@ class Discovery(Stage):
         """Place a limit by the middle one of the scores that would be exported without it, or by the highest there can be."""
         if limit in HIGHEST:
             return HIGHEST[limit]
-        rows = eligible(self.trial.seen, wanted, self.trial.description)
-        scores = sorted(score for step in rows if (score := worth(self.trial.seen, step)) is not None)
+        rows = eligible(self.session.seen, wanted, self.session.description)
+        scores = sorted(score for step in rows if (score := final_score(self.session.seen, step)) is not None)
         if limit is None or not scores:
             return None
         middle = scores[len(scores) // 2]

@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
-from stepdown_machine.contract import limits
 from stepdown_machine.protocol import VALIDATORS
 from stepdown_machine.rules.spending import SPEND
-from stepdown_machine.rules.stage import RUNS, Stage, turn
+from stepdown_machine.rules.turns import RUNS, TurnMachine, turn
+from stepdown_machine.semantics import limits
 from stepdown_machine.values import Policy
 
 POSITIONS = ("at", "above", "below", "least", "nan", "beyond")
@@ -57,13 +57,13 @@ SETTINGS: tuple[tuple[str, Any], ...] = (
 )
 
 
-class Governing(Stage):
+class Governing(TurnMachine):
     """Policy, harness and scenario version."""
 
     @property
     def policy(self) -> Policy:
         """The policy that was set last."""
-        model = self.trial.model.limits
+        model = self.session.model.limits
         return Policy(**{name: getattr(model, name) for name in Policy.__dataclass_fields__})
 
     @turn(
@@ -92,13 +92,17 @@ class Governing(Stage):
 
     def _matters(self, limit: str) -> float:
         """Return what the limit will be compared with: the slot's bundle, or the harness."""
-        model = self.trial.model
-        known = model.serving("competitor")
+        model = self.session.model
+        registered = model.serving("competitor")
         if limit == "min_coverage":
             return model.coverage()
-        if known is None:
+        if registered is None:
             return 0.5
-        values = {"min_score": known.score, "min_valid": known.valid, "max_age": max(0.0, model.now - known.trained_at)}
+        values = {
+            "min_score": registered.score,
+            "min_valid": registered.valid,
+            "max_age": max(0.0, model.now - registered.trained_at),
+        }
         return 0.5 if math.isnan(values[limit]) else values[limit]
 
     @turn(op.SetPolicy, op.SetValidator, op.Revise, setting=st.sampled_from(SETTINGS), runs=RUNS)
@@ -109,14 +113,14 @@ class Governing(Stage):
             if self.can(op.Revise):
                 self.act(op.Revise(value))
         elif name.startswith("switch"):
-            if value in self.trial.description.validators:
+            if value in self.session.description.validators:
                 self.act(op.SetValidator(value, enabled=name == "switch on"))
         elif name == "meet":
             # A story that some machines know.
-            self.encounters().get(value, self.follow)(runs)
+            self.episodes().get(value, self.follow)(runs)
         elif name == "all":
             self.act(op.SetPolicy(Policy()))
-        elif name in self.trial.description.policies and (placed := self._counted(name, value)) is not None:
+        elif name in self.session.description.policies and (placed := self._counted(name, value)) is not None:
             self.act(op.SetPolicy(replace(self.policy, **{name: placed})))
         self.follow(runs)
 
@@ -124,10 +128,10 @@ class Governing(Stage):
         """Return a value, with what is the most, or one too many, as a number; `None` where nothing is the most."""
         if value not in ("most", "too many"):
             return value
-        most = self.trial.description.most.get(name)
+        most = self.session.description.most.get(name)
         return None if most is None else most + (value == "too many")
 
 
-def unchanged(policy: Policy, stage: Stage) -> bool:
+def unchanged(policy: Policy, machine: TurnMachine) -> bool:
     """Tell whether a policy is the one in force."""
-    return limits(policy) == stage.trial.model.limits
+    return limits(policy) == machine.session.model.limits

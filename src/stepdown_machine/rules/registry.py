@@ -7,7 +7,7 @@ from typing import TypeAlias
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
-from stepdown_machine.rules.stage import RUNS, Stage, pick, planted, turn
+from stepdown_machine.rules.turns import RUNS, TurnMachine, pick, planted, turn
 
 Switch: TypeAlias = op.Activate | op.Disable | op.Enable | op.Retire | op.Delete
 SWITCHES: dict[str, type[Switch]] = {
@@ -19,7 +19,7 @@ SWITCHES: dict[str, type[Switch]] = {
 }
 
 
-class Registry(Stage):
+class Registry(TurnMachine):
     """What an operator does to bundles."""
 
     @turn(

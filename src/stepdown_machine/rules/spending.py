@@ -7,35 +7,35 @@ from dataclasses import replace
 
 from stepdown_machine import operations as op
 from stepdown_machine.observed import Step
-from stepdown_machine.rules.stage import Encounter, Stage
+from stepdown_machine.rules.turns import Episode, TurnMachine
 from stepdown_machine.values import Policy
 
 SPEND = "spend it all"
 
 
-class Spending(Stage):
+class Spending(TurnMachine):
     """Budgets of runs."""
 
-    def encounters(self) -> dict[str, Encounter]:
+    def episodes(self) -> dict[str, Episode]:
         """Add a run that spends what it may."""
-        return {**super().encounters(), SPEND: self.spend}
+        return {**super().episodes(), SPEND: self.spend}
 
-    def spend(self, place: int) -> None:
+    def spend(self, choice: int) -> None:
         """Let a run spend what its first steps took, one token more, and some money; with local to serve, and to fail."""
-        known = self.trial.description.policies
-        if not {"run_tokens", "run_cost"} <= known or not self.can(op.Run, op.SetPolicy):
+        settable = self.session.description.policies
+        if not {"run_tokens", "run_cost"} <= settable or not self.can(op.Run, op.SetPolicy):
             return
-        self.tell((op.Disturb(), op.SetPolicy(Policy(mode="frontier-only")), op.Run(place % 4, 1, 3)))
-        taken = self.trial.seen.steps[-4:]
+        self.tell((op.Disturb(), op.SetPolicy(Policy(mode="frontier-only")), op.Run(choice % 4, 1, 3)))
+        taken = self.session.seen.steps[-4:]
         for limits in self._limits(taken):
-            self.tell((op.SetPolicy(replace(limits, mode="frontier-only")), op.Run(place % 4, 2, 2)))
+            self.tell((op.SetPolicy(replace(limits, mode="frontier-only")), op.Run(choice % 4, 2, 2)))
             self._report()
         least = min(self._limits(taken), key=lambda each: each.run_tokens or 0.0, default=Policy(run_tokens=0.0))
         # Local serves as ever, and where it fails there is nobody to fall back to.
-        self.tell((op.SetPolicy(replace(least, breaker_threshold=99)), op.Run(place % 3, 1, 2), op.Disturb("error")))
-        self.tell((op.Run(place % 3, 1, 2), op.Disturb(), op.SetPolicy(replace(least, shadow=True)), op.Run(1, 1, 2)))
+        self.tell((op.SetPolicy(replace(least, breaker_threshold=99)), op.Run(choice % 3, 1, 2), op.Disturb("error")))
+        self.tell((op.Run(choice % 3, 1, 2), op.Disturb(), op.SetPolicy(replace(least, shadow=True)), op.Run(1, 1, 2)))
         self._report()
-        if place % 4 == 1:
+        if choice % 4 == 1:
             self._compare(least)
         self.act(op.SetPolicy(Policy()))
 
@@ -53,10 +53,10 @@ class Spending(Stage):
 
     def _compare(self, least: Policy) -> None:
         """Compare a bundle with a frontier that may answer only some of its questions."""
-        name = self.trial.usable(0)
+        name = self.session.usable(0)
         if name is not None:
             self.tell((op.SetPolicy(replace(least, run_tokens=4 * (least.run_tokens or 1.0))), op.Promote(name, 0.5)))
 
     def _report(self) -> None:
-        for run in self.trial.names.of("run")[-1:]:
+        for run in self.session.names.of("run")[-1:]:
             self.act(op.Report(run))

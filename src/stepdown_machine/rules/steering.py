@@ -14,11 +14,11 @@ from typing import Any
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
-from stepdown_machine.capabilities import reasons as told
-from stepdown_machine.model import REASONS, Breaker, Known
+from stepdown_machine.capabilities import reasons as reasons_of
+from stepdown_machine.model import REASONS, Breaker, Registered
 from stepdown_machine.names import UNKNOWN
 from stepdown_machine.rules.policy import Governing, unchanged
-from stepdown_machine.rules.stage import Encounter, turn
+from stepdown_machine.rules.turns import Episode, turn
 from stepdown_machine.values import Policy
 
 FAILURES = {
@@ -50,14 +50,14 @@ ALONE = (
 @st.composite
 def causes(draw: st.DrawFn) -> str:
     """Draw a reason that was not provoked yet in this example: Hypothesis repeats itself, and some would starve."""
-    stage, place = draw(st.runner()), draw(st.integers(0, 79))
-    reasons = told(stage.trial.description) or ("bundle-absent",)
-    if place < len(reasons):
+    machine, choice = draw(st.runner()), draw(st.integers(0, 79))
+    reasons = reasons_of(machine.session.description) or ("bundle-absent",)
+    if choice < len(reasons):
         # Said directly, so that a shrunk program does not need the reasons before it.
-        return reasons[place]
-    least = min(stage.provoked[reason] for reason in reasons)
-    left = [reason for reason in reasons if stage.provoked[reason] == least]
-    return left[place % len(left)]
+        return reasons[choice]
+    least = min(machine.provoked[reason] for reason in reasons)
+    left = [reason for reason in reasons if machine.provoked[reason] == least]
+    return left[choice % len(left)]
 
 
 class Steering(Governing):
@@ -67,42 +67,42 @@ class Steering(Governing):
         super().__init__()
         self.provoked: Counter[str] = Counter()
 
-    @turn(op.Run, cause=causes(), place=st.integers(0, 7))
-    def provoke(self, cause: str, place: int) -> None:
+    @turn(op.Run, cause=causes(), choice=st.integers(0, 7))
+    def provoke(self, cause: str, choice: int) -> None:
         """Make local fit, take one thing away, run, give it back, run: the reason, and the way back from it."""
-        self._lead_to(cause, place)
+        self._lead_to(cause, choice)
 
-    def encounters(self) -> dict[str, Encounter]:
+    def episodes(self) -> dict[str, Episode]:
         """Add the way to each reason."""
-        return {**super().encounters(), **{reason: partial(self._lead_to, reason) for reason in REASONS}}
+        return {**super().episodes(), **{reason: partial(self._lead_to, reason) for reason in REASONS}}
 
-    def _lead_to(self, cause: str, place: int) -> None:
-        if not self.trial.can(cause):
+    def _lead_to(self, cause: str, choice: int) -> None:
+        if not self.session.can(cause):
             return
         self.provoked[cause] += 1
         bundle = self._fit(weak=cause == "validity-below-threshold")
         if bundle is None:
-            self.act(op.Run(place % 4))
+            self.act(op.Run(choice % 4))
             return
         if cause == "local-cooldown":
             self._tour_the_breaker()
             return
-        undo = self._cause(cause, bundle, place)
+        undo = self._cause(cause, bundle, choice)
         if cause in ("bundle-absent", "bundle-disabled", "bundle-integrity"):
             # What may not serve may not be activated either, not even where it is active.
             self.act(op.Activate(bundle))
-        self.act(op.Run(place % 4))
+        self.act(op.Run(choice % 4))
         # Each way to damage a bundle was one run already.
         generations = 1 if cause == "bundle-integrity" else 2
-        self.act(op.Run(place % 3, generations, CANDIDATES.get(cause, 6)))
+        self.act(op.Run(choice % 3, generations, CANDIDATES.get(cause, 6)))
         self._report()
         for operation in undo:
             self.act(operation)
-        self.act(op.Run(place % 4, 1, 4))
+        self.act(op.Run(choice % 4, 1, 4))
         self._report()
 
     def _report(self) -> None:
-        for run in self.trial.names.of("run")[-1:]:
+        for run in self.session.names.of("run")[-1:]:
             self.act(op.Report(run))
 
     @turn()
@@ -115,83 +115,83 @@ class Steering(Governing):
 
     def _fit(self, *, weak: bool) -> str | None:
         """Calm everything and see to a bundle that serves; return its name."""
-        if (self.trial.model.local, self.trial.model.frontier) != ("calm", "calm"):
+        if (self.session.model.local, self.session.model.frontier) != ("calm", "calm"):
             self.act(op.Disturb())
-        if self.trial.model.base != "own":
+        if self.session.model.base != "own":
             self.act(op.SetBase("own"))
         if not unchanged(Policy(), self):
             self.act(op.SetPolicy(Policy()))
-        for name in sorted(frozenset(self.trial.description.validators) - self.trial.model.validators):
+        for name in sorted(frozenset(self.session.description.validators) - self.session.model.validators):
             self.act(op.SetValidator(name, enabled=True))
-        bundle = self.trial.usable(0, weak=weak) or self._trained(weak=weak)
+        bundle = self.session.usable(0, weak=weak) or self._trained(weak=weak)
         if bundle is not None:
             self._heal(bundle)
         return bundle
 
     def _heal(self, bundle: str) -> None:
         """Restore, enable, activate and cool one bundle."""
-        known = self._known(bundle)
-        if known.files != "whole":
+        registered = self._registered(bundle)
+        if registered.files != "whole":
             self.act(op.Restore(bundle))
-        if not known.enabled:
+        if not registered.enabled:
             self.act(op.Enable(bundle))
-        if self.trial.model.slots.get("competitor") != known.bundle:
+        if self.session.model.slots.get("competitor") != registered.bundle:
             self.act(op.Activate(bundle))
-        if self.trial.model.now < known.trained_at:
-            self.act(op.Advance(known.trained_at - self.trial.model.now))
-        state = self.trial.model.breakers.get(known.bundle, Breaker())
-        if state.cooling(self.trial.model.limits, self.trial.model.now):
-            opened = self.trial.model.now if state.opened is None else state.opened
-            self.act(op.Advance(opened + self.trial.model.limits.breaker_cooldown - self.trial.model.now))
+        if self.session.model.now < registered.trained_at:
+            self.act(op.Advance(registered.trained_at - self.session.model.now))
+        state = self.session.model.breakers.get(registered.bundle, Breaker())
+        if state.cooling(self.session.model.limits, self.session.model.now):
+            opened = self.session.model.now if state.opened is None else state.opened
+            self.act(op.Advance(opened + self.session.model.limits.breaker_cooldown - self.session.model.now))
 
     def _trained(self, *, weak: bool) -> str | None:
         """Train a bundle, discovering and exporting first where needed."""
-        model = self.trial.model
+        model = self.session.model
         good = [
             name
-            for name in self.trial.names.of("dataset")
-            if self.trial.names.ids["dataset"][name] not in model.tampered
+            for name in self.session.names.of("dataset")
+            if self.session.names.ids["dataset"][name] not in model.tampered
         ]
         if not good:
-            self.act(op.Run(0, 1, max(2, self.trial.description.min_records)))
+            self.act(op.Run(0, 1, max(2, self.session.description.min_records)))
             self.act(op.Export())
-            good = list(self.trial.names.of("dataset"))[-1:]
-        plans = self.trial.description.plans
+            good = list(self.session.names.of("dataset"))[-1:]
+        plans = self.session.description.plans
         # Where nothing can be exported there is nothing to train from.
         for plan in (plans[::-1] if weak else plans[:1]) if good else ():
             self.act(op.Train(good[-1], plan))
-            if bundle := self.trial.usable(0, weak=weak):
+            if bundle := self.session.usable(0, weak=weak):
                 return bundle
-        return self.trial.usable(0)
+        return self.session.usable(0)
 
-    def _known(self, bundle: str) -> Known:
-        known = self.trial.known(bundle)
-        assert known is not None
-        return known
+    def _registered(self, bundle: str) -> Registered:
+        registered = self.session.registered(bundle)
+        assert registered is not None
+        return registered
 
-    def _cause(self, cause: str, bundle: str, place: int) -> tuple[op.Plain, ...]:
+    def _cause(self, cause: str, bundle: str, choice: int) -> tuple[op.Plain, ...]:
         """Bring one cause about and return what undoes it."""
         if cause in FAILURES:
             # The breaker would hide the failure after a few runs; with nobody to fall back to, the step fails.
-            self.act(op.SetPolicy(ALONE[place % len(ALONE)]))
+            self.act(op.SetPolicy(ALONE[choice % len(ALONE)]))
             self.act(op.Disturb(FAILURES[cause]))
             return (op.Disturb(), op.SetPolicy(Policy()))
+        version = self.session.model.version
         ways: dict[str, Callable[[], tuple[op.Plain, ...]]] = {
             "bundle-absent": lambda: self._damaged(bundle, "delete-directory"),
-            "bundle-integrity": lambda: self._damaged_in_every_way(bundle, place),
+            "bundle-integrity": lambda: self._damaged_in_every_way(bundle, choice),
             "bundle-disabled": lambda: self._done(op.Disable(bundle), op.Enable(bundle)),
             "bundle-incompatible": lambda: self._done(
-                op.Plant(self.trial.description.plants[place % len(self.trial.description.plants)]), op.Activate(bundle)
+                op.Plant(self.session.description.plants[choice % len(self.session.description.plants)]),
+                op.Activate(bundle),
             ),
             "bundle-stale": lambda: self._stale(bundle),
             "coverage-weak": self._blind,
             "shadow-only": self._shadowed,
             "canary-held": self._canary,
-            "quality-inconclusive": lambda: self._done(
-                op.Revise(self.trial.model.version + 1), op.Revise(self.trial.model.version)
-            ),
+            "quality-inconclusive": lambda: self._done(op.Revise(version + 1), op.Revise(version)),
         }
-        return ways[cause]() if cause in ways else self._forbidden(cause, bundle, place)
+        return ways[cause]() if cause in ways else self._forbidden(cause, bundle, choice)
 
     def _done(self, operation: op.Plain, undo: op.Plain) -> tuple[op.Plain, ...]:
         self.act(operation)
@@ -200,27 +200,27 @@ class Steering(Governing):
     def _damaged(self, bundle: str, how: str) -> tuple[op.Plain, ...]:
         return self._done(op.Damage(bundle, how), op.Restore(bundle))
 
-    def _damaged_in_every_way(self, bundle: str, place: int) -> tuple[op.Plain, ...]:
-        ways = [how for how in self.trial.description.damages if how != "delete-directory"]
+    def _damaged_in_every_way(self, bundle: str, choice: int) -> tuple[op.Plain, ...]:
+        ways = [how for how in self.session.description.damages if how != "delete-directory"]
         for how in ways if self.can(op.Restore) else ():
             self.act(op.Damage(bundle, how))
-            self.act(op.Run(place % 4))
+            self.act(op.Run(choice % 4))
             self.act(op.Restore(bundle))
-        return self._damaged(bundle, ways[place % len(ways)])
+        return self._damaged(bundle, ways[choice % len(ways)])
 
-    def _forbidden(self, cause: str, bundle: str, place: int) -> tuple[op.Plain, ...]:
+    def _forbidden(self, cause: str, bundle: str, choice: int) -> tuple[op.Plain, ...]:
         """Set a policy that this bundle does not meet, by as little as can be."""
-        known = self._known(bundle)
+        registered = self._registered(bundle)
         limits = {
-            "quality-below-threshold": ("min_score", known.score),
-            "validity-below-threshold": ("min_valid", known.valid),
+            "quality-below-threshold": ("min_score", registered.score),
+            "validity-below-threshold": ("min_valid", registered.valid),
         }
         if cause not in limits:
             ways = [Policy(local_never=("competitor",)), Policy(local_roles=("coach",))]
             if cause == "role-not-eligible":
-                self.act(op.SetPolicy(ways[place % 2 - 1]))
-                self.act(op.Run(place % 4, 1, 4))
-            policy = Policy(mode="frontier-only") if cause == "frontier-forced" else ways[place % 2]
+                self.act(op.SetPolicy(ways[choice % 2 - 1]))
+                self.act(op.Run(choice % 4, 1, 4))
+            policy = Policy(mode="frontier-only") if cause == "frontier-forced" else ways[choice % 2]
             return self._done(op.SetPolicy(policy), op.SetPolicy(Policy()))
         limit, value = limits[cause]
         at: Any = {limit: value}
@@ -251,15 +251,15 @@ class Steering(Governing):
         return (op.SetPolicy(Policy()),)
 
     def _stale(self, bundle: str) -> tuple[op.Plain, ...]:
-        age = max(0.0, self.trial.model.now - self._known(bundle).trained_at)
+        age = max(0.0, self.session.model.now - self._registered(bundle).trained_at)
         self.act(op.SetPolicy(Policy(max_age=age)))
         self.act(op.Run(0))
-        self.act(op.Advance(1.0 + self._known(bundle).trained_at + age - self.trial.model.now))
+        self.act(op.Advance(1.0 + self._registered(bundle).trained_at + age - self.session.model.now))
         return (op.SetPolicy(Policy()),)
 
     def _blind(self) -> tuple[op.Plain, ...]:
         """Switch a validator off, with the coverage limit where it was: frontier may now serve what the referee refuses."""
-        self.act(op.SetPolicy(Policy(min_coverage=self.trial.model.coverage())))
+        self.act(op.SetPolicy(Policy(min_coverage=self.session.model.coverage())))
         self.act(op.Run(0, 1, 2))
         self.act(op.SetValidator(self.validator, enabled=False))
         self.act(op.Disturb(frontier="illegal"))
@@ -275,7 +275,7 @@ class Steering(Governing):
             Policy(breaker_threshold=most, breaker_window=100, breaker_cooldown=30, breaker_probes=probes)
             for most, probes in ((9, 3), (2, 3), (2, 2))
         )
-        held = "announced" if "announced" in self.trial.description.holds.get("Run", ()) else None
+        held = "announced" if "announced" in self.session.description.holds.get("Run", ()) else None
         # While one asks, another may not ask as well.
         probe = op.Rival(op.Run(3), op.Run(0), held) if held and self.can(op.Rival) else op.Run(0)
         story: tuple[op.Operation, ...] = (

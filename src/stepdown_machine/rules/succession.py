@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
 from stepdown_machine.names import UNKNOWN
-from stepdown_machine.rules.stage import Encounter, Stage, pick, planted, turn
 from stepdown_machine.rules.training import untrained
+from stepdown_machine.rules.turns import Episode, TurnMachine, pick, planted, turn
 from stepdown_machine.values import Bundle, Policy, Promoted
 
 MARGINS = {"wide": 0.5, "narrow": 0.125, "none": 0.0}
@@ -19,7 +19,7 @@ WHO = ("this one", "this one", "another", "a weak one")
 THEN = ("go on", "roll back", "prune it", "prune", "prune all", "go all the way back", "clear away", "ask every limit")
 
 
-class Succession(Stage):
+class Succession(TurnMachine):
     """What becomes of the slot."""
 
     def __init__(self) -> None:
@@ -40,16 +40,16 @@ class Succession(Stage):
         """Promote a bundle by evidence, at a margin just shown or just not; then go on, go back, or clear away."""
         bundle = self._chosen(who) or bundle
         if self.can(op.Promote) and not planted(self, bundle):
-            said = self.act(op.Promote(bundle, self._margin(margin)))
-            if isinstance(said, Promoted) and said.pairs:
-                self.shown = min(0.5, max(0.0, -said.upper if said.outcome == "reject" else -said.lower))
+            answer = self.act(op.Promote(bundle, self._margin(margin)))
+            if isinstance(answer, Promoted) and answer.pairs:
+                self.shown = min(0.5, max(0.0, -answer.upper if answer.outcome == "reject" else -answer.lower))
         self.tell(self._stories()[then]() if then in self._stories() else self._then(then, bundle))
         self.follow(1)
 
-    def encounters(self) -> dict[str, Encounter]:
+    def episodes(self) -> dict[str, Episode]:
         """Add the stories that may follow a promotion, each on its own."""
-        told = {word: partial(self._meeting, story) for word, story in self._stories().items()}
-        return {**super().encounters(), **told}
+        stories = {word: partial(self._meeting, story) for word, story in self._stories().items()}
+        return {**super().episodes(), **stories}
 
     def _meeting(self, story: Callable[[], Iterator[op.Plain]], _place: int) -> None:
         self.tell(story())
@@ -67,31 +67,31 @@ class Succession(Stage):
         elif then != "go on":
             yield op.Prune(bundle if then == "prune it" else None, 0 if then == "prune all" else None)
 
-    def _margin(self, place: str) -> float:
-        if self.shown is None or place in MARGINS:
-            return MARGINS.get(place, 0.5)
-        return self.shown if place == "at" else min(0.5, math.nextafter(self.shown, 1.0))
+    def _margin(self, margin: str) -> float:
+        if self.shown is None or margin in MARGINS:
+            return MARGINS.get(margin, 0.5)
+        return self.shown if margin == "at" else min(0.5, math.nextafter(self.shown, 1.0))
 
     def _chosen(self, who: str) -> str | None:
         """Name a bundle that could serve and is not the slot's, training one where there is none; or a weak one."""
         if who != "another":
-            return self.trial.usable(0, weak=True) if who == "a weak one" else None
-        names, held = self.trial.names, self.trial.model.slots.get("competitor")
-        name = self.trial.usable(1)
+            return self.session.usable(0, weak=True) if who == "a weak one" else None
+        names, held = self.session.names, self.session.model.slots.get("competitor")
+        name = self.session.usable(1)
         if (name is not None and names.ids["bundle"][name] != held) or not names.of("dataset"):
             return name
-        made = self.act(untrained(self, 0))
-        return names.name("bundle", made.bundle) if isinstance(made, Bundle) else None
+        bundle = self.act(untrained(self, 0))
+        return names.name("bundle", bundle.bundle) if isinstance(bundle, Bundle) else None
 
     def _two(self) -> tuple[str, str] | None:
         """Name two whole, enabled bundles that could serve; `None` when there are no two."""
-        other, one = self._chosen("another"), self.trial.usable(0)
+        other, one = self._chosen("another"), self.session.usable(0)
         pair = [name for name in (one, other) if name is not None and self._ready(name)]
         return (pair[0], pair[1]) if len(set(pair)) == 2 else None
 
     def _ready(self, bundle: str) -> bool:
-        known = self.trial.known(bundle)
-        return known is not None and known.enabled and known.files == "whole" and not known.retired
+        registered = self.session.registered(bundle)
+        return registered is not None and registered.enabled and registered.files == "whole" and not registered.retired
 
     def _all_the_way_back(self) -> Iterator[op.Plain]:
         """Go back past what is switched off or damaged, and then until there is nothing to go back to."""
@@ -101,7 +101,7 @@ class Succession(Stage):
             yield from (op.Activate(one), op.Activate(two), op.Rollback(), op.Activate(two))
             yield from (op.Disable(one), op.Rollback(), op.Enable(one), op.Activate(two))
             yield from (op.Damage(one, "flip"), op.Rollback(), op.Restore(one), op.Activate(two))
-        for _ in range(len(self.trial.model.way) + 1):
+        for _ in range(len(self.session.model.way) + 1):
             yield op.Rollback()
 
     def _clearing(self) -> Iterator[op.Plain]:
@@ -117,11 +117,11 @@ class Succession(Stage):
 
     def _every_limit(self) -> Iterator[op.Plain]:
         """Promote where only one thing speaks against it: the legal share, the harness, consent, a silent frontier."""
-        fit, weak = self.trial.usable(0), self.trial.usable(0, weak=True)
+        fit, weak = self.session.usable(0), self.session.usable(0, weak=True)
         yield from (op.Disturb(frontier="illegal"), op.SetPolicy(Policy(min_valid=1.0)))
         yield from (op.Promote(name, 0.5) for name in (weak, fit) if name is not None)
-        yield op.SetPolicy(Policy(min_coverage=self.trial.model.coverage()))
-        if fit is not None and self.validator in self.trial.model.validators:
+        yield op.SetPolicy(Policy(min_coverage=self.session.model.coverage()))
+        if fit is not None and self.validator in self.session.model.validators:
             yield from (op.Promote(fit, 0.5), op.SetValidator(self.validator, enabled=False), op.Promote(fit, 0.5))
             yield op.SetValidator(self.validator, enabled=True)
         yield from (op.Disturb(frontier="error"), op.SetPolicy(Policy()))

@@ -7,30 +7,30 @@ from functools import partial
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
-from stepdown_machine.rules.stage import Encounter, Stage, pick, some, turn
+from stepdown_machine.rules.turns import Episode, TurnMachine, pick, some, turn
 from stepdown_machine.values import Bundle
 
 
-def _plan(stage: Stage, place: int) -> str:
-    plans = stage.trial.description.plans
-    return plans[place % len(plans)]
+def _plan(machine: TurnMachine, choice: int) -> str:
+    plans = machine.session.description.plans
+    return plans[choice % len(plans)]
 
 
 PLANS = st.builds(_plan, st.runner(), st.integers(0, 7))
 
 
-def untrained(stage: Stage, place: int) -> op.Train:
+def untrained(machine: TurnMachine, choice: int) -> op.Train:
     """Return a job that was not done before, if there is one: only that writes a bundle."""
-    trial = stage.trial
-    for name in reversed(trial.names.of("dataset")):
-        digest = trial.model.datasets.get(trial.names.ids["dataset"][name])
-        for plan in trial.description.plans:
-            if digest is not None and not trial.model.equals(trial.model.job(digest, plan)):
+    session = machine.session
+    for name in reversed(session.names.of("dataset")):
+        digest = session.model.datasets.get(session.names.ids["dataset"][name])
+        for plan in session.description.plans:
+            if digest is not None and not session.model.equals(session.model.job(digest, plan)):
                 return op.Train(name, plan)
-    return op.Train(some(stage, "dataset", place), (*trial.description.plans, "")[0], fresh=True)
+    return op.Train(some(machine, "dataset", choice), (*session.description.plans, "")[0], fresh=True)
 
 
-class Training(Stage):
+class Training(TurnMachine):
     """Datasets become bundles."""
 
     @turn(
@@ -41,30 +41,30 @@ class Training(Stage):
     )
     def train(self, dataset: str, plan: str, how: str) -> None:
         """Train and use the bundle, or not; train again, afresh (the same weights), or from altered files."""
-        known = dataset in self.trial.names.of("dataset")
-        if how == "tampered" and known:
+        exists = dataset in self.session.names.of("dataset")
+        if how == "tampered" and exists:
             self.act(op.Tamper(dataset))
-        made = self.act(op.Train(dataset, plan))
-        if how == "use" and isinstance(made, Bundle):
-            self.act(op.Activate(self.trial.names.name("bundle", made.bundle)))
+        bundle = self.act(op.Train(dataset, plan))
+        if how == "use" and isinstance(bundle, Bundle):
+            self.act(op.Activate(self.session.names.name("bundle", bundle.bundle)))
             self.follow(1)
         if how in ("again", "fresh"):
             self.act(op.Train(dataset, plan, fresh=how == "fresh"))
         elif how == "resumed":
-            self.encounters().get("train on", self.follow)(len(dataset + plan))
+            self.episodes().get("train on", self.follow)(len(dataset + plan))
 
-    def encounters(self) -> dict[str, Encounter]:
+    def episodes(self) -> dict[str, Episode]:
         """Add what becomes of a job whose bundle is gone."""
-        return {**super().encounters(), "train again": self._train_again}
+        return {**super().episodes(), "train again": self._train_again}
 
     def _train_again(self, _place: int) -> None:
         """Train a job, and again whenever its bundle is retired, deleted or lost, in that very second."""
-        if not self.trial.names.of("dataset"):
+        if not self.session.names.of("dataset"):
             return
         job = untrained(self, 0)
         for gone in (op.Retire, op.Delete, None, partial(op.Damage, how="delete-directory")):
-            made = self.act(job)
-            if isinstance(made, Bundle):
-                name = self.trial.names.name("bundle", made.bundle)
+            bundle = self.act(job)
+            if isinstance(bundle, Bundle):
+                name = self.session.names.name("bundle", bundle.bundle)
                 self.tell((op.Activate(name), op.Run(0)))
                 self.tell([gone(name)] if gone is not None else ())

@@ -67,6 +67,6 @@ FAULTS: Mapping[str, Variant] = {
         "files = self.__dict__.setdefault(bundle, self.disk.bundles.get(bundle))\n"),
     "history-says-local": Variant("I1", "provoke", "runs", "the answer names the model one would have liked (litellm #28241)",
         'row |= {"served": provider, "outcome": "served", "text": text}',
-        'row |= {"served": provider, "outcome": "served", "text": text} | ({"served": "local", "reason": None} if said[:1] == ("quality-below-threshold",) else {})'),
+        'row |= {"served": provider, "outcome": "served", "text": text} | ({"served": "local", "reason": None} if objections[:1] == ("quality-below-threshold",) else {})'),
 }
 # fmt: on

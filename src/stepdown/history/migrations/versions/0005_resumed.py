@@ -23,14 +23,14 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_resumption_run"), "resumption", ["run"], unique=False)
     op.add_column("evaluation", sa.Column("call", sa.String(length=120), nullable=True))
-    made = ["resumption"]
+    tables = ["resumption"]
     if op.get_bind().dialect.name == "sqlite":
         _ending_anew()
-        made.append("ending")
+        tables.append("ending")
     op.create_index(op.f("ix_ending_run"), "ending", ["run"], unique=False)
     if op.get_bind().dialect.name != "sqlite":
         op.drop_constraint(op.f("uq_ending_run"), "ending", type_="unique")
-    for statement in triggers(op.get_bind().dialect.name, made):
+    for statement in triggers(op.get_bind().dialect.name, tables):
         op.execute(statement)
 
 

@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
 from stepdown_machine.model import Breaker
-from stepdown_machine.rules.stage import RUNS, Stage, turn
+from stepdown_machine.rules.turns import RUNS, TurnMachine, turn
 
 LOCAL = ("calm", "calm", "load-failed", "error", "timeout", "garbage", "illegal")
 FRONTIER = ("calm", "calm", "calm", "calm", "error", "timeout", "illegal")
 MOMENTS = ("a second", "cooldown is over", "cooldown is nearly over", "expiry", "window", "a day", "back a minute")
 
 
-class Weather(Stage):
+class Environment(TurnMachine):
     """What the world does to a system."""
 
     @turn(op.Disturb, local=st.sampled_from(LOCAL), frontier=st.sampled_from(FRONTIER), runs=RUNS)
@@ -29,13 +29,13 @@ class Weather(Stage):
         self.follow(runs)
 
     def _seconds(self, until: str) -> float:
-        model = self.trial.model
-        known = model.serving("competitor")
-        state = model.breakers.get(known.bundle, Breaker()) if known is not None else Breaker()
+        model = self.session.model
+        registered = model.serving("competitor")
+        state = model.breakers.get(registered.bundle, Breaker()) if registered is not None else Breaker()
         opened = model.now if state.opened is None else state.opened
         cooled = max(0.0, opened + model.limits.breaker_cooldown - model.now)
         age = model.limits.max_age if model.limits.max_age is not None else 3600.0
-        trained = known.trained_at if known is not None else model.now
+        trained = registered.trained_at if registered is not None else model.now
         return {
             "a second": 1.0,
             "cooldown is over": cooled,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from stepdown_machine import operations as op
-from stepdown_machine.model import Known, Objections
+from stepdown_machine.model import Objections, Registered
 from stepdown_machine.observed import Call, Generation, Observation, Step
 from stepdown_machine.protocol import Answer, Description
 from stepdown_machine.values import Bundle, Dataset
@@ -32,7 +32,7 @@ class Walk:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class StepReview:
     """A new step beside what the oracle says of it.
 
     Attributes:
@@ -48,7 +48,7 @@ class Judged:
     calls: tuple[Call | None, ...]
     due: Objections
     walk: Walk
-    bundle: Known | None
+    bundle: Registered | None
     open: bool
     now: float
     excused: Mapping[str, frozenset[str | None]]
@@ -56,7 +56,7 @@ class Judged:
 
 @dataclass(slots=True)
 class Memory:
-    """What a trial remembers beside its models, none of it needed to decide what should happen.
+    """What a session remembers beside its models, none of it needed to decide what should happen.
 
     Attributes:
         called: Call ids that history has claimed.
@@ -82,7 +82,7 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class Transition:
     """What the invariants look at after one operation."""
 
     operation: op.Operation
@@ -112,7 +112,7 @@ class Scene:
         """The plain operations in it."""
         return op.parts(self.operation)
 
-    def told(self) -> Iterator[tuple[op.Plain, Answer]]:
+    def answered(self) -> Iterator[tuple[op.Plain, Answer]]:
         """Yield each plain operation that was answered with its answer; nobody answers for the killed."""
         match self.operation:
             case op.Crash():

@@ -1,4 +1,4 @@
-"""Where rules act: one trial for each example, counted, and written down when it fails."""
+"""Where rules act: one session for each example, counted, and written down when it fails."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from stepdown_machine import operations as op
 from stepdown_machine.capabilities import claims, reasons
+from stepdown_machine.failures import claim_of, opened, telling
 from stepdown_machine.model import objections
 from stepdown_machine.names import UNKNOWN
 from stepdown_machine.protocol import VALIDATORS, Answer, HandoffSystem
 from stepdown_machine.reach import REACHED, reach
 from stepdown_machine.script import script, write
+from stepdown_machine.session import Session
 from stepdown_machine.shorten import Program, shorten, spelled
-from stepdown_machine.telling import claim_of, opened, telling
-from stepdown_machine.trial import Trial
 
 Rule = TypeVar("Rule", bound=Callable[..., None])
-Encounter: TypeAlias = Callable[[int], None]
+Episode: TypeAlias = Callable[[int], None]
 """A story that a machine can tell; the number, 0 to 14, varies its details."""
 
 
@@ -39,26 +39,26 @@ def turn(*needs: type, **strategies: Any) -> Callable[[Rule], Any]:
 
     def decorate(method: Rule) -> Any:
         @wraps(method)
-        def taken(self: Stage, **drawn: Any) -> None:
+        def taken(self: TurnMachine, **drawn: Any) -> None:
             self.take_turn(method.__name__, drawn)
             with_script(self, method, drawn)
 
-        made: Any = rule(**strategies)(taken)  # type: ignore[no-untyped-call]
+        rule_: Any = rule(**strategies)(taken)  # type: ignore[no-untyped-call]
         if needs:
-            made = precondition(lambda self: any(self.can(each) for each in needs))(made)
-        made.stepdown_turn = needs
-        return made
+            rule_ = precondition(lambda self: any(self.can(each) for each in needs))(rule_)
+        rule_.stepdown_turn = needs
+        return rule_
 
     return decorate
 
 
-def with_script(stage: Stage, method: Callable[..., None], drawn: dict[str, Any]) -> None:
+def with_script(machine: TurnMachine, method: Callable[..., None], drawn: dict[str, Any]) -> None:
     """Call a rule; whatever it raises is a failure, and is written down before it goes on."""
     try:
-        method(stage, **drawn)
+        method(machine, **drawn)
     except Exception as failure:
         with telling(failure, "script", "could not be written; name a folder that can be with --machine-scripts=DIR"):
-            stage.write_script(failure)
+            machine.write_script(failure)
         raise
 
 
@@ -68,19 +68,19 @@ def tours(draw: st.DrawFn) -> tuple[tuple[str, int], ...]:
 
     One number decides about each and what it is like, so that a shrunk program meets only those that it needs.
     """
-    stage = draw(st.runner())
+    machine = draw(st.runner())
     if draw(st.integers(0, 3)) < 3:
         return ()
-    drawn = [(word, draw(st.integers(0, 15))) for word in stage.encounters()]
-    return tuple((word, place - 1) for word, place in drawn if place)
+    drawn = [(word, draw(st.integers(0, 15))) for word in machine.episodes()]
+    return tuple((word, choice - 1) for word, choice in drawn if choice)
 
 
-class Stage(RuleBasedStateMachine):
-    """A trial that rules share. Subclasses say which system, by overriding `system`."""
+class TurnMachine(RuleBasedStateMachine):
+    """A session that rules share. Subclasses say which system, by overriding `system`."""
 
-    trial: Trial
-    last: ClassVar[Trial | None] = None
-    """The last trial that failed, for those who run a machine by hand; it never influences what is drawn."""
+    session: Session
+    last: ClassVar[Session | None] = None
+    """The last session that failed, for those who run a machine by hand; it never influences what is drawn."""
     shortest: ClassVar[Program] = ()
     """Its program: the turns that it took."""
     replayed: ClassVar[bool] = False
@@ -90,7 +90,7 @@ class Stage(RuleBasedStateMachine):
         """Return a fresh adapter. This is the one hook to override."""
         raise NotImplementedError(f"{type(self).__name__} does not say which system it tests; override system()")
 
-    def encounters(self) -> dict[str, Encounter]:
+    def episodes(self) -> dict[str, Episode]:
         """Name what an example may meet before its first turn; each concern adds its own."""
         return {}
 
@@ -99,22 +99,22 @@ class Stage(RuleBasedStateMachine):
         """Open a fresh system, mostly one that already serves locally, and sometimes one that has met nearly everything."""
         self._began, self._last = time.perf_counter(), ""
         self.program: Program = (("begin", {"start": start, "met": met}),)
-        self.trial = opened(self.system())
-        with_script(self, Stage._prepare, {"start": start})
+        self.session = opened(self.system())
+        with_script(self, TurnMachine._prepare, {"start": start})
         with_script(self, type(self).meet, {"met": met})
 
     def meet(self, met: tuple[tuple[str, int], ...]) -> None:
         """Tell the stories that were drawn."""
-        known = self.encounters()
-        for word, place in met:
-            known[word](place)
+        episodes = self.episodes()
+        for word, choice in met:
+            episodes[word](choice)
 
     def _prepare(self, start: str) -> None:
         wanted = ("empty", "discovered", "trained", "serving").index(start)
         steps = (
-            op.Run(0, 1, max(1, self.trial.description.min_records)),
+            op.Run(0, 1, max(1, self.session.description.min_records)),
             op.Export(),
-            op.Train("dataset-1", (*self.trial.description.plans, "")[0]),
+            op.Train("dataset-1", (*self.session.description.plans, "")[0]),
             op.Activate("bundle-1"),
         )
         for operation in steps[: (0, 1, 3, 4)[wanted]]:
@@ -125,28 +125,28 @@ class Stage(RuleBasedStateMachine):
 
         Everything that rules do to a system goes through here.
         """
-        operation = self.trial.fitted(operation)
-        if not self.trial.can(operation) or self._idle(operation):
+        operation = self.session.fitted(operation)
+        if not self.session.can(operation) or self._idle(operation):
             return None
-        answer = self.trial.act(operation)
-        reach(type(self).__name__).notice(operation, self.trial.judged)
+        answer = self.session.act(operation)
+        reach(type(self).__name__).notice(operation, self.session.reviews)
         return answer
 
     def _idle(self, operation: op.Operation) -> bool:
         """Tell whether damage is done to what is damaged, or undone where none was: what came before was not declared."""
         if not isinstance(operation, op.Damage | op.Restore):
             return False
-        known = self.trial.known(operation.bundle)
-        return known is not None and (known.files == "whole") is isinstance(operation, op.Restore)
+        registered = self.session.registered(operation.bundle)
+        return registered is not None and (registered.files == "whole") is isinstance(operation, op.Restore)
 
     def follow(self, runs: int) -> None:
         """Run so many times, to see what an act has done to routing.
 
         When local is out of the question once is enough, and not even once when the last step said the same.
         """
-        must = objections(self.trial.model, "competitor").must
-        told = [one.step.reason for one in self.trial.routed[-1:]]
-        runs = min(runs, 0 if told == [must[0]] else 1) if must else runs
+        must = objections(self.session.model, "competitor").must
+        reasons = [one.step.reason for one in self.session.routed[-1:]]
+        runs = min(runs, 0 if reasons == [must[0]] else 1) if must else runs
         for number in range(runs):
             self.act(op.Run(number))
 
@@ -157,12 +157,12 @@ class Stage(RuleBasedStateMachine):
 
     def can(self, *operations: type) -> bool:
         """Tell whether the system performs these operations."""
-        return all(map(self.trial.can, operations))
+        return all(map(self.session.can, operations))
 
     @property
     def validator(self) -> str:
         """The validator to which alone an illegal reply is illegal: the last that the description names."""
-        return (self.trial.description.validators or VALIDATORS)[-1]
+        return (self.session.description.validators or VALIDATORS)[-1]
 
     def take_turn(self, name: str, drawn: dict[str, Any]) -> None:
         """Remember a turn; count its rule and the one before it."""
@@ -180,28 +180,28 @@ class Stage(RuleBasedStateMachine):
         """
         if self.replayed:
             return
-        trial, shown, claim = self.trial, failure, claim_of(failure)
+        session, shown, claim = self.session, failure, claim_of(failure)
         type(self).shortest = self.program
         if currently_in_test_context() and current_build_context().is_final:
             with telling(failure, "shorter", "this program could not be made shorter"):
                 shorter = shorten(self.program, lambda program: claim_of(replay(type(self), program)[1]) == claim)
-                again, found = replay(type(self), shorter)
-                if shorter != self.program and again is not None and found is not None:
-                    trial, shown, type(self).shortest = again, found, shorter
+                again, repeated = replay(type(self), shorter)
+                if shorter != self.program and again is not None and repeated is not None:
+                    session, shown, type(self).shortest = again, repeated, shorter
                     failure.add_note("  shorter     " + "\n              ".join(spelled(shorter)))
-        type(self).last = trial
+        type(self).last = session
         title = f"{type(self).__name__} fails with {claim}."
-        text = script(self.trial.description.origin, trial.operations, str(shown), title)
+        text = script(self.session.description.origin, session.operations, str(shown), title)
         failure.add_note(f"  script      {write(type(self).__name__, claim, text)}")
 
     def teardown(self) -> None:
         """Look at everything once more, unless something failed before, and give the system back."""
-        if not hasattr(self, "trial"):
+        if not hasattr(self, "session"):
             return
         active = sys.exc_info()[1]
         try:
-            if not self.trial.failed and not isinstance(active, StopTest | UnsatisfiedAssumption):
-                with_script(self, lambda stage: stage.trial.look_again(), {})
+            if not self.session.failed and not isinstance(active, StopTest | UnsatisfiedAssumption):
+                with_script(self, lambda machine: machine.session.look_again(), {})
         except Exception as failure:
             active = failure
             raise
@@ -212,18 +212,18 @@ class Stage(RuleBasedStateMachine):
     def _close(self, active: BaseException | None) -> None:
         """Give the system back; what goes wrong with that is a note where something failed before."""
         if active is None or isinstance(active, StopTest | UnsatisfiedAssumption):
-            self.trial.close()
+            self.session.close()
             return
         with telling(active, "close", "the system could not be given back either"):
-            self.trial.close()
+            self.session.close()
 
     def _count(self) -> None:
         seen = reach(type(self).__name__)
         offered = {name for name, needs in turns(type(self)).items() if not needs or any(map(self.can, needs))}
         seen.offered = frozenset(offered)
-        seen.reasons = reasons(self.trial.description)
-        seen.claims = claims(self.trial.description)
-        seen.sought = tuple(reason for reason in seen.reasons if reason in self.encounters())
+        seen.reasons = reasons(self.session.description)
+        seen.claims = claims(self.session.description)
+        seen.sought = tuple(reason for reason in seen.reasons if reason in self.episodes())
         seen.examples += 1
         if isinstance(sys.exc_info()[1], StopTest | UnsatisfiedAssumption):
             # Early on, Hypothesis tries short examples on purpose and cuts those that want to be longer.
@@ -233,48 +233,50 @@ class Stage(RuleBasedStateMachine):
         seen.seconds += time.perf_counter() - self._began
 
 
-def replay(machine: type[Stage], program: Program) -> tuple[Trial | None, Exception | None]:
-    """Play a program on a fresh system, without Hypothesis; return the trial and what it failed with, if it did.
+def replay(machine: type[TurnMachine], program: Program) -> tuple[Session | None, Exception | None]:
+    """Play a program on a fresh system, without Hypothesis; return the session and what it failed with, if it did.
 
-    There is no trial where no system could be made.
+    There is no session where no system could be made.
     """
     again = type(f"{machine.__name__}Again", (machine,), {"replayed": True})
-    stage: Stage = again()
+    twin: TurnMachine = again()
     failed: Exception | None = None
     try:
         for name, drawn in program:
-            getattr(stage, name)(**drawn)
-        stage.trial.look_again()
+            getattr(twin, name)(**drawn)
+        twin.session.look_again()
     except Exception as failure:
         failed = failure
-    trial = getattr(stage, "trial", None)
-    if trial is not None:
-        trial.close()
+    session = getattr(twin, "session", None)
+    if session is not None:
+        session.close()
     REACHED.pop(again.__name__, None)
-    return trial, failed
+    return session, failed
 
 
 def turns(machine: type) -> dict[str, tuple[type, ...]]:
     """Name the rules of a machine, each with the operations of which it needs one."""
-    found = {name: getattr(getattr(machine, name), "stepdown_turn", None) for name in dir(machine)}
-    return {name: needs for name, needs in found.items() if needs is not None}
+    needs_of = {name: getattr(getattr(machine, name), "stepdown_turn", None) for name in dir(machine)}
+    return {name: needs for name, needs in needs_of.items() if needs is not None}
 
 
 RUNS = st.sampled_from((1, 0, 1, 2))
 """How many runs follow an act: mostly one, so that what it did is seen before the next act hides it."""
 
 
-def _pick(stage: Stage, place: int, kind: str) -> str:
-    names = stage.trial.names.of(kind)
-    if kind == "bundle" and place != 14:
-        names = tuple(name for name in names if (known := stage.trial.known(name)) is None or not known.deleted)
+def _pick(machine: TurnMachine, choice: int, kind: str) -> str:
+    names = machine.session.names.of(kind)
+    if kind == "bundle" and choice != 14:
+        names = tuple(
+            name for name in names if (registered := machine.session.registered(name)) is None or not registered.deleted
+        )
     # One in sixteen bundles, and one in eight of the rest, does not exist.
-    if not names or place >= (15 if kind == "bundle" else 14):
+    if not names or choice >= (15 if kind == "bundle" else 14):
         return UNKNOWN[kind]
-    held = stage.trial.model.slots.get("competitor")
-    if kind == "bundle" and held is not None and place % 2 == 0:
-        return stage.trial.names.name(kind, held)
-    return names[-1 - (place // 2) % len(names)]
+    held = machine.session.model.slots.get("competitor")
+    if kind == "bundle" and held is not None and choice % 2 == 0:
+        return machine.session.names.name(kind, held)
+    return names[-1 - (choice // 2) % len(names)]
 
 
 def pick(kind: str) -> st.SearchStrategy[str]:
@@ -282,13 +284,13 @@ def pick(kind: str) -> st.SearchStrategy[str]:
     return st.builds(_pick, st.runner(), st.integers(0, 15), st.just(kind))
 
 
-def planted(stage: Stage, bundle: str) -> bool:
+def planted(machine: TurnMachine, bundle: str) -> bool:
     """Tell whether a bundle does not belong: whether such a one may be activated again is not in the contract."""
-    known = stage.trial.known(bundle)
-    return known is not None and not known.belongs
+    registered = machine.session.registered(bundle)
+    return registered is not None and not registered.belongs
 
 
-def some(stage: Stage, kind: str, place: int) -> str:
+def some(machine: TurnMachine, kind: str, choice: int) -> str:
     """Return a readable name, the newest first; one that does not exist when there is none."""
-    names = stage.trial.names.of(kind) or (UNKNOWN[kind],)
-    return names[-1 - place % len(names)]
+    names = machine.session.names.of(kind) or (UNKNOWN[kind],)
+    return names[-1 - choice % len(names)]

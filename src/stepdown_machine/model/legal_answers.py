@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class LegalAnswers:
     """Legal answers to one operation.
 
     Attributes:
@@ -26,6 +26,6 @@ class Verdict:
         return " or ".join(["done", *words] if self.accept else words)
 
 
-def refused(*kinds: str, because: str) -> Verdict:
+def refused(*kinds: str, because: str) -> LegalAnswers:
     """Build the verdict that only these refusals are legal."""
-    return Verdict(False, frozenset(kinds), because)
+    return LegalAnswers(False, frozenset(kinds), because)

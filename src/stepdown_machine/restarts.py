@@ -34,8 +34,8 @@ def run(machine: type[RuleBasedStateMachine], chosen: settings, start: int | Non
             `--hypothesis-seed` says, or follows from its name where its settings ask for no chance; else each start is random.
     """
     named = name_seed(machine) if chosen.derandomize else None
-    told = (start, own_seed(machine), named, core.global_force_seed)
-    start = next((each for each in told if each is not None), None)
+    given = (start, own_seed(machine), named, core.global_force_seed)
+    start = next((each for each in given if each is not None), None)
     saved, drawn = ([each for each in chosen.phases if each is not other] for other in (Phase.generate, Phase.reuse))
     starts = shares(chosen)
     if Phase.reuse in chosen.phases:
@@ -49,8 +49,8 @@ def run(machine: type[RuleBasedStateMachine], chosen: settings, start: int | Non
 
 def own_seed(machine: type[RuleBasedStateMachine]) -> int | None:
     """Return the seed that a machine was decorated with, if it was."""
-    found: int | None = getattr(machine, SEED, None)
-    return found
+    seed: int | None = getattr(machine, SEED, None)
+    return seed
 
 
 def name_seed(machine: type[RuleBasedStateMachine]) -> int:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from stepdown_machine.findings import Disagreement
 from stepdown_machine.protocol import HandoffSystem
-from stepdown_machine.trial import Trial
+from stepdown_machine.session import Session
 
 
 @contextmanager
@@ -19,10 +19,10 @@ def telling(failure: BaseException, what: str, trouble: str) -> Iterator[None]:
         failure.add_note(f"  {what:11} {trouble} ({type(error).__name__}: {error})")
 
 
-def opened(system: HandoffSystem) -> Trial:
-    """Return a trial of a system; one that cannot be tried is given back, so that it leaves nothing open."""
+def opened(system: HandoffSystem) -> Session:
+    """Open a session of a system; one that cannot be opened is given back, so that it leaves nothing open."""
     try:
-        return Trial(system)
+        return Session(system)
     except Exception as failure:
         with telling(failure, "close", "the system could not be given back either"):
             system.close()

@@ -1,4 +1,4 @@
-"""One system on trial before the oracle. No Hypothesis here: a script is a trial and a list of operations."""
+"""One system before the oracle. No Hypothesis here: a script is a session and a list of operations."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import replace
 from stepdown_machine import operations as op
 from stepdown_machine.adapter import AdapterError, described, fresh
 from stepdown_machine.capabilities import can, claims, fitted
-from stepdown_machine.contract import begun
+from stepdown_machine.explanations import explanations, review_steps
 from stepdown_machine.filling import completed, heard
 from stepdown_machine.findings import Disagreement, Finding
 from stepdown_machine.invariants import CLAIMS, INVARIANTS
-from stepdown_machine.judging import judge, stories
-from stepdown_machine.model import Known, Model
+from stepdown_machine.model import Model, Registered
 from stepdown_machine.names import Names
 from stepdown_machine.protocol import Answer, HandoffSystem
-from stepdown_machine.scene import Judged, Memory, Scene
+from stepdown_machine.semantics import initial_model
+from stepdown_machine.transition import Memory, StepReview, Transition
 from stepdown_machine.values import Bundle, Dataset, Promoted, Ran
 
 
-class Trial:
+class Session:
     """Performs operations on a system and compares what follows with every world that is still possible.
 
     Attributes:
@@ -30,7 +30,7 @@ class Trial:
         seen: The last observation.
         names: Readable names of the system's ids.
         operations: What was performed, with readable names.
-        judged: Steps of the last operation, as judged in the world that was kept; `routed` are all of the competitor.
+        reviews: Steps of the last operation, as reviewed in the world that was kept; `routed` are all of the competitor.
     """
 
     def __init__(self, system: HandoffSystem) -> None:
@@ -38,12 +38,12 @@ class Trial:
         self.description = described(system)
         self.names = Names()
         self.operations: list[op.Operation] = []
-        self.judged: tuple[Judged, ...] = ()
-        self.routed: list[Judged] = []
+        self.reviews: tuple[StepReview, ...] = ()
+        self.routed: list[StepReview] = []
         self.failed = False
         self._memory = Memory()
         self.seen = heard(fresh(system), self.description)
-        self.worlds = [begun(self.description)]
+        self.worlds = [initial_model(self.description)]
         for bundle in self.description.given:
             self.names.learn(bundle)
             self._memory.answered[bundle.bundle] = bundle
@@ -79,30 +79,30 @@ class Trial:
         self.operations.append(operation)
         return self._begin(operation)
 
-    def known(self, bundle: str) -> Known | None:
+    def registered(self, bundle: str) -> Registered | None:
         """Return what the model remembers of a bundle, by its readable name."""
         return self.model.bundles.get(self.names.ids["bundle"].get(bundle, ""))
 
-    def usable(self, place: int, *, weak: bool = False) -> str | None:
+    def usable(self, choice: int, *, weak: bool = False) -> str | None:
         """Return the name of a bundle that could serve once it is whole and enabled, the slot's first; `None` if none.
 
         Args:
-            place: Which one, counted from the first.
+            choice: Which one, counted from the first.
             weak: Only one with illegal held-out replies; otherwise only one with a score.
         """
         model = self.model
         fit = [
             name
             for name, id_ in self.names.ids["bundle"].items()
-            if (known := model.bundles[id_]).belongs
-            and not known.retired
-            and known.version == model.version
-            and (known.valid < 1.0 if weak else known.valid == 1.0)
-            and known.score == known.score
-            and model.based(known)
+            if (registered := model.bundles[id_]).belongs
+            and not registered.retired
+            and registered.version == model.version
+            and (registered.valid < 1.0 if weak else registered.valid == 1.0)
+            and registered.score == registered.score
+            and model.based(registered)
         ]
         fit.sort(key=lambda name: self.names.ids["bundle"][name] != model.slots.get("competitor"))
-        return fit[place % len(fit)] if fit else None
+        return fit[choice % len(fit)] if fit else None
 
     def look_again(self) -> None:
         """Read everything durable anew, so that rows that changed after they were read are seen.
@@ -111,8 +111,8 @@ class Trial:
             Disagreement: History or state is not what it was.
         """
         fresh = heard(self.system.observe(thorough=True), self.description)
-        scene = Scene(op.Advance(0.0), None, self.seen, fresh, self.description, self._memory)
-        self._judge(scene)
+        transition = Transition(op.Advance(0.0), None, self.seen, fresh, self.description, self._memory)
+        self._judge(transition)
 
     def close(self) -> None:
         """Give the system back."""
@@ -124,58 +124,58 @@ class Trial:
         answer = self.system.perform(translated)
         before, self.seen = self.seen, heard(self.system.observe(), self.description)
         self.names.learn(answer)
-        scene = Scene(translated, answer, before, self.seen, self.description, self._memory)
-        self._learn(scene)
-        self._judge(scene)
-        self._remember(scene)
+        transition = Transition(translated, answer, before, self.seen, self.description, self._memory)
+        self._learn(transition)
+        self._judge(transition)
+        self._remember(transition)
         return answer
 
-    def _judge(self, scene: Scene) -> None:
-        """Keep the worlds that explain the scene."""
+    def _judge(self, transition: Transition) -> None:
+        """Keep the worlds that explain the transition."""
         self.failed = True
-        kept: list[tuple[Model, tuple[Judged, ...]]] = []
+        kept: list[tuple[Model, tuple[StepReview, ...]]] = []
         worst: list[tuple[Finding, ...]] = []
-        for model, judged, findings in self._futures(scene):
+        for model, reviews, findings in self._futures(transition):
             if findings:
                 worst.append(findings)
             elif all(model != other for other, _ in kept):
-                kept.append((model, judged))
+                kept.append((model, reviews))
         if not kept:
             # The world with the fewest broken promises is the most likely one, and the easiest to read.
-            raise self._disagreement(min(worst, key=len), scene)
-        self.worlds, self.judged = [model for model, _ in kept], kept[0][1]
-        self.routed += [one for one in self.judged if one.step.role == "competitor" and one.step.purpose == "work"]
+            raise self._disagreement(min(worst, key=len), transition)
+        self.worlds, self.reviews = [model for model, _ in kept], kept[0][1]
+        self.routed += [one for one in self.reviews if one.step.role == "competitor" and one.step.purpose == "work"]
         self.failed = False
 
-    def _futures(self, scene: Scene) -> Iterator[tuple[Model, tuple[Judged, ...], tuple[Finding, ...]]]:
+    def _futures(self, transition: Transition) -> Iterator[tuple[Model, tuple[StepReview, ...], tuple[Finding, ...]]]:
         for world in self.worlds:
-            for story in stories(scene):
+            for explanation in explanations(transition):
                 model, steps = world.fork(), self._memory.steps
-                begun = replace(scene, before=completed(scene.before, world, self.description, steps))
-                judged, findings = judge(model, story, begun)
-                steps = steps | {one.step.step: one.step for one in judged}
-                full = replace(begun, seen=completed(scene.seen, model, self.description, steps))
+                begun = replace(transition, before=completed(transition.before, world, self.description, steps))
+                reviews, findings = review_steps(model, explanation, begun)
+                steps = steps | {one.step.step: one.step for one in reviews}
+                full = replace(begun, seen=completed(transition.seen, model, self.description, steps))
                 for code in claims(self.description):
-                    findings += INVARIANTS[code](full, model, judged)
-                yield model, judged, tuple(findings)
+                    findings += INVARIANTS[code](full, model, reviews)
+                yield model, reviews, tuple(findings)
 
-    def _learn(self, scene: Scene) -> None:
+    def _learn(self, transition: Transition) -> None:
         """Take in what has to be known before judging: names that answers and rows bring, and possible strays."""
-        for step in scene.steps:
+        for step in transition.steps:
             if step.run not in self.names.ids["run"].values():
                 self.names.name("run", step.run)
-        for operation, answer in scene.told():
+        for operation, answer in transition.answered():
             if isinstance(operation, op.Export) and isinstance(answer, Dataset):
                 self._memory.exported[answer.dataset] = answer
-        if isinstance(scene.operation, op.Crash) and isinstance(scene.operation.operation, op.Train):
+        if isinstance(transition.operation, op.Crash) and isinstance(transition.operation.operation, op.Train):
             self._memory.begun += 1
-            self._memory.strays |= {shelved.bundle for shelved in scene.seen.shelf} - self.model.bundles.keys()
+            self._memory.strays |= {shelved.bundle for shelved in transition.seen.shelf} - self.model.bundles.keys()
 
-    def _remember(self, scene: Scene) -> None:
+    def _remember(self, transition: Transition) -> None:
         memory = self._memory
-        memory.steps |= {one.step.step: one.step for one in self.judged}
-        memory.called.update(attempt.call for step in scene.steps for attempt in step.attempts)
-        for operation, answer in scene.told():
+        memory.steps |= {one.step.step: one.step for one in self.reviews}
+        memory.called.update(attempt.call for step in transition.steps for attempt in step.attempts)
+        for operation, answer in transition.answered():
             match operation, answer:
                 case op.Run(), Ran():
                     memory.ended.add(answer.run)
@@ -190,11 +190,11 @@ class Trial:
                     rows = frozenset((record.step, record.score) for record in answer.records)
                     memory.exports[operation, rows] = answer.digest
 
-    def _disagreement(self, findings: tuple[Finding, ...], scene: Scene) -> Disagreement:
+    def _disagreement(self, findings: tuple[Finding, ...], transition: Transition) -> Disagreement:
         order = list(CLAIMS)
         ranked = sorted(findings, key=lambda finding: order.index(finding.claim))
         readable = tuple(
             Finding(one.claim, *(self.names.readable(text) for text in (one.says, one.did, one.because)))
             for one in ranked
         )
-        return Disagreement(readable, dict(CLAIMS), self.names.readable(repr(scene.operation)))
+        return Disagreement(readable, dict(CLAIMS), self.names.readable(repr(transition.operation)))

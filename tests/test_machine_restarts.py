@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.database import InMemoryExampleDatabase
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from stepdown_machine.starts import FRESH, run, shares
+from stepdown_machine.restarts import FRESH, run, shares
 
 Drawn = list[tuple[int, ...]]
 LIMITS = settings(deadline=None, database=None, stateful_step_count=2, phases=[Phase.generate])

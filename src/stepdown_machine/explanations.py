@@ -12,7 +12,6 @@ from itertools import islice
 from typing import TypeAlias
 
 from stepdown_machine import operations as op
-from stepdown_machine.contract import apply, verdict
 from stepdown_machine.filling import settled, stated
 from stepdown_machine.findings import Finding
 from stepdown_machine.invariants.answers import answer_is_legal
@@ -20,15 +19,16 @@ from stepdown_machine.invariants.succession import answer_is_due
 from stepdown_machine.model import Breaker, Model, Objections, after, objections
 from stepdown_machine.observed import Attempt, Call, Step
 from stepdown_machine.protocol import Answer, Description
-from stepdown_machine.scene import Judged, Scene, Walk
+from stepdown_machine.semantics import apply, legal_answers
+from stepdown_machine.transition import StepReview, Transition, Walk
 from stepdown_machine.values import Bundle, Promoted, Ran
 
-Chapter: TypeAlias = int | tuple[op.Plain, Answer]
+Event: TypeAlias = int | tuple[op.Plain, Answer]
 """So many steps, or an operation with its answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class Explanation:
     """One order of things that may have happened.
 
     Attributes:
@@ -36,38 +36,40 @@ class Story:
             leaves that open.
     """
 
-    chapters: tuple[Chapter, ...]
+    events: tuple[Event, ...]
     recovered: bool = False
 
 
-def stories(scene: Scene) -> Iterator[Story]:
+def explanations(transition: Transition) -> Iterator[Explanation]:
     """Yield every order that could explain an operation; most operations have one."""
-    steps = len(scene.steps)
-    match scene.operation:
+    steps = len(transition.steps)
+    match transition.operation:
         case op.Crash(operation=op.Run()):
-            yield Story((steps,))
-            if any(attempt.provider == "local" for step in scene.steps if step.recovered for attempt in step.attempts):
-                yield Story((steps,), recovered=True)
+            yield Explanation((steps,))
+            if any(
+                attempt.provider == "local" for step in transition.steps if step.recovered for attempt in step.attempts
+            ):
+                yield Explanation((steps,), recovered=True)
         case op.Crash(operation=inner):
             # Whatever takes steps takes them before it changes anything else.
-            yield Story((steps,))
-            yield Story((steps, (inner, None)))
+            yield Explanation((steps,))
+            yield Explanation((steps, (inner, None)))
         case op.Rival():
-            yield from (Story(chapters) for chapters in _orders(tuple(scene.told()), steps))
+            yield from (Explanation(events) for events in _orders(tuple(transition.answered()), steps))
         case _:
-            told = tuple(scene.told())
-            yield Story((*_evaluated(told), steps, *told))
+            answered = tuple(transition.answered())
+            yield Explanation((*_evaluated(answered), steps, *answered))
 
 
-def _evaluated(told: tuple[tuple[op.Plain, Answer], ...]) -> tuple[Chapter, ...]:
+def _evaluated(answered: tuple[tuple[op.Plain, Answer], ...]) -> tuple[Event, ...]:
     """Return what comes before the steps of a comparison: a bundle whose evaluation no longer counts is evaluated anew."""
-    return tuple((operation, answer.now) for operation, answer in told if isinstance(answer, Promoted))
+    return tuple((operation, answer.now) for operation, answer in answered if isinstance(answer, Promoted))
 
 
-def _orders(told: tuple[tuple[op.Plain, Answer], ...], steps: int) -> Iterator[tuple[Chapter, ...]]:
+def _orders(answered: tuple[tuple[op.Plain, Answer], ...], steps: int) -> Iterator[tuple[Event, ...]]:
     """Yield both orders of two acts, or every moment between the steps of a run at which an act can fall."""
-    acts = [part for part in told if not isinstance(part[0], op.Run)]
-    evaluated = _evaluated(told)
+    acts = [part for part in answered if not isinstance(part[0], op.Run)]
+    evaluated = _evaluated(answered)
     moments = range(steps + 1)
     match acts:
         case [one, two]:
@@ -79,77 +81,79 @@ def _orders(told: tuple[tuple[op.Plain, Answer], ...], steps: int) -> Iterator[t
             yield (steps,)
 
 
-def judge(model: Model, story: Story, scene: Scene) -> tuple[tuple[Judged, ...], list[Finding]]:
-    """Tell a story to a model, which changes; return the scene's steps as judged on the way, and illegal answers."""
-    trace = {call.call: call for call in scene.calls}
-    steps, at_first = iter(scene.steps), dict(model.breakers)
-    probe = _held_probe(model, scene)
-    judged: list[Judged] = []
+def review_steps(
+    model: Model, explanation: Explanation, transition: Transition
+) -> tuple[tuple[StepReview, ...], list[Finding]]:
+    """Tell a story to a model, which changes; return its steps as reviewed on the way, and illegal answers."""
+    trace = {call.call: call for call in transition.calls}
+    steps, at_first = iter(transition.steps), dict(model.breakers)
+    probe = _held_probe(model, transition)
+    reviews: list[StepReview] = []
     findings: list[Finding] = []
-    for chapter in story.chapters:
-        if isinstance(chapter, tuple):
-            findings += _told(model, *chapter, scene)
+    for event in explanation.events:
+        if isinstance(event, tuple):
+            findings += _told(model, *event, transition)
             continue
-        for step in islice(steps, chapter):
+        for step in islice(steps, event):
             due = _due(model, step)
             if probe is None:
-                due = _loosened(due, model, step, scene, at_first)
+                due = _loosened(due, model, step, transition, at_first)
             elif step.run != probe and step.role == "competitor":
                 due = due.also("local-cooldown")
-            due = settled(_settled(due, step), step, scene.description)
-            judged.append(_step(model, step, due, trace, scene, recovered=story.recovered))
-    return tuple(judged), findings
+            due = settled(_settled(due, step), step, transition.description)
+            reviews.append(_step(model, step, due, trace, transition, recovered=explanation.recovered))
+    return tuple(reviews), findings
 
 
-def _told(model: Model, operation: op.Plain, answer: Answer, scene: Scene) -> list[Finding]:
+def _told(model: Model, operation: op.Plain, answer: Answer, transition: Transition) -> list[Finding]:
     """Apply one operation; of a killed one nobody knows the answer, so it is applied if it would have been accepted."""
     if isinstance(operation, op.Promote) and isinstance(answer, Bundle):
-        apply(model, operation, answer, scene.memory, scene.before)
+        apply(model, operation, answer, transition.memory, transition.before)
         return []
-    due = verdict(model, operation, scene.before, scene.description, scene.memory)
-    if isinstance(scene.operation, op.Rival) and isinstance(operation, op.Promote | op.Rollback):
+    due = legal_answers(model, operation, transition.before, transition.description, transition.memory)
+    if isinstance(transition.operation, op.Rival) and isinstance(operation, op.Promote | op.Rollback):
         # A verdict that moves nothing does not mind what became of its bundle while the seeds were played.
         held = isinstance(operation, op.Promote) and model.slots.get("competitor") == operation.bundle
         idle = isinstance(answer, Promoted) and (held or answer.outcome != "promote")
         due = replace(due, accept=due.accept or idle, kinds=due.kinds | {"stale"})
-    if isinstance(scene.operation, op.Crash):
+    if isinstance(transition.operation, op.Crash):
         if due.accept:
-            apply(model, operation, answer, scene.memory, scene.before)
+            apply(model, operation, answer, transition.memory, transition.before)
         if isinstance(operation, op.Export):
             # An export that got far enough has written a dataset anew that was altered before.
-            shown = dict(scene.seen.datasets)
+            shown = dict(transition.seen.datasets)
             model.tampered = frozenset(name for name in model.tampered if shown.get(name) != model.datasets[name])
         return []
-    findings = list(answer_is_legal(answer, due)) or list(answer_is_due(operation, answer, model, scene))
+    findings = list(answer_is_legal(answer, due)) or list(answer_is_due(operation, answer, model, transition))
     if not findings:
-        apply(model, operation, answer, scene.memory, scene.before)
+        apply(model, operation, answer, transition.memory, transition.before)
     return findings
 
 
 def _step(
-    model: Model, step: Step, due: Objections, trace: dict[str, Call], scene: Scene, *, recovered: bool
-) -> Judged:
-    said = scene.description
+    model: Model, step: Step, due: Objections, trace: dict[str, Call], transition: Transition, *, recovered: bool
+) -> StepReview:
+    description = transition.description
     calls = tuple(trace.get(attempt.call) for attempt in step.attempts)
-    walk = _walk(model, step, calls, due.must, said)
-    known = model.serving(step.role)
-    step = stated(step, due, walk, model.now, calls, said)
+    walk = _walk(model, step, calls, due.must, description)
+    registered = model.serving(step.role)
+    step = stated(step, due, walk, model.now, calls, description)
     if due.allow(step.objections):
         model.drawn(step.seed, held="canary-held" in step.objections)
     open_ = _closed(model, step) is None
-    judged = Judged(step, calls, due, walk, known, open_, model.now, _excuses(model, scene))
+    review = StepReview(step, calls, due, walk, registered, open_, model.now, _excuses(model, transition))
     for attempt, call in zip(step.attempts, calls, strict=True):
         if attempt.provider == "frontier" and call is not None:
             model.pay(step.run, call.input_tokens + call.output_tokens, attempt.cost)
-    if known is not None:
+    if registered is not None:
         for attempt, call in zip(step.attempts, calls, strict=True):
             if attempt.provider == "local":
-                model.asked |= {known.bundle}
+                model.asked |= {registered.bundle}
             if _counts(attempt, call, step, recovered=recovered):
-                succeeded = _ending(call, model, said) is None
-                state = model.breakers.get(known.bundle, Breaker())
-                model.breakers[known.bundle] = after(state, model.limits, model.now, succeeded=succeeded)
-    return judged
+                succeeded = _ending(call, model, description) is None
+                state = model.breakers.get(registered.bundle, Breaker())
+                model.breakers[registered.bundle] = after(state, model.limits, model.now, succeeded=succeeded)
+    return review
 
 
 def _due(model: Model, step: Step) -> Objections:
@@ -159,28 +163,30 @@ def _due(model: Model, step: Step) -> Objections:
     return objections(model, step.role, step.seed)
 
 
-def _held_probe(model: Model, scene: Scene) -> str | None:
+def _held_probe(model: Model, transition: Transition) -> str | None:
     """Return the run whose probe was held under way while the other process acted: then nobody else may ask."""
-    match scene.operation, scene.answer:
+    match transition.operation, transition.answer:
         case op.Rival(second=op.Run(), held="announced"), (_, Ran(run=run)):
-            known = model.serving("competitor")
-            state = model.breakers.get(known.bundle, Breaker()) if known else Breaker()
-            first = next((step for step in scene.steps if step.run == run), None)
+            registered = model.serving("competitor")
+            state = model.breakers.get(registered.bundle, Breaker()) if registered else Breaker()
+            first = next((step for step in transition.steps if step.run == run), None)
             asked = [attempt.provider for attempt in first.attempts if not attempt.shadow] if first else []
             return run if state.half_open(model.limits, model.now) and asked[:1] == ["local"] else None
     return None
 
 
-def _loosened(due: Objections, model: Model, step: Step, scene: Scene, at_first: Mapping[str, Breaker]) -> Objections:
+def _loosened(
+    due: Objections, model: Model, step: Step, transition: Transition, at_first: Mapping[str, Breaker]
+) -> Objections:
     """Between racing runs a breaker may be seen before or after the other's attempt, or with its probe under way.
 
     The probe may have closed it by the time that its step is told: what it was at first counts too.
     """
-    known = model.serving(step.role)
-    stepping = [part for part in scene.parts if isinstance(part, op.Run | op.Promote)]
-    if known is None or not isinstance(scene.operation, op.Rival) or len(stepping) < 2:
+    registered = model.serving(step.role)
+    stepping = [part for part in transition.parts if isinstance(part, op.Run | op.Promote)]
+    if registered is None or not isinstance(transition.operation, op.Rival) or len(stepping) < 2:
         return due
-    if {each.get(known.bundle, Breaker()) for each in (model.breakers, at_first)} == {Breaker()}:
+    if {each.get(registered.bundle, Breaker()) for each in (model.breakers, at_first)} == {Breaker()}:
         return due
     must = tuple(reason for reason in due.must if reason != "local-cooldown")
     return Objections(must, due.may | {"local-cooldown"})
@@ -197,15 +203,15 @@ def _counts(attempt: Attempt, call: Call | None, step: Step, *, recovered: bool)
     return finished and (recovered or not step.recovered)
 
 
-def _ending(call: Call | None, model: Model, said: Description | None) -> str | None:
+def _ending(call: Call | None, model: Model, description: Description | None) -> str | None:
     """Say how an attempt ended: the provider's own error, or what is objected to its reply, where anybody judges it."""
-    if call is None or said is None:
+    if call is None or description is None:
         return None if call is None else call.error
     if call.error is not None:
         return call.error
-    if said.objectors is not None:
-        return "invalid-output" if said.objectors(call.text) & model.validators else None
-    return "invalid-output" if said.refuses is not None and said.refuses(call.text) else None
+    if description.objectors is not None:
+        return "invalid-output" if description.objectors(call.text) & model.validators else None
+    return "invalid-output" if description.refuses is not None and description.refuses(call.text) else None
 
 
 def _closed(model: Model, step: Step) -> str | None:
@@ -215,11 +221,13 @@ def _closed(model: Model, step: Step) -> str | None:
     return "frontier-over-budget" if model.over_budget(step.run) else None
 
 
-def _walk(model: Model, step: Step, calls: tuple[Call | None, ...], must: tuple[str, ...], said: Description) -> Walk:
+def _walk(
+    model: Model, step: Step, calls: tuple[Call | None, ...], must: tuple[str, ...], description: Description
+) -> Walk:
     """Follow the order of the walk: at most one local try, then frontier unless something is to be said against it."""
     providers: list[str] = []
     errors: list[str | None] = []
-    judging = said if step.role == "competitor" else None
+    judging = description if step.role == "competitor" else None
 
     def ask(provider: str) -> str | None:
         providers.append(provider)
@@ -239,11 +247,11 @@ def _walk(model: Model, step: Step, calls: tuple[Call | None, ...], must: tuple[
     return Walk(tuple(providers), tuple(errors), reason, None if failure else "frontier", failure)
 
 
-def _excuses(model: Model, scene: Scene) -> dict[str, frozenset[str | None]]:
+def _excuses(model: Model, transition: Transition) -> dict[str, frozenset[str | None]]:
     """Say which provider errors the weather explains; rivals may take a bundle away between decision and load."""
     worded = {"garbage": None, "illegal": None, "calm": None}
     local = {worded.get(model.local, model.local)}
     frontier = {worded.get(model.frontier, model.frontier)}
-    if isinstance(scene.operation, op.Rival):
+    if isinstance(transition.operation, op.Rival):
         local.add("load-failed")
     return {"local": frozenset(local), "frontier": frozenset(frontier)}

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stateful.asking import ALLOWED
-from stateful.weather import NEIGHBOURS, Weather, settings
+from stateful.environment import NEIGHBOURS, Weather, settings
 from stepdown.acts import configure, switch
 from stepdown.acts.export import export
 from stepdown.acts.localize import localize
@@ -31,7 +31,7 @@ FIRST, LAST = NEIGHBOURS
 ROLES = ("analyst", "zealot")
 UNSET = {
     "mode": "auto", "local_roles": ["competitor"], "local_never": [], "frontier_never": [], "min_score": 0.75,
-    "min_valid": 0.9, "min_coverage": 0.95, "max_age": 2_592_000.0,
+    "min_valid": 0.9, "min_coverage": 0.95, "max_age": 2_592_000.0, "max_lessons": 50.0,
     "local_timeout": ALLOWED["local"], "frontier_timeout": ALLOWED["frontier"], "breaker_threshold": 3,
     "breaker_window": 300.0, "breaker_cooldown": 60.0, "breaker_probes": 1, "shadow": False, "canary": 1.0,
 }  # fmt: skip

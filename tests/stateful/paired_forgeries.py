@@ -7,9 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from stateful.lies import EVALUATED, WHERE, Copy, Lie, altered, one_value
+from stateful.environment import SmallGrid, Weather
+from stateful.forgeries import EVALUATED, WHERE, Copy, Lie, altered, one_value
 from stateful.removals import new_bundle
-from stateful.weather import SmallGrid, Weather
 from stepdown.scenarios import roles
 from stepdown.training.evaluation import held_out, summarize
 

@@ -1,7 +1,8 @@
 """Every rule of the machine with each of its values, in one fixed order: what chance would come to, in less than a minute.
 
 For those who want a verdict soon, like a mutation tester. The rules are the machine's, and so is the oracle; only the choice is
-made here, and what finds most comes first. `python -m stateful.tour` takes it; without a failure it ends with a campaign.
+made here, and what finds most comes first. `python -m stateful.every_value` tries them all; without a failure it ends with a
+campaign.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from stepdown_machine.rules.policy import POSITIONS, SETTINGS
 from stepdown_machine.rules.succession import THEN, WHO
 
 Stop = Callable[[StepdownMachine], None]
-"""A part of the tour, on a system of its own that serves locally."""
+"""A part of it, on a system of its own that serves locally."""
 
 LIMITS = ("min_score", "min_valid", "min_coverage", "max_age")
 
@@ -33,11 +34,11 @@ LIMITS = ("min_score", "min_valid", "min_coverage", "max_age")
 def reasons(machine: StepdownMachine) -> None:
     """Every reason, and the way back from it; then every report, and an audit."""
     for place, cause in enumerate(REASONS):
-        machine.provoke(cause=cause, place=place)
-    for run in machine.trial.names.of("run"):
-        machine.inspect(run=run, how="report", place=0)
+        machine.provoke(cause=cause, choice=place)
+    for run in machine.session.names.of("run"):
+        machine.inspect(run=run, how="report", choice=0)
     for how in ("reopen", "audit"):
-        machine.inspect(run="run-1", how=how, place=0)
+        machine.inspect(run="run-1", how=how, choice=0)
 
 
 def lies(machine: StepdownMachine) -> None:
@@ -49,19 +50,19 @@ def lies(machine: StepdownMachine) -> None:
     machine.switch(bundle="bundle-2", to="activate", runs=1)
     # A policy that no step was decided by: only its number says where it stands.
     machine.configure(setting=("breaker_threshold", 2), runs=0)
-    machine.inspect(run="run-1", how="audit", place=0)
+    machine.inspect(run="run-1", how="audit", choice=0)
     # A turn tells every so many-th: the last ones of the list are told from the places after those.
-    for place in range(len(machine.trial.description.falsifiable) // FALSIFIED + FALSIFIED):
-        machine.inspect(run="run-1", how="falsify", place=place)
+    for place in range(len(machine.session.description.falsifiable) // FALSIFIED + FALSIFIED):
+        machine.inspect(run="run-1", how="falsify", choice=place)
 
 
 def stories(machine: StepdownMachine) -> None:
     """Every story that belongs to no stop of its own, told twice."""
-    for word, story in machine.encounters().items():
+    for word, story in machine.episodes().items():
         if word not in (*REASONS, "be killed", "be raced"):
             story(1)
             story(2)
-    machine.inspect(run="run-1", how="audit", place=0)
+    machine.inspect(run="run-1", how="audit", choice=0)
 
 
 def settings(machine: StepdownMachine) -> None:
@@ -75,7 +76,7 @@ def settings(machine: StepdownMachine) -> None:
     machine.mend()
     for limit, position in product(LIMITS, POSITIONS):
         machine.move_limit(limit=limit, position=position, runs=1)
-    machine.inspect(run="run-1", how="audit", place=0)
+    machine.inspect(run="run-1", how="audit", choice=0)
 
 
 def exports(machine: StepdownMachine) -> None:
@@ -85,14 +86,14 @@ def exports(machine: StepdownMachine) -> None:
         machine.run(seed=seed, generations=2, candidates=2)
     machine.mend()
     for run, limit, kept in product(
-        (None, *machine.trial.names.of("run"), "run-99"), (None, "at", "above"), (False, True)
+        (None, *machine.session.names.of("run"), "run-99"), (None, "at", "above"), (False, True)
     ):
         machine.export(run=run, scenario=None, limit=limit, kept_only=kept, include_local=limit == "at", again=kept)
     for limit in HIGHEST:
         machine.export(run=None, scenario=None, limit=limit, kept_only=False, include_local=False, again=False)
     for how in ("use", "only", "again", "fresh", "tampered"):
-        machine.train(dataset=machine.trial.names.of("dataset")[0], plan="tiny-a", how=how)
-    machine.inspect(run="run-1", how="audit", place=0)
+        machine.train(dataset=machine.session.names.of("dataset")[0], plan="tiny-a", how=how)
+    machine.inspect(run="run-1", how="audit", choice=0)
 
 
 def succession(machine: StepdownMachine) -> None:
@@ -105,7 +106,7 @@ def succession(machine: StepdownMachine) -> None:
         machine.follow(1)
     machine.promote(bundle="bundle-1", who="another", margin="wide", then="roll back")
     machine.export(run=None, scenario=None, limit=None, kept_only=False, include_local=True, again=False)
-    machine.inspect(run="run-1", how="audit", place=0)
+    machine.inspect(run="run-1", how="audit", choice=0)
 
 
 def damages(machine: StepdownMachine) -> None:
@@ -118,7 +119,7 @@ def damages(machine: StepdownMachine) -> None:
         machine.switch(bundle="bundle-1", to=to, runs=1)
     for moment in ("a second", "expiry", "window", "a day", "back a minute"):
         machine.wait(until=moment, runs=1)
-    machine.inspect(run="run-1", how="audit", place=0)
+    machine.inspect(run="run-1", how="audit", choice=0)
 
 
 def kills(machine: StepdownMachine) -> None:
@@ -128,14 +129,14 @@ def kills(machine: StepdownMachine) -> None:
         machine.disturb(local=local, frontier="calm", runs=0)
         for place in range(8):
             for victim in killable(machine, place):
-                for point in machine.trial.description.points[type(victim).__name__]:
+                for point in machine.session.description.points[type(victim).__name__]:
                     moment = (type(victim), point, local if isinstance(victim, op.Run) else "")
                     if moment not in killed:
                         killed.add(moment)
                         machine.crash(what=op.Crash(victim, point))
         machine.mend()
         machine.follow(1)
-    machine.inspect(run="run-1", how="audit", place=0)
+    machine.inspect(run="run-1", how="audit", choice=0)
 
 
 def races(machine: StepdownMachine) -> None:
@@ -144,15 +145,15 @@ def races(machine: StepdownMachine) -> None:
         known = raceable(machine, first % 4)
         pair = known[first % len(known)], known[(first + place) % len(known)]
         machine.race(what=at_once(machine, *pair, apart=place > 0, hold=first + place))
-    machine.inspect(run="run-1", how="audit", place=0)
+    machine.inspect(run="run-1", how="audit", choice=0)
 
 
-TOUR: tuple[Stop, ...] = (reasons, lies, stories, settings, exports, succession, damages, kills, races)
+STOPS: tuple[Stop, ...] = (reasons, lies, stories, settings, exports, succession, damages, kills, races)
 
 
 def verdict(examples: int, start: int) -> str | None:
-    """Take the tour and run a campaign of each machine; return where the first fault was found and what it broke."""
-    for stop in TOUR:
+    """Make every stop and run a campaign of each machine; return where the first fault was found and what it broke."""
+    for stop in STOPS:
         if claim := _made(stop):
             return _said(stop.__name__, claim)
     for machine in (StepdownMachine, StepdownLearning, StepdownRegistry) if examples else ():
@@ -188,7 +189,7 @@ def _made(stop: Stop) -> str | None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--examples", type=int, default=8, help="of each campaign; 0 for the tour alone")
+    parser.add_argument("--examples", type=int, default=8, help="of each campaign; 0 for none")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     sys.exit(verdict(asked.examples, asked.seed))

