@@ -15,6 +15,7 @@ from stepdown_machine.check import faults
 from stepdown_machine.least import WAYS, Asked, Least, Tried
 from stepdown_machine.machine import HandoffMachine, LearningMachine, RegistryMachine, RoutingMachine
 from stepdown_machine.model import Ground, Model
+from stepdown_machine.observed import Observation, Step
 from stepdown_machine.protocol import SHOWN, START, Answer, Description
 from stepdown_machine.rules.turns import TurnMachine
 
@@ -162,7 +163,7 @@ def test_what_it_breaks_is_noticed(broken: type[Least], claim: str) -> None:
 
 
 class Blinkered(ToySystem):
-    """The correct toy, which shows one thing less of itself."""
+    """The correct toy, which keeps one thing of itself from whoever looks."""
 
     def __init__(self, hidden: str) -> None:
         super().__init__()
@@ -170,6 +171,28 @@ class Blinkered(ToySystem):
 
     def describe(self) -> Description:
         return replace(super().describe(), shows=SHOWN - {self._hidden})
+
+    def observe(self, *, thorough: bool = False) -> Observation:
+        seen = super().observe(thorough=thorough)
+        seen = replace(seen, steps=tuple(without(step, self._hidden) for step in seen.steps))
+        empty = Observation((), ())
+        return replace(seen, **{self._hidden: getattr(empty, self._hidden)}) if hasattr(empty, self._hidden) else seen
+
+
+def without(step: Step, hidden: str) -> Step:
+    """Take what is not shown out of a step."""
+    match hidden:
+        case "requested" | "reason":
+            return replace(step, **{hidden: ""})  # type: ignore[arg-type]
+        case "objections":
+            return replace(step, objections=())
+        case "times":
+            return replace(step, at=START)
+        case "errors":
+            return replace(step, error=None, attempts=tuple(replace(each, error=None) for each in step.attempts))
+        case "weights":
+            return replace(step, attempts=tuple(replace(each, weights=None) for each in step.attempts))
+    return step
 
 
 @pytest.mark.parametrize("hidden", sorted(SHOWN))
@@ -182,7 +205,7 @@ def test_what_a_system_does_not_show_is_not_held_against_it(hidden: str) -> None
 
 
 WORDS = {
-    "failures": "error", "outages": "timeout", "damages": "flip", "plants": "newer-format",
+    "plans": "tiny-b", "failures": "error", "outages": "timeout", "damages": "flip", "plants": "newer-format",
     "policies": "shadow", "falsifiable": "cost", "bases": "another",
 }  # fmt: skip
 """A word of each kind that a description can leave out."""
@@ -232,6 +255,8 @@ def _said(operation: op.Plain) -> list[tuple[str, object]]:
             return [("falsifiable", what)]
         case op.SetBase(base=base):
             return [("bases", base)]
+        case op.Train(plan=plan):
+            return [("plans", plan)]
     return []
 
 

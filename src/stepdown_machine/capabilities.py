@@ -42,6 +42,16 @@ DONE = {
 """Invariants about what comes of some operations."""
 
 
+WORDS: dict[type, tuple[str, str]] = {
+    op.Damage: ("damages", "how"),
+    op.Plant: ("plants", "kind"),
+    op.SetValidator: ("validators", "name"),
+    op.SetBase: ("bases", "base"),
+    op.Audit: ("falsifiable", "falsified"),
+}
+"""Operations that say one word, where a description lists what a system knows of that kind, and the word's name."""
+
+
 def can(description: Description, what: type | str | op.Operation) -> bool:
     """Tell whether a system has something.
 
@@ -83,19 +93,14 @@ def governed(description: Description, policy: Policy) -> Policy:
 
 def _named(description: Description, operation: op.Operation) -> bool:
     """Tell whether a system knows every word that an operation says."""
+    if type(operation) in WORDS:
+        kind, word = WORDS[type(operation)]
+        return getattr(operation, word) in (None, *getattr(description, kind))
     match operation:
+        case op.Train(plan=plan):
+            return plan in (*description.plans, *description.tuned)
         case op.Disturb(local=local, frontier=frontier):
             return local in ("calm", *description.failures) and frontier in ("calm", *description.outages)
-        case op.Damage(how=how):
-            return how in description.damages
-        case op.Plant(kind=kind):
-            return kind in description.plants
-        case op.SetValidator(name=name):
-            return name in description.validators
-        case op.SetBase(base=base):
-            return base in description.bases
-        case op.Audit(falsified=str(what)):
-            return what in description.falsifiable
         case op.SetPolicy(policy=policy):
             return repr(policy) == repr(governed(description, policy))
         case op.Crash(operation=inner, point=point):

@@ -12,6 +12,12 @@ EXPLAINED: Mapping[str, str] = {
     "score=bundle.score, valid=bundle.valid) -> nothing": "Two trainings of one job are two bundles in the toy, unless the "
     "first is whole and counts: then nothing of it changes. A system whose id is the content meets it.",
     "invariants/artifacts.py _gate condition dropped: step.role == 'competitor' -> nothing": "Only a competitor has a score.",
+    "invariants/artifacts.py _leaks condition dropped: step.role == 'competitor' -> nothing": "The toy's coach says what no "
+    "record can hold. A system whose coach repeats a good answer meets it.",
+    "invariants/history.py _views comparison: held.observer == observer -> held.observer != observer": "Each then has the "
+    "view of all others, and who differs is noticed as well: the toy has three observers.",
+    "invariants/history.py _ending condition dropped: report.run in transition.memory.ended -> nothing": "The toy tells a run "
+    "that was killed by its rows, like any other. A system that calls it interrupted meets it.",
     "invariants/witnesses.py _reply condition dropped: call is not None -> nothing": "The toy's recovery leaves out a call "
     "that its provider never heard of. A system that keeps it has an attempt that the trace does not know.",
     "invariants/witnesses.py _same comparison: one is two -> one is not two": "The toy knows the price of every call, and so "

@@ -108,7 +108,7 @@ def review_steps(
 def _told(model: Model, operation: op.Plain, answer: Answer, transition: Transition) -> list[Finding]:
     """Apply one operation; of a killed one nobody knows the answer, so it is applied if it would have been accepted."""
     if isinstance(operation, op.Promote) and isinstance(answer, Bundle):
-        apply(model, operation, answer, transition.memory)
+        apply(model, operation, answer, transition.memory, transition.before)
         return []
     due = legal_answers(model, operation, transition.before, transition.description, transition.memory)
     if isinstance(transition.operation, op.Rival) and isinstance(operation, op.Promote | op.Rollback):
@@ -118,7 +118,7 @@ def _told(model: Model, operation: op.Plain, answer: Answer, transition: Transit
         due = replace(due, accept=due.accept or idle, kinds=due.kinds | {"stale"})
     if isinstance(transition.operation, op.Crash):
         if due.accept:
-            apply(model, operation, answer, transition.memory)
+            apply(model, operation, answer, transition.memory, transition.before)
         if isinstance(operation, op.Export):
             # An export that got far enough has written a dataset anew that was altered before.
             shown = dict(transition.seen.datasets)
@@ -126,7 +126,7 @@ def _told(model: Model, operation: op.Plain, answer: Answer, transition: Transit
         return []
     findings = list(answer_is_legal(answer, due)) or list(answer_is_due(operation, answer, model, transition))
     if not findings:
-        apply(model, operation, answer, transition.memory)
+        apply(model, operation, answer, transition.memory, transition.before)
     return findings
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 
@@ -75,13 +76,12 @@ def stated(
     names = {"times": "at"}
     step = replace(step, **{names.get(k, k): v for k, v in filled.items() if not shows(description, k)})  # type: ignore[arg-type]
     if not shows(description, "errors"):
-        # How a call ended that never did is recovery's to say, and the walk knows of no shadow.
+        # A call that never ended was interrupted, and the walk knows of no shadow.
         open_ = {each.call for each, call in zip(step.attempts, calls, strict=True) if call is None or not call.ended}
         shadows = {each.call for each in step.attempts if each.shadow}
         due_error |= {call.call: call.error for call in calls if call is not None and call.call in shadows}
-        attempts = tuple(
-            each if each.call in open_ else replace(each, error=due_error[each.call]) for each in step.attempts
-        )
+        due_error |= dict.fromkeys(open_, "interrupted" if step.recovered else None)
+        attempts = tuple(replace(each, error=due_error[each.call]) for each in step.attempts)
         step = replace(step, attempts=attempts, error=None if step.served else walk.error)
     if not shows(description, "weights"):
         traced = {call.call: call.weights for call in calls if call is not None}
@@ -90,18 +90,47 @@ def stated(
     return step
 
 
-def completed(seen: Observation, model: Model, description: Description) -> Observation:
-    """Fill in what an observation leaves out."""
+def completed(seen: Observation, model: Model, description: Description, steps: Mapping[str, Step]) -> Observation:
+    """Fill in what an observation leaves out.
+
+    Args:
+        seen: The observation.
+        model: The world at that moment.
+        description: What the system shows, and what not.
+        steps: By id, the steps with what was due where they say nothing: see `stated`.
+    """
     if description.shows >= SHOWN:
         return seen
+    seen = replace(seen, steps=tuple(_remembered(step, steps.get(step.step, step), description) for step in seen.steps))
     filled = {
         "holdings": tuple(Holding("", role, bundle) for role, bundle in model.slots.items()),
         "shelf": tuple(_shelved(each) for each in model.bundles.values() if not each.deleted),
         "policy": _policy(model.limits),
         "validators": model.validators,
         "datasets": tuple(model.datasets.items()),
+        "judgements": model.judgements,
+        "checkpoints": (),
     }
     return replace(seen, **{name: value for name, value in filled.items() if not shows(description, name)})  # type: ignore[arg-type]
+
+
+HIDDEN = {"requested": "requested", "objections": "objections", "reason": "reason", "times": "at", "errors": "error"}
+"""What a step may not say of itself, and the attribute that it stands in."""
+
+
+def _remembered(step: Step, due: Step, description: Description) -> Step:
+    """Say what a step does not say as it was due when it happened; what it does say stays its own."""
+    hidden = {name: getattr(due, name) for what, name in HIDDEN.items() if not shows(description, what)}
+    step = replace(step, **hidden)
+    pairs = (("errors", "error"), ("weights", "weights"))
+    names = [name for what, name in pairs if not shows(description, what)]
+    if not names or len(step.attempts) != len(due.attempts):
+        return step
+    attempts = (
+        replace(one, **{name: getattr(other, name) for name in names})
+        for one, other in zip(step.attempts, due.attempts, strict=True)
+    )
+    return replace(step, attempts=tuple(attempts))
 
 
 def _shelved(registered: Registered) -> Shelved:

@@ -33,7 +33,7 @@ OUTAGES = ("error", "timeout", "illegal")
 SHOWN = frozenset(
     (
         "requested", "objections", "reason", "errors", "times", "weights", "holdings", "shelf", "policy", "validators", "acts",
-        "datasets",
+        "datasets", "judgements", "checkpoints",
     )
 )  # fmt: skip
 """What an observation may leave out: of steps whom they requested, what objected, why, with what error, when and by which

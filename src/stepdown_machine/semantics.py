@@ -132,8 +132,16 @@ def limits(policy: Policy) -> Limits:
     return Limits(**{each.name: getattr(policy, each.name) for each in fields(policy)})
 
 
-def apply(model: Model, operation: op.Plain, answer: Answer, memory: Memory) -> None:
-    """Change the model as an accepted operation changes the world. Unknown answers (`None`) change what they can."""
+def apply(model: Model, operation: op.Plain, answer: Answer, memory: Memory, rows: Observation) -> None:
+    """Change the model as an accepted operation changes the world. Unknown answers (`None`) change what they can.
+
+    Args:
+        model: Changes.
+        operation: What was done.
+        answer: To it.
+        memory: What the trial remembers.
+        rows: Committed before it.
+    """
     if isinstance(answer, Refusal):
         return
     match operation:
@@ -145,6 +153,8 @@ def apply(model: Model, operation: op.Plain, answer: Answer, memory: Memory) -> 
             _switch(model, operation)
         case op.SetPolicy(policy=policy):
             model.limits = limits(policy)
+        case op.Judge(run=run, position=position, score=score):
+            model.judgements += ((answered_steps(rows, run)[position].step, score),)
         case op.SetValidator(name=name, enabled=True):
             model.validators |= {name}
         case op.SetValidator(name=name):

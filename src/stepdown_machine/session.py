@@ -150,9 +150,11 @@ class Session:
     def _futures(self, transition: Transition) -> Iterator[tuple[Model, tuple[StepReview, ...], tuple[Finding, ...]]]:
         for world in self.worlds:
             for explanation in explanations(transition):
-                model = world.fork()
-                reviews, findings = review_steps(model, explanation, transition)
-                full = replace(transition, seen=completed(transition.seen, model, self.description))
+                model, steps = world.fork(), self._memory.steps
+                begun = replace(transition, before=completed(transition.before, world, self.description, steps))
+                reviews, findings = review_steps(model, explanation, begun)
+                steps = steps | {one.step.step: one.step for one in reviews}
+                full = replace(begun, seen=completed(transition.seen, model, self.description, steps))
                 for code in claims(self.description):
                     findings += INVARIANTS[code](full, model, reviews)
                 yield model, reviews, tuple(findings)
@@ -171,6 +173,7 @@ class Session:
 
     def _remember(self, transition: Transition) -> None:
         memory = self._memory
+        memory.steps |= {one.step.step: one.step for one in self.reviews}
         memory.called.update(attempt.call for step in transition.steps for attempt in step.attempts)
         for operation, answer in transition.answered():
             match operation, answer:

@@ -67,6 +67,7 @@ class Memory:
         strays: Bundles that a killed or racing training may have left behind.
         ended: Runs that were answered, and so have ended.
         begun: Trainings that were killed and not done since.
+        steps: By id, each step with what was due where the system does not show it.
     """
 
     called: set[str] = field(default_factory=set)
@@ -77,6 +78,7 @@ class Memory:
     strays: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
     begun: int = 0
+    steps: dict[str, Step] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

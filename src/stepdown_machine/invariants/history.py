@@ -9,7 +9,7 @@ from stepdown_machine import operations as op
 from stepdown_machine.findings import Finding
 from stepdown_machine.model import Model
 from stepdown_machine.observed import Step
-from stepdown_machine.semantics import answered_steps, limits
+from stepdown_machine.semantics import limits
 from stepdown_machine.transition import StepReview, Transition
 from stepdown_machine.values import Audited, Ran, RunReport
 
@@ -54,7 +54,6 @@ def history_explains_the_state(
     Blind to preferences that a run changed (I11) and to sums (I12).
     """
     yield from _growth(transition)
-    yield from _judgements(transition)
     if not transition.running:
         yield from _state(transition, model, "I10", "the acts that were accepted make it so")
     for operation, answer in transition.answered():
@@ -97,6 +96,9 @@ def _state(transition: Transition, model: Model, claim: str, because: str) -> It
     policy = limits(transition.seen.policy)
     if policy != model.limits:
         yield Finding(claim, f"policy {model.limits}", f"policy {policy}", because)
+    if transition.seen.judgements != model.judgements:
+        due_later = f"judgements {list(model.judgements)}"
+        yield Finding(claim, due_later, f"{list(transition.seen.judgements)}", because)
     if transition.seen.validators != model.validators:
         yield Finding(claim, f"validators {sorted(model.validators)}", f"{sorted(transition.seen.validators)}", because)
     due = set(model.slots.items())
@@ -111,22 +113,6 @@ def _state(transition: Transition, model: Model, claim: str, because: str) -> It
             yield Finding(
                 claim, f"{registered.bundle} is {model.standing(registered)}", f"it is {shelved.standing}", because
             )
-
-
-def _judgements(transition: Transition) -> Iterator[Finding]:
-    answered = [(operation, answer) for operation, answer in transition.answered() if isinstance(operation, op.Judge)]
-    due = Counter(_judgement(operation, transition) for operation, answer in answered if answer is None)
-    killed = Counter(
-        _judgement(part, transition) for part in transition.parts if isinstance(part, op.Judge) and not answered
-    )
-    new = Counter(transition.seen.judgements[len(transition.before.judgements) :])
-    if new not in (due, due + killed):
-        yield Finding("I10", f"judgements {sorted(due)}", f"{sorted(new)}", "that was said")
-
-
-def _judgement(judgement: op.Judge, transition: Transition) -> tuple[str, float]:
-    reviews = answered_steps(transition.before, judgement.run)
-    return (reviews[judgement.position].step if 0 <= judgement.position < len(reviews) else "", judgement.score)
 
 
 def _ending(report: RunReport, steps: list[Step], transition: Transition) -> Iterator[Finding]:

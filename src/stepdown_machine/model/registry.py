@@ -72,6 +72,7 @@ class Model:
         draws: Step seed to what is known of its canary draw: at least the first number, below the second.
         base: What lies where the base does.
         tuned: Plans that tune it.
+        judgements: What was said later of an answer: its step and a score, oldest first.
         spent: Run to the tokens and US dollars that it spent at its frontier; `None` once a price was not known.
     """
 
@@ -95,6 +96,7 @@ class Model:
     draws: dict[int, tuple[float, float]] = field(default_factory=dict)
     base: str = "own"
     tuned: frozenset[str] = frozenset()
+    judgements: tuple[tuple[str, float], ...] = ()
     spent: dict[str, tuple[int, float | None]] = field(default_factory=dict)
 
     def fork(self) -> "Model":
