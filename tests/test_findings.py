@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
-from strangers.__main__ import FINDINGS, needs
+from strangers.__main__ import FINDINGS, adapters, named, needs
 
 SCRIPTS = sorted(FINDINGS.glob("*.py"))
 PARTS = ("- **Version:** ", "- **Class:** ", "## Expected", "## Observed", "## Why it matters", "## Reported in public")
@@ -34,3 +34,15 @@ def test_a_finding_has_all_its_parts_and_a_script_that_stands_alone(script: Path
         )
     }
     assert not {each for each in imported if each.startswith("stepdown") or each == "hypothesis"}
+
+
+@pytest.mark.parametrize("name", adapters())
+def test_every_stranger_is_pinned_says_what_the_oracle_gave_up_and_stands_on_the_page(name: str) -> None:
+    page = (FINDINGS.parent / "systems.md").read_text("utf-8")
+    system, *rest = named(name, "REQUIREMENTS")
+
+    assert all("==" in need for need in (system, *rest))
+    assert f"`{system}` | `strangers/{name}.py`" in page
+    assert named(name, "GIVEN_UP")
+    assert set(named(name, "SHOWS").values()) <= {script.stem for script in SCRIPTS}
+    assert set(named(name, "SHOWS")) <= set(named(name, "CAMPAIGNS"))
