@@ -20,7 +20,6 @@ import mlx.core as mx
 from mlx.utils import tree_flatten
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from stepdown.local.blas import load_blas
 from stepdown.local.model import Llama, Shape
 
 END, USER, ASSISTANT = "<|end|>", "<|user|>", "<|assistant|>"
@@ -69,6 +68,16 @@ def _weights(shape: Shape, follows: dict[int, int]) -> dict[str, mx.array]:
     return tensors
 
 
+SERVER = """
+import runpy
+from stepdown.local.blas import all_cores, load_blas
+
+load_blas()  # Before mlx is imported; or a model of 135 million weights takes minutes for an answer.
+with all_cores():
+    runpy.run_module("mlx_lm.server", run_name="__main__")
+"""
+
+
 @contextmanager
 def mlx_lm_server(model: Path, log: Path) -> Iterator[str]:
     """Run `mlx_lm.server` with a model on a free port of loopback, and yield its base URL."""
@@ -77,9 +86,7 @@ def mlx_lm_server(model: Path, log: Path) -> Iterator[str]:
         port = free.getsockname()[1]
     # mlx-lm compiles its activations, which on a CPU calls a C++ compiler; the figures are the same without.
     environment = os.environ | {"MLX_DISABLE_COMPILE": "1", "HF_HUB_OFFLINE": "1"}
-    if path := load_blas().path:
-        environment["LD_PRELOAD"] = path  # Or a model of 135 million weights would take minutes for an answer.
-    command = [sys.executable, "-m", "mlx_lm.server", "--model", str(model), "--port", str(port), "--host", "127.0.0.1"]
+    command = [sys.executable, "-c", SERVER, "--model", str(model), "--port", str(port), "--host", "127.0.0.1"]
     with log.open("wb") as file, subprocess.Popen(command, stdout=file, stderr=file, env=environment) as child:
         try:
             _wait(child, port, log)

@@ -165,6 +165,28 @@ def test_a_reply_held_to_a_schema_is_the_same_alone_where_forced_tokens_are_skip
     assert together == [speaker.generate([prompt], seeds=[n], **options)[0] for n, prompt in enumerate(prompts)]
 
 
+@pytest.mark.parametrize(
+    "wanted", [{"type": "number"}, schema(a={"type": "integer"}, b={"type": "number", "minimum": 0})]
+)
+def test_a_number_ends_where_a_schema_would_let_it_go_on_for_ever(
+    speaker: Any, wanted: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlx.core as mx
+
+    from stepdown.local.constraint import Follower
+
+    hold = Follower.hold
+
+    def loud(self: Follower, scores: mx.array) -> mx.array:
+        """Prefer a digit wherever one may come."""
+        return hold(self, scores + mx.array(self._digits) * 1e3)
+
+    monkeypatch.setattr(Follower, "hold", loud)
+    for reply in speaker.generate(["Question"], max_tokens=300, schema=wanted):
+        assert reply.finished
+        jsonschema.validate(json.loads(reply.text), wanted)
+
+
 def test_what_a_schema_leaves_no_choice_about_costs_no_pass_of_the_model(speaker: Any) -> None:
     wanted, passes = schema(amount={"enum": [12, 34]}, currency={"const": "EUR"}), []
 

@@ -63,6 +63,10 @@ class Chat:
             kept.pop()
         return self._words.decode(kept, skip_special_tokens=False)
 
+    def tokens(self) -> dict[str, int]:
+        """Return every token by how the tokenizer writes it."""
+        return dict(self._words.get_vocab())
+
     @property
     def size(self) -> int:
         """Tokens that it knows."""

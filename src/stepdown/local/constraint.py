@@ -1,5 +1,6 @@
 """Holding a reply to a JSON Schema while it is decoded, by llguidance: no token is taken that leads to no legal reply."""
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, cast
@@ -13,8 +14,13 @@ from stepdown.digest import canonical
 from stepdown.errors import LocalError
 from stepdown.local.chat import Chat
 
+_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 FORM = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
 """How answers are written in training records: no spaces."""
+
+
+LONGEST_NUMBER = 24
+"""Digits in a row: a schema lets a number go on for ever, and a model that knows nothing does."""
 
 
 class Grammar:
@@ -32,6 +38,8 @@ class Grammar:
             chat.description(), n_vocab=max(vocab, chat.size), eos_token=sorted(chat.ends)
         )
         self._compiled = lru_cache(maxsize=16)(self._compile)
+        digits = [token for text, token in chat.tokens().items() if text[:1] in "0123456789" and token < vocab]
+        self._digits = np.isin(np.arange(vocab), digits)
 
     def follow(self, schema: Mapping[str, Any]) -> "Follower":
         """Return a follower of one reply.
@@ -41,7 +49,7 @@ class Grammar:
         """
         # Names in order: that is how an answer's canonical text has them.
         matcher = llguidance.LLMatcher(self._tokens, self._compiled(canonical(schema)))
-        return Follower(matcher, self._vocab, self._end)
+        return Follower(matcher, self._tokens, self._digits, self._end)
 
     def _compile(self, schema: bytes) -> str:
         grammar = llguidance.LLMatcher.grammar_from_json_schema(schema.decode(), overrides=FORM)  # type: ignore[arg-type]
@@ -58,11 +66,16 @@ class Follower:
     reply is the same whether somebody skips such tokens (`forced`) or lets the model choose among the one.
     """
 
-    def __init__(self, matcher: llguidance.LLMatcher, vocab: int, end: int) -> None:
+    def __init__(
+        self, matcher: llguidance.LLMatcher, tokens: llguidance.LLTokenizer, digits: np.ndarray, end: int
+    ) -> None:
         self._matcher = matcher
-        self._vocab = vocab
+        self._tokens = tokens
+        self._digits = digits
+        self._vocab = len(digits)
         self._end = end
-        self._mask = masks.allocate_token_bitmask(1, vocab)
+        self._mask = masks.allocate_token_bitmask(1, self._vocab)
+        self._text = ""
         self._forced: list[int] = []
         self._begun = False
         self._look_ahead()
@@ -90,6 +103,7 @@ class Follower:
         if self._matcher.is_stopped():
             return
         self._matcher.consume_token(token)
+        self._text += self._tokens.decode_str([token])
         if self._forced:
             self._forced.pop(0)
         if not self._forced:
@@ -107,4 +121,13 @@ class Follower:
         if self._forced:
             return np.isin(np.arange(self._vocab), self._forced[:1])
         masks.fill_next_token_bitmask(self._matcher, self._mask)
-        return np.unpackbits(self._mask.view(np.uint8), bitorder="little")[: self._vocab].astype(bool)
+        allowed = np.unpackbits(self._mask.view(np.uint8), bitorder="little")[: self._vocab].astype(bool)
+        shorter = allowed & ~self._digits
+        return shorter if self._number_is_long() and shorter.any() else allowed
+
+    def _number_is_long(self) -> bool:
+        end = self._text[-LONGEST_NUMBER:]
+        if len(end) < LONGEST_NUMBER or not end.isdigit():
+            return False
+        # Inside a text digits may go on as the schema says.
+        return len(_STRINGS.sub("", self._text).split('"')) == 1
