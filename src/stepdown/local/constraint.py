@@ -19,8 +19,8 @@ FORM = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":
 """How answers are written in training records: no spaces."""
 
 
-LONGEST_NUMBER = 24
-"""Digits in a row: a schema lets a number go on for ever, and a model that knows nothing does."""
+LONGEST_NUMBER = 15
+"""Digits in a row, as many as a double keeps: a schema lets a number go on for ever, and a model that knows nothing does."""
 
 
 class Grammar:
