@@ -82,7 +82,9 @@ def test_smollm2_serves_at_both_ends_and_both_witnesses_agree_with_the_servers_o
         assert (theirs.served, theirs.reply) == (("frontier", hosted.text) if hosted.accepted else (None, None))
         assert (hosted.text or "").startswith('{"amount":'), "it has learned how an answer is written"
         assert (local.provider, local.digest) == ("stepdown-local", bundle.weights)
-        assert (hosted.provider, hosted.model, hosted.digest) == (f"openai@{url.split('/')[2]}", str(model), None)
+        assert (hosted.provider, hosted.digest) == (f"openai@{url.split('/')[2]}", None)
+        assert hosted.model
+        assert str(model).startswith(hosted.model), "as the server names it; a long name is cut where it is stored"
         posts = len(re.findall(r'"POST /v1/chat/completions HTTP/1\.\d" 200', log.read_text()))
         asked = [line for line in trace.lines(workspace.trace) if line.requested_provider.startswith("openai@")]
         assert posts == len([line for line in asked if line.event == "end"]) >= 1
