@@ -1,8 +1,8 @@
 """The cross entropy of a few tokens among very many, computed where exponentials are fast.
 
 A vocabulary of 49,152 is an exponential for each of its tokens at each place that counts, there and back. mlx's CPU backend
-takes one number at a time; numpy takes as many as a register holds, which here is ten times as fast. On a GPU nothing is
-gained and copies would be lost: there mlx's own is used.
+takes one number at a time; numpy takes as many as a register holds. On a GPU nothing is gained, and copies would cost: there
+mlx's own is used.
 """
 
 # mypy: allow-untyped-calls, allow-untyped-decorators

@@ -15,9 +15,7 @@ from stepdown.local.reading import choose
 READ = 64
 """Tokens of a prompt that are read between two looks at the clock."""
 
-_SCORED = (
-    16  # Last tokens of a prompt that are read with their scores: one more pass for the last alone would cost more.
-)
+_SCORED = 16  # Last tokens of a prompt, read with their scores: one more pass for the last alone would cost more.
 
 
 class Sampler:
