@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from journey import FRONTIER, SCENARIO, Hands, active, compete, count, discover, move, steps, tape
-from stepdown.acts.export import Dataset, export, opened
+from stepdown.acts.datasets import Dataset, opened
+from stepdown.acts.export import export
 from stepdown.acts.opening import open_workspace
 from stepdown.digest import digest
 from stepdown.errors import DatasetError, InvalidValue, NotFound, WorkspaceError

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from journey import Hands, discover
-from stepdown.acts.export import opened
+from stepdown.acts.datasets import opened
 from stepdown.acts.opening import open_workspace
 from stepdown.bundles.disk import Condition
 from stepdown.reports.markdown import render

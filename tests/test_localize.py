@@ -13,9 +13,9 @@ import pytest
 
 from journey import SCENARIO, SMALL, Hands, Scouted, active, compete, count, scouted, steps
 from stepdown.acts import configure, switch
-from stepdown.acts.export import Dataset
-from stepdown.acts.export import opened as opened_dataset
-from stepdown.acts.localize import evaluate, find_dataset, localize
+from stepdown.acts.datasets import Dataset, find_dataset
+from stepdown.acts.datasets import opened as opened_dataset
+from stepdown.acts.localize import evaluate, localize
 from stepdown.acts.opening import open_workspace
 from stepdown.acts.promote import promote
 from stepdown.acts.run import play, start

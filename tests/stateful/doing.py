@@ -14,8 +14,9 @@ from stateful.ranges import out_of_range
 from stateful.saying import bundle, dataset, promoted, report
 from stepdown.acts import configure, switch
 from stepdown.acts.ask import judge
+from stepdown.acts.datasets import find_dataset
 from stepdown.acts.export import export
-from stepdown.acts.localize import find_dataset, localize
+from stepdown.acts.localize import localize
 from stepdown.acts.promote import promote
 from stepdown.acts.prune import prune
 from stepdown.acts.rollback import rollback

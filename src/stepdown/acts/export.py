@@ -1,10 +1,8 @@
 """From committed rows to a dataset directory, in constant memory. The same rows give the same bytes."""
 
 import hashlib
-import json
 import os
 import shutil
-import stat
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,41 +13,19 @@ from typing import Any, BinaryIO
 
 from sqlalchemy import Connection
 
-from stepdown.bundles.disk import manifest_bytes, sync
+from stepdown.acts.datasets import NAME, Dataset, described, is_whole
+from stepdown.bundles.disk import sync
 from stepdown.digest import canonical, sha256
-from stepdown.digest import digest as digest_of
 from stepdown.errors import DatasetError, NotFound, WorkspaceError
 from stepdown.history import ledger, reader, rows
 from stepdown.scenarios import cases
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
-from stepdown.scenarios.roles import judged_role, proposer
+from stepdown.scenarios.roles import judged_role, proposer, role
+from stepdown.scenarios.wording import Wording, wording
 from stepdown.training.records import Filters, Split, content, imported, line, manifest, record
 from stepdown.workspace import Workspace
 from stepdown.workspace.unknown import set_aside
-
-NAME = "manifest.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """An export on disk.
-
-    Attributes:
-        digest: SHA-256 of its manifest, which lists the digest of every file.
-        content: Digest of the record files alone: what a training learns from, whatever the filters were called.
-        path: Its directory.
-        records: How many records train and validate together.
-        train: Records in `train.jsonl`.
-        valid: Records in `valid.jsonl`; 0 (and no file) when there is one distinct strategy only.
-    """
-
-    digest: str
-    content: str
-    path: Path
-    records: int
-    train: int
-    valid: int
 
 
 def export(workspace: Workspace, filters: Filters) -> Dataset:
@@ -61,13 +37,14 @@ def export(workspace: Workspace, filters: Filters) -> Dataset:
         WorkspaceError: The directory cannot be written.
     """
     scenario = workspace.scenario(filters.scenario)
-    role = judged_role(scenario, filters.role).name if filters.role is not None else proposer(scenario).name
+    name = judged_role(scenario, filters.role).name if filters.role is not None else proposer(scenario).name
     part = workspace.root / "datasets" / f".{workspace.session.begin()}.part"
     try:
         with workspace.reading() as connection:
-            written = _write(_Selection(connection, scenario, role, filters), part)
+            selection = _Selection(connection, scenario, name, filters, wording(scenario, name))
+            written, reworded = _write(selection, part)
         workspace.reached("dataset-written")
-        dataset = _publish(workspace, part, filters, written)
+        dataset = replace(_publish(workspace, part, filters, written), reworded=reworded)
     except OSError as error:
         raise WorkspaceError(f"The dataset cannot be written: {error.strerror}. Nothing was kept of it.") from error
     finally:
@@ -83,10 +60,11 @@ def accepted(workspace: Workspace, filters: Filters) -> list[rows.Step]:
         NotFound: No such scenario, run or role.
     """
     scenario = workspace.scenario(filters.scenario)
-    role = judged_role(scenario, filters.role).name if filters.role is not None else proposer(scenario).name
+    name = judged_role(scenario, filters.role).name if filters.role is not None else proposer(scenario).name
     with workspace.reading() as connection:
         _check_run(connection, filters)
-        return [step for step, _ in _Selection(connection, scenario, role, filters).accepted()]
+        selection = _Selection(connection, scenario, name, filters, wording(scenario, name))
+        return [step for step, _ in selection.accepted()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +75,26 @@ class _Selection:
     scenario: Scenario
     role: str
     filters: Filters
+    words: Wording
 
     def accepted(self) -> Iterator[tuple[rows.Step, rows.Generation | None]]:
-        """Yield steps and their generations, as the reader orders them."""
+        """Yield steps that were asked with the text of now, and their generations, as the reader orders them."""
+        return (row for row in self._passing() if self._fits(row[0]))
+
+    def exchanges(self) -> Iterator[rows.Exchange]:
+        """Yield what logs say, as far as the filter wants any of it; their cases were asked elsewhere, and are put as now."""
+        words = role(self.scenario, self.role).words if self.filters.imported else None
+        for exchange in self._logged():
+            yield exchange if words is None else replace(exchange, prompt=words(Knowledge(), exchange.input))
+
+    def reworded(self) -> int:
+        """Count the steps that the filter accepts and that were asked with another text: nobody will be asked so any more."""
+        return sum(not self._fits(step) for step, _ in self._passing())
+
+    def _fits(self, step: rows.Step) -> bool:
+        return self.words.is_of(step.facts.get("prompts", ""))
+
+    def _passing(self) -> Iterator[tuple[rows.Step, rows.Generation | None]]:
         for step, generation in reader.exportable(self.connection, self.scenario.name, self.filters.run):
             if step.role != self.role:
                 continue
@@ -109,8 +104,7 @@ class _Selection:
             if self.filters.accept(judged, generation):
                 yield judged, generation
 
-    def exchanges(self) -> Iterator[rows.Exchange]:
-        """Yield what logs say, as far as the filter wants any of it."""
+    def _logged(self) -> Iterator[rows.Exchange]:
         if self.filters.imported:
             for exchange in reader.exchanges(self.connection, self.scenario.name, self.role):
                 if self.filters.accept_exchange(exchange) and not cases.kept(self.scenario, exchange.seed):
@@ -122,20 +116,31 @@ class _Selection:
         return replace(step, score=later.score) if later is not None else step
 
 
-def _write(source: _Selection, part: Path) -> dict[str, Any]:
-    """Write the record files, in two passes over one state of the rows: where the split lies, then the records."""
+def _write(source: _Selection, part: Path) -> tuple[dict[str, Any], int]:
+    """Write the record files, in passes over one state of the rows: what is left out, where the split lies, the records.
+
+    Returns:
+        What the dataset says of itself, and how many rows were left out for their text.
+    """
     _check_run(source.connection, source.filters)
     keys: list[str | None] = [None, None]
     steps: Iterator[rows.Step | rows.Exchange] = (step for step, _ in source.accepted())
     for row in chain(steps, source.exchanges()):
         key = content(source.scenario, row)
         keys = [min(keys[0] or key, key), max(keys[1] or key, key)]
+    reworded = source.reworded()
     if keys[0] is None or keys[1] is None:
+        if reworded:
+            raise DatasetError(
+                f"All {reworded} steps that pass these filters were asked with another text than prompts have now; bring that "
+                "text back, or discover with the new one.",
+                kind="no-records",
+            )
         raise DatasetError(
             "No step passes these filters; export with fewer of them, or discover more.", kind="no-records"
         )
     part.mkdir()
-    return _write_files(source, Split(keys[0], keys[1]), part)
+    return _write_files(source, Split(keys[0], keys[1]), part), reworded
 
 
 def _check_run(connection: Connection, filters: Filters) -> None:
@@ -166,7 +171,7 @@ def _write_files(source: _Selection, split: Split, part: Path) -> dict[str, Any]
             files.write(side, line(imported(exchange)))
             logs[exchange.log] += 1
     digests = {name: hash_.hexdigest() for name, hash_ in files.hashes.items()}
-    return manifest(filters, files.counts, digests, runs, logs)
+    return manifest(filters, files.counts, digests, runs, logs, source.words.digest)
 
 
 class _Files:
@@ -206,9 +211,9 @@ def _publish(workspace: Workspace, part: Path, filters: Filters, written: dict[s
     (part / NAME).write_bytes(data)
     for path in part.iterdir():
         sync(path)
-    dataset = _described(target, digest, written)
+    dataset = described(target, digest, written)
     with workspace.writing() as connection:
-        if not _whole(target, digest):
+        if not is_whole(target, digest):
             if os.path.lexists(target):
                 # Somebody changed it, and may have meant to: it is set aside, and never removed.
                 set_aside(target, workspace.root, f"{digest}.changed")
@@ -219,71 +224,3 @@ def _publish(workspace: Workspace, part: Path, filters: Filters, written: dict[s
             at = workspace.now()
             ledger.append(connection, rows.Dataset(digest, filters.scenario, filters.as_json(), dataset.records, at))
     return dataset
-
-
-def _described(path: Path, digest: str, stored: dict[str, Any]) -> Dataset:
-    counts = {name: int(entry["records"]) for name, entry in stored["files"].items()}
-    train, valid = counts.get("train.jsonl", 0), counts.get("valid.jsonl", 0)
-    learned = {name: stored["files"][name]["sha256"] for name in ("train.jsonl", "valid.jsonl") if name in counts}
-    return Dataset(digest, digest_of(learned), path, train + valid, train, valid)
-
-
-def opened(path: Path) -> tuple[Dataset, dict[str, Any]]:
-    """Open a dataset directory, and check every file against its manifest.
-
-    Returns:
-        The dataset and its manifest.
-
-    Raises:
-        NotFound: There is no such directory.
-        DatasetError: A file is missing, extra or changed, or the manifest is malformed.
-    """
-    if not path.is_dir():
-        raise NotFound(f"There is no dataset at {path}; `stepdown export` makes one.", kind="unknown-dataset")
-    try:
-        _check_plain(path)
-        data = (path / NAME).read_bytes()
-        stored = json.loads(data)
-        dataset = _described(path, sha256(data), stored)
-        whole = _whole(path, dataset.digest) and dataset.train > 0
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DatasetError(f"{path.name} is not a dataset of ours ({error!r}); export it again.") from error
-    if not whole:
-        raise DatasetError(f"The files of {path.name[:12]} are not the ones its manifest lists; export it again.")
-    return dataset, stored
-
-
-def promised(path: Path) -> dict[str, Any] | None:
-    """Return what a dataset's directory said when it was exported, by the digest that names it; None where nothing says so."""
-    data = manifest_bytes(path, path.name.partition(".")[0])
-    try:
-        stored = json.loads(data) if data is not None else None
-    except (ValueError, RecursionError):
-        return None
-    return stored if isinstance(stored, dict) else None
-
-
-def _whole(path: Path, digest: str) -> bool:
-    """Tell whether a dataset's files are exactly those that its manifest lists, and the manifest the one expected."""
-    try:
-        _check_plain(path)
-        data = (path / NAME).read_bytes()
-        files = json.loads(data)["files"]
-        names = {entry.name for entry in path.iterdir()}
-        if sha256(data) != digest or names != {NAME, *files}:
-            return False
-        return all(_file_digest(path / name) == entry["sha256"] for name, entry in files.items())
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-
-
-def _check_plain(path: Path) -> None:
-    """Refuse anything but files: a pipe in the place of one would be waited for."""
-    for entry in path.iterdir():
-        if not stat.S_ISREG(entry.lstat().st_mode):
-            raise ValueError(f"{entry.name} is not a file")
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

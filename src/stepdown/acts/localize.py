@@ -11,20 +11,21 @@ from sqlalchemy import Connection
 
 from stepdown import __version__
 from stepdown.acts import switch
+from stepdown.acts.datasets import Dataset, opened
 from stepdown.acts.examine import examiner
-from stepdown.acts.export import Dataset, opened
 from stepdown.acts.question import rendering
 from stepdown.bases import disk as bases
 from stepdown.bundles.disk import Condition, Look, listing, publish, sync
 from stepdown.bundles.kinds import KINDS
 from stepdown.bundles.manifest import FORMAT, Manifest
 from stepdown.digest import digest
-from stepdown.errors import DatasetError, InvalidValue, NotFound, TrainingFailed, WorkspaceError
+from stepdown.errors import DatasetError, InvalidValue, TrainingFailed, WorkspaceError
 from stepdown.history import ledger, reader, rows
 from stepdown.scenarios import prompt
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.referee import own_case
 from stepdown.scenarios.roles import judged_role, proposer
+from stepdown.scenarios.wording import wording
 from stepdown.training.evaluation import evaluation as summed
 from stepdown.training.evaluation import held_out as judged
 from stepdown.training.evaluation import held_out_seeds
@@ -51,20 +52,6 @@ class Trained:
     bundle: rows.Bundle
     evaluation: rows.Evaluation
     reused: bool
-
-
-def find_dataset(workspace: Workspace, name: str | Path) -> Path:
-    """Return the directory of a dataset, by path or by the beginning of its digest.
-
-    Raises:
-        NotFound: There is none, or the beginning fits several.
-    """
-    if Path(name).is_dir():
-        return Path(name)
-    directories = sorted((workspace.root / "datasets").glob(f"{name}*")) if str(name).isalnum() else []
-    if len(directories) != 1:
-        raise NotFound(f"There is no dataset {str(name)!r} here; `stepdown export` makes one.", kind="unknown-dataset")
-    return directories[0]
 
 
 def localize(
@@ -157,12 +144,15 @@ def _role(scenario: Scenario, stored: Mapping[str, Any], wanted: str | None) -> 
     Raises:
         NotFound: The scenario does not have the role that is wanted.
         Refused: Nobody can say how good its answers are.
-        DatasetError: The dataset teaches another one.
+        DatasetError: The dataset teaches another one, or was asked with another text than its prompt has now.
     """
     taught = str(stored["filters"].get("role") or proposer(scenario).name)
     if wanted is not None and judged_role(scenario, wanted).name != taught:
         raise DatasetError(f"The dataset teaches the role {taught}, not {wanted}; export {wanted}'s answers first.")
-    return judged_role(scenario, taught).name
+    words = wording(scenario, judged_role(scenario, taught).name)
+    if not words.is_of(stored.get("prompts", "")):
+        raise DatasetError("The dataset was asked with another text than prompts have now; export it again.")
+    return taught
 
 
 def _manifest(
@@ -174,6 +164,7 @@ def _manifest(
         scenario_version=scenario.version,
         role=job.role,
         prompt_format=prompt.FORMAT,
+        prompts=wording(scenario, job.role).digest,
         dataset=dataset.digest,
         plan=json.loads(job.plan.to_json()),
         job=job.digest,
@@ -212,7 +203,7 @@ def _earlier(workspace: Workspace, job: Job) -> Trained | None:
             if look.condition is not Condition.WHOLE or is_retired(connection, bundle.id):
                 continue
             scenario = workspace.scenario(bundle.scenario)
-            evaluation = reader.evaluation(connection, bundle.id, workspace.terms(scenario).digest)
+            evaluation = reader.evaluation(connection, bundle.id, workspace.terms(scenario, bundle.role).digest)
             if evaluation is not None:
                 return Trained(bundle, evaluation, reused=True)
     return None
@@ -272,7 +263,7 @@ def evaluate_directory(
     with workspace.reading() as connection:
         knowledge = workspace.knowledge(connection, scenario.name)
     seeds, role = held_out_seeds(scenario), judged_role(scenario, manifest.role)
-    bound = workspace.terms(scenario)
+    bound = workspace.terms(scenario, role.name)
     asking = examiner(workspace, manifest.id, bound, knowledge.version)
     replies = asking.ask(provider, role, [rendering(scenario, role, knowledge, seed) for seed in seeds], seeds)
     held_out = [judged(scenario, role, seed, reply) for seed, reply in zip(seeds, replies, strict=True)]

@@ -98,7 +98,7 @@ def _begin(
         best = reader.best_run(connection, bundle.scenario)
         shown = examples(connection, role, best.id) if best else ()
         knowledge = workspace.knowledge(connection, bundle.scenario)
-        counted = reader.evaluation(connection, bundle.id, workspace.terms(scenario).digest)
+        counted = reader.evaluation(connection, bundle.id, workspace.terms(scenario, bundle.role).digest)
         evaluated = counted is not None and abs(knowledge.version - counted.knowledge) <= policy.max_lessons
     _check_comparable(scenario, policy, bundle.role, trial)
     seeds = min(trial.budget, len(scenario.comparison_seeds()))
@@ -179,7 +179,7 @@ def _judge(
     return rows.Verdict(
         bundle=bundle.id,
         run=comparison.run.run.id,
-        terms_digest=workspace.terms(scenario).digest,
+        terms_digest=workspace.terms(scenario, bundle.role).digest,
         outcome=evidence.outcome.value,
         evidence=evidence.as_json(),
         policy=number,
@@ -193,7 +193,7 @@ def _judge(
 def _record(workspace: Workspace, connection: Connection, comparison: Comparison, who: Player) -> rows.Evaluation:
     run, at = comparison.run, workspace.now()
     call = comparing(workspace, who.bundle, run.run.id).call
-    bound = workspace.terms(run.scenario, comparison.seeds)
+    bound = workspace.terms(run.scenario, comparison.role.name, comparison.seeds)
     row = evaluation(who.bundle, bound, comparison.knowledge.version, who.replies, at, run.run.id, call)
     return record_evaluation(connection, row, who.replies)
 

@@ -17,6 +17,7 @@ from stepdown.history import endings, ledger, reader, rows
 from stepdown.routing.reasons import FrontierObjection
 from stepdown.scenarios import roles
 from stepdown.scenarios.prompt import Knowledge
+from stepdown.scenarios.wording import wording
 from stepdown.training.promotion import Trial
 from stepdown.workspace import Workspace
 
@@ -131,6 +132,14 @@ def reopened(workspace: Workspace, run: rows.Run, role: roles.Role, at_once: int
         raise Refused(
             f"{run.id} was begun with version {run.scenario_version} of {run.scenario}, and it is {scenario.version} now; "
             "begin another.",
+            kind="stale",
+        )
+    with workspace.reading() as connection:
+        asked = next((step for step in reversed(reader.steps(connection, run.id)) if step.role == role.name), None)
+    if asked is not None and not wording(scenario, role.name).is_of(asked.facts.get("prompts", "")):
+        raise Refused(
+            f"{run.id} was begun with another text than the {role.name}'s prompt has now; bring that text back, or begin "
+            "another.",
             kind="stale",
         )
     provider = frontier_of(workspace.settings, run.frontier, scenario, routed=run.purpose == rows.WORK)

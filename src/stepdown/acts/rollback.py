@@ -12,9 +12,10 @@ from stepdown.errors import LocalError, Refused
 from stepdown.history import reader, rows
 from stepdown.scenarios.roles import judged_role, proposer
 from stepdown.scenarios.roles import role as named_role
+from stepdown.scenarios.wording import wording
 from stepdown.training.evaluation import held_out_seeds
 from stepdown.workspace import Workspace
-from stepdown.workspace.facts import compatible, slot_bundle
+from stepdown.workspace.facts import slot_bundle, unfit
 
 
 def rollback(
@@ -103,5 +104,7 @@ def _unfit(workspace: Workspace, connection: Connection, bundle: rows.Bundle) ->
     except Refused as refusal:
         return str(refusal)
     manifest = workspace.look(bundle.id).manifest
-    fits = manifest is not None and compatible(manifest, workspace.scenario(bundle.scenario), bundle.role)
-    return None if fits else "it was made for another scenario, role or prompt format"
+    if manifest is None:
+        return "it changed while it was looked at"
+    scenario = workspace.scenario(bundle.scenario)
+    return unfit(manifest, scenario, bundle.role, wording(scenario, bundle.role)) or None

@@ -63,7 +63,7 @@ def is_promoted(workspace: Workspace, connection: Connection, bundle: rows.Bundl
     verdict = reader.verdict(connection, bundle.id)
     if verdict is None or verdict.outcome != "promote":
         return False
-    return verdict.terms_digest == workspace.terms(workspace.scenario(bundle.scenario)).digest
+    return verdict.terms_digest == workspace.terms(workspace.scenario(bundle.scenario), bundle.role).digest
 
 
 def point(workspace: Workspace, connection: Connection, bundle: rows.Bundle, *, by: str, why: str) -> None:

@@ -11,6 +11,7 @@ from stepdown.providers.trace import Line
 from stepdown.scenarios import prompt, referee, roles
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.wording import wording
 from stepdown.training.evaluation import held_out, summarize
 
 
@@ -95,6 +96,8 @@ def _asked(
     """Return what an evaluation asked; None where prompts are put otherwise by now."""
     render = roles.roles(scenario)[role].prompt if role in roles.roles(scenario) else None
     if (row.terms.get("scenario_version"), row.terms.get("prompt_format")) != (scenario.version, prompt.FORMAT):
+        return None
+    if not wording(scenario, role).is_of(row.terms.get("prompts", "")):
         return None
     knowledge = versions.get((scenario.name, row.knowledge), Knowledge() if row.knowledge == 0 else None)
     if render is None or knowledge is None:

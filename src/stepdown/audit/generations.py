@@ -8,6 +8,7 @@ from stepdown.history import rows
 from stepdown.scenarios import prompt, referee, roles
 from stepdown.scenarios.generation import gate, outcome
 from stepdown.scenarios.prompt import Knowledge
+from stepdown.scenarios.wording import wording
 
 
 def generations(evidence: Evidence) -> Iterator[Difference]:
@@ -54,6 +55,8 @@ def coached(evidence: Evidence) -> Iterator[Difference]:
         coach, knowledge = roles.coach(scenario), versions.get((run.scenario, step.knowledge))
         asked = coach is not None and step.role == coach.name and run.purpose == rows.WORK
         if not asked or scenario.version != run.scenario_version or (knowledge is None and step.knowledge != 0):
+            continue
+        if not wording(scenario, step.role).is_of(step.facts.get("prompts", "")):
             continue
         given = sorted(answers[step.run, step.generation], key=lambda each: each.position)
         scored = [(each.seed, each.strategy or "", each.score or 0.0) for each in given]

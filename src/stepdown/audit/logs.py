@@ -1,7 +1,7 @@
 """Derive again what was taken from logs of other systems: cases into words, replies into answers, answers into scores. Pure."""
 
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 
 from stepdown.audit.witnesses import Difference, Evidence, compare, derived
 from stepdown.history import rows
@@ -21,20 +21,34 @@ def logs(evidence: Evidence) -> Iterator[Difference]:
                 "I10", log.id, f"it says that {log.exchanges} of its lines became exchanges, and {counts[log.id]} did"
             )
     named = {log.id: log for log in evidence.logs}
+    reworded = {log for log, fits in _worded(evidence).items() if not any(fits)}
     for exchange in evidence.exchanges:
         log, where = named[exchange.log], f"{exchange.log} line {exchange.line}"
         scenario = evidence.scenarios(log.scenario)
         if scenario.version == log.scenario_version:
-            yield from derived("I7", where, _again(scenario, log, exchange, where))
+            again = _again(scenario, log, exchange, where, worded=exchange.log not in reworded)
+            yield from derived("I7", where, again)
 
 
-def _again(scenario: Scenario, log: rows.Log, exchange: rows.Exchange, where: str) -> Iterator[Difference]:
+def _worded(evidence: Evidence) -> Mapping[str, list[bool]]:
+    """Return which exchanges of each log stand in the words of now. Where none does, the prompt's text was another then."""
+    named, fits = {log.id: log for log in evidence.logs}, defaultdict[str, list[bool]](list)
+    for exchange in evidence.exchanges:
+        log = named[exchange.log]
+        role = named_role(evidence.scenarios(log.scenario), log.role)
+        fits[log.id].append(role.words is None or role.words(Knowledge(), exchange.input) == exchange.prompt)
+    return {log: each for log, each in fits.items() if len(each) > 1}
+
+
+def _again(
+    scenario: Scenario, log: rows.Log, exchange: rows.Exchange, where: str, *, worded: bool
+) -> Iterator[Difference]:
     role = named_role(scenario, log.role)
     seed, own = cases.seed_of(scenario, exchange.input)
     judgement = judge(scenario, role, exchange.reply, judged_on(scenario, seed, own=own))
     again = {
         "seed": seed,
-        "prompt": role.words(Knowledge(), exchange.input) if role.words is not None else None,
+        **({"prompt": role.words(Knowledge(), exchange.input)} if role.words is not None and worded else {}),
         "strategy": judgement.answer.text if judgement.answer is not None else None,
         **({"score": judgement.score} if reproducible(scenario) else {}),
     }

@@ -15,6 +15,7 @@ from stepdown.audit.witnesses import Difference, Evidence, difference
 from stepdown.bundles.standing import PROMOTION, ROLLBACK, Standing
 from stepdown.history import rows
 from stepdown.routing.breaker import State
+from stepdown.scenarios.wording import wording
 
 EMPTY = (None, False)
 """What the facts say of an empty slot: no bundle, and none that is switched on."""
@@ -194,6 +195,9 @@ def _unbelievable(moment: Moment, evidence: Evidence) -> str | None:
         made_for = (manifest.scenario, manifest.role)
         if made_for != (moment.run.scenario, moment.role):
             return f"its facts say compatible, and its bundle was made for {' '.join(made_for)}"
+        first = wording(evidence.scenarios(moment.run.scenario), moment.role).first
+        if (manifest.prompts or first) != (facts.get("prompts") or first):
+            return "its facts say compatible, and name another prompt's text than its bundle"
     return None
 
 

@@ -7,10 +7,14 @@ from stepdown.audit.steps import grouped
 from stepdown.audit.witnesses import Difference, Evidence
 from stepdown.history import rows
 from stepdown.routing.reasons import FrontierObjection
+from stepdown.scenarios import prompt
+from stepdown.scenarios.wording import wording
 
 PURPOSES = (rows.WORK, rows.COMPARISON, rows.LIVE)
 HEAD = re.compile(r"(\S+) v(-?\d+) ")
 """How a prompt of a scenario begins that leaves its words to stepdown."""
+
+FIRST_WORDS = "$scenario v$version "
 
 INTERRUPTED = "Its process ended."
 
@@ -32,7 +36,7 @@ def runs(evidence: Evidence) -> Iterator[Difference]:
         if run.purpose == rows.LIVE and (run.generations, run.candidates, run.seed) != (1, 1, 0):
             yield Difference("I10", run.id, "whoever asks live asks for no generations")
         yield from _sessions(run, [row.session for row in resumed[run.id]], announced[run.id])
-        yield from _heads(evidence, run, [call.prompt for call in announced[run.id]])
+        yield from _heads(evidence, run, announced[run.id])
 
 
 def _sessions(run: rows.Run, later: Sequence[str], calls: Sequence[rows.Announcement]) -> Iterator[Difference]:
@@ -45,13 +49,22 @@ def _sessions(run: rows.Run, later: Sequence[str], calls: Sequence[rows.Announce
             reached = sessions.index(call.session, reached)
 
 
-def _heads(evidence: Evidence, run: rows.Run, prompts: list[str]) -> Iterator[Difference]:
+def _heads(evidence: Evidence, run: rows.Run, calls: Sequence[rows.Announcement]) -> Iterator[Difference]:
     """The first words of a prompt name scenario and version, wherever the scenario now in force begins its prompts so."""
     scenario = evidence.scenarios(run.scenario)
     if getattr(scenario, "roles", None) is not None:
         return
-    for prompt in prompts:
-        head = HEAD.match(prompt)
+    headed = {
+        role: wording(scenario, role)
+        for role in {call.role for call in calls} & prompt.FIRST.keys()
+        if prompt.question(scenario, role).startswith(FIRST_WORDS)
+    }
+    for call in calls:
+        if call.role in prompt.FIRST and not (
+            call.role in headed and headed[call.role].is_of(call.facts.get("prompts", ""))
+        ):
+            continue  # Asked with another text, or with one that begins otherwise.
+        head = HEAD.match(call.prompt)
         if head is None or (head[1], int(head[2])) != (run.scenario, run.scenario_version):
             yield Difference("I10", run.id, f"it is of {run.scenario} v{run.scenario_version}, and its prompts are not")
             return

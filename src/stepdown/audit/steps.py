@@ -18,6 +18,7 @@ from stepdown.scenarios import harness, referee, roles
 from stepdown.scenarios.generation import step_seed
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.wording import wording
 
 
 def steps(evidence: Evidence) -> Iterator[Difference]:
@@ -80,7 +81,7 @@ def _asked(
         role = roles.roles(scenario).get(step.role)
         if role is None:
             yield Difference("I10", step.id, f"{run.scenario} has no role {step.role}")
-        elif role.prompt is not None:
+        elif role.prompt is not None and wording(scenario, step.role).is_of(step.facts.get("prompts", "")):
             expected["prompt"] = role.prompt(knowledge, seed)
     yield from compare("I10", step.id, step, expected, "the run")
 
@@ -255,6 +256,20 @@ def _matched(
     expected = [rows.Match(step.id, match.seed, match.score, match.won, match.parts) for match in played]
     if list(matches) != expected:
         yield Difference("I7", step.id, f"its matches are not what {scenario.name} gives for its strategy")
+
+
+def reworded(evidence: Evidence) -> Iterator[str]:
+    """Say of how many steps the prompts could not be made again, because their text is another by now."""
+    run_of = {run.id: run for run in evidence.runs}
+    counts: dict[str, int] = defaultdict(int)
+    for step in evidence.steps:
+        run = run_of[step.run]
+        scenario = evidence.scenarios(run.scenario)
+        same = wording(scenario, step.role).is_of(step.facts.get("prompts", ""))
+        counts[run.scenario] += scenario.version == run.scenario_version and not same
+    for name, count in counts.items():
+        if count:
+            yield f"another text: {count} steps of {name} were asked with another prompt's text, and it was not made again"
 
 
 def unreproducible(evidence: Evidence) -> Iterator[str]:

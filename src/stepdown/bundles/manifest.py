@@ -38,6 +38,8 @@ class Manifest:
         kind: The word of its `Kind`.
         base: Digest of the base that it answers with; empty for one that stands alone.
         curve: Digest of the losses on the way, as history has them; empty where nobody kept them.
+        prompts: Digest of the text that its role's questions were made from, see `scenarios.wording`; empty in a bundle of
+            before there were digests, and where the scenario does not say its text.
     """
 
     format: int
@@ -57,6 +59,7 @@ class Manifest:
     kind: str = NET.name
     base: str = ""
     curve: str = ""
+    prompts: str = ""
 
     @property
     def data(self) -> bytes:
@@ -106,9 +109,8 @@ class Manifest:
             raise ValueError(f"the manifest is malformed: {error!r}") from error
         values["files"] = listed_files(data)
         manifest = cls(**values)
-        if manifest.made_as.weights not in manifest.files or not (
-            isinstance(manifest.base, str) and isinstance(manifest.curve, str)
-        ):
+        texts = (manifest.base, manifest.curve, manifest.prompts)
+        if manifest.made_as.weights not in manifest.files or not all(isinstance(text, str) for text in texts):
             raise ValueError(f"the manifest is malformed: it lists no {manifest.made_as.weights}")
         if manifest.made_as.on_base != bool(manifest.base):
             raise ValueError("the manifest is malformed: its kind and its base do not fit")

@@ -132,7 +132,10 @@ def export(
         filters = Filters(named, run_id, min_score, kept_only, include_local, matches, imported=imported)
         dataset = write(opened, filters)
     line = f"{dataset.digest[:12]}  {dataset.train} to train, {dataset.valid} to validate  {dataset.path}"
+    if dataset.reworded:
+        line += f"\n{dataset.reworded} left out: asked with another text than prompts have now"
     value = {"digest": dataset.digest, "path": str(dataset.path), "train": dataset.train, "valid": dataset.valid}
+    value |= {"reworded": dataset.reworded}
     emit(value, as_json=as_json, people=lambda: line)
 
 
@@ -188,7 +191,8 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a bundle in a child process, evaluate it on held-out seeds, and register it. It is not activated."""
-    from stepdown.acts.localize import find_dataset, localize
+    from stepdown.acts.datasets import find_dataset
+    from stepdown.acts.localize import localize
 
     with workspace(directory) as opened, progress("train") as show:
         trained = localize(

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from stepdown.acts import adopt, configure, switch
 from stepdown.acts.clear import TAKEN_AWAY
-from stepdown.acts.export import Dataset, export
+from stepdown.acts.datasets import Dataset
+from stepdown.acts.export import export
 from stepdown.acts.localize import localize
 from stepdown.acts.promote import promote
 from stepdown.acts.run import play, start

@@ -23,7 +23,7 @@ class Facts:
         present: Its directory is there.
         enabled: It is not switched off.
         whole: Its files are those that its manifest lists, byte for byte, and the manifest hashes to its id.
-        compatible: Its manifest names this scenario, role and prompt format, in a format this version reads.
+        compatible: Its manifest names this scenario, role and prompt format and text, in a format this version reads.
         age: Seconds since it was trained.
         max_age: The policy's limit, seconds.
         evaluated: Some evaluation counts for it as scenario, prompt format and decoding are now.
@@ -43,6 +43,7 @@ class Facts:
         lessons: Versions of the knowledge between this step's prompt and the prompts of that evaluation.
         max_lessons: The policy's limit.
         based: The base that the bundle answers with is here, byte for byte; also for a bundle that needs none.
+        prompts: Digest of the text that the role's questions are made from now; empty for `scenarios.prompt.FIRST`.
     """
 
     role: str
@@ -73,6 +74,7 @@ class Facts:
     unavailable: bool = False
     lessons: int | None = None
     max_lessons: float = math.inf
+    prompts: str = ""
 
     @property
     def frontier_objection(self) -> FrontierObjection | None:
@@ -104,7 +106,14 @@ class Facts:
         return cls(**values)
 
 
-SILENT = {"over_budget": False, "based": True, "unavailable": False, "lessons": None, "max_lessons": math.inf}
+SILENT = {
+    "over_budget": False,
+    "based": True,
+    "unavailable": False,
+    "lessons": None,
+    "max_lessons": math.inf,
+    "prompts": "",
+}
 """Facts that came after the first release, and the value that they have where nothing is said of them."""
 
 NAMES = tuple(field.name for field in fields(Facts))

@@ -1,6 +1,7 @@
 """The prompt. One function renders it for discovery, export, evaluation and serving, from the texts of the scenario."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,19 @@ FORMAT = 1
 """Bump it with any change of a competitor's text or of how blanks are filled: a bundle is evaluated for one format alone."""
 
 COMPETITOR, COACH = "competitor", "coach"
+
+FIRST = {
+    COMPETITOR: "$scenario v$version competitor\nplaybook: $playbook\nhints: $hints\nobservation: $case\nstrategy:",
+    COACH: (
+        "$scenario v$version coach\nplaybook: $playbook\nhints: $hints\nresults:\n$results\n"
+        'lesson, a JSON object of "playbook" and "hints":'
+    ),
+}
+"""What everybody was asked with before texts had digests, whatever the files say by now: rows, bundles and datasets that name
+no digest are of these. They never change."""
+
+CHANGING = ("version", "playbook", "hints", "case", "results")
+"""Blanks whose filling may change while a question's text stays; an evaluation is bound to the version by its own terms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +56,24 @@ def of_case(scenario: Scenario, knowledge: Knowledge, case: Mapping[str, Any]) -
 def question(scenario: Scenario, role: str) -> str:
     """Return the text that a role's questions are made from: the scenario's own, or the one of those that bring none."""
     return _text(scenario, role)
+
+
+def constant(scenario: Scenario, text: str) -> str:
+    """Return a question's text as it is rendered, but for the blanks of case, knowledge and version, which hold constants.
+
+    No text can hold the constants itself: a NUL stands in no prompt.
+    """
+    return _filled(scenario, text, Knowledge(), **{name: f"\0{name}\0" for name in CHANGING})
+
+
+def case_pattern(scenario: Scenario) -> re.Pattern[str]:
+    """Return what finds the case in a competitor's prompt, as its first group: by what stands around it on its line."""
+    text = constant(scenario, question(scenario, COMPETITOR))
+    before, _, after = next(line for line in text.split("\n") if "\0case\0" in line).partition("\0case\0")
+    start = "" if "\0" in before else "^"
+    end = "" if "\0" in after else "$"
+    around = re.escape(before.rpartition("\0")[2]), re.escape(after.partition("\0")[0])
+    return re.compile(f"{start}{around[0]}(.*){around[1]}{end}", re.MULTILINE)
 
 
 def instructions(scenario: Scenario, role: str) -> str:

@@ -35,6 +35,9 @@ class Role:
         words: Renders the question of a case that somebody brings, given as `Scenario.observation` returns one. None where only
             seeds are asked.
         instructions: What goes before a question for whoever cannot have learned it; None for the scenario's rules.
+        text: What is the same in all its questions, see `prompt.constant`: bundles, evaluations and steps are bound to its
+            digest. Empty where nobody says, and then to the scenario's version alone.
+        first: The same of the text that was asked before texts had digests.
     """
 
     name: str
@@ -45,6 +48,8 @@ class Role:
     validated: bool = False
     words: Callable[[Knowledge, Mapping[str, Any]], str] | None = None
     instructions: str | None = None
+    text: str = ""
+    first: str = ""
 
     @property
     def judged(self) -> bool:
@@ -70,9 +75,18 @@ def _roles(scenario: Scenario) -> Mapping[str, Role]:
         validated=True,
         words=lambda knowledge, case: prompt.of_case(scenario, knowledge, case),
         instructions=prompt.instructions(scenario, COMPETITOR),
+        text=prompt.constant(scenario, prompt.question(scenario, COMPETITOR)),
+        first=prompt.constant(scenario, prompt.FIRST[COMPETITOR]),
     )
-    coached = prompt.instructions(scenario, COACH)
-    return {COMPETITOR: competitor, COACH: Role(COACH, prompt.lesson_schema(), parse_lesson, instructions=coached)}
+    coach_ = Role(
+        COACH,
+        prompt.lesson_schema(),
+        parse_lesson,
+        instructions=prompt.instructions(scenario, COACH),
+        text=prompt.constant(scenario, prompt.question(scenario, COACH)),
+        first=prompt.constant(scenario, prompt.FIRST[COACH]),
+    )
+    return {COMPETITOR: competitor, COACH: coach_}
 
 
 def role(scenario: Scenario, name: str) -> Role:

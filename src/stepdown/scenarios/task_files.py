@@ -11,7 +11,9 @@ from jsonschema.exceptions import SchemaError
 
 from stepdown.digest import digest, parsed, why
 from stepdown.errors import InvalidValue
+from stepdown.scenarios.prompt import COMPETITOR
 from stepdown.scenarios.tasks import LEAST_COMPARED, LEAST_HELD_OUT, READERS, TASK, Case, Task, judge_of, split, written
+from stepdown.scenarios.texts import blanks, filled, plain
 
 KEYS: Mapping[str, type] = {
     "name": str,
@@ -19,6 +21,7 @@ KEYS: Mapping[str, type] = {
     "cases": str,
     "instructions": str,
     "schema": str,
+    "prompt": str,
     "reader": str,
     "judge": dict,
     "frontier": dict,
@@ -37,6 +40,7 @@ class Settings:
         name: The task's name.
         version: Its author's version.
         cases: Name of the file of cases, and `instructions` and `schema`: of theirs.
+        prompt: Name of the file with its prompt's text; empty for the text of those that bring none.
         reader: How an answer stands in a reply.
         judge: How an answer is judged.
         others: The tables `frontier`, `training` and `policy`.
@@ -47,6 +51,7 @@ class Settings:
     cases: str
     instructions: str
     schema: str
+    prompt: str
     reader: str
     judge: Mapping[str, Any]
     others: Mapping[str, Any]
@@ -92,6 +97,7 @@ def settings(text: str, file: str = TASK) -> Settings:
         cases=complete["cases"],
         instructions=complete["instructions"],
         schema=complete["schema"],
+        prompt=complete.get("prompt", ""),
         reader=reader,
         judge=complete["judge"],
         others=others,
@@ -128,6 +134,29 @@ def schema(text: str, file: str) -> Mapping[str, Any]:
         where = "/".join(map(str, error.absolute_path)) or "its top"
         raise InvalidValue(f"{file} is no JSON Schema, at {where}: {error.message[:200]}.") from error
     return schema_
+
+
+BLANKS = frozenset(("scenario", "version", "rules", "schema", "playbook", "hints", "case"))
+"""What a prompt's text may leave to be filled, and only the case must."""
+
+
+def prompts(text: str, file: str) -> Mapping[str, str]:
+    """Read the text of a task's prompt.
+
+    Raises:
+        InvalidValue: It has a blank that nobody fills, none for the case, or what no prompt can hold.
+    """
+    text = plain(text)
+    if "\0" in text:
+        raise InvalidValue(f"{file} holds a NUL, which no prompt can.")
+    try:
+        named = set(blanks(text))
+        filled(text, dict.fromkeys(BLANKS, ""))
+    except InvalidValue as error:
+        raise InvalidValue(f"{file}: {error} Its blanks are ${', $'.join(sorted(BLANKS))}; $$ is a dollar.") from error
+    if "case" not in named:
+        raise InvalidValue(f"{file} must say where the case stands, with $case.")
+    return {COMPETITOR: text}
 
 
 def cases(text: str, file: str) -> list[Case]:
@@ -176,7 +205,14 @@ def _key(case: Case, where: str) -> str:
         raise InvalidValue(f"{where} holds what cannot be kept: {why(error)}.") from error
 
 
-def task(settings: Settings, instructions: str, answers: Mapping[str, Any], listed: list[Case], file: str) -> Task:
+def task(
+    settings: Settings,
+    instructions: str,
+    answers: Mapping[str, Any],
+    listed: list[Case],
+    file: str,
+    own: Mapping[str, str] | None = None,
+) -> Task:
     """Return the task, if its files fit together.
 
     Raises:
@@ -191,6 +227,7 @@ def task(settings: Settings, instructions: str, answers: Mapping[str, Any], list
         settings.judge,
         listed,
         settings.others,
+        own or {},
     )
     for case in listed:
         if case.labelled:

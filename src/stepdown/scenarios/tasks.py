@@ -6,10 +6,12 @@
     cases.jsonl          one case a line: {"input": ..., "expected": ...}; what is expected may be left out
     instructions.txt     what a frontier must know to answer
     answer.schema.json   JSON Schema of an answer
+    prompt.txt           where `prompt = "prompt.txt"` names it: the text that questions are made from, with blanks
 
 Cases are split once, by the content of their input: half of them train, a quarter is held out for evaluation and a quarter for
 comparisons. A case whose answer is not known only ever trains. The version that history keeps follows from all that an answer
 or its score can depend on: change a word of it, and earlier evaluations count no longer.
+The prompt's text is no part of it: bundles, evaluations and steps are bound to its own digest.
 """
 
 import json
@@ -75,6 +77,7 @@ class Task:
         judge: Settings of the judge, see `judges.judge`.
         cases: All of them, in the order of the file.
         settings: The tables `frontier`, `training` and `policy`, as they stand.
+        prompts: Its own texts by name, see `scenarios.texts`.
     """
 
     name: str
@@ -85,6 +88,7 @@ class Task:
     judge: Mapping[str, Any]
     cases: Sequence[Case]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    prompts: Mapping[str, str] = field(default_factory=dict)
     own_case: ClassVar[bool] = True
 
     @cached_property

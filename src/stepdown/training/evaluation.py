@@ -13,7 +13,8 @@ from stepdown.history import rows
 from stepdown.scenarios import prompt
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.referee import judge
-from stepdown.scenarios.roles import Role
+from stepdown.scenarios.roles import Role, proposer
+from stepdown.scenarios.wording import wording
 from stepdown.training.decoding import Decoding
 
 CONFIDENCE = 0.95
@@ -58,7 +59,7 @@ class Terms:
     """What an evaluation is bound to: change one of these and it no longer counts.
 
     Attributes:
-        values: Scenario, prompt format, decoding and seeds.
+        values: Scenario, prompt format, decoding and seeds, and the digest of the prompt's text unless it is the first.
     """
 
     values: dict[str, Any]
@@ -69,20 +70,23 @@ class Terms:
         return digest(self.values)
 
 
-def terms(scenario: Scenario, decoding: Decoding, seeds: Sequence[int] | None = None) -> Terms:
+def terms(scenario: Scenario, decoding: Decoding, seeds: Sequence[int] | None = None, role: str | None = None) -> Terms:
     """Return the terms of an evaluation.
 
     Args:
         scenario: Played as it is in this version.
         decoding: Settings of serving.
         seeds: Those that were played; by default the held-out ones, and routing counts no others.
+        role: Who was asked; by default the one whose answers a run looks for.
     """
+    named = wording(scenario, role if role is not None else proposer(scenario).name).named
     values = {
         "scenario": scenario.name,
         "scenario_version": scenario.version,
         "prompt_format": prompt.FORMAT,
         "decoding": decoding.as_json(),
         "seeds": list(scenario.holdout_seeds() if seeds is None else seeds),
+        **({"prompts": named} if named else {}),
     }
     return Terms(values)
 

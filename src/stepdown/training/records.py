@@ -168,6 +168,7 @@ def manifest(
     digests: Mapping[str, str],
     runs: Mapping[str, int],
     logs: Mapping[str, int],
+    prompts: str,
 ) -> dict[str, Any]:
     """Return what a dataset says of itself. It names no time: the same rows give the same bytes.
 
@@ -177,11 +178,13 @@ def manifest(
         digests: SHA-256 by file.
         runs: Records by run.
         logs: Records by log; where none was asked for, nothing is said of them.
+        prompts: Digest of the text that the questions were made from; empty where the scenario does not say it.
     """
     return {
         "format": 1,
         "scenario": filters.scenario,
         "prompt_format": FORMAT,
+        **({"prompts": prompts} if prompts else {}),
         "filters": filters.as_json(),
         "files": {name: {"records": counts[name], "sha256": digests[name]} for name in sorted(digests)},
         "runs": dict(sorted(runs.items())),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
-from stepdown.acts.export import promised
+from stepdown.acts.datasets import promised
 from stepdown.audit import (
     acts,
     breakers,
@@ -114,7 +114,7 @@ def each_difference(workspace: Workspace) -> Iterator[Difference]:
 def examined(workspace: Workspace) -> tuple[list[Difference], list[str]]:
     """Return every difference, and in sentences what nobody can check again."""
     read = evidence(workspace)
-    return list(compared(read)), [] if read.unsound else list(steps.unreproducible(read))
+    return list(compared(read)), [] if read.unsound else [*steps.unreproducible(read), *steps.reworded(read)]
 
 
 def compared(read: Evidence) -> Iterator[Difference]:

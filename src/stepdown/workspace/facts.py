@@ -16,6 +16,7 @@ from stepdown.routing.policy import Policy
 from stepdown.scenarios import prompt
 from stepdown.scenarios.harness import coverage
 from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.wording import Wording, wording
 from stepdown.workspace.workspace import Workspace
 
 
@@ -29,6 +30,7 @@ class Scene:
         validators: Switched on now.
         look: At the slot's bundle.
         at: The moment, by the workspace's clock.
+        misfit: What the slot's bundle was made for instead; empty when it fits, or there is none.
     """
 
     facts: Facts
@@ -37,6 +39,7 @@ class Scene:
     validators: frozenset[str]
     look: Look
     at: datetime
+    misfit: str = ""
 
     @property
     def manifest(self) -> Manifest | None:
@@ -49,7 +52,7 @@ class Scene:
         if self.facts.bundle is None:
             return ""
         return self.look.problem or (
-            f"its base cannot be used: {self.look.base_problem}" if not self.facts.based else ""
+            f"its base cannot be used: {self.look.base_problem}" if not self.facts.based else self.misfit
         )
 
 
@@ -108,24 +111,26 @@ def gather(
     if knowledge is None:
         knowledge = workspace.knowledge(connection, scenario.name).version
     breaker = breaker_of(connection, bundle.id) if bundle else Breaker()
-    now = workspace.now()
+    now, words = workspace.now(), wording(scenario, role)
+    misfit = unfit(look.manifest, scenario, role, words) if look.manifest is not None else ""
     facts = Facts(
         role=role,
         bundle=bundle.id if bundle else None,
         present=look.condition is not Condition.ABSENT,
         enabled=bundle is not None and not is_disabled(connection, bundle.id),
         whole=look.condition in (Condition.WHOLE, Condition.NEWER),
-        compatible=look.manifest is not None and compatible(look.manifest, scenario, role),
+        compatible=look.manifest is not None and not misfit,
         age=(now - bundle.trained_at).total_seconds() if bundle else None,
         coverage=coverage(scenario, validators),
         breaker=breaker.state(policy, now),
         probing=breaker.opened_at is not None and bundle is not None and _probing(workspace, connection, bundle.id),
         draw=draw(seed),
         based=not look.base_problem,
+        prompts=words.named,
         **_allowed(policy, role),
         **_measured(workspace, connection, scenario, bundle, knowledge),
     )
-    return Scene(facts, policy, number, validators, look, now)
+    return Scene(facts, policy, number, validators, look, now, misfit)
 
 
 def slot_bundle(connection: Connection, scenario: str, role: str) -> rows.Bundle | None:
@@ -153,10 +158,15 @@ def breaker_of(connection: Connection, bundle: str) -> Breaker:
     return Breaker.from_json(last.breaker) if last is not None and last.breaker is not None else Breaker()
 
 
-def compatible(manifest: Manifest, scenario: Scenario, role: str) -> bool:
-    """Tell whether a bundle was made for this scenario and role, and for prompts as they are rendered now."""
-    made_for = (manifest.scenario, manifest.role, manifest.prompt_format)
-    return made_for == (scenario.name, role, prompt.FORMAT)
+def unfit(manifest: Manifest, scenario: Scenario, role: str, words: Wording) -> str:
+    """Return what a bundle was made for instead of this scenario, role and prompts as they are; empty when for these."""
+    if (manifest.scenario, manifest.role) != (scenario.name, role):
+        return f"it was made for {manifest.scenario}/{manifest.role}"
+    if manifest.prompt_format != prompt.FORMAT:
+        return f"it was made for prompt format {manifest.prompt_format}, and prompts have format {prompt.FORMAT}"
+    if not words.is_of(manifest.prompts):
+        return "the prompt's text is another than the one that it was trained with"
+    return ""
 
 
 def _allowed(policy: Policy, role: str) -> dict[str, Any]:
@@ -172,7 +182,9 @@ def _measured(
     workspace: Workspace, connection: Connection, scenario: Scenario, bundle: rows.Bundle | None, knowledge: int
 ) -> dict[str, Any]:
     """Return what the evaluation that counts says of a bundle, and how many lessons a prompt's knowledge is away from it."""
-    evaluation = reader.evaluation(connection, bundle.id, workspace.terms(scenario).digest) if bundle else None
+    evaluation = (
+        reader.evaluation(connection, bundle.id, workspace.terms(scenario, bundle.role).digest) if bundle else None
+    )
     if evaluation is None:
         return {"evaluated": False, "score": None, "valid": None, "lessons": None}
     away = abs(knowledge - evaluation.knowledge)

@@ -72,6 +72,7 @@ def read(directory: Path) -> Task | None:
         task_files.schema(_text(directory, settings.schema), settings.schema),
         task_files.cases(_text(directory, settings.cases), settings.cases),
         settings.cases,
+        task_files.prompts(_text(directory, settings.prompt), settings.prompt) if settings.prompt else None,
     )
 
 

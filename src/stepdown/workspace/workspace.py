@@ -250,9 +250,9 @@ class Workspace:
         names = frozenset(scenario.validators)
         return names - reader.disabled_validators(connection, scenario.name, names)
 
-    def terms(self, scenario: Scenario, seeds: Sequence[int] | None = None) -> Terms:
+    def terms(self, scenario: Scenario, role: str | None = None, seeds: Sequence[int] | None = None) -> Terms:
         """Return the terms of an evaluation here and now; by default of the held-out seeds, and routing counts no others."""
-        return terms(scenario, self.settings.decoding, seeds)
+        return terms(scenario, self.settings.decoding, seeds, role)
 
     def knowledge(self, connection: Connection, scenario: str) -> Knowledge:
         """Return the knowledge as it is now."""
