@@ -272,12 +272,12 @@ NEIGHBOURS = ("duel", "skirmish")
 
 
 def _only(scenario: Scenario) -> Callable[[str], Scenario]:
-    from stepdown.scenarios.installed import scenario as installed
+    from stepdown.scenarios.installed import scenario_named
 
     @cache
     def found(name: str) -> Scenario:
         if name in NEIGHBOURS:
             return type(name, (SmallGrid,), {"name": name})(Weather())
-        return scenario if name == scenario.name else installed(name)
+        return scenario if name == scenario.name else scenario_named(name)
 
     return found

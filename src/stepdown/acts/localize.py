@@ -25,9 +25,7 @@ from stepdown.scenarios import prompt
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.referee import own_case
 from stepdown.scenarios.roles import judged_role, proposer
-from stepdown.training.evaluation import evaluation as summed
-from stepdown.training.evaluation import held_out as judged
-from stepdown.training.evaluation import held_out_seeds
+from stepdown.training.evaluation import evaluation_of, held_out_seeds, judge_held_out
 from stepdown.training.job import Job, Progress, Tuned, backend, train, unwatched
 from stepdown.training.plan import Plan
 from stepdown.training.tuning import AnyPlan, Tuning, parse_plan
@@ -275,8 +273,8 @@ def evaluate_directory(
     bound = workspace.terms(scenario)
     asking = examiner(workspace, manifest.id, bound, knowledge.version)
     replies = asking.ask(provider, role, [rendering(scenario, role, knowledge, seed) for seed in seeds], seeds)
-    held_out = [judged(scenario, role, seed, reply) for seed, reply in zip(seeds, replies, strict=True)]
-    return summed(manifest.id, bound, knowledge.version, held_out, workspace.now(), call=asking.call), held_out
+    held_out = [judge_held_out(scenario, role, seed, reply) for seed, reply in zip(seeds, replies, strict=True)]
+    return evaluation_of(manifest.id, bound, knowledge.version, held_out, workspace.now(), call=asking.call), held_out
 
 
 def evaluate(workspace: Workspace, bundle_id: str) -> rows.Evaluation:
