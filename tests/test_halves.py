@@ -47,13 +47,13 @@ def test_loss_and_gradient_are_those_of_the_whole_model(
     from mlx.nn.utils import value_and_grad
 
     from stepdown.local.checkpoint import flat
-    from stepdown.local.dataset import Lesson
+    from stepdown.local.dataset import TokenRecord
     from stepdown.local.halves import Halves, beginnings, collate, shared
 
-    lessons = [Lesson([*beginning, *prompt, *answer], len(beginning) + len(prompt)) for prompt, answer in rows]
+    lessons = [TokenRecord([*beginning, *prompt, *answer], len(beginning) + len(prompt)) for prompt, answer in rows]
     # What is trained on besides decides what is read once, and must decide nothing else; one may begin as no other does.
-    besides = [Lesson([*beginning, 4 + each, 5, 6], len(beginning) + 2) for each in range(others)]
-    every_lesson = [*([Lesson([251, 252, 253], 2)] if odd else []), *lessons, *besides]
+    besides = [TokenRecord([*beginning, 4 + each, 5, 6], len(beginning) + 2) for each in range(others)]
+    every_lesson = [*([TokenRecord([251, 252, 253], 2)] if odd else []), *lessons, *besides]
     halves = Halves(model, every_lesson, whole=False, together=True)
     loss, gradient = value_and_grad(model, halves.loss)(halves.batch(lessons), halves.states(lessons))
     whole = Halves(model, lessons, whole=False, together=False)
@@ -98,9 +98,9 @@ def test_a_model_that_answers_otherwise_in_halves_is_taken_as_a_whole(
     model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from stepdown.local import halves
-    from stepdown.local.dataset import Lesson
+    from stepdown.local.dataset import TokenRecord
 
-    lessons: Sequence[Lesson] = [Lesson([5, 6, 7, 8, 9, 10], 4), Lesson([5, 6, 7, 11, 9, 10], 4)]
+    lessons: Sequence[TokenRecord] = [TokenRecord([5, 6, 7, 8, 9, 10], 4), TokenRecord([5, 6, 7, 11, 9, 10], 4)]
     assert halves.Halves(model, lessons, whole=False, together=True).beginning(lessons) == (5, 6, 7)
     # Rows that do not see what they begin with.
     monkeypatch.setattr(
@@ -111,11 +111,11 @@ def test_a_model_that_answers_otherwise_in_halves_is_taken_as_a_whole(
 
 
 def test_what_most_lessons_begin_with_is_read_once_though_some_begin_otherwise() -> None:
-    from stepdown.local.dataset import Lesson
+    from stepdown.local.dataset import TokenRecord
     from stepdown.local.halves import beginnings
 
-    early = [Lesson([1, 2, 3, 9, each, 7, 7], 6) for each in range(10, 12)]
-    late = [Lesson([1, 2, 4, 5, 6, each, 7, 7], 7) for each in range(10, 30)]
+    early = [TokenRecord([1, 2, 3, 9, each, 7, 7], 6) for each in range(10, 12)]
+    late = [TokenRecord([1, 2, 4, 5, 6, each, 7, 7], 7) for each in range(10, 30)]
     assert beginnings([*early, *late]) == [(1, 2, 4, 5, 6), (1, 2)]
     assert beginnings(late) == [(1, 2, 4, 5, 6)]
     assert beginnings(early[:1]) == [(1, 2, 3, 9, 10)], "the token before an answer is each record's own"

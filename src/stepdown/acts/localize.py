@@ -193,9 +193,9 @@ def _editions(workspace: Workspace, job: Job) -> int:
 
 
 def _same_weights(earlier: Trained, manifest: Manifest) -> Trained:
-    if manifest.weights != earlier.bundle.weights:
+    if manifest.weights_digest != earlier.bundle.weights:
         raise TrainingFailed(
-            f"Training the job again gave other weights ({manifest.weights[:12]}, not {earlier.bundle.weights[:12]}); "
+            f"Training the job again gave other weights ({manifest.weights_digest[:12]}, not {earlier.bundle.weights[:12]}); "
             "its backend is not reproducible.",
             kind="not-reproducible",
         )
@@ -234,7 +234,7 @@ def _register(
             role=manifest.role,
             job=manifest.job,
             dataset=manifest.dataset,
-            weights=manifest.weights,
+            weights=manifest.weights_digest,
             trained_at=manifest.trained_at,
             session=workspace.session.begin(),
             at=workspace.now(),

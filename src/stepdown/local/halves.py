@@ -19,7 +19,7 @@ from typing import Any
 import mlx.core as mx
 
 from stepdown.local.checkpoint import flat
-from stepdown.local.dataset import Lesson
+from stepdown.local.dataset import TokenRecord
 from stepdown.local.entropy import cross_entropy
 
 KEPT = 1 << 30
@@ -47,13 +47,13 @@ class Batch:
     beginning: tuple[int, ...] = ()
 
 
-def shared(lessons: Sequence[Lesson]) -> int:
+def shared(lessons: Sequence[TokenRecord]) -> int:
     """Return how many first tokens all lessons have in common, as far as none of them counts or predicts one that does."""
     alike = takewhile(lambda column: len(set(column)) == 1, zip(*(lesson.tokens for lesson in lessons), strict=False))
     return min(sum(1 for _ in alike), min(lesson.start for lesson in lessons) - 1)
 
 
-def beginnings(lessons: Sequence[Lesson]) -> list[tuple[int, ...]]:
+def beginnings(lessons: Sequence[TokenRecord]) -> list[tuple[int, ...]]:
     """Return what lessons begin with, the longer first: what all do, and what most do where reading that once saves more.
 
     A history has many lessons of one piece of knowledge, and a few from before it was learned.
@@ -71,7 +71,7 @@ def beginnings(lessons: Sequence[Lesson]) -> list[tuple[int, ...]]:
     return [best, every] if len(best) > len(every) else [every]
 
 
-def collate(lessons: Sequence[Lesson], *, whole: bool, beginning: tuple[int, ...] = ()) -> Batch:
+def collate(lessons: Sequence[TokenRecord], *, whole: bool, beginning: tuple[int, ...] = ()) -> Batch:
     """Lay lessons side by side.
 
     Args:
@@ -133,7 +133,7 @@ class Halves:
             computed again on the way back.
     """
 
-    def __init__(self, model: Any, lessons: Sequence[Lesson], *, whole: bool, together: bool) -> None:
+    def __init__(self, model: Any, lessons: Sequence[TokenRecord], *, whole: bool, together: bool) -> None:
         self.model = model
         self._whole = whole
         self._states: dict[tuple[tuple[int, ...], int], mx.array] = {}
@@ -151,22 +151,22 @@ class Halves:
         """Whether the model could be taken apart."""
         return self._upper is not None
 
-    def beginning(self, lessons: Sequence[Lesson]) -> tuple[int, ...]:
+    def beginning(self, lessons: Sequence[TokenRecord]) -> tuple[int, ...]:
         """Return the longest beginning that is read once for all of these."""
         alike = (each for each in self._beginnings if all(_begins(lesson, each) for lesson in lessons))
         return next(alike, ())
 
-    def batch(self, lessons: Sequence[Lesson]) -> Batch:
+    def batch(self, lessons: Sequence[TokenRecord]) -> Batch:
         """Lay lessons side by side as `scores` wants them."""
         return collate(lessons, whole=self._whole, beginning=self.beginning(lessons))
 
-    def _all_tried(self, lessons: Sequence[Lesson]) -> bool:
+    def _all_tried(self, lessons: Sequence[TokenRecord]) -> bool:
         """Take the model apart, and tell whether its halves say what the whole does, from each beginning."""
         return all(
             self._tried(next(lesson for lesson in lessons if _begins(lesson, each))) for each in self._beginnings
         )
 
-    def _tried(self, lesson: Lesson) -> bool:
+    def _tried(self, lesson: TokenRecord) -> bool:
         """Take the model apart, and tell whether its halves say what the whole does."""
         whole = self.model(mx.array([lesson.tokens[:-1]]))[0, (0 if self._whole else lesson.start - 1) :]
         try:
@@ -194,7 +194,7 @@ class Halves:
         mx.eval(states, [each.kept for each in caches])
         return states, caches
 
-    def states(self, lessons: Sequence[Lesson]) -> mx.array | None:
+    def states(self, lessons: Sequence[TokenRecord]) -> mx.array | None:
         """Return what the frozen half makes of a batch, (rows, length, width); None where there is no such half.
 
         Each record is read alone, so that its states do not depend on its neighbours, and are the same after a resume.
@@ -206,7 +206,7 @@ class Halves:
         length = max(state.shape[0] for state in states)
         return mx.stack([mx.pad(state, [(0, length - state.shape[0]), (0, 0)]) for state in states])
 
-    def _state(self, lesson: Lesson, beginning: tuple[int, ...]) -> mx.array:
+    def _state(self, lesson: TokenRecord, beginning: tuple[int, ...]) -> mx.array:
         key = tuple(lesson.tokens), len(beginning)
         if key in self._states:
             return self._states[key]
@@ -241,7 +241,7 @@ class Halves:
         return (each * batch.weights).sum() / batch.weights.sum()
 
 
-def _begins(lesson: Lesson, beginning: tuple[int, ...]) -> bool:
+def _begins(lesson: TokenRecord, beginning: tuple[int, ...]) -> bool:
     """Tell whether a lesson begins so, and nothing that counts comes before its end."""
     return lesson.start > len(beginning) and tuple(lesson.tokens[: len(beginning)]) == beginning
 
