@@ -13,7 +13,7 @@ from stepdown.acts.datasets import opened as opened_dataset
 from stepdown.acts.export import export
 from stepdown.acts.localize import localize
 from stepdown.acts.opening import open_workspace
-from stepdown.acts.resume import resume
+from stepdown.acts.resume import resume_run
 from stepdown.acts.run import play, start
 from stepdown.bundles.manifest import Manifest
 from stepdown.errors import DatasetError, InvalidValue, Refused
@@ -27,7 +27,7 @@ from stepdown.training.evaluation import terms
 from stepdown.training.plan import Plan
 from stepdown.training.records import Filters
 from stepdown.views.audit import differences, unchecked
-from stepdown.views.route import explain
+from stepdown.views.route import explain_route
 from stepdown.workspace import Settings, Workspace
 from stepdown.workspace.task import Beside
 from stepdown.workspace.task import read as read_task
@@ -84,20 +84,20 @@ def test_a_bundle_does_not_serve_an_edited_text_and_serves_again_when_it_is_rest
 ) -> None:
     with again(tmp_path, hands) as workspace:
         version = workspace.scenario("ours").version
-        assert explain(workspace, "ours").serves == "local"
+        assert explain_route(workspace, "ours").serves == "local"
 
     (tmp_path / "prompt.txt").write_text(EDITED, "utf-8")
     with again(tmp_path, hands) as workspace:
         assert workspace.scenario("ours").version == version
         assert served(workspace) == {("frontier", "bundle-incompatible")}
-        assert "the prompt's text is another" in explain(workspace, "ours").problem
+        assert "the prompt's text is another" in explain_route(workspace, "ours").problem
         assert differences(workspace) == []
         assert any(line.startswith("another text: ") for line in unchecked(workspace))
 
     (tmp_path / "prompt.txt").write_text(TEXT, "utf-8")
     with again(tmp_path, hands) as workspace:
-        assert explain(workspace, "ours").serves == "local"
-        assert explain(workspace, "ours").problem == ""
+        assert explain_route(workspace, "ours").serves == "local"
+        assert explain_route(workspace, "ours").problem == ""
         assert {reason for _, reason in served(workspace)} - {"local-invalid-output"} == {None}
         assert differences(workspace) == []
 
@@ -151,7 +151,7 @@ def test_a_whole_bundle_whose_manifest_names_another_text_is_incompatible(
         switch.activate(workspace, forged.id, forced=True)
 
         assert honest.prompts == wording(workspace.scenario("ours"), "competitor").digest
-        assert explain(workspace, "ours").reason == "bundle-incompatible"
+        assert explain_route(workspace, "ours").reason == "bundle-incompatible"
 
 
 def test_a_run_is_not_resumed_with_another_text(tmp_path: Path, hands: Hands) -> None:
@@ -161,7 +161,7 @@ def test_a_run_is_not_resumed_with_another_text(tmp_path: Path, hands: Hands) ->
             play(run, watch=_stop)
     (tmp_path / "prompt.txt").write_text(EDITED, "utf-8")
     with again(tmp_path, hands) as workspace, pytest.raises(Refused, match="another text"):
-        resume(workspace, "run-1")
+        resume_run(workspace, "run-1")
 
 
 def _stop(*_: object) -> None:

@@ -21,7 +21,7 @@ from stepdown.history import ledger, reader, rows
 from stepdown.scenarios import cases
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
-from stepdown.scenarios.roles import judged_role, proposer, role
+from stepdown.scenarios.roles import judged_role, proposer, role_named
 from stepdown.scenarios.wording import Wording, wording
 from stepdown.training.records import Filters, Split, content, imported, line, manifest, record
 from stepdown.workspace import Workspace
@@ -83,7 +83,7 @@ class _Selection:
 
     def exchanges(self) -> Iterator[rows.Exchange]:
         """Yield what logs say, as far as the filter wants any of it; their cases were asked elsewhere, and are put as now."""
-        words = role(self.scenario, self.role).words if self.filters.imported else None
+        words = role_named(self.scenario, self.role).words if self.filters.imported else None
         for exchange in self._logged():
             yield exchange if words is None else replace(exchange, prompt=words(Knowledge(), exchange.input))
 

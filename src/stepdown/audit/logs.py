@@ -9,7 +9,7 @@ from stepdown.scenarios import cases
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.referee import judge, judged_on, reproducible
-from stepdown.scenarios.roles import role as named_role
+from stepdown.scenarios.roles import role_named
 
 
 def logs(evidence: Evidence) -> Iterator[Difference]:
@@ -21,12 +21,12 @@ def logs(evidence: Evidence) -> Iterator[Difference]:
                 "I10", log.id, f"it says that {log.exchanges} of its lines became exchanges, and {counts[log.id]} did"
             )
     named = {log.id: log for log in evidence.logs}
-    reworded = {log for log, fits in _worded(evidence).items() if not any(fits)}
+    unworded = {log for log, fits in _worded(evidence).items() if not any(fits)}
     for exchange in evidence.exchanges:
         log, where = named[exchange.log], f"{exchange.log} line {exchange.line}"
         scenario = evidence.scenarios(log.scenario)
         if scenario.version == log.scenario_version:
-            again = _again(scenario, log, exchange, where, worded=exchange.log not in reworded)
+            again = _again(scenario, log, exchange, where, worded=exchange.log not in unworded)
             yield from derived("I7", where, again)
 
 
@@ -35,15 +35,22 @@ def _worded(evidence: Evidence) -> Mapping[str, list[bool]]:
     named, fits = {log.id: log for log in evidence.logs}, defaultdict[str, list[bool]](list)
     for exchange in evidence.exchanges:
         log = named[exchange.log]
-        role = named_role(evidence.scenarios(log.scenario), log.role)
+        role = role_named(evidence.scenarios(log.scenario), log.role)
         fits[log.id].append(role.words is None or role.words(Knowledge(), exchange.input) == exchange.prompt)
-    return {log: each for log, each in fits.items() if len(each) > 1}
+    return fits
+
+
+def reworded(evidence: Evidence) -> Iterator[str]:
+    """Say of which logs the questions could not be put again, because the prompt's text is another by now."""
+    for log, fits in _worded(evidence).items():
+        if not any(fits):
+            yield f"another text: {log} was put into words with another prompt's text, and that was not done again"
 
 
 def _again(
     scenario: Scenario, log: rows.Log, exchange: rows.Exchange, where: str, *, worded: bool
 ) -> Iterator[Difference]:
-    role = named_role(scenario, log.role)
+    role = role_named(scenario, log.role)
     seed, own = cases.seed_of(scenario, exchange.input)
     judgement = judge(scenario, role, exchange.reply, judged_on(scenario, seed, own=own))
     again = {

@@ -114,7 +114,11 @@ def each_difference(workspace: Workspace) -> Iterator[Difference]:
 def examined(workspace: Workspace) -> tuple[list[Difference], list[str]]:
     """Return every difference, and in sentences what nobody can check again."""
     read = evidence(workspace)
-    return list(compared(read)), [] if read.unsound else [*steps.unreproducible(read), *steps.reworded(read)]
+    return list(compared(read)), [] if read.unsound else [
+        *steps.unreproducible(read),
+        *steps.reworded(read),
+        *logs.reworded(read),
+    ]
 
 
 def compared(read: Evidence) -> Iterator[Difference]:
