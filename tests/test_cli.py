@@ -258,6 +258,29 @@ def test_the_doctor_names_what_is_wrong_and_says_no(command: Command, root: Path
     assert "not a database" in said.out
 
 
+def test_a_lost_trace_is_named_by_the_doctor_and_not_by_the_audit_alone(command: Command, root: Path) -> None:
+    assert command("doctor", "-w", root).code == 0
+    (root / "trace.jsonl").unlink()
+    said = command("doctor", "-w", root, "--json")
+
+    assert said.code == 1
+    assert "trace.jsonl is gone, and history has answers that were judged" in said.out
+
+
+@pytest.mark.parametrize("line", ["audit", "report", "bundles list", "doctor", "policy show"])
+def test_a_history_without_its_marker_is_told_apart_from_no_workspace_and_can_be_opened_as_told(
+    command: Command, root: Path, line: str
+) -> None:
+    (root / "workspace.json").unlink()
+    said = command(*line.split(), "-w", root, "--json")  # A table would wrap the sentence, where the path is long.
+
+    assert said.code == (1 if line == "doctor" else 7)
+    assert "holds a history and no workspace.json; write {} into" in said.out + said.err
+    assert not (root / "workspace.json").exists()
+    (root / "workspace.json").write_text("{}")
+    assert command("audit", "-w", root).code == 0
+
+
 def test_neither_a_reply_nor_a_lesson_nor_a_reason_formats_the_terminal(
     command: Command, root: Path, tmp_path: Path
 ) -> None:

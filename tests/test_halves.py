@@ -50,20 +50,20 @@ def test_loss_and_gradient_are_those_of_the_whole_model(
     from stepdown.local.dataset import TokenRecord
     from stepdown.local.halves import Halves, beginnings, collate, shared
 
-    lessons = [TokenRecord([*beginning, *prompt, *answer], len(beginning) + len(prompt)) for prompt, answer in rows]
+    records = [TokenRecord([*beginning, *prompt, *answer], len(beginning) + len(prompt)) for prompt, answer in rows]
     # What is trained on besides decides what is read once, and must decide nothing else; one may begin as no other does.
     besides = [TokenRecord([*beginning, 4 + each, 5, 6], len(beginning) + 2) for each in range(others)]
-    every_lesson = [*([TokenRecord([251, 252, 253], 2)] if odd else []), *lessons, *besides]
-    halves = Halves(model, every_lesson, whole=False, together=True)
-    loss, gradient = value_and_grad(model, halves.loss)(halves.batch(lessons), halves.states(lessons))
-    whole = Halves(model, lessons, whole=False, together=False)
+    every_record = [*([TokenRecord([251, 252, 253], 2)] if odd else []), *records, *besides]
+    halves = Halves(model, every_record, whole=False, together=True)
+    loss, gradient = value_and_grad(model, halves.loss)(halves.batch(records), halves.states(records))
+    whole = Halves(model, records, whole=False, together=False)
     whole._upper = whole._lower = None
-    expected, reference = value_and_grad(model, whole.loss)(collate(lessons, whole=False), None)
+    expected, reference = value_and_grad(model, whole.loss)(collate(records, whole=False), None)
 
     assert halves.parted
-    read_once, least = beginnings(every_lesson), shared(lessons)
-    assert halves.beginning(lessons) in {each for each in read_once if len(each) <= least} | {()}
-    assert len(halves.beginning(lessons)) >= shared(every_lesson)
+    read_once, least = beginnings(every_record), shared(records)
+    assert halves.beginning(records) in {each for each in read_once if len(each) <= least} | {()}
+    assert len(halves.beginning(records)) >= shared(every_record)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-3)
     one, other = flat(gradient), flat(reference)
     assert one.keys() == other.keys()
@@ -100,14 +100,14 @@ def test_a_model_that_answers_otherwise_in_halves_is_taken_as_a_whole(
     from stepdown.local import halves
     from stepdown.local.dataset import TokenRecord
 
-    lessons: Sequence[TokenRecord] = [TokenRecord([5, 6, 7, 8, 9, 10], 4), TokenRecord([5, 6, 7, 11, 9, 10], 4)]
-    assert halves.Halves(model, lessons, whole=False, together=True).beginning(lessons) == (5, 6, 7)
+    records: Sequence[TokenRecord] = [TokenRecord([5, 6, 7, 8, 9, 10], 4), TokenRecord([5, 6, 7, 11, 9, 10], 4)]
+    assert halves.Halves(model, records, whole=False, together=True).beginning(records) == (5, 6, 7)
     # Rows that do not see what they begin with.
     monkeypatch.setattr(
         halves.Beginning, "update_and_fetch", lambda self, k, v: (setattr(self, "kept", (k, v)), (k, v))[1]
     )
-    blind = halves.Halves(model, lessons, whole=False, together=True)
-    assert (blind.beginning(lessons), blind.parted) == ((), True)
+    blind = halves.Halves(model, records, whole=False, together=True)
+    assert (blind.beginning(records), blind.parted) == ((), True)
 
 
 def test_what_most_lessons_begin_with_is_read_once_though_some_begin_otherwise() -> None:

@@ -1,6 +1,7 @@
 """A log of another system teaches, and is never taken for something that happened here."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -254,6 +255,13 @@ def test_an_exchange_that_was_taken_away_is_missed(opened: Workspace, tmp_path: 
         (b'{"prompt": "a", "completion": "b"}', {}, InvalidValue, "none that the scenario accepts"),
         (b'{"prompt": "a\\ud800", "completion": "1"}', {}, InvalidValue, "cannot be kept"),
         (b'{"prompt": "a\\u0000", "completion": "1"}', {}, InvalidValue, "cannot be kept"),
+        (
+            b'{"prompt": "a", "prompt": "b", "completion": "1"}',
+            {},
+            InvalidValue,
+            'line 1 is no JSON .*"prompt" stands twice',
+        ),
+        (b'{"a": [{"b": 1, "b": 1}], "prompt": "a", "completion": "1"}', {}, InvalidValue, '"b" stands twice'),
         (b"{}", {"role": "coach"}, Refused, "coach"),
         (b"{}", {"role": "nosuch"}, NotFound, "no role"),
         (b"{}", {"pattern": "("}, InvalidValue, "no regular expression"),
@@ -270,6 +278,45 @@ def test_what_cannot_be_brought_in_is_told_in_a_sentence_and_leaves_nothing(
         bring(opened, path, TASK, **options)
 
     assert (count(opened, rows.Log), count(opened, rows.Exchange)) == (0, 0)
+
+
+CALLED = (
+    b'{"messages": [{"role": "user", "content": "why?"}, '
+    b'{"role": "assistant", "tool_calls": [{"function": {"arguments": %s}}]}]}'
+)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [b'{"score": NaN}', b"-Infinity", b"[1e999]", b'{"text": "\\ud800"}', b'{"\\udfff": 1}'],
+)
+def test_what_a_tool_was_called_with_and_nobody_can_keep_is_skipped_with_its_reason(arguments: bytes) -> None:
+    with pytest.raises(Skipped, match=logs.UNKEPT):
+        entry(CALLED % arguments, "log line 1")
+
+
+def test_a_mark_of_byte_order_and_line_ends_of_another_system_say_nothing(opened: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "old.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + b"".join(json.dumps(asked(seed)).encode() + b"\r\n" for seed in (0, 1)))
+
+    assert bring(opened, path, TASK).exchanges == 2
+
+
+def test_a_pipe_that_nobody_writes_into_is_not_waited_for(opened: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "old.jsonl"
+    os.mkfifo(path)
+
+    with pytest.raises(InvalidValue, match="No line"):
+        bring(opened, path, TASK)
+
+
+def test_a_line_without_end_is_read_no_further(opened: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "old.jsonl"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+
+    with pytest.raises(InvalidValue, match="line 1 is longer than 64 MiB"):
+        bring(opened, path, TASK)
 
 
 def test_the_command_says_what_became_of_each_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,18 +57,10 @@ def workspace(directory: Path, *, create: bool = False, url: str | None = None) 
         WorkspaceError: There is none, and the command does not make one.
     """
     from stepdown.acts.opening import open_workspace
-    from stepdown.errors import WorkspaceError
-    from stepdown.workspace.marker import DATABASE, NAME, present
+    from stepdown.workspace.marker import absent, present
 
     if not create and not present(directory):
-        if (directory / DATABASE).is_file():
-            raise WorkspaceError(
-                f"{directory} holds a history and no {NAME}; write {{}} into {directory / NAME}, and it is opened as it was.",
-                kind="workspace-absent",
-            )
-        raise WorkspaceError(
-            f"There is no workspace at {directory}; `stepdown run` makes one.", kind="workspace-absent"
-        )
+        raise absent(directory)
     with open_workspace(directory, url=url) as opened:
         yield opened
 

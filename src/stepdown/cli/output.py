@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 from rich.cells import cell_len
@@ -72,7 +73,7 @@ class Sheet:
         room = options.max_width - FRAME * len(columns) - 1
         widths = [max(cell_len(word) for cell in column for word in [*cell.split(), ""]) for column in columns]
         if sum(widths) > room and self.rows:
-            yield from self._stacked()
+            yield from self._stacked(options.max_width)
             return
         full = [max(cell_len(line) for cell in column for line in [*cell.splitlines(), ""]) for column in columns]
         while sum(widths) < room and widths != full:
@@ -86,14 +87,28 @@ class Sheet:
             table.add_row(*map(Text, row))
         yield table
 
-    def _stacked(self) -> Iterator[Text]:
+    def _stacked(self, width: int) -> Iterator[Text]:
         yield Text(self.title)
         name_width = max(map(cell_len, self.head))
         for row in self.rows:
             yield Text()
             for name, cell in zip(self.head, row, strict=True):
-                # A word that is longer than a line is the terminal's to fold: it is copied whole.
-                yield Text(f"{name:<{name_width}}  {cell}".rstrip(), overflow="ignore")
+                for line in _lines(f"{name:<{name_width}}  ", cell, width):
+                    yield Text(line.rstrip(), overflow="ignore")
+
+
+def _lines(name: str, cell: str, width: int) -> Iterator[str]:
+    """Yield a value's lines, the first after its name. A word longer than a line is left to the terminal's folding."""
+    for text in cell.splitlines() or [""]:
+        yield from wrap(
+            text,
+            width,
+            initial_indent=name,
+            subsequent_indent=" " * len(name),
+            break_long_words=False,
+            break_on_hyphens=False,
+        ) or [name]
+        name = " " * len(name)
 
 
 def together(*shown: Sheet) -> object:

@@ -30,7 +30,7 @@ _CLOSE = 2e-3  # Scores are sums of hundreds of products; taken apart they round
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Lessons side by side, without what they begin with, filled up on the right, where a causal model does not look.
+    """Records side by side, without what they begin with, filled up on the right, where a causal model does not look.
 
     Attributes:
         tokens: (rows, length).
@@ -47,49 +47,49 @@ class Batch:
     beginning: tuple[int, ...] = ()
 
 
-def shared(lessons: Sequence[TokenRecord]) -> int:
-    """Return how many first tokens all lessons have in common, as far as none of them counts or predicts one that does."""
-    alike = takewhile(lambda column: len(set(column)) == 1, zip(*(lesson.tokens for lesson in lessons), strict=False))
-    return min(sum(1 for _ in alike), min(lesson.start for lesson in lessons) - 1)
+def shared(records: Sequence[TokenRecord]) -> int:
+    """Return how many first tokens all records have in common, as far as none of them counts or predicts one that does."""
+    alike = takewhile(lambda column: len(set(column)) == 1, zip(*(record.tokens for record in records), strict=False))
+    return min(sum(1 for _ in alike), min(record.start for record in records) - 1)
 
 
-def beginnings(lessons: Sequence[TokenRecord]) -> list[tuple[int, ...]]:
-    """Return what lessons begin with, the longer first: what all do, and what most do where reading that once saves more.
+def beginnings(records: Sequence[TokenRecord]) -> list[tuple[int, ...]]:
+    """Return what records begin with, the longer first: what all do, and what most do where reading that once saves more.
 
-    A history has many lessons of one piece of knowledge, and a few from before it was learned.
+    A history has many records of one piece of knowledge, and a few from before it was learned.
     """
-    group, best, most = list(lessons), tuple[int, ...](), -1
-    while 2 * len(group) > len(lessons):
+    group, best, most = list(records), tuple[int, ...](), -1
+    while 2 * len(group) > len(records):
         length = shared(group)
         if length * len(group) > most:
             best, most = tuple(group[0].tokens[:length]), length * len(group)
-        # A lesson whose last token that may be read for others comes here can be in no smaller group.
-        following = Counter(lesson.tokens[length] for lesson in group if lesson.start - 1 > length)
+        # A record whose last token that may be read for others comes here can be in no smaller group.
+        following = Counter(record.tokens[length] for record in group if record.start - 1 > length)
         token = max(following, key=following.__getitem__, default=None)
-        group = [lesson for lesson in group if lesson.start - 1 > length and lesson.tokens[length] == token]
-    every = tuple(lessons[0].tokens[: shared(lessons)])
+        group = [record for record in group if record.start - 1 > length and record.tokens[length] == token]
+    every = tuple(records[0].tokens[: shared(records)])
     return [best, every] if len(best) > len(every) else [every]
 
 
-def collate(lessons: Sequence[TokenRecord], *, whole: bool, beginning: tuple[int, ...] = ()) -> Batch:
-    """Lay lessons side by side.
+def collate(records: Sequence[TokenRecord], *, whole: bool, beginning: tuple[int, ...] = ()) -> Batch:
+    """Lay records side by side.
 
     Args:
-        lessons: At least one.
+        records: At least one.
         whole: Whether prompts count too.
         beginning: First tokens of each, which are left out; none where prompts count.
     """
     skipped = len(beginning)
-    length = max(len(lesson.tokens) for lesson in lessons) - 1 - skipped
-    starts = [1 if whole else lesson.start for lesson in lessons]
-    counts = [len(lesson.tokens) - start for lesson, start in zip(lessons, starts, strict=True)]
+    length = max(len(record.tokens) for record in records) - 1 - skipped
+    starts = [1 if whole else record.start for record in records]
+    counts = [len(record.tokens) - start for record, start in zip(records, starts, strict=True)]
     most = max(counts)
     tokens, columns, targets, weights = [], [], [], []
-    for lesson, start, count in zip(lessons, starts, counts, strict=True):
-        gap, spare, first = length + 1 + skipped - len(lesson.tokens), most - count, start - 1 - skipped
-        tokens.append(lesson.tokens[skipped:-1] + [0] * gap)
+    for record, start, count in zip(records, starts, counts, strict=True):
+        gap, spare, first = length + 1 + skipped - len(record.tokens), most - count, start - 1 - skipped
+        tokens.append(record.tokens[skipped:-1] + [0] * gap)
         columns.append([*range(first, first + count), *[0] * spare])
-        targets.append(lesson.tokens[start:] + [0] * spare)
+        targets.append(record.tokens[start:] + [0] * spare)
         weights.append([1.0] * count + [0.0] * spare)
     return Batch(mx.array(tokens), mx.array(columns), mx.array(targets), mx.array(weights), beginning)
 
@@ -127,23 +127,23 @@ class Halves:
 
     Args:
         model: Frozen, but for what learns.
-        lessons: At least one; the halves are tried on the first.
+        records: At least one; the halves are tried on the first that begins so, for each beginning.
         whole: Whether prompts count too.
-        together: Whether what lessons begin with is read once for all of them; not where prompts count, nor where blocks are
+        together: Whether what records begin with is read once for all of them; not where prompts count, nor where blocks are
             computed again on the way back.
     """
 
-    def __init__(self, model: Any, lessons: Sequence[TokenRecord], *, whole: bool, together: bool) -> None:
+    def __init__(self, model: Any, records: Sequence[TokenRecord], *, whole: bool, together: bool) -> None:
         self.model = model
         self._whole = whole
         self._states: dict[tuple[tuple[int, ...], int], mx.array] = {}
         self._bytes = 0
         self._lower: Any = None
         self._upper: Any = None
-        self._beginnings = beginnings(lessons) if together and not whole else [()]
-        if not self._all_tried(lessons):
+        self._beginnings = beginnings(records) if together and not whole else [()]
+        if not self._all_tried(records):
             self._beginnings = [()]
-            if not self._all_tried(lessons):
+            if not self._all_tried(records):
                 self._lower = self._upper = None
 
     @property
@@ -151,27 +151,27 @@ class Halves:
         """Whether the model could be taken apart."""
         return self._upper is not None
 
-    def beginning(self, lessons: Sequence[TokenRecord]) -> tuple[int, ...]:
+    def beginning(self, records: Sequence[TokenRecord]) -> tuple[int, ...]:
         """Return the longest beginning that is read once for all of these."""
-        alike = (each for each in self._beginnings if all(_begins(lesson, each) for lesson in lessons))
+        alike = (each for each in self._beginnings if all(_begins(record, each) for record in records))
         return next(alike, ())
 
-    def batch(self, lessons: Sequence[TokenRecord]) -> Batch:
-        """Lay lessons side by side as `scores` wants them."""
-        return collate(lessons, whole=self._whole, beginning=self.beginning(lessons))
+    def batch(self, records: Sequence[TokenRecord]) -> Batch:
+        """Lay records side by side as `scores` wants them."""
+        return collate(records, whole=self._whole, beginning=self.beginning(records))
 
-    def _all_tried(self, lessons: Sequence[TokenRecord]) -> bool:
+    def _all_tried(self, records: Sequence[TokenRecord]) -> bool:
         """Take the model apart, and tell whether its halves say what the whole does, from each beginning."""
         return all(
-            self._tried(next(lesson for lesson in lessons if _begins(lesson, each))) for each in self._beginnings
+            self._tried(next(record for record in records if _begins(record, each))) for each in self._beginnings
         )
 
-    def _tried(self, lesson: TokenRecord) -> bool:
+    def _tried(self, record: TokenRecord) -> bool:
         """Take the model apart, and tell whether its halves say what the whole does."""
-        whole = self.model(mx.array([lesson.tokens[:-1]]))[0, (0 if self._whole else lesson.start - 1) :]
+        whole = self.model(mx.array([record.tokens[:-1]]))[0, (0 if self._whole else record.start - 1) :]
         try:
             self._split()
-            parted = self.scores(self.batch([lesson, lesson]), self.states([lesson, lesson]))[1]
+            parted = self.scores(self.batch([record, record]), self.states([record, record]))[1]
             return parted.shape == whole.shape and bool(mx.allclose(parted, whole, rtol=_CLOSE, atol=_CLOSE).item())
         except Exception:  # A model of another build: taken as a whole, more slowly.
             return False
@@ -194,23 +194,23 @@ class Halves:
         mx.eval(states, [each.kept for each in caches])
         return states, caches
 
-    def states(self, lessons: Sequence[TokenRecord]) -> mx.array | None:
+    def states(self, records: Sequence[TokenRecord]) -> mx.array | None:
         """Return what the frozen half makes of a batch, (rows, length, width); None where there is no such half.
 
         Each record is read alone, so that its states do not depend on its neighbours, and are the same after a resume.
         """
         if self._lower is None:
             return None
-        beginning = self.beginning(lessons)
-        states = [self._state(lesson, beginning) for lesson in lessons]
+        beginning = self.beginning(records)
+        states = [self._state(record, beginning) for record in records]
         length = max(state.shape[0] for state in states)
         return mx.stack([mx.pad(state, [(0, length - state.shape[0]), (0, 0)]) for state in states])
 
-    def _state(self, lesson: TokenRecord, beginning: tuple[int, ...]) -> mx.array:
-        key = tuple(lesson.tokens), len(beginning)
+    def _state(self, record: TokenRecord, beginning: tuple[int, ...]) -> mx.array:
+        key = tuple(record.tokens), len(beginning)
         if key in self._states:
             return self._states[key]
-        tokens = mx.array([lesson.tokens[len(beginning) : -1]])
+        tokens = mx.array([record.tokens[len(beginning) : -1]])
         caches = self._begun[beginning][1] if beginning else None
         state: mx.array = mx.stop_gradient(self._lower(tokens, cache=caches)[0])
         mx.eval(state)
@@ -241,9 +241,9 @@ class Halves:
         return (each * batch.weights).sum() / batch.weights.sum()
 
 
-def _begins(lesson: TokenRecord, beginning: tuple[int, ...]) -> bool:
-    """Tell whether a lesson begins so, and nothing that counts comes before its end."""
-    return lesson.start > len(beginning) and tuple(lesson.tokens[: len(beginning)]) == beginning
+def _begins(record: TokenRecord, beginning: tuple[int, ...]) -> bool:
+    """Tell whether a record begins so, and nothing that counts comes before its end."""
+    return record.start > len(beginning) and tuple(record.tokens[: len(beginning)]) == beginning
 
 
 def _caches(half: Any) -> list[Beginning]:

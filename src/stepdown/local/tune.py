@@ -93,22 +93,22 @@ def tune(order: Order, report: Report) -> None:
         raise DatasetError("train.jsonl is empty; export a run that has kept records.")
     base = _open(order)
     window = min(plan.window, base.context)
-    lessons, held = ([_lesson(base.chat, record, window) for record in part] for part in (train, valid))
+    tokenized, held = ([_token_record(base.chat, record, window) for record in part] for part in (train, valid))
     claim(order.out)
     _let_learn(base.model, plan)
-    halves = Halves(base.model, [*lessons, *held], whole=not plan.mask_prompt, together=not plan.grad_checkpoint)
+    halves = Halves(base.model, [*tokenized, *held], whole=not plan.mask_prompt, together=not plan.grad_checkpoint)
     base.model.eval()
     before = _mean(halves, held[:_SAMPLE], plan)
     base.model.train()
-    curve = _learn(halves, lessons, order, report)
+    curve = _learn(halves, tokenized, order, report)
     base.model.eval()
     losses = {
         "untuned_loss": before,
-        "train_loss": _mean(halves, lessons[:_SAMPLE], plan),
+        "train_loss": _mean(halves, tokenized[:_SAMPLE], plan),
         "valid_loss": _mean(halves, held[:_SAMPLE], plan),
     }
     _check_changed(base.model, plan)
-    save(base, order.base, plan, lessons[0], order.out)
+    save(base, order.base, plan, tokenized[0], order.out)
     learned = sum(tensor.size for tensor in flat(base.model.trainable_parameters()).values())
     report({"event": "done", **losses, "curve": curve, "parameters": learned, "blas": asdict(BLAS), "mlx": _MLX})
 
@@ -128,7 +128,7 @@ def _plain(plan: Tuning) -> bool:
     return plan.method == "full" or plan.form == MODEL.name
 
 
-def _lesson(chat: Chat, record: Record, window: int) -> TokenRecord:
+def _token_record(chat: Chat, record: Record, window: int) -> TokenRecord:
     prompt, completion = chat.prompt(record.prompt), chat.completion(record.completion)
     length = len(prompt) + len(completion)
     if length > window:
@@ -164,7 +164,7 @@ def _let_learn(model: Any, plan: Tuning) -> None:
         grad_checkpoint(model.layers[0])
 
 
-def _learn(halves: Halves, lessons: Sequence[TokenRecord], order: Order, report: Report) -> list[tuple[int, float]]:
+def _learn(halves: Halves, tokenized: Sequence[TokenRecord], order: Order, report: Report) -> list[tuple[int, float]]:
     """Take the plan's steps, from a checkpoint if that is wanted; a step depends on its number and on the weights before it.
 
     Returns:
@@ -179,7 +179,7 @@ def _learn(halves: Halves, lessons: Sequence[TokenRecord], order: Order, report:
     if curve:
         report({"event": "progress", "iteration": done, "iterations": plan.iterations, "loss": curve[-1][1]})
     step = value_and_grad(model, halves.loss)
-    batches = islice(draws(lessons, plan.batch, random.Random(plan.seed)), done * plan.accumulate, None)
+    batches = islice(draws(tokenized, plan.batch, random.Random(plan.seed)), done * plan.accumulate, None)
     parent = os.getppid() if order.parent is None else order.parent
     every = -(-plan.iterations // _REPORTS)
     for iteration in range(done, plan.iterations):
@@ -214,11 +214,11 @@ def _step(step: Callable[..., Any], optimizer: Any, halves: Halves, batches: Seq
     return total / len(batches)
 
 
-def _mean(halves: Halves, lessons: Sequence[TokenRecord], plan: Tuning) -> float | None:
-    """Return the mean loss per token that counts, in nats; None if there are no lessons."""
+def _mean(halves: Halves, tokenized: Sequence[TokenRecord], plan: Tuning) -> float | None:
+    """Return the mean loss per token that counts, in nats; None if there are no records."""
     total, count = 0.0, 0.0
-    for first in range(0, len(lessons), plan.batch):
-        some = lessons[first : first + plan.batch]
+    for first in range(0, len(tokenized), plan.batch):
+        some = tokenized[first : first + plan.batch]
         batch = halves.batch(some)
         weight = cast("float", batch.weights.sum().item())
         total, count = total + cast("float", halves.loss(batch, halves.states(some)).item()) * weight, count + weight

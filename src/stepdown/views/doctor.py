@@ -14,7 +14,7 @@ from sqlalchemy import text
 from stepdown import __version__
 from stepdown.acts.opening import open_workspace
 from stepdown.errors import LocalError, StepdownError, WorkspaceError
-from stepdown.history import migrate, urls
+from stepdown.history import migrate, reader, rows, urls
 from stepdown.providers import installed as frontiers
 from stepdown.scenarios import installed as scenarios
 from stepdown.scenarios import roles
@@ -24,7 +24,7 @@ from stepdown.scenarios.prompt import Knowledge
 from stepdown.training import child
 from stepdown.training.evaluation import held_out_seeds
 from stepdown.workspace import Workspace
-from stepdown.workspace.marker import FOLDERS, NAME, Marker, present
+from stepdown.workspace.marker import DATABASE, FOLDERS, NAME, Marker, absent, present
 from stepdown.workspace.unknown import unknown
 
 PACKAGES = ("mlx", "mlx-lm", "llguidance", "tokenizers", "sqlalchemy", "alembic", "cmaes", "scipy")
@@ -64,7 +64,7 @@ def examine(directory: Path) -> list[Check]:
     if is_workspace:
         checks += _workspace(directory)
     else:
-        checks.append(Check("workspace", True, f"none at {directory} yet; `stepdown run` makes one"))
+        checks.append(Check("workspace", not (directory / DATABASE).is_file(), str(absent(directory))))
     return checks
 
 
@@ -137,6 +137,7 @@ def _workspace(directory: Path) -> Iterator[Check]:
             yield Check("workspace", True, finding)
             yield _guarded("database", lambda: _database(workspace))
             yield from _remembered(workspace)
+            yield _guarded("trace", lambda: _trace(workspace))
             yield from _rooms(workspace)
     except StepdownError as error:
         yield Check("workspace", False, str(error))
@@ -159,6 +160,16 @@ def _remembered(workspace: Workspace) -> Iterator[Check]:
             urls.check_memorable(marker.database)
         except StepdownError as error:
             yield Check("database URL", False, f"{error} Take it out of {workspace.root / NAME}.")
+
+
+def _trace(workspace: Workspace) -> str:
+    """Say whether the second witness is there; a lost one is begun anew by the next call, and only the audit would miss it."""
+    with workspace.reading() as connection:
+        judged = reader.newest(connection, rows.Match)
+    size = workspace.trace.stat().st_size if workspace.trace.exists() else 0
+    if judged is not None and not size:
+        raise OSError(f"{workspace.trace} is gone, and history has answers that were judged; restore a copy of it")
+    return f"{size >> 10} KiB"
 
 
 def _rooms(workspace: Workspace) -> Iterator[Check]:

@@ -136,6 +136,16 @@ def present(root: Path) -> bool:
     return True
 
 
+def absent(root: Path) -> WorkspaceError:
+    """Return the refusal of a directory without a marker: where a history lies in it, with the way to open that."""
+    if (root / DATABASE).is_file():
+        return WorkspaceError(
+            f"{root} holds a history and no {NAME}; write {{}} into {root / NAME}, and it is opened as it was.",
+            kind="workspace-absent",
+        )
+    return WorkspaceError(f"There is no workspace at {root}; `stepdown run` makes one.", kind="workspace-absent")
+
+
 def check_files(root: Path, database: Path | None) -> None:
     """Refuse a pipe, a device or a directory in the place of a file: opening it might never return.
 

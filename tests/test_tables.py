@@ -1,0 +1,57 @@
+"""A table on a terminal of any width keeps every id, role and date in one piece."""
+
+import io
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from stepdown.cli.output import table, together
+
+WORDS = st.from_regex(r"[a-z0-9:-]{1,20}", fullmatch=True)
+CELLS = st.lists(WORDS, max_size=5).map(" ".join)
+
+
+@st.composite
+def sheets(draw: st.DrawFn) -> tuple[list[str], list[list[str]]]:
+    """A head and rows of as many cells."""
+    head = draw(st.lists(st.from_regex(r"[a-z]{1,12}", fullmatch=True), min_size=1, max_size=9))
+    row = st.lists(CELLS, min_size=len(head), max_size=len(head))
+    return head, draw(st.lists(row, min_size=1, max_size=4))
+
+
+def shown(width: int, *lines: object) -> str:
+    """Return what a terminal of a width shows."""
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    for line in lines:
+        console.print(line, crop=False)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+@given(sheets(), st.integers(24, 200))
+def test_no_width_breaks_a_word(sheet: tuple[list[str], list[list[str]]], width: int) -> None:
+    head, rows = sheet
+    text = shown(width, together(table("title", head, rows), table("again", head, rows)))
+
+    pieces = re.split(r"[^a-z0-9:-]+", text)
+    for word in [*head, *(word for row in rows for cell in row for word in cell.split())]:
+        assert pieces.count(word) >= 2, f"{word} is broken at {width} columns"
+
+
+@given(sheets(), st.integers(24, 200))
+def test_no_line_is_wider_than_the_terminal_but_for_one_word(
+    sheet: tuple[list[str], list[list[str]]], width: int
+) -> None:
+    head, rows = sheet
+    longest = max(len(word) for row in rows for cell in row for word in [*cell.split(), ""])
+    text = shown(width, table("title", head, rows))
+
+    assert max(map(len, text.splitlines())) <= max(width, max(map(len, head)) + 2 + longest)
+
+
+def test_where_words_do_not_fit_side_by_side_each_row_is_lines_of_name_and_value() -> None:
+    identifier = "3f" * 16
+    text = shown(40, table("bundles", ("bundle", "role"), [(identifier, "competitor")]))
+
+    assert text.splitlines() == ["bundles", "", f"bundle  {identifier}", "role    competitor"]
