@@ -7,6 +7,7 @@ from stepdown.audit.steps import grouped
 from stepdown.audit.witnesses import Difference, Evidence
 from stepdown.history import rows
 from stepdown.routing.reasons import FrontierObjection
+from stepdown.scenarios.judging import JUDGE
 
 PURPOSES = (rows.WORK, rows.COMPARISON, rows.LIVE)
 HEAD = re.compile(r"(\S+) v(-?\d+) ")
@@ -32,7 +33,7 @@ def runs(evidence: Evidence) -> Iterator[Difference]:
         if run.purpose == rows.LIVE and (run.generations, run.candidates, run.seed) != (1, 1, 0):
             yield Difference("I10", run.id, "whoever asks live asks for no generations")
         yield from _sessions(run, [row.session for row in resumed[run.id]], announced[run.id])
-        yield from _heads(evidence, run, [call.prompt for call in announced[run.id]])
+        yield from _heads(evidence, run, [call.prompt for call in announced[run.id] if call.role != JUDGE])
 
 
 def _sessions(run: rows.Run, later: Sequence[str], calls: Sequence[rows.Announcement]) -> Iterator[Difference]:

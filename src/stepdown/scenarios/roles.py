@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepdown.errors import NotFound, Refused
-from stepdown.scenarios import prompt
+from stepdown.scenarios import judging, prompt
 from stepdown.scenarios.guard import guarded
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, Scenario, answer
@@ -72,7 +72,10 @@ def _roles(scenario: Scenario) -> Mapping[str, Role]:
         instructions=prompt.instructions(scenario, COMPETITOR),
     )
     coached = prompt.instructions(scenario, COACH)
-    return {COMPETITOR: competitor, COACH: Role(COACH, prompt.lesson_schema(), parse_lesson, instructions=coached)}
+    both = {COMPETITOR: competitor, COACH: Role(COACH, prompt.lesson_schema(), parse_lesson, instructions=coached)}
+    if judging.of(scenario) is None:
+        return both
+    return {**both, judging.JUDGE: Role(judging.JUDGE, judging.schema(), judging.parse, instructions="")}
 
 
 def role(scenario: Scenario, name: str) -> Role:

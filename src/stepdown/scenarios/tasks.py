@@ -26,6 +26,7 @@ from jsonschema.exceptions import ValidationError
 
 from stepdown.digest import digest, shown
 from stepdown.errors import InvalidValue
+from stepdown.scenarios import judging
 from stepdown.scenarios.judges import Judge, judge
 from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, Probe, Validator, answer
 
@@ -136,8 +137,17 @@ class Task:
         }
 
     def labelled(self, seed: int) -> bool:
-        """Tell whether the right answer to a seed's case is known."""
-        return self.case(seed).labelled
+        """Tell whether an answer to a seed's case has a score at once: it has none yet where a model judges."""
+        return self.judging is None and self.case(seed).labelled
+
+    def expected(self, seed: int) -> Any:
+        """Return the right answer to a seed's case, if it is known."""
+        return self.case(seed).expected
+
+    @property
+    def judging(self) -> judging.Judging | None:
+        """Who judges, where a model does."""
+        return judging.judging_of(self.judge)
 
     def observation(self, seed: int) -> Mapping[str, Any]:
         """Return the input of a case."""
@@ -263,7 +273,8 @@ def judge_of(settings: Mapping[str, Any]) -> Judge:
     Raises:
         InvalidValue: It names none.
     """
-    kind = settings.get("kind")
+    if (kind := settings.get("kind")) == judging.KIND and judging.checked(settings):
+        return lambda *_: {}  # Never asked: an answer has no score before the judging call.
     if not isinstance(kind, str) or not kind.startswith("python:"):
         return judge(settings)
     _, _, path = kind.partition(":")

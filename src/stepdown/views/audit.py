@@ -19,6 +19,7 @@ from stepdown.audit import (
     promotions,
     runs,
     steps,
+    verdicts,
     witnesses,
 )
 from stepdown.audit.witnesses import Difference, Evidence, Shelf
@@ -59,6 +60,7 @@ CHECKS = (
     promotions.verdicts,
     promotions.spendings,
     gaps.judged,
+    verdicts.verdicts,
     budgets.budgets,
     budgets.availability,
     origins.bundles,
@@ -114,7 +116,7 @@ def each_difference(workspace: Workspace) -> Iterator[Difference]:
 def examined(workspace: Workspace) -> tuple[list[Difference], list[str]]:
     """Return every difference, and in sentences what nobody can check again."""
     read = evidence(workspace)
-    return list(compared(read)), [] if read.unsound else list(steps.unreproducible(read))
+    return list(compared(read)), [] if read.unsound else [*steps.unreproducible(read), *verdicts.unreproducible(read)]
 
 
 def compared(read: Evidence) -> Iterator[Difference]:
