@@ -48,11 +48,11 @@ def make(argument, scenario):
 @pytest.fixture(autouse=True)
 def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A judge of somebody's own on the path, as pip would leave it."""
-    (tmp_path / "our_judge.py").write_text(OURS)
-    info = tmp_path / "our_judge-1.0.dist-info"
+    (tmp_path / "strict_judge.py").write_text(OURS)
+    info = tmp_path / "strict_judge-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: our-judge\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[{GROUP}]\nstrict = our_judge:make\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: strict-judge\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{GROUP}]\nstrict = strict_judge:make\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-Zq8vN3kR7wLx1TbYc5")
 
