@@ -43,7 +43,7 @@ def prepare(root: Path) -> tuple[Path, Path]:
     """Return a base's directory with plain weights, and a dataset of invoices."""
     with open_workspace(root / "w", settings=Settings(durability="normal")) as workspace:
         adopt.adopt(workspace, adopt.packaged("smollm2"), "smollm2")
-        play(start(workspace, "invoices", generations=8, candidates=16))
+        play(start(workspace, "invoices", frontier="extract", generations=8, candidates=16))
         dataset = export(workspace, Filters("invoices", min_score=1.0)).path
         packed = workspace.root / disk.FOLDER / "smollm2"
         plain, data = root / "plain", root / "data"

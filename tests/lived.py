@@ -13,7 +13,7 @@ from stepdown.acts.imports import bring, read
 from stepdown.acts.opening import open_workspace
 from stepdown.acts.promote import promote
 from stepdown.acts.prune import prune
-from stepdown.acts.resume import resume
+from stepdown.acts.resume import resume_run
 from stepdown.acts.rollback import rollback
 from stepdown.acts.run import play
 from stepdown.training.plan import Plan
@@ -44,7 +44,7 @@ def live(handed_down: Path, base: Path) -> Path:
     with suppress(KeyboardInterrupt), open_workspace(base / "workspace", settings=settings) as opened:
         discover(opened, seed=8, candidates=1)
     with open_workspace(base / "workspace", settings=replace(settings, reached=lambda _point: None)) as opened:
-        play(resume(opened, runs(opened)[-1][0].id))
+        play(resume_run(opened, runs(opened)[-1][0].id))
         assert differences(opened) == []
     return base / "workspace"
 

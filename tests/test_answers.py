@@ -24,7 +24,7 @@ from stepdown.history import reader, rows
 from stepdown.scenarios.grid_ctf import GridCtf
 from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, answer
 from stepdown.scenarios.referee import judge
-from stepdown.scenarios.roles import COMPETITOR, role
+from stepdown.scenarios.roles import COMPETITOR, role_named
 from stepdown.training.plan import Plan
 from stepdown.training.records import Filters
 from stepdown.views.audit import differences, unchecked
@@ -51,7 +51,7 @@ class Counted(GridCtf):
 def test_a_reply_is_parsed_once_and_played_once_on_each_seed() -> None:
     counted = Counted()
 
-    judgement = judge(counted, role(counted, COMPETITOR), BEST, counted.tournament_seeds(), counted.validators)
+    judgement = judge(counted, role_named(counted, COMPETITOR), BEST, counted.tournament_seeds(), counted.validators)
 
     assert counted.seen == {"parsed": 1, "played": len(counted.tournament_seeds())}
     assert judgement.score == pytest.approx(0.89, abs=0.02)

@@ -15,8 +15,8 @@ from stepdown.audit.witnesses import Evidence
 from stepdown.digest import digest
 from stepdown.history import rows
 from stepdown.providers.batches import call_of
-from stepdown.scenarios.roles import role as named_role
-from stepdown.training.evaluation import held_out, summarize
+from stepdown.scenarios.roles import role_named
+from stepdown.training.evaluation import judge_held_out, summarize
 from stepdown.views.audit import compared, evidence
 from stepdown.workspace import Settings
 
@@ -109,7 +109,7 @@ def examined_again(told: Evidence, row: rows.Evaluation, replies: Sequence[str])
     scenario = told.scenarios(slot.scenario)
     mine = [reply for reply in told.holdouts if reply.evaluation == row.id]
     again = [
-        replace(held_out(scenario, named_role(scenario, slot.role), old.seed, reply), evaluation=row.id)
+        replace(judge_held_out(scenario, role_named(scenario, slot.role), old.seed, reply), evaluation=row.id)
         for old, reply in zip(mine, replies, strict=True)
     ]
     sums = summarize([reply.score for reply in again], [reply.legal for reply in again])

@@ -24,7 +24,7 @@ from stepdown.errors import Refused
 from stepdown.history import ledger, rows
 from stepdown.scenarios.grid_ctf import GridCtf
 from stepdown.views.audit import differences
-from stepdown.views.route import explain
+from stepdown.views.route import explain_route
 from stepdown.workspace import Workspace
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "bundles"
@@ -75,7 +75,7 @@ def test_routing_refuses_it_by_its_reason_and_the_frontier_serves(workspace: Wor
 @pytest.mark.parametrize("name", sorted(set(REFUSED) - {"unloadable"}))
 def test_an_explanation_says_what_is_wrong_and_asks_nobody(workspace: Workspace, name: str) -> None:
     installed(workspace, name)
-    found = explain(workspace, SCENARIO, "competitor")
+    found = explain_route(workspace, SCENARIO, "competitor")
 
     assert (found.serves, found.reason) == ("frontier", CASES[name]["reason"])
     assert CASES[name]["problem"] in found.problem

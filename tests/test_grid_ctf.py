@@ -44,7 +44,7 @@ replies = st.one_of(
 
 def judged(reply: str) -> referee.Judgement:
     """Judge a reply by the referee alone, over the tournament."""
-    return referee.judge(GRID, roles.role(GRID, roles.COMPETITOR), reply, GRID.tournament_seeds())
+    return referee.judge(GRID, roles.role_named(GRID, roles.COMPETITOR), reply, GRID.tournament_seeds())
 
 
 def is_legal(reply: str) -> bool:
@@ -189,7 +189,7 @@ def test_more_validators_never_refuse_less(some: set[str], others: set[str]) -> 
 )  # fmt: skip
 def test_a_coach_is_heard_only_when_it_gives_a_lesson(reply: str) -> None:
     assert roles.lesson(reply) is None
-    assert referee.judge(GRID, roles.role(GRID, roles.COACH), reply, (), EVERY).refusals
+    assert referee.judge(GRID, roles.role_named(GRID, roles.COACH), reply, (), EVERY).refusals
 
 
 @given(anything)

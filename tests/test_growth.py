@@ -158,7 +158,7 @@ def test_the_optimizer_is_told_each_generation_once_and_draws_as_if_it_had_been_
     for generation in range(1, 31):
         texts = [search.complete(asked(generation * 10 + place, found)).text for place in range(4)]
         proposals.append((found, texts))
-        parsed = [roles.role(grid, roles.COMPETITOR).parse(text) for text in texts]
+        parsed = [roles.role_named(grid, roles.COMPETITOR).parse(text) for text in texts]
         found += tuple(Example(generation, each.value, each.text, (place + 1) / 5) for place, each in enumerate(parsed))
     assert next(told) == 29
 

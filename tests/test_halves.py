@@ -37,26 +37,33 @@ TOKENS = st.lists(st.integers(3, 250), min_size=1, max_size=12)
 @given(
     beginning=st.lists(st.integers(3, 250), max_size=20),
     rows=st.lists(st.tuples(TOKENS, TOKENS), min_size=1, max_size=4),
+    others=st.integers(0, 12),
+    odd=st.booleans(),
 )
 def test_loss_and_gradient_are_those_of_the_whole_model(
-    model: Any, beginning: Sequence[int], rows: Sequence[tuple[list[int], list[int]]]
+    model: Any, beginning: Sequence[int], rows: Sequence[tuple[list[int], list[int]]], others: int, odd: bool
 ) -> None:
     import mlx.core as mx
     from mlx.nn.utils import value_and_grad
 
     from stepdown.local.checkpoint import flat
-    from stepdown.local.dataset import Lesson
-    from stepdown.local.halves import Halves, collate, shared
+    from stepdown.local.dataset import TokenRecord
+    from stepdown.local.halves import Halves, beginnings, collate, shared
 
-    lessons = [Lesson([*beginning, *prompt, *answer], len(beginning) + len(prompt)) for prompt, answer in rows]
-    halves = Halves(model, lessons, whole=False, together=True)
+    lessons = [TokenRecord([*beginning, *prompt, *answer], len(beginning) + len(prompt)) for prompt, answer in rows]
+    # What is trained on besides decides what is read once, and must decide nothing else; one may begin as no other does.
+    besides = [TokenRecord([*beginning, 4 + each, 5, 6], len(beginning) + 2) for each in range(others)]
+    every_lesson = [*([TokenRecord([251, 252, 253], 2)] if odd else []), *lessons, *besides]
+    halves = Halves(model, every_lesson, whole=False, together=True)
     loss, gradient = value_and_grad(model, halves.loss)(halves.batch(lessons), halves.states(lessons))
     whole = Halves(model, lessons, whole=False, together=False)
     whole._upper = whole._lower = None
     expected, reference = value_and_grad(model, whole.loss)(collate(lessons, whole=False), None)
 
     assert halves.parted
-    assert halves.skipped == shared(lessons) >= min(len(beginning), min(lesson.start for lesson in lessons) - 1)
+    read_once, least = beginnings(every_lesson), shared(lessons)
+    assert halves.beginning(lessons) in {each for each in read_once if len(each) <= least} | {()}
+    assert len(halves.beginning(lessons)) >= shared(every_lesson)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-3)
     one, other = flat(gradient), flat(reference)
     assert one.keys() == other.keys()
@@ -91,13 +98,24 @@ def test_a_model_that_answers_otherwise_in_halves_is_taken_as_a_whole(
     model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from stepdown.local import halves
-    from stepdown.local.dataset import Lesson
+    from stepdown.local.dataset import TokenRecord
 
-    lessons: Sequence[Lesson] = [Lesson([5, 6, 7, 8, 9, 10], 4), Lesson([5, 6, 7, 11, 9, 10], 4)]
-    assert halves.Halves(model, lessons, whole=False, together=True).skipped == 3
+    lessons: Sequence[TokenRecord] = [TokenRecord([5, 6, 7, 8, 9, 10], 4), TokenRecord([5, 6, 7, 11, 9, 10], 4)]
+    assert halves.Halves(model, lessons, whole=False, together=True).beginning(lessons) == (5, 6, 7)
     # Rows that do not see what they begin with.
     monkeypatch.setattr(
         halves.Beginning, "update_and_fetch", lambda self, k, v: (setattr(self, "kept", (k, v)), (k, v))[1]
     )
     blind = halves.Halves(model, lessons, whole=False, together=True)
-    assert (blind.skipped, blind.parted) == (0, True)
+    assert (blind.beginning(lessons), blind.parted) == ((), True)
+
+
+def test_what_most_lessons_begin_with_is_read_once_though_some_begin_otherwise() -> None:
+    from stepdown.local.dataset import TokenRecord
+    from stepdown.local.halves import beginnings
+
+    early = [TokenRecord([1, 2, 3, 9, each, 7, 7], 6) for each in range(10, 12)]
+    late = [TokenRecord([1, 2, 4, 5, 6, each, 7, 7], 7) for each in range(10, 30)]
+    assert beginnings([*early, *late]) == [(1, 2, 4, 5, 6), (1, 2)]
+    assert beginnings(late) == [(1, 2, 4, 5, 6)]
+    assert beginnings(early[:1]) == [(1, 2, 3, 9, 10)], "the token before an answer is each record's own"

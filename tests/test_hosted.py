@@ -33,7 +33,7 @@ from stepdown.acts.run import play, start
 from stepdown.errors import InvalidValue, ProviderError, StepdownError
 from stepdown.providers import trace
 from stepdown.providers.anthropic import Anthropic
-from stepdown.providers.installed import frontier
+from stepdown.providers.installed import frontier_named
 from stepdown.providers.openai import OpenAI
 from stepdown.providers.outcomes import Outcome, wait_asked
 from stepdown.providers.protocol import Completion, Request
@@ -384,7 +384,7 @@ def test_a_key_that_no_header_can_carry_is_refused_without_being_told(
     monkeypatch.setenv(f"{name.upper()}_API_KEY", f"{KEY}{inside}{KEY}")
 
     with pytest.raises(InvalidValue, match="set it again") as caught:
-        frontier(f"{name}:large", SCENARIO)
+        frontier_named(f"{name}:large", SCENARIO)
 
     assert KEY not in str(caught.value)
 
@@ -422,11 +422,11 @@ def test_a_service_without_a_key_or_a_model_is_refused_with_what_to_do(
 ) -> None:
     for word in (name, f"{name}:", f"{name}:@http://h/v1"):
         with pytest.raises(InvalidValue, match=f"name it like {name}:MODEL"):
-            frontier(word, SCENARIO)
+            frontier_named(word, SCENARIO)
     monkeypatch.delenv(f"{name.upper()}_API_KEY")
     with pytest.raises(InvalidValue, match=f"{name.upper()}_API_KEY"):
-        frontier(f"{name}:large", SCENARIO)
-    assert frontier(f"{name}:large@http://127.0.0.1:1", SCENARIO).name == f"{name}@127.0.0.1:1"
+        frontier_named(f"{name}:large", SCENARIO)
+    assert frontier_named(f"{name}:large@http://127.0.0.1:1", SCENARIO).name == f"{name}@127.0.0.1:1"
 
 
 @pytest.mark.parametrize("name", ["openai", "anthropic"])
@@ -434,7 +434,7 @@ def test_a_missing_sdk_is_a_sentence_that_names_the_extra(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, name, None)
 
     with pytest.raises(InvalidValue, match=rf"pip install 'stepdown\[{name}\]'"):
-        frontier(f"{name}:large", SCENARIO)
+        frontier_named(f"{name}:large", SCENARIO)
 
 
 @BOTH
@@ -462,10 +462,10 @@ def test_no_time_is_a_timeout(make: Make, limit: float) -> None:
 
 @pytest.mark.parametrize("name", ["openai", "anthropic"])
 def test_the_address_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    assert frontier(f"{name}:org/large", SCENARIO).name == name
+    assert frontier_named(f"{name}:org/large", SCENARIO).name == name
     monkeypatch.setenv(f"{name.upper()}_BASE_URL", "http://127.0.0.1:8080/v1")
 
-    provider = frontier(f"{name}:org/large@rev", SCENARIO)
+    provider = frontier_named(f"{name}:org/large@rev", SCENARIO)
 
     assert (provider.name, provider.model) == (f"{name}@127.0.0.1:8080", "org/large@rev")
 

@@ -21,7 +21,7 @@ from stepdown.acts.localize import localize
 from stepdown.acts.opening import open_workspace
 from stepdown.acts.run import play, start
 from stepdown.errors import InvalidValue, Refused
-from stepdown.providers.installed import frontier
+from stepdown.providers.installed import frontier_named
 from stepdown.scenarios import harness, roles
 from stepdown.scenarios.grid_ctf import GridCtf
 from stepdown.scenarios.invoice_cases import case
@@ -151,9 +151,9 @@ def test_a_bundle_that_ignores_its_sentence_passes_no_gate(tmp_path: Path) -> No
 
 def test_the_embedded_frontier_answers_for_its_own_scenario_only() -> None:
     with pytest.raises(Refused, match="reads invoices, and cannot answer for grid_ctf"):
-        frontier("extract", GridCtf())
+        frontier_named("extract", GridCtf())
     with pytest.raises(InvalidValue, match="takes no argument"):
-        frontier("extract:x", INVOICES)
+        frontier_named("extract:x", INVOICES)
     with pytest.raises(Refused, match="looks for the best point of a box"):
-        frontier("search", INVOICES)
+        frontier_named("search", INVOICES)
     assert KEYS == ("amount", "currency", "date", "number")

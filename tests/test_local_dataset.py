@@ -6,15 +6,17 @@ from itertools import islice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepdown.local.dataset import Lesson, disturb, draws, rehearse
+from stepdown.local.dataset import TokenRecord, disturb, draws, rehearse
 
 VOCAB = 300
 TOKENS = st.lists(st.integers(0, VOCAB - 1), min_size=1, max_size=60)
-LESSONS = st.builds(lambda prompt, completion: Lesson(prompt + completion, len(prompt)), TOKENS, TOKENS)
+LESSONS = st.builds(lambda prompt, completion: TokenRecord(prompt + completion, len(prompt)), TOKENS, TOKENS)
 
 
 @given(LESSONS, st.floats(0, 1), st.integers(0, 1000))
-def test_noise_leaves_the_completion_whole_and_never_an_empty_prompt(lesson: Lesson, share: float, seed: int) -> None:
+def test_noise_leaves_the_completion_whole_and_never_an_empty_prompt(
+    lesson: TokenRecord, share: float, seed: int
+) -> None:
     for noisy in (
         disturb(lesson, share, VOCAB, random.Random(seed)),
         rehearse(lesson, VOCAB, random.Random(seed)),
@@ -25,13 +27,13 @@ def test_noise_leaves_the_completion_whole_and_never_an_empty_prompt(lesson: Les
 
 
 @given(LESSONS, st.integers(0, 1000))
-def test_no_noise_changes_nothing(lesson: Lesson, seed: int) -> None:
+def test_no_noise_changes_nothing(lesson: TokenRecord, seed: int) -> None:
     assert disturb(lesson, 0.0, VOCAB, random.Random(seed)) == lesson
 
 
 @given(st.integers(1, 9), st.integers(1, 20))
 def test_every_record_is_drawn_once_a_round_whatever_the_batch(records: int, size: int) -> None:
-    lessons = [Lesson([n, n], 1) for n in range(records)]
+    lessons = [TokenRecord([n, n], 1) for n in range(records)]
 
     drawn = [lesson for batch in islice(draws(lessons, size, random.Random(1)), records) for lesson in batch]
 

@@ -10,7 +10,7 @@ import pytest
 from stepdown_machine import operations as op
 from stepdown_machine.broken.adapter import ToySystem
 from stepdown_machine.campaign import CampaignOutcome, campaign
-from stepdown_machine.capabilities import claims, reasons
+from stepdown_machine.capabilities import claims, reasons_of
 from stepdown_machine.check import faults
 from stepdown_machine.least import WAYS, Asked, Least, Tried
 from stepdown_machine.machine import HandoffMachine, LearningMachine, RegistryMachine, RoutingMachine
@@ -99,7 +99,7 @@ def test_its_adapter_has_about_sixty_lines_and_keeps_the_protocol() -> None:
 def test_it_is_held_to_what_it_has_and_told_so() -> None:
     said = Counter().describe()
 
-    assert reasons(said) == ("bundle-disabled", "local-error", "local-timeout", "local-invalid-output", "lunch")
+    assert reasons_of(said) == ("bundle-disabled", "local-error", "local-timeout", "local-invalid-output", "lunch")
     assert claims(said) == ("I1", "I2", "I3", "I4", "I10", "I11", "I12", "A0")
     assert "held to I1, I2, I3, I4, I10, I11, I12, A0" in tried(Counter).reach.summary()
     assert "canary-held" not in tried(Counter).reach.summary()

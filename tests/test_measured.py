@@ -17,7 +17,7 @@ from stepdown.reports.markdown import render
 from stepdown.training.promotion import Trial
 from stepdown.views import bundles
 from stepdown.views.audit import differences
-from stepdown.views.route import explain
+from stepdown.views.route import explain_route
 from stepdown.views.runs import story
 from stepdown.workspace import Workspace
 
@@ -33,7 +33,7 @@ def lessons(workspace: Workspace) -> int:
 def outdated(workspace: Workspace) -> set[str]:
     """Return what is said of the active bundle, by everybody who says how good it is."""
     (entry,) = bundles.shelf(workspace)
-    return {entry.outdated, explain(workspace, "grid_ctf").outdated}
+    return {entry.outdated, explain_route(workspace, "grid_ctf").outdated}
 
 
 def test_a_bundle_measured_with_other_knowledge_is_named_until_it_is_measured_anew(
@@ -64,7 +64,7 @@ def test_an_evaluation_lapses_when_more_lessons_lie_between_than_allowed_and_cou
     then = steps(local, run.id)
     assert {step.reason for step in then} == {None, "quality-outdated"}
     assert [step.served == "local" for step in then] == [step.knowledge <= 1 + 2 for step in then]
-    told = {gate.name: (gate.objection, gate.facts) for gate in explain(local, "grid_ctf").gates}
+    told = {gate.name: (gate.objection, gate.facts) for gate in explain_route(local, "grid_ctf").gates}
     assert told["lessons"] == (
         "quality-outdated",
         {"evaluated": True, "lessons": lessons(local) - 1, "max_lessons": 2.0},
@@ -72,26 +72,26 @@ def test_an_evaluation_lapses_when_more_lessons_lie_between_than_allowed_and_cou
     assert "quality-outdated" in render(story(local, run.id))
 
     evaluate(local, active(local).id)
-    assert explain(local, "grid_ctf").serves == "local"
+    assert explain_route(local, "grid_ctf").serves == "local"
     assert differences(local) == []
 
 
 def test_a_promotion_measures_anew_what_would_not_serve_for_its_lessons(local: Workspace) -> None:
     discover(local, seed=3, generations=3, candidates=2)
     configure.set_policy(local, {"max_lessons": 1})
-    assert explain(local, "grid_ctf").reason == "quality-outdated"
+    assert explain_route(local, "grid_ctf").reason == "quality-outdated"
 
     promote(local, active(local).id, trial=Trial(margin=0.5, budget=16, look=8))
 
-    assert explain(local, "grid_ctf").serves == "local"
+    assert explain_route(local, "grid_ctf").serves == "local"
 
 
 @pytest.mark.parametrize("limit", [0, "0", "inf", 2.5])
 def test_no_lesson_at_all_and_no_limit_can_be_meant(local: Workspace, limit: object) -> None:
     configure.set_policy(local, {"max_lessons": limit})
-    assert explain(local, "grid_ctf").serves == "local"
+    assert explain_route(local, "grid_ctf").serves == "local"
     discover(local, seed=3, generations=1, candidates=2)
-    assert (explain(local, "grid_ctf").reason == "quality-outdated") is (limit in (0, "0"))
+    assert (explain_route(local, "grid_ctf").reason == "quality-outdated") is (limit in (0, "0"))
     assert differences(local) == []
 
 

@@ -43,7 +43,7 @@ from stepdown.routing.facts import Facts
 from stepdown.training import promotion
 from stepdown.training.decoding import Decoding
 from stepdown.training.plan import Plan
-from stepdown.training.promotion import LOOK, Bounds, Evidence, Outcome, Trial, bounds, differences, exceeds, settled
+from stepdown.training.promotion import LOOK, Bounds, Grounds, Outcome, Trial, bounds, differences, exceeds, settled
 from stepdown.training.records import Filters
 from stepdown.views.audit import differences as audited
 from stepdown.views.audit import evidence
@@ -219,9 +219,9 @@ def test_scores_that_cannot_be_compared_are_refused(score: float) -> None:
         differences([0.5, score], [0.5, 0.5])
 
 
-def shown(**changes: Any) -> Evidence:
+def shown(**changes: Any) -> Grounds:
     """Return evidence that promotes, with changes."""
-    fit = Evidence(Trial(), 96, 0, Bounds(0.0, -0.04, 0.04), None, 1.0, 0.9, 1.0, 0.95, "evaluation-1", None)
+    fit = Grounds(Trial(), 96, 0, Bounds(0.0, -0.04, 0.04), None, 1.0, 0.9, 1.0, 0.95, "evaluation-1", None)
     return replace(fit, **changes)
 
 

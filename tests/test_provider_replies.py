@@ -19,7 +19,7 @@ from stepdown.acts.run import play, start
 from stepdown.errors import InvalidValue, NotFound, ProviderError
 from stepdown.history import reader, rows
 from stepdown.providers import trace
-from stepdown.providers.installed import GROUP, factory, frontier, names, provider
+from stepdown.providers.installed import GROUP, factory, frontier_named, names, provider
 from stepdown.providers.protocol import Completion, Request
 from stepdown.providers.reply import MALFORMED
 from stepdown.scenarios.grid_ctf import GridCtf
@@ -367,4 +367,4 @@ def test_what_is_no_provider_is_refused_before_it_is_asked() -> None:
     with pytest.raises(NotFound, match="choose one of"):
         factory("nobody")
     with pytest.raises(InvalidValue, match="takes no argument"):
-        frontier("search:deep", GridCtf())
+        frontier_named("search:deep", GridCtf())

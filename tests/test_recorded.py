@@ -7,7 +7,7 @@ import pytest
 
 from journey import FRONTIER, attempts, discover, steps
 from stepdown.errors import InvalidValue, NotFound, ProviderError
-from stepdown.providers.installed import frontier
+from stepdown.providers.installed import frontier_named
 from stepdown.providers.protocol import Request
 from stepdown.providers.recorded import Recorded
 from stepdown.scenarios.grid_ctf import GridCtf
@@ -72,7 +72,7 @@ def test_a_word_that_names_no_frontier_is_refused(spec: str) -> None:
     with pytest.raises(
         (NotFound, InvalidValue), match=r"choose one of .*recorded, search|like recorded:PATH|no argument"
     ):
-        frontier(spec, GridCtf())
+        frontier_named(spec, GridCtf())
 
 
 def test_the_shipped_tape_is_judged_reply_by_reply(workspace: Workspace) -> None:

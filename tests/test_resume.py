@@ -15,7 +15,7 @@ from journey import BEST, SCENARIO, Scripted, active, count, discover, localized
 from stepdown.acts import configure
 from stepdown.acts.opening import open_workspace
 from stepdown.acts.promote import promote
-from stepdown.acts.resume import resume
+from stepdown.acts.resume import resume_run
 from stepdown.acts.run import play, start
 from stepdown.audit import runs as audited
 from stepdown.cli import main
@@ -72,7 +72,7 @@ def test_a_run_that_was_stopped_goes_on_to_all_of_its_generations(
     with open_workspace(tmp_path / "w", settings=settings) as workspace:
         before = said(workspace, "run-1")
         assert "`stepdown run --resume run-1` does the rest of it." in render(story(workspace, "run-1"))
-        play(resume(workspace, "run-1"))
+        play(resume_run(workspace, "run-1"))
 
         after = said(workspace, "run-1")
         assert after[: len(before)] == before or set(before) <= set(after)
@@ -94,7 +94,7 @@ def test_a_run_that_was_stopped_between_two_steps_finds_what_it_would_have_found
 ) -> None:
     stopped(tmp_path / "stopped", settings, point, time)
     with open_workspace(tmp_path / "stopped", settings=settings) as workspace:
-        play(resume(workspace, "run-1"))
+        play(resume_run(workspace, "run-1"))
         found = said(workspace, "run-1")
     with open_workspace(tmp_path / "whole", settings=settings) as workspace:
         discover(workspace, generations=GENERATIONS, candidates=CANDIDATES)
@@ -107,9 +107,9 @@ def test_a_run_can_be_stopped_and_resumed_again_and_again(tmp_path: Path, settin
     for time in (3, 2):
         halted = replace(settings, reached=stopped_at("step-finished", time))
         with suppress(KeyboardInterrupt), open_workspace(tmp_path / "w", settings=halted) as workspace:
-            play(resume(workspace, "run-1"))
+            play(resume_run(workspace, "run-1"))
     with open_workspace(tmp_path / "w", settings=settings) as workspace:
-        play(resume(workspace, "run-1"))
+        play(resume_run(workspace, "run-1"))
 
         assert differences(workspace) == []
         with workspace.reading() as connection:
@@ -125,9 +125,9 @@ def test_what_is_done_under_way_or_another_kind_of_run_is_not_resumed(workspace:
         ("run-9", NotFound, "no run"),
     ):
         with pytest.raises(error, match=words):
-            resume(workspace, run)
+            resume_run(workspace, run)
     with open_workspace(workspace.root, settings=settings) as other, pytest.raises(Refused, match="living process"):
-        resume(other, under_way.run.id)
+        resume_run(other, under_way.run.id)
     play(under_way)
     assert differences(workspace) == []
 
@@ -138,11 +138,11 @@ def test_a_run_that_goes_on_is_under_way_for_everybody(tmp_path: Path, settings:
         open_workspace(tmp_path / "w", settings=settings) as one,
         open_workspace(tmp_path / "w", settings=settings) as two,
     ):
-        going_on = resume(one, "run-1")
+        going_on = resume_run(one, "run-1")
 
         assert [(run.id, ending) for run, ending in runs(two)] == [("run-1", None)]
         with pytest.raises(Refused, match="living process"):
-            resume(two, "run-1")
+            resume_run(two, "run-1")
         assert differences(two) == []
         play(going_on)
     with open_workspace(tmp_path / "w", settings=settings) as again:
@@ -161,7 +161,7 @@ FORGED: dict[str, Callable[[rows.Resumption, rows.Ending], tuple[list[rows.Resum
 def test_a_forged_resumption_is_told(tmp_path: Path, settings: Settings, name: str) -> None:
     stopped(tmp_path / "w", settings, "step-finished", 2)
     with open_workspace(tmp_path / "w", settings=settings) as workspace:
-        play(resume(workspace, "run-1"))
+        play(resume_run(workspace, "run-1"))
         told = evidence(workspace)
     resumptions, endings = FORGED[name](told.resumptions[0], told.endings[0])
 
@@ -242,7 +242,7 @@ def test_a_run_that_its_budget_stopped_goes_on_once_it_may_spend_more(workspace:
     configure.set_policy(workspace, {"run_tokens": 30})
     run = discover(workspace, generations=3, candidates=2)
     configure.set_policy(workspace, {"run_tokens": "inf"})
-    play(resume(workspace, run.id))
+    play(resume_run(workspace, run.id))
 
     with workspace.reading() as connection:
         assert [row.outcome for row in reader.all_of(connection, rows.Ending)] == ["stopped", "completed"]

@@ -38,7 +38,7 @@ def asked(role: str, seed: int, told: tuple[Example, ...]) -> str:
 def test_every_proposal_is_legal_whatever_was_told(seed: int, told: tuple[Example, ...]) -> None:
     reply = asked("competitor", seed, told)
 
-    assert referee.judge(GRID, roles.role(GRID, roles.COMPETITOR), reply, (), GRID.validators).refusals == ()
+    assert referee.judge(GRID, roles.role_named(GRID, roles.COMPETITOR), reply, (), GRID.validators).refusals == ()
 
 
 @given(st.integers(0, 2**31), examples)

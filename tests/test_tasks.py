@@ -21,7 +21,7 @@ from stepdown.acts.run import play, start
 from stepdown.cli import main
 from stepdown.errors import InvalidValue, NotFound, Refused, StepdownError
 from stepdown.history import reader
-from stepdown.providers.installed import frontier
+from stepdown.providers.installed import frontier_named
 from stepdown.scenarios import harness, roles
 from stepdown.scenarios.grid_ctf import GridCtf
 from stepdown.scenarios.protocol import IllegalAnswer
@@ -331,6 +331,6 @@ def test_a_python_judge_is_called_and_what_it_throws_is_a_sentence(tmp_path: Pat
 
 def test_the_labels_answer_for_a_task_in_files_only() -> None:
     with pytest.raises(Refused, match="knows the cases of a task in files"):
-        frontier("labels", GridCtf())
+        frontier_named("labels", GridCtf())
     with pytest.raises(StepdownError, match="takes no argument"):
-        frontier("labels:x", tickets())
+        frontier_named("labels:x", tickets())

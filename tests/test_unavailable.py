@@ -12,12 +12,12 @@ from stepdown.acts import configure
 from stepdown.acts.ask import live
 from stepdown.acts.init import init
 from stepdown.acts.opening import open_workspace
-from stepdown.acts.resume import resume
+from stepdown.acts.resume import resume_run
 from stepdown.acts.run import play, start
 from stepdown.cli import main
 from stepdown.errors import Unavailable
 from stepdown.history import endings, reader, rows
-from stepdown.providers.installed import frontier
+from stepdown.providers.installed import frontier_named
 from stepdown.providers.missing import Missing
 from stepdown.reports.markdown import render
 from stepdown.routing.facts import Facts
@@ -38,7 +38,7 @@ def _without_key(monkeypatch: pytest.MonkeyPatch) -> None:
 def alone(local: Workspace, settings: Settings) -> Iterator[Workspace]:
     """A workspace with a bundle in its slot, whose frontiers are found by their real names."""
     local.close()
-    with open_workspace(local.root, settings=replace(settings, frontier=frontier)) as opened:
+    with open_workspace(local.root, settings=replace(settings, frontier=frontier_named)) as opened:
         yield opened
         assert differences(opened) == []
 
@@ -89,7 +89,7 @@ def test_a_live_question_is_told_that_nobody_could_be_had(alone: Workspace) -> N
 
 def test_without_a_bundle_nothing_is_begun(workspace: Workspace, settings: Settings) -> None:
     with (
-        open_workspace(workspace.root, settings=replace(settings, frontier=frontier)) as opened,
+        open_workspace(workspace.root, settings=replace(settings, frontier=frontier_named)) as opened,
         pytest.raises(Unavailable, match="OPENAI_API_KEY"),
     ):
         start(opened, "grid_ctf", frontier=KEYLESS)
@@ -124,7 +124,7 @@ def test_a_step_whose_frontier_can_be_had_says_nothing_of_it(local: Workspace) -
 def test_an_audit_sees_a_step_that_says_otherwise_than_its_run(local: Workspace, settings: Settings, edit: str) -> None:
     word = KEYLESS if "remove" in edit else "search"
     local.close()
-    with open_workspace(local.root, settings=replace(settings, frontier=frontier)) as opened:
+    with open_workspace(local.root, settings=replace(settings, frontier=frontier_named)) as opened:
         run = play(start(opened, "grid_ctf", generations=1, candidates=2, frontier=word))
         first = steps(opened, run.id)[0]
         with opened.engine.begin() as connection:
@@ -146,9 +146,9 @@ def test_facts_of_an_earlier_version_say_nothing_of_it(local: Workspace) -> None
 def test_a_run_goes_on_when_its_frontier_can_be_had_again(alone: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     configure.set_policy(alone, {"min_score": 1.0})
     run, _ = taken(alone)
-    under_way = resume(alone, run.id)
+    under_way = resume_run(alone, run.id)
 
     assert isinstance(under_way.frontier, Missing)
     under_way.end("failed", "Nobody could be had again.")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
-    assert not isinstance(resume(alone, run.id).frontier, Missing)
+    assert not isinstance(resume_run(alone, run.id).frontier, Missing)

@@ -62,7 +62,7 @@ def can(description: Description, what: type | str | op.Operation) -> bool:
     if isinstance(what, type):
         return what in description.operations
     if isinstance(what, str):
-        return what in reasons(description) or what in claims(description)
+        return what in reasons_of(description) or what in claims(description)
     return {type(what), *map(type, op.parts(what))} <= description.operations and _named(description, what)
 
 
@@ -111,7 +111,7 @@ def _named(description: Description, operation: op.Operation) -> bool:
     return True
 
 
-def reasons(description: Description) -> tuple[str, ...]:
+def reasons_of(description: Description) -> tuple[str, ...]:
     """Return the reasons that a system can be brought to state, in their order, its own ones last."""
     return _reasons(_Key(description))
 
@@ -187,5 +187,5 @@ def _claims(key: _Key) -> tuple[str, ...]:
         if SHOWN.get(code) in (None, *description.shows)
         and (code not in DONE or bool({*DONE[code]} & description.operations))
         and (code != "I7" or description.scores)
-        and (code != "I13" or "shadow-only" in reasons(description))
+        and (code != "I13" or "shadow-only" in reasons_of(description))
     )

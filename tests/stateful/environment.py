@@ -34,7 +34,7 @@ from stepdown.workspace import Settings
 from stepdown_machine.protocol import START
 
 if TYPE_CHECKING:
-    from stepdown.local.provider import Generation, Model
+    from stepdown.local.provider import LocalReply, Model
 
 SCENARIO = os.environ.get("STEPDOWN_MACHINE_SCENARIO", GridCtf.name)
 """What is played in this process and in those that it starts."""
@@ -189,7 +189,7 @@ def local(
             seeds: Sequence[int],
             expired: Callable[[], bool],
             schema: Mapping[str, Any] | None,
-        ) -> list[Generation]:
+        ) -> list[LocalReply]:
             key = (loaded.weights_digest, tuple(prompts))
             if key not in DECODED:
                 DECODED[key] = super()._generate(loaded, prompts, seeds, expired, schema)
@@ -229,7 +229,7 @@ def _other(data: bytes, text: bool, *, lower: bool) -> bytes:
     return next((other for other in others if (sha256(other).digest() < sha256(data).digest()) is lower), others[0])
 
 
-DECODED: dict[tuple[str, tuple[str, ...]], list[Generation]] = {}
+DECODED: dict[tuple[str, tuple[str, ...]], list[LocalReply]] = {}
 """Greedy decoding is a function of weights and prompts; the digest is of the bytes that were really loaded."""
 
 
@@ -272,12 +272,12 @@ NEIGHBOURS = ("duel", "skirmish")
 
 
 def _only(scenario: Scenario) -> Callable[[str], Scenario]:
-    from stepdown.scenarios.installed import scenario as installed
+    from stepdown.scenarios.installed import scenario_named
 
     @cache
     def found(name: str) -> Scenario:
         if name in NEIGHBOURS:
             return type(name, (SmallGrid,), {"name": name})(Weather())
-        return scenario if name == scenario.name else installed(name)
+        return scenario if name == scenario.name else scenario_named(name)
 
     return found

@@ -11,7 +11,7 @@ from stateful.environment import SmallGrid, Weather
 from stateful.forgeries import EVALUATED, WHERE, Copy, Lie, altered, one_value
 from stateful.removals import new_bundle
 from stepdown.scenarios import roles
-from stepdown.training.evaluation import held_out, summarize
+from stepdown.training.evaluation import judge_held_out, summarize
 
 
 def both_values(column: str, kind: str, copy: Copy) -> bool:
@@ -196,7 +196,7 @@ def easier_seed(copy: Copy) -> bool:
         query = "SELECT seq, reply, score, legal FROM holdout WHERE evaluation = :id ORDER BY seq"
         found = copy.rows(query, id=evaluation)
         seq, reply, *_ = found[-1]
-        played = held_out(grid, roles.role(grid, roles.COMPETITOR), other, reply)
+        played = judge_held_out(grid, roles.role_named(grid, roles.COMPETITOR), other, reply)
         copy.put("holdout", seq, "seed", other)
         copy.put("holdout", seq, "score", played.score)
         scores = [*(row[2] for row in found[:-1]), played.score]

@@ -71,7 +71,9 @@ def plant(workspace: Workspace, base: Path, kind: str) -> Bundle:
         manifest = replace(manifest, format=2)
     with workspace.writing() as connection:
         session = workspace.session.begin()
-        row = rows.Bundle(manifest.id, SCENARIO, "competitor", "0" * 64, "0" * 64, manifest.weights, now, session, now)
+        row = rows.Bundle(
+            manifest.id, SCENARIO, "competitor", "0" * 64, "0" * 64, manifest.weights_digest, now, session, now
+        )
         publish(part, manifest, workspace.root / "bundles")
         ledger.append(connection, row)
         _evaluated(workspace, connection, row)

@@ -9,8 +9,8 @@ from pathlib import Path
 from stateful.environment import SCENARIO
 from stateful.observing import sha256
 from stepdown.history import ledger, reader, rows
-from stepdown.scenarios.roles import COMPETITOR, role
-from stepdown.training.evaluation import held_out
+from stepdown.scenarios.roles import COMPETITOR, role_named
+from stepdown.training.evaluation import judge_held_out
 from stepdown.views.runs import story
 from stepdown.workspace import Workspace
 from stepdown_machine.values import (
@@ -33,8 +33,14 @@ def promoted(workspace: Workspace, verdict: rows.Verdict) -> Promoted:
         replies = reader.all_of(connection, rows.Holdout, mine)
         rival = reader.newest(connection, rows.Evaluation, id=shown["champion"]) if shown["champion"] else None
     scenario = workspace.scenario(SCENARIO)
+    role = role_named(scenario, COMPETITOR)
     pairs = tuple(
-        Pair(each.seed, each.reply, each.score, held_out(scenario, role(scenario, COMPETITOR), each.seed, its).score)
+        Pair(
+            each.seed,
+            each.reply,
+            each.score,
+            judge_held_out(scenario, role, each.seed, its).score,
+        )
         for each in replies
         if (its := said[each.seed]) is not None
     )

@@ -22,7 +22,7 @@ from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.roles import proposer
 from stepdown.training import child
-from stepdown.training.evaluation import held_out, held_out_seeds
+from stepdown.training.evaluation import held_out_seeds, judge_held_out
 from stepdown.workspace import Workspace
 
 TIME_LIMIT = 600.0
@@ -118,7 +118,7 @@ def untuned(workspace: Workspace, name: str, scenario: Scenario, questions: int)
     seeds = held_out_seeds(scenario)[:questions]
     prompts = [rendering(scenario, role, Knowledge(), seed) for seed in seeds]
     replies = trying(workspace, base.digest).ask(provider, role, prompts, seeds)
-    return [held_out(scenario, role, seed, reply) for seed, reply in zip(seeds, replies, strict=True)]
+    return [judge_held_out(scenario, role, seed, reply) for seed, reply in zip(seeds, replies, strict=True)]
 
 
 def _opened(source: Path, part: Path) -> dict[str, Any]:

@@ -16,8 +16,7 @@ from typing import Any
 
 from stepdown.acts.judging import unjudged
 from stepdown.acts.question import Question, rendering
-from stepdown.acts.run import fail
-from stepdown.acts.run import start as begin
+from stepdown.acts.run import fail, start
 from stepdown.acts.step import Task, take
 from stepdown.acts.switch import OPERATOR, check_name
 from stepdown.acts.under_way import RunUnderWay
@@ -129,7 +128,7 @@ def live(
         NotFound: No such scenario, role or frontier.
         Refused: No answers of that role are judged, or the frontier cannot propose any.
     """
-    under_way = begin(
+    under_way = start(
         workspace, scenario_name, generations=1, candidates=1, frontier=frontier, purpose=rows.LIVE, role=role
     )
     try:

@@ -12,8 +12,7 @@ from stepdown.errors import Refused, WorkspaceError
 from stepdown.history import reader, rows
 from stepdown.workspace import Workspace
 from stepdown.workspace.marker import Marker, unusable, write_atomically
-from stepdown.workspace.sessions import NAME as SESSION
-from stepdown.workspace.sessions import alive
+from stepdown.workspace.sessions import NAME, alive
 
 MARK = "demo"
 TAKEN_AWAY = "taken-away"
@@ -27,10 +26,10 @@ OWN = re.compile(
             "datasets|bundles|jobs|knowledge|sessions|reports",
             r"knowledge/grid_ctf(/(playbook|hints)\.md)?",
             r"reports/run-[0-9]+\.md",
-            rf"sessions/{SESSION.pattern}\.(lock|new)",
-            rf"datasets/({_DIGEST}|\.{SESSION.pattern}\.part)(/((train|valid|matches)\.jsonl|manifest\.json))?",
+            rf"sessions/{NAME.pattern}\.(lock|new)",
+            rf"datasets/({_DIGEST}|\.{NAME.pattern}\.part)(/((train|valid|matches)\.jsonl|manifest\.json))?",
             rf"(bundles/({_DIGEST}|\.{_DIGEST}\.removed)|{TAKEN_AWAY}){_BUNDLE}",
-            rf"jobs/{_DIGEST}\.{SESSION.pattern}\.(plan|part{_BUNDLE})",
+            rf"jobs/{_DIGEST}\.{NAME.pattern}\.(plan|part{_BUNDLE})",
         )
     )
 )

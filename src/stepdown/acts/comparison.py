@@ -22,7 +22,7 @@ from stepdown.providers.protocol import Example, LocalProvider
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.roles import Role
-from stepdown.training.evaluation import held_out
+from stepdown.training.evaluation import judge_held_out
 from stepdown.training.promotion import Trial, differences, settled
 from stepdown.workspace import Workspace
 
@@ -50,7 +50,9 @@ class Player:
             LocalError: It cannot answer.
         """
         answers = examiner.ask(self.provider, role, prompts, seeds)
-        self.replies += [held_out(scenario, role, seed, reply) for seed, reply in zip(seeds, answers, strict=True)]
+        self.replies += [
+            judge_held_out(scenario, role, seed, reply) for seed, reply in zip(seeds, answers, strict=True)
+        ]
 
 
 def player(workspace: Workspace, bundle_id: str) -> Player | None:
@@ -129,7 +131,7 @@ class Comparison:
         for step in chain(standing, take_all(self.run.workspace, tasks, self.run.at_once)):
             reply = self._frontier_reply(step)
             if reply is not None:
-                self.frontier[step.seed] = held_out(scenario, role, step.seed, reply).score
+                self.frontier[step.seed] = judge_held_out(scenario, role, step.seed, reply).score
         self.seeds += block
 
     def _examiner(self, who: Player) -> Examiner:

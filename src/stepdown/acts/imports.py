@@ -5,13 +5,15 @@ Nothing of it counts as something that happened here: no step, no attempt, no ca
 
 import hashlib
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from stepdown.acts.switch import OPERATOR, check_name
 from stepdown.errors import InvalidValue, Refused
@@ -23,13 +25,15 @@ from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.referee import judge, judged_on
 from stepdown.scenarios.roles import Role, judged_role, proposer
-from stepdown.training.logs import Entry, Skipped, entry
+from stepdown.training.logs import UNKEPT, Entry, Skipped, entry
 from stepdown.workspace import Workspace
 
 ILLEGAL = "its answer is none that the scenario accepts"
 KEPT = "its case is kept for evaluations and comparisons"
-UNKEPT = "it holds what cannot be kept"
 NO_CASE = "its question is no case of the scenario"
+
+LONGEST_LINE = 1 << 26
+"""Bytes; what has no end of line is read no further, whatever device or file it is."""
 
 
 def read(scenario: Scenario, path: Path, *, role: str | None = None, pattern: str | None = None) -> "Read":
@@ -70,6 +74,13 @@ def bring(workspace: Workspace, log: "Read", *, by: str = OPERATOR, why: str = "
             ledger.append_all(connection, [rows.Exchange(row.id, **values) for values in log.exchanges])
     workspace.reached("act-recorded")
     return row
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open a log to be read; a pipe that nobody writes into is empty, and is not waited for."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    os.set_blocking(descriptor, True)
+    return open(descriptor, "rb")  # noqa: PTH123 - a descriptor
 
 
 def _because(skipped: Mapping[str, int]) -> str:
@@ -143,8 +154,13 @@ class Read:
     def _exchanges(self, path: Path) -> Iterator[dict[str, Any]]:
         """Yield the values of an exchange for each line that holds one."""
         seen = cases.names(self.scenario)
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
+        with _opened(path) as file:
+            for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE + 1), b""), start=1):
+                if len(line) > LONGEST_LINE:
+                    raise InvalidValue(
+                        f"{self.name} line {number} is longer than {LONGEST_LINE >> 20} MiB; nothing of the log was kept.",
+                        kind="log-unreadable",
+                    )
                 self.digest.update(line)
                 if not line.strip():
                     continue

@@ -26,9 +26,7 @@ from stepdown.scenarios.judging import check_scored
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.referee import own_case
 from stepdown.scenarios.roles import judged_role, proposer
-from stepdown.training.evaluation import evaluation as summed
-from stepdown.training.evaluation import held_out as judged
-from stepdown.training.evaluation import held_out_seeds
+from stepdown.training.evaluation import evaluation_of, held_out_seeds, judge_held_out
 from stepdown.training.job import Job, Progress, Tuned, backend, train, unwatched
 from stepdown.training.plan import Plan
 from stepdown.training.tuning import AnyPlan, Tuning, parse_plan
@@ -197,9 +195,9 @@ def _editions(workspace: Workspace, job: Job) -> int:
 
 
 def _same_weights(earlier: Trained, manifest: Manifest) -> Trained:
-    if manifest.weights != earlier.bundle.weights:
+    if manifest.weights_digest != earlier.bundle.weights:
         raise TrainingFailed(
-            f"Training the job again gave other weights ({manifest.weights[:12]}, not {earlier.bundle.weights[:12]}); "
+            f"Training the job again gave other weights ({manifest.weights_digest[:12]}, not {earlier.bundle.weights[:12]}); "
             "its backend is not reproducible.",
             kind="not-reproducible",
         )
@@ -238,7 +236,7 @@ def _register(
             role=manifest.role,
             job=manifest.job,
             dataset=manifest.dataset,
-            weights=manifest.weights,
+            weights=manifest.weights_digest,
             trained_at=manifest.trained_at,
             session=workspace.session.begin(),
             at=workspace.now(),
@@ -278,8 +276,8 @@ def evaluate_directory(
     bound = workspace.terms(scenario)
     asking = examiner(workspace, manifest.id, bound, knowledge.version)
     replies = asking.ask(provider, role, [rendering(scenario, role, knowledge, seed) for seed in seeds], seeds)
-    held_out = [judged(scenario, role, seed, reply) for seed, reply in zip(seeds, replies, strict=True)]
-    return summed(manifest.id, bound, knowledge.version, held_out, workspace.now(), call=asking.call), held_out
+    held_out = [judge_held_out(scenario, role, seed, reply) for seed, reply in zip(seeds, replies, strict=True)]
+    return evaluation_of(manifest.id, bound, knowledge.version, held_out, workspace.now(), call=asking.call), held_out
 
 
 def evaluate(workspace: Workspace, bundle_id: str) -> rows.Evaluation:

@@ -25,8 +25,8 @@ from stepdown.scenarios.harness import coverage
 from stepdown.scenarios.judging import check_scored
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.roles import judged_role
-from stepdown.training.evaluation import evaluation
-from stepdown.training.promotion import Evidence, Outcome, Trial, bounds
+from stepdown.training.evaluation import evaluation_of
+from stepdown.training.promotion import Grounds, Outcome, Trial, bounds
 from stepdown.workspace import Workspace
 from stepdown.workspace.facts import slot_bundle
 
@@ -164,7 +164,7 @@ def _judge(
     challenger = _record(workspace, connection, comparison, comparison.challenger)
     champion = _record(workspace, connection, comparison, comparison.champion) if comparison.champion else None
     compared = comparison.to_frontier
-    evidence = Evidence(
+    evidence = Grounds(
         trial=trial,
         seeds=len(compared),
         unanswered=len(comparison.seeds) - len(compared),
@@ -196,7 +196,7 @@ def _record(workspace: Workspace, connection: Connection, comparison: Comparison
     run, at = comparison.run, workspace.now()
     call = comparing(workspace, who.bundle, run.run.id).call
     bound = workspace.terms(run.scenario, comparison.seeds)
-    row = evaluation(who.bundle, bound, comparison.knowledge.version, who.replies, at, run.run.id, call)
+    row = evaluation_of(who.bundle, bound, comparison.knowledge.version, who.replies, at, run.run.id, call)
     return record_evaluation(connection, row, who.replies)
 
 

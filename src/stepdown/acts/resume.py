@@ -21,7 +21,7 @@ from stepdown.training.promotion import Trial
 from stepdown.workspace import Workspace
 
 
-def resume(workspace: Workspace, run_id: str, *, at_once: int | None = None) -> RunUnderWay:
+def resume_run(workspace: Workspace, run_id: str, *, at_once: int | None = None) -> RunUnderWay:
     """Go on with a run of generations; `run.play` does the rest of it.
 
     Args:

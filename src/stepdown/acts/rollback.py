@@ -10,8 +10,7 @@ from stepdown.bundles.standing import ROLLBACK
 from stepdown.bundles.trail import behind
 from stepdown.errors import LocalError, Refused
 from stepdown.history import reader, rows
-from stepdown.scenarios.roles import judged_role, proposer
-from stepdown.scenarios.roles import role as named_role
+from stepdown.scenarios.roles import judged_role, proposer, role_named
 from stepdown.training.evaluation import held_out_seeds
 from stepdown.workspace import Workspace
 from stepdown.workspace.facts import compatible, slot_bundle
@@ -31,7 +30,7 @@ def rollback(
         Refused: No earlier bundle is good (kind `nothing-to-roll-back`), or the slot changed hands meanwhile (`stale`).
     """
     scenario = workspace.scenario(scenario_name)
-    role = proposer(scenario).name if role is None else named_role(scenario, role).name
+    role = proposer(scenario).name if role is None else role_named(scenario, role).name
     switch.check_name(by)
     with workspace.reading() as connection:
         hands = switch.hands(connection, scenario_name, role)

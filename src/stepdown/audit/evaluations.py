@@ -11,7 +11,7 @@ from stepdown.providers.trace import Line
 from stepdown.scenarios import prompt, referee, roles
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
-from stepdown.training.evaluation import held_out, summarize
+from stepdown.training.evaluation import judge_held_out, summarize
 
 
 def evaluations(evidence: Evidence) -> Iterator[Difference]:
@@ -34,7 +34,7 @@ def evaluations(evidence: Evidence) -> Iterator[Difference]:
             yield Difference("I7", row.id, f"{scenario.name} has no judged role {bundle_of[row.bundle].role}")
             continue
         for reply in replies if referee.reproducible(scenario) else ():
-            played = held_out(scenario, role, reply.seed, reply.reply)
+            played = judge_held_out(scenario, role, reply.seed, reply.reply)
             again = {"legal": played.legal, "score": played.score}
             yield from compare("I7", f"{row.id} seed {reply.seed}", reply, again, "the scenario")
 

@@ -9,7 +9,7 @@ from stepdown.scenarios import cases
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.referee import judge, judged_on, reproducible
-from stepdown.scenarios.roles import role as named_role
+from stepdown.scenarios.roles import role_named
 
 
 def logs(evidence: Evidence) -> Iterator[Difference]:
@@ -29,7 +29,7 @@ def logs(evidence: Evidence) -> Iterator[Difference]:
 
 
 def _again(scenario: Scenario, log: rows.Log, exchange: rows.Exchange, where: str) -> Iterator[Difference]:
-    role = named_role(scenario, log.role)
+    role = role_named(scenario, log.role)
     seed, own = cases.seed_of(scenario, exchange.input)
     judgement = judge(scenario, role, exchange.reply, judged_on(scenario, seed, own=own))
     again = {

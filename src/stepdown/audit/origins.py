@@ -5,17 +5,22 @@ from collections.abc import Iterator
 from stepdown.audit.witnesses import Difference, Evidence, compare, derived
 from stepdown.digest import digest
 
-PROMISED = ("job", "dataset", "weights", "trained_at")
-"""What a bundle's row and its manifest both say; staleness hangs on the last. A bundle in the slot of another scenario or role
-is no untrue history: it is `bundle-incompatible`, and routing says so at every step."""
-
 
 def bundles(evidence: Evidence) -> Iterator[Difference]:
-    """Compare every registration with the manifest that its id is the digest of (I9)."""
+    """Compare every registration with the manifest that its id is the digest of (I9).
+
+    Staleness hangs on when it was trained. A bundle in the slot of another scenario or role is no untrue history: it is
+    `bundle-incompatible`, and routing says so at every step.
+    """
     for bundle in evidence.bundles:
         manifest = evidence.shelf.bundles.get(bundle.id)
         if manifest is not None:
-            promised = {name: getattr(manifest, name) for name in PROMISED}
+            promised = {
+                "job": manifest.job,
+                "dataset": manifest.dataset,
+                "weights": manifest.weights_digest,
+                "trained_at": manifest.trained_at,
+            }
             yield from compare("I9", f"bundle {bundle.id[:12]}", bundle, promised, "its manifest")
     for row in evidence.evaluations:
         scenario = {each.id: each.scenario for each in evidence.bundles}[row.bundle]

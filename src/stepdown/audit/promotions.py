@@ -10,11 +10,9 @@ from stepdown.history import rows
 from stepdown.routing.policy import Policy
 from stepdown.scenarios.harness import coverage
 from stepdown.scenarios.protocol import Scenario
-from stepdown.scenarios.roles import Role
-from stepdown.scenarios.roles import role as named_role
-from stepdown.training.evaluation import held_out
-from stepdown.training.promotion import Evidence as Shown
-from stepdown.training.promotion import Trial, bounds, differences, settled
+from stepdown.scenarios.roles import Role, role_named
+from stepdown.training.evaluation import judge_held_out
+from stepdown.training.promotion import Grounds, Trial, bounds, differences, settled
 
 Scores = Mapping[int, float]
 """Seed to score."""
@@ -108,7 +106,7 @@ def _judged_again(sources: _Sources, row: rows.Verdict) -> Iterator[Difference]:
     if sources.runs[row.run].candidates != min(trial.budget, len(offered)):
         yield Difference("I10", where, f"its run was not for a budget of {trial.budget} seeds")
     frontier = _frontier_scores(
-        sources.evidence, row.run, scenario, named_role(scenario, sources.bundles[row.bundle].role)
+        sources.evidence, row.run, scenario, role_named(scenario, sources.bundles[row.bundle].role)
     )
     share = sources.shares.get(row.run, trial.error_rate)
     compared = _compared(offered, trial, share, sources.scores[challenger.id], frontier)
@@ -148,7 +146,7 @@ def _frontier_scores(evidence: Evidence, run: str, scenario: Scenario, role: Rol
     """Return the frontier's score on each seed that it answered in a run."""
     seed_of = {step.id: step.seed for step in evidence.steps if step.run == run}
     return {
-        seed_of[attempt.step]: held_out(scenario, role, seed_of[attempt.step], attempt.text).score
+        seed_of[attempt.step]: judge_held_out(scenario, role, seed_of[attempt.step], attempt.text).score
         for attempt in evidence.attempts
         if attempt.step in seed_of and attempt.text is not None and not attempt.recovered
     }
@@ -169,7 +167,7 @@ def _compared(offered: Sequence[int], trial: Trial, share: float, mine: Scores, 
 
 def _shown(
     sources: _Sources, row: rows.Verdict, trial: Trial, compared: Sequence[int], frontier: Scores, covered: float
-) -> Shown:
+) -> Grounds:
     challenger, policy = sources.evaluations[row.evidence["challenger"]], sources.policies[row.policy]
     mine, its = sources.scores[challenger.id], sources.scores.get(row.evidence["champion"])
     answered = [seed for seed in compared if seed in frontier]
@@ -177,7 +175,7 @@ def _shown(
     to_champion = differences([mine[seed] for seed in compared], [its[seed] for seed in compared]) if its else []
     share = sources.shares.get(row.run)
     rate = trial.error_rate if share is None else share
-    return Shown(
+    return Grounds(
         trial=trial,
         seeds=len(answered),
         unanswered=len(compared) - len(answered),

@@ -214,7 +214,7 @@ def _judgements(
 def _used(step: rows.Step, judgement: referee.Judgement | None, scenario: Scenario) -> dict[str, Any]:
     """Return what a step keeps of the reply that was used."""
     answer = judgement.answer if judgement and step.role in roles.roles(scenario) else None
-    judged = answer is not None and roles.role(scenario, step.role).judged
+    judged = answer is not None and roles.role_named(scenario, step.role).judged
     used: dict[str, Any] = {"strategy": answer.text if answer and judged else None}
     if judgement is None or referee.reproducible(scenario):
         used["score"] = judgement.score if judgement else None

@@ -9,14 +9,14 @@ class Kind:
 
     Attributes:
         name: The word in the manifest; stored, never renamed.
-        weights: The file whose bytes answer.
+        weights_file: The file whose bytes answer.
         loader: `module:function` that makes a model of the files' bytes, `(files, base) -> local.provider.Model`.
         trainer: The module that a training child runs.
         on_base: Whether it answers only together with the base that it was tuned from.
     """
 
     name: str
-    weights: str
+    weights_file: str
     loader: str
     trainer: str
     on_base: bool = False

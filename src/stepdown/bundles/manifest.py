@@ -75,9 +75,9 @@ class Manifest:
         return sha256(self.data)
 
     @property
-    def weights(self) -> str:
+    def weights_digest(self) -> str:
         """Digest of the weights that answer: of the weights' file, and of the base where they answer only together."""
-        return weights_digest(self.files[KINDS[self.kind].weights][0], self.base)
+        return digest_with_base(self.files[KINDS[self.kind].weights_file][0], self.base)
 
     @property
     def made_as(self) -> Kind:
@@ -106,10 +106,10 @@ class Manifest:
             raise ValueError(f"the manifest is malformed: {error!r}") from error
         values["files"] = listed_files(data)
         manifest = cls(**values)
-        if manifest.made_as.weights not in manifest.files or not (
+        if manifest.made_as.weights_file not in manifest.files or not (
             isinstance(manifest.base, str) and isinstance(manifest.curve, str)
         ):
-            raise ValueError(f"the manifest is malformed: it lists no {manifest.made_as.weights}")
+            raise ValueError(f"the manifest is malformed: it lists no {manifest.made_as.weights_file}")
         if manifest.made_as.on_base != bool(manifest.base):
             raise ValueError("the manifest is malformed: its kind and its base do not fit")
         if manifest.data != data:
@@ -122,14 +122,14 @@ _SILENT = {field.name: field.default for field in fields(Manifest) if field.defa
 """What came after the first format, and the value that says nothing and is not written."""
 
 
-def weights_digest(weights: str, base: str) -> str:
+def digest_with_base(weights_digest: str, base: str) -> str:
     """Return the digest of what answers.
 
     Args:
-        weights: Digest of the bundle's weights file.
+        weights_digest: Of the bundle's weights file.
         base: Digest of its base; empty for a bundle that stands alone.
     """
-    return digest({"weights": weights, "base": base}) if base else weights
+    return digest({"weights": weights_digest, "base": base}) if base else weights_digest
 
 
 def listed_files(data: bytes) -> dict[str, tuple[str, int]]:

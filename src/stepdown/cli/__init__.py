@@ -6,6 +6,7 @@ check), 70 that stepdown itself is at fault, 74 that the output could not be wri
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 FAULT = 70
 """Something that stepdown did not foresee; `EX_SOFTWARE` of sysexits.h."""
@@ -19,6 +20,11 @@ STOPPED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command, and return the exit code."""
-    from stepdown.cli.outermost import guarded
+    try:
+        from stepdown.cli.outermost import guarded
 
-    return guarded(list(sys.argv[1:] if argv is None else argv))
+        return guarded(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:  # While the rooms were still opening, or while the last sentence was written.
+        with suppress(OSError, ValueError, AttributeError):
+            sys.stderr.write("stepdown: Stopped. Nothing was begun beyond what was recorded, and that stands.\n")
+        return STOPPED

@@ -72,10 +72,10 @@ def show(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> N
 @app.command()
 def verify(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> None:
     """Check every byte of a bundle, and open its weights. Exit 1 when it is not whole."""
-    from stepdown.views.bundles import verify as check
+    from stepdown.views.bundles import verify
 
     with workspace(directory) as opened:
-        checked = check(opened, bundle)
+        checked = verify(opened, bundle)
     line = f"{checked.bundle.id[:12]}  {checked.condition}  {checked.problem}".rstrip()
     emit(checked, as_json=as_json, people=lambda: line)
     if checked.condition != "whole":

@@ -43,7 +43,7 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Compare a bundle with the frontier on held-out seeds, and activate it if it is as good. Exit 1 when it is not."""
-    from stepdown.acts.promote import promote as judge
+    from stepdown.acts.promote import promote
     from stepdown.reports.events import verdict_line
     from stepdown.training.promotion import Trial
 
@@ -51,7 +51,9 @@ def promote(
     with workspace(directory) as opened, progress("promote") as show:
         watch = lambda done, most: show(done, most, "seeds")  # noqa: E731
         with resumable(opened, lambda run_id: f"stepdown promote {bundle} --resume {run_id}"):
-            verdict = judge(opened, bundle, trial=trial, frontier=frontier, by=by, why=why, resume=resume, watch=watch)
+            verdict = promote(
+                opened, bundle, trial=trial, frontier=frontier, by=by, why=why, resume=resume, watch=watch
+            )
     emit(verdict, as_json=as_json, people=lambda: f"{verdict.outcome}  {verdict.bundle[:12]}  {verdict_line(verdict)}")
     if verdict.outcome != "promote":
         err().print(
@@ -64,10 +66,10 @@ def promote(
 
 def evaluate(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> None:
     """Evaluate a bundle anew on the held-out seeds, as scenario, prompt and decoding are now."""
-    from stepdown.acts.localize import evaluate as measure
+    from stepdown.acts.localize import evaluate
 
     with workspace(directory) as opened:
-        evaluation = measure(opened, bundle)
+        evaluation = evaluate(opened, bundle)
     body = [
         ("bundle", evaluation.bundle),
         ("mean held-out score", evaluation.mean),
@@ -89,10 +91,10 @@ def bundles_history(directory: Directory = DEFAULT, slot: Slot = "", as_json: Js
 
 
 def _show_history(directory: Directory, slot: str | None, *, as_json: bool) -> None:
-    from stepdown.views.history import history as read
+    from stepdown.views.history import history
 
     with workspace(directory) as opened:
-        events = read(opened, _slot(slot, directory) if slot else None)
+        events = history(opened, _slot(slot, directory) if slot else None)
     if slot is not None:
         events = [event for event in events if event.bundle is not None]
     head = ("at (UTC)", "what", "slot", "bundle", "by", "why")
@@ -136,10 +138,10 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Return a slot to its last good bundle: it is found whole and answers before anything moves."""
-    from stepdown.acts.rollback import rollback as go_back
+    from stepdown.acts.rollback import rollback
 
     with workspace(directory) as opened:
-        active = go_back(opened, *_slot(slot, directory), by=by, why=why)
+        active = rollback(opened, *_slot(slot, directory), by=by, why=why)
     emit(active, as_json=as_json, people=lambda: f"{active.id[:12]}  active  {active.scenario} {active.role}")
 
 
@@ -165,8 +167,7 @@ def prune(
 ) -> None:
     """Remove bundles that no slot, no rollback and no kept run needs. Their rows stay."""
     from stepdown.acts import checkpoints
-    from stepdown.acts.prune import Pruned, plan
-    from stepdown.acts.prune import prune as remove
+    from stepdown.acts.prune import Pruned, plan, prune
 
     with workspace(directory) as opened:
         meant = plan(opened, bundles or (), keep=keep, candidates=candidates)
@@ -178,7 +179,7 @@ def prune(
             if not agreed(would, yes=yes, dry_run=dry_run, as_json=as_json):
                 return
             named = [bundle.id for bundle in meant.removed]
-            gone = remove(opened, named, keep=keep, by=by, why=why).removed if named else ()
+            gone = prune(opened, named, keep=keep, by=by, why=why).removed if named else ()
             pruned = Pruned(gone, pruned.kept, tuple(checkpoints.remove(opened, left if unfinished else ())))
     lines = [f"{bundle.id[:12]}  removed  {bundle.scenario} {bundle.role}" for bundle in pruned.removed]
     lines += [f"{name[:12]}  removed  the checkpoint of a tuning" for name in pruned.checkpoints]

@@ -58,10 +58,10 @@ def judge(
     as_json: Json = False,
 ) -> None:
     """Say later how good an answer was; the last word counts, and is exported like any score."""
-    from stepdown.acts.ask import judge as say
+    from stepdown.acts.ask import judge
 
     with workspace(directory) as opened:
-        row = say(opened, call, score, by=by, why=why)
+        row = judge(opened, call, score, by=by, why=why)
     emit(row, as_json=as_json, people=lambda: f"{row.call}  {row.score:g}  by {row.by}")
 
 
@@ -97,13 +97,12 @@ def bring(
     as_json: Json = False,
 ) -> None:
     """Bring in a log of another system to learn from; nothing of it counts as having happened here."""
-    from stepdown.acts.imports import bring as record
-    from stepdown.acts.imports import read
+    from stepdown.acts.imports import bring, read
 
     asked = about(directory, scenario)
     entries = read(asked.settings.scenario(asked.scenario), file, role=role, pattern=pattern)
     with workspace(directory, create=True) as opened:
-        log = record(opened, entries, by=by, why=why)
+        log = bring(opened, entries, by=by, why=why)
     skipped = [f"skipped {count}: {reason}" for reason, count in log.skipped.items()]
     first = f"{log.id}  {log.exchanges} exchanges of {log.lines} lines of {log.file}"
     last = "`stepdown export --imported` takes them in."

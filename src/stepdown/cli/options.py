@@ -58,9 +58,14 @@ def workspace(directory: Path, *, create: bool = False, url: str | None = None) 
     """
     from stepdown.acts.opening import open_workspace
     from stepdown.errors import WorkspaceError
-    from stepdown.workspace.marker import present
+    from stepdown.workspace.marker import DATABASE, NAME, present
 
     if not create and not present(directory):
+        if (directory / DATABASE).is_file():
+            raise WorkspaceError(
+                f"{directory} holds a history and no {NAME}; write {{}} into {directory / NAME}, and it is opened as it was.",
+                kind="workspace-absent",
+            )
         raise WorkspaceError(
             f"There is no workspace at {directory}; `stepdown run` makes one.", kind="workspace-absent"
         )

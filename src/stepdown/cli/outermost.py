@@ -92,7 +92,8 @@ def describe(error: BaseException) -> tuple[int, str, str]:
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return STOPPED, "stopped", (
             "Stopped. Every step, bundle and verdict that was recorded stands; `stepdown report` and `stepdown bundles list` "
-            "show them, the same command begins what was under way anew, and `stepdown run --resume` goes on with a run."
+            "show them, the same command begins what was under way anew, and `stepdown run --resume` goes on with a run, "
+            "`stepdown train --resume` with a tuning."
         )  # fmt: skip
     if isinstance(error, UnicodeEncodeError):
         return FAULT, "fault", "Something could not be written as text; please report it with what --debug shows."

@@ -4,15 +4,20 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console, Group
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 PIPED_WIDTH = 160
 """Columns of a table that no terminal shows."""
+
+FRAME = 3
+"""Columns of a terminal that the frame of a table's column takes: a line and a space at each side."""
 
 
 def out() -> Console:
@@ -37,20 +42,61 @@ def emit(value: Any, *, as_json: bool, people: Callable[[], object]) -> None:
     if isinstance(shown, str):
         sys.stdout.write(shown if shown.endswith("\n") else shown + "\n")
     else:
-        out().print(shown)
+        out().print(shown, crop=False)
 
 
-def table(title: str, head: Sequence[str], body: Iterable[Sequence[object]]) -> Table:
+def table(title: str, head: Sequence[str], body: Iterable[Sequence[object]]) -> "Sheet":
     """Return a table; cells are text and never markup, whatever a reply contains."""
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for name in head:
-        table.add_column(name, overflow="fold")  # An id that is cut names nothing.
-    for row in body:
-        table.add_row(*(Text(_cell(value)) for value in row))
-    return table
+    return Sheet(title, tuple(head), tuple(tuple(map(_cell, row)) for row in body))
 
 
-def together(*shown: Table) -> object:
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table that breaks no word: an id, a date or a role that is cut names nothing.
+
+    Where its longest words do not fit side by side, each row is shown as lines of name and value instead.
+
+    Attributes:
+        title: Above it.
+        head: Names of the columns.
+        rows: Texts of the cells.
+    """
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Table | Text]:
+        """Yield the table, or its rows one below the other."""
+        columns = list(zip(self.head, *self.rows, strict=True))
+        room = options.max_width - FRAME * len(columns) - 1
+        widths = [max(cell_len(word) for cell in column for word in [*cell.split(), ""]) for column in columns]
+        if sum(widths) > room and self.rows:
+            yield from self._stacked()
+            return
+        full = [max(cell_len(line) for cell in column for line in [*cell.splitlines(), ""]) for column in columns]
+        while sum(widths) < room and widths != full:
+            # The narrowest that wants more gets it first: what is short stays on one line, and long texts share the rest.
+            index = min((w, i) for i, w in enumerate(widths) if w < full[i])[1]
+            widths[index] += 1
+        table = Table(title=self.title, title_justify="left", header_style="bold")
+        for name, width in zip(self.head, widths, strict=True):
+            table.add_column(name, overflow="fold", width=width)
+        for row in self.rows:
+            table.add_row(*map(Text, row))
+        yield table
+
+    def _stacked(self) -> Iterator[Text]:
+        yield Text(self.title)
+        name_width = max(map(cell_len, self.head))
+        for row in self.rows:
+            yield Text()
+            for name, cell in zip(self.head, row, strict=True):
+                # A word that is longer than a line is the terminal's to fold: it is copied whole.
+                yield Text(f"{name:<{name_width}}  {cell}".rstrip(), overflow="ignore")
+
+
+def together(*shown: Sheet) -> object:
     """Return tables one below the other."""
     return Group(*shown)
 

@@ -131,10 +131,10 @@ def route(
     as_json: Json = False,
 ) -> None:
     """Say who would serve a step now, and why. Nobody is asked."""
-    from stepdown.views.route import explain as explained
+    from stepdown.views.route import explain_route
 
     with workspace(directory) as opened:
-        explanation = explained(opened, about(directory, scenario).scenario, role, seed)
+        explanation = explain_route(opened, about(directory, scenario).scenario, role, seed)
     line = f"{explanation.serves}  {explanation.reason or 'every gate passed'}"
     head = ("gate", "objects", "facts")
     body = [(gate.name, gate.objection or "–", gate.facts) for gate in explanation.gates]

@@ -78,7 +78,7 @@ def run(
 ) -> None:
     """Play a run: discovery while no bundle is fit, routed to the local one while it is."""
     from stepdown.acts.preparation import check
-    from stepdown.acts.resume import resume as go_on
+    from stepdown.acts.resume import resume_run
     from stepdown.acts.run import play, start
     from stepdown.views.runs import story
     from stepdown.workspace.marker import present
@@ -89,7 +89,7 @@ def run(
         check(asked.settings, *plan, at_once=at_once, role=role, routed=present(directory))
     with workspace(directory, create=resume is None, url=database) as opened, progress("run") as show:
         if resume is not None:
-            under_way = go_on(opened, resume, at_once=at_once)
+            under_way = resume_run(opened, resume, at_once=at_once)
         else:
             size = partial(start, seed=seed, generations=generations, candidates=candidates)
             under_way = size(opened, asked.scenario, frontier=asked.frontier, at_once=at_once, role=role, adopting=True)
@@ -124,13 +124,13 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write strategies as training data, from the rows as they are now."""
-    from stepdown.acts.export import export as write
+    from stepdown.acts.export import export
     from stepdown.training.records import Filters
 
     with workspace(directory) as opened:
         named = about(directory, scenario).scenario
         filters = Filters(named, run_id, min_score, kept_only, include_local, matches, imported=imported)
-        dataset = write(opened, filters)
+        dataset = export(opened, filters)
     line = f"{dataset.digest[:12]}  {dataset.train} to train, {dataset.valid} to validate  {dataset.path}"
     value = {"digest": dataset.digest, "path": str(dataset.path), "train": dataset.train, "valid": dataset.valid}
     emit(value, as_json=as_json, people=lambda: line)
@@ -145,10 +145,10 @@ def scan(
 ) -> None:
     """Say what a local model could reach, from history alone, and what a promotion would cost."""
     from stepdown.training.records import Filters
-    from stepdown.views.scan import scan as look
+    from stepdown.views.scan import scan
 
     with workspace(directory) as opened:
-        outlook = look(opened, Filters(about(directory, scenario).scenario, run=run, min_score=min_score))
+        outlook = scan(opened, Filters(about(directory, scenario).scenario, run=run, min_score=min_score))
     head = ("without training", "mean", "lower 95 % bound", "legal", "gain by the question")
     body = [(b.name, b.scores.mean, b.scores.lower, b.scores.valid, f"{b.gain:+.3f}") for b in outlook.baselines]
     fewest, most = outlook.calls
@@ -169,9 +169,9 @@ def init(
     as_json: Json = False,
 ) -> None:
     """Write the files of a task of your own, to be changed: cases, instructions, schema, judge, frontier, policy."""
-    from stepdown.acts.init import init as begin
+    from stepdown.acts.init import init
 
-    written = begin(directory, example)
+    written = init(directory, example)
     lines = [*map(str, written), f"Change them, then `stepdown run` in {directory}."]
     emit([str(path) for path in written], as_json=as_json, people=lambda: "\n".join(lines))
 

@@ -58,14 +58,14 @@ THEMES = {
         f"{ROUNDS} rounds. Most seeds come true at once; where mlx computes otherwise, the last word may be a hold.",
         rounds=ROUNDS,
     ),
-    # Only what the frontier got right in every field. Six minutes of training on two cores, and one to look at the outcome.
+    # Only what the frontier got right in every field. Ten minutes of training on two cores, and three to look at the outcome.
     "invoices": Theme(
         "invoices",
         "extract",
         generations=50,
         candidates=16,
         min_score=1.0,
-        promise="A base is tuned for some minutes. Tried for seed 0; on another one the last word may be a hold.",
+        promise="A base is tuned for ten minutes or more. Tried for seed 0; on another one the last word may be a hold.",
         exact=0.75,
         asked=6,
         plan=Tuning("smollm2", layers=8, rank=16, iterations=200, batch=4, learning_rate=1e-3, checkpoint_every=25),

@@ -146,7 +146,7 @@ class Verdict:
         run: The run in which the frontier was asked.
         terms_digest: Of the terms in force, see `Evaluation`: the verdict stands while these are the same.
         outcome: `promote`, `hold` or `reject`.
-        evidence: What it follows from, as `training.promotion.Evidence.as_json` says it.
+        evidence: What it follows from, as `training.promotion.Grounds.as_json` says it.
         policy: Number of the policy it was judged by; 0 is the default one.
         validators: Those that were switched on then, sorted.
     """

@@ -7,50 +7,46 @@ beside it (`history/migrations`); a test compares the two.
 from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, String, Text, text
 
 from stepdown.history import columns, logs
-from stepdown.history.columns import at as _at
-from stepdown.history.columns import by as _by
-from stepdown.history.columns import ref as _ref
-from stepdown.history.columns import table as _table
-from stepdown.history.columns import word as _word
+from stepdown.history.columns import at, by, ref, table, word
 
 metadata = columns.metadata
 """All tables."""
 
 log, exchange = logs.log, logs.exchange
 
-run = _table(
+run = table(
     "run",
-    _word("id", unique=True),
-    _word("scenario"),
+    word("id", unique=True),
+    word("scenario"),
     Column("scenario_version", Integer, nullable=False),
     Column("seed", Integer, nullable=False),
     Column("generations", Integer, nullable=False),
     Column("candidates", Integer, nullable=False),
-    _word("frontier"),
-    _word("purpose"),
-    _word("session"),
-    _at(),
+    word("frontier"),
+    word("purpose"),
+    word("session"),
+    at(),
 )
 
-ending = _table(
+ending = table(
     "ending",
-    _ref("run", "run.id"),
-    _word("outcome"),
+    ref("run", "run.id"),
+    word("outcome"),
     Column("error", Text),
-    _at(),
+    at(),
     Index(None, "run"),
 )
 
-resumption = _table("resumption", _ref("run", "run.id"), _word("session"), _at(), Index(None, "run"))
+resumption = table("resumption", ref("run", "run.id"), word("session"), at(), Index(None, "run"))
 
-announcement = _table(
+announcement = table(
     "announcement",
-    _word("call", unique=True),
-    _word("step"),
-    _ref("run", "run.id"),
+    word("call", unique=True),
+    word("step"),
+    ref("run", "run.id"),
     Column("generation", Integer, nullable=False),
     Column("position", Integer, nullable=False),
-    _word("role"),
+    word("role"),
     Column("seed", Integer, nullable=False),
     Column("knowledge", Integer, nullable=False),
     Column("policy", Integer, nullable=False),
@@ -58,24 +54,24 @@ announcement = _table(
     Column("prompt", Text, nullable=False),
     Column("facts", JSON, nullable=False),
     Column("objections", JSON, nullable=False),
-    _word("target"),
+    word("target"),
     Column("shadow", Boolean, nullable=False),
-    _word("provider"),
-    _word("model"),
-    _word("bundle", nullable=True),
-    _word("session"),
-    _at(),
+    word("provider"),
+    word("model"),
+    word("bundle", nullable=True),
+    word("session"),
+    at(),
     Index(None, "step"),
     Index(None, "run"),
 )
 
-step = _table(
+step = table(
     "step",
-    _word("id", unique=True),
-    _ref("run", "run.id"),
+    word("id", unique=True),
+    ref("run", "run.id"),
     Column("generation", Integer, nullable=False),
     Column("position", Integer, nullable=False),
-    _word("role"),
+    word("role"),
     Column("seed", Integer, nullable=False),
     Column("knowledge", Integer, nullable=False),
     Column("policy", Integer, nullable=False),
@@ -83,34 +79,34 @@ step = _table(
     Column("prompt", Text, nullable=False),
     Column("facts", JSON, nullable=False),
     Column("objections", JSON, nullable=False),
-    _word("requested"),
-    _word("reason", nullable=True),
-    _word("outcome"),
-    _word("error", nullable=True),
-    _word("served", nullable=True),
-    _word("served_call", nullable=True),
+    word("requested"),
+    word("reason", nullable=True),
+    word("outcome"),
+    word("error", nullable=True),
+    word("served", nullable=True),
+    word("served_call", nullable=True),
     Column("reply", Text),
     Column("strategy", Text),
     Column("score", Float),
     Column("recovered", Boolean, nullable=False),
-    _at(),
+    at(),
     Index(None, "run", "generation", "position"),
     Index(None, "role", "served", "seq"),
 )
 
-attempt = _table(
+attempt = table(
     "attempt",
     Column("call", String(120), ForeignKey("announcement.call"), nullable=False, unique=True),
-    _ref("step", "step.id"),
-    _word("target"),
+    ref("step", "step.id"),
+    word("target"),
     Column("shadow", Boolean, nullable=False),
-    _word("requested_provider"),
-    _word("requested_model"),
-    _word("bundle", nullable=True),
-    _word("provider", nullable=True),
-    _word("model", nullable=True),
-    _word("digest", nullable=True),
-    _word("error_type", nullable=True),
+    word("requested_provider"),
+    word("requested_model"),
+    word("bundle", nullable=True),
+    word("provider", nullable=True),
+    word("model", nullable=True),
+    word("digest", nullable=True),
+    word("error_type", nullable=True),
     Column("error", Text),
     Column("text", Text),
     Column("refusals", JSON, nullable=False),
@@ -121,7 +117,7 @@ attempt = _table(
     Column("latency", Float),
     Column("breaker", JSON(none_as_null=True)),
     Column("recovered", Boolean, nullable=False),
-    _at(),
+    at(),
     Index(None, "step"),
     # Only rows that carry a breaker: however many shadows came since, the last checkpoint is the index's first entry.
     Index(
@@ -133,9 +129,9 @@ attempt = _table(
     ),
 )
 
-match = _table(
+match = table(
     "match",
-    _ref("step", "step.id"),
+    ref("step", "step.id"),
     Column("seed", Integer, nullable=False),
     Column("score", Float, nullable=False),
     Column("won", Boolean, nullable=False),
@@ -143,76 +139,76 @@ match = _table(
     Index(None, "step"),
 )
 
-generation = _table(
+generation = table(
     "generation",
-    _ref("run", "run.id"),
+    ref("run", "run.id"),
     Column("number", Integer, nullable=False),
-    _word("decision"),
-    _word("best", nullable=True),
+    word("decision"),
+    word("best", nullable=True),
     Column("score", Float),
-    _word("champion", nullable=True),
+    word("champion", nullable=True),
     Column("champion_score", Float),
-    _at(),
+    at(),
     Index(None, "run", "number", unique=True),
 )
 
-knowledge = _table(
+knowledge = table(
     "knowledge",
-    _word("scenario"),
+    word("scenario"),
     Column("version", Integer, nullable=False),
     Column("playbook", Text, nullable=False),
     Column("hints", Text, nullable=False),
-    _ref("step", "step.id"),
-    _at(),
+    ref("step", "step.id"),
+    at(),
     Index(None, "scenario", "version", unique=True),
     Index(None, "step"),
 )
 
-dataset = _table(
+dataset = table(
     "dataset",
-    _word("digest", unique=True),
-    _word("scenario"),
+    word("digest", unique=True),
+    word("scenario"),
     Column("filters", JSON, nullable=False),
     Column("records", Integer, nullable=False),
-    _at(),
+    at(),
 )
 
-bundle = _table(
+bundle = table(
     "bundle",
-    _word("id", unique=True),
-    _word("scenario"),
-    _word("role"),
-    _word("job"),
-    _word("dataset"),
-    _word("weights"),
-    _at("trained_at"),
-    _word("session"),
-    _at(),
+    word("id", unique=True),
+    word("scenario"),
+    word("role"),
+    word("job"),
+    word("dataset"),
+    word("weights"),
+    at("trained_at"),
+    word("session"),
+    at(),
     Index(None, "job"),
     Index(None, "scenario", "role", "seq"),
 )
 
-evaluation = _table(
+evaluation = table(
     "evaluation",
-    _word("id", unique=True),
-    _ref("bundle", "bundle.id"),
+    word("id", unique=True),
+    ref("bundle", "bundle.id"),
     Column("terms", JSON, nullable=False),
-    _word("terms_digest"),
+    word("terms_digest"),
     Column("knowledge", Integer, nullable=False),
-    _ref("run", "run.id", nullable=True),
+    ref("run", "run.id", nullable=True),
     Column("seeds", Integer, nullable=False),
     Column("mean", Float),
     Column("lower", Float),
     Column("valid", Float),
-    _word("call", nullable=True),
-    _at(),
+    word("call", nullable=True),
+    at(),
     Index(None, "bundle", "terms_digest", "seq"),
     Index(None, "run"),
 )
 
-holdout = _table(
+holdout = table(
     "holdout",
-    _ref("evaluation", "evaluation.id"),
+    ref("evaluation", "evaluation.id"),
     Column("seed", Integer, nullable=False),
     Column("score", Float, nullable=False),
     Column("legal", Boolean, nullable=False),
@@ -220,66 +216,66 @@ holdout = _table(
     Index(None, "evaluation"),
 )
 
-act = _table(
+act = table(
     "act",
-    _word("kind"),
-    _word("scenario"),
-    _word("role"),
-    _ref("bundle", "bundle.id"),
+    word("kind"),
+    word("scenario"),
+    word("role"),
+    ref("bundle", "bundle.id"),
     Column("forced", Boolean, nullable=False),
-    *_by(),
+    *by(),
     Index(None, "scenario", "role", "kind", "seq"),
     Index(None, "bundle", "seq"),
 )
 
-policy = _table(
-    "policy", Column("number", Integer, nullable=False, unique=True), Column("settings", JSON, nullable=False), *_by()
+policy = table(
+    "policy", Column("number", Integer, nullable=False, unique=True), Column("settings", JSON, nullable=False), *by()
 )
 
-harness = _table(
+harness = table(
     "harness",
-    _word("scenario"),
-    _word("validator"),
+    word("scenario"),
+    word("validator"),
     Column("enabled", Boolean, nullable=False),
-    *_by(),
+    *by(),
     Index(None, "scenario", "validator", "seq"),
 )
 
-verdict = _table(
+verdict = table(
     "verdict",
-    _ref("bundle", "bundle.id"),
-    _ref("run", "run.id"),
-    _word("terms_digest"),
-    _word("outcome"),
+    ref("bundle", "bundle.id"),
+    ref("run", "run.id"),
+    word("terms_digest"),
+    word("outcome"),
     Column("evidence", JSON, nullable=False),
     Column("policy", Integer, nullable=False),
     Column("validators", JSON, nullable=False),
-    *_by(),
+    *by(),
     Index(None, "bundle", "seq"),
     Index(None, "run"),
 )
 
-judgement = _table(
+judgement = table(
     "judgement",
-    _ref("call", "attempt.call"),
+    ref("call", "attempt.call"),
     Column("score", Float, nullable=False),
-    *_by(),
+    *by(),
     Index(None, "call", "seq"),
 )
 
-spending = _table(
+spending = table(
     "spending",
     Column("run", String(120), ForeignKey("run.id"), nullable=False, unique=True),
-    _word("scenario"),
-    _word("role"),
+    word("scenario"),
+    word("role"),
     Column("number", Integer, nullable=False),
     Column("share", Float, nullable=False),
     Index(None, "scenario", "role", "number", unique=True),
 )
 
-loss = _table(
+loss = table(
     "loss",
-    _ref("bundle", "bundle.id"),
+    ref("bundle", "bundle.id"),
     Column("iteration", Integer, nullable=False),
     Column("loss", Float, nullable=False),
     Index(None, "bundle", "seq"),

@@ -30,7 +30,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class TokenRecord:
     """One record in tokens.
 
     Attributes:
@@ -92,7 +92,7 @@ def _parse(where: str, line: str) -> Record:
     return Record(where, prompt, completion)
 
 
-def lessons(records: Sequence[Record], tokenizer: Tokenizer, window: int) -> list[Lesson]:
+def token_records(records: Sequence[Record], tokenizer: Tokenizer, window: int) -> list[TokenRecord]:
     """Turn records into tokens, whole.
 
     Raises:
@@ -106,37 +106,37 @@ def lessons(records: Sequence[Record], tokenizer: Tokenizer, window: int) -> lis
         length = len(prompt) + len(completion) + 1
         if length > window:
             raise DatasetError(f"{record.where} has {length} tokens and the window holds {window}; widen the plan's.")
-        tokenized.append(Lesson([*prompt, *completion, end], len(prompt)))
+        tokenized.append(TokenRecord([*prompt, *completion, end], len(prompt)))
     return tokenized
 
 
-def draws(items: Sequence[Lesson], size: int, order: random.Random) -> Iterator[list[Lesson]]:
-    """Yield batches of exactly ``size`` for ever, every lesson once per round, each round in a new order."""
-    batch: list[Lesson] = []
+def draws(items: Sequence[TokenRecord], size: int, order: random.Random) -> Iterator[list[TokenRecord]]:
+    """Yield batches of exactly ``size`` for ever, every record once per round, each round in a new order."""
+    batch: list[TokenRecord] = []
     while True:
-        for lesson in order.sample(items, len(items)):
-            batch.append(lesson)
+        for record in order.sample(items, len(items)):
+            batch.append(record)
             if len(batch) == size:
                 yield batch
                 batch = []
 
 
-def disturb(lesson: Lesson, share: float, vocab: int, noise: random.Random) -> Lesson:
+def disturb(record: TokenRecord, share: float, vocab: int, noise: random.Random) -> TokenRecord:
     """Replace up to a share of the prompt's tokens by random ones, and sometimes its beginning by more of them.
 
     The completion stays as it is. What is replaced changes in length too, as a playbook does when it is rewritten.
     """
     rate = noise.uniform(0.0, share)
-    prompt = [noise.randrange(vocab) if noise.random() < rate else token for token in lesson.tokens[: lesson.start]]
+    prompt = [noise.randrange(vocab) if noise.random() < rate else token for token in record.tokens[: record.start]]
     if noise.random() < share / 3:
-        prompt = _noise(noise.randrange(lesson.start), vocab, noise) + prompt[noise.randrange(lesson.start) :]
-    return Lesson([*prompt, *lesson.tokens[lesson.start :]], len(prompt))
+        prompt = _noise(noise.randrange(record.start), vocab, noise) + prompt[noise.randrange(record.start) :]
+    return TokenRecord([*prompt, *record.tokens[record.start :]], len(prompt))
 
 
-def rehearse(lesson: Lesson, vocab: int, noise: random.Random) -> Lesson:
-    """Replace the whole prompt by a short stretch of random tokens: a cheap lesson on what a completion looks like."""
+def rehearse(record: TokenRecord, vocab: int, noise: random.Random) -> TokenRecord:
+    """Replace the whole prompt by a short stretch of random tokens: a cheap way to learn what a completion looks like."""
     prompt = _noise(noise.randint(1, _LONGEST_CUE), vocab, noise)
-    return Lesson([*prompt, *lesson.tokens[lesson.start :]], len(prompt))
+    return TokenRecord([*prompt, *record.tokens[record.start :]], len(prompt))
 
 
 def _noise(length: int, vocab: int, noise: random.Random) -> list[int]:

@@ -22,7 +22,7 @@ import mlx.core as mx  # noqa: E402
 from tokenizers import Tokenizer  # noqa: E402
 
 from stepdown.local.model import Llama, Shape  # noqa: E402
-from stepdown.local.provider import Generation  # noqa: E402
+from stepdown.local.provider import LocalReply  # noqa: E402
 from stepdown.local.reading import Reading, choose  # noqa: E402
 from stepdown.local.tokens import encode, read_tokenizer  # noqa: E402
 
@@ -58,7 +58,7 @@ class Loaded:
         seeds: Sequence[int] | None = None,
         expired: Callable[[], bool] = never,
         schema: Mapping[str, Any] | None = None,  # noqa: ARG002  # a net of ours has learned the one form it answers in
-    ) -> list[Generation]:
+    ) -> list[LocalReply]:
         """Answer prompts, each as if it were asked alone.
 
         Args:
@@ -80,7 +80,7 @@ class Loaded:
         if len(seeds) != len(prompts):
             raise InvalidValue(f"{len(prompts)} prompts need as many seeds, not {len(seeds)}.")
         encoded = [self._encode(prompt) for prompt in prompts]
-        replies: list[Generation] = []
+        replies: list[LocalReply] = []
         for first in range(0, len(prompts), _ROWS):
             rows = encoded[first : first + _ROWS]
             draws = [random.Random(seed) for seed in seeds[first : first + _ROWS]]
@@ -135,10 +135,10 @@ class Loaded:
             running = [(r, n) for r, n in running if chosen[r] != self.shape.eos and len(outputs[r]) < n]
         return outputs
 
-    def _reply(self, prompt: list[int], output: list[int]) -> Generation:
+    def _reply(self, prompt: list[int], output: list[int]) -> LocalReply:
         finished = output[-1] == self.shape.eos
         text = self._tokenizer.decode(output[:-1] if finished else output, skip_special_tokens=False)
-        return Generation(text, len(prompt), len(output), finished)
+        return LocalReply(text, len(prompt), len(output), finished)
 
 
 def load(files: Mapping[str, bytes], _base: Path | None = None) -> Loaded:

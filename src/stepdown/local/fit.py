@@ -30,7 +30,7 @@ BLAS = load_blas()  # Before mlx is imported, or it would not be used.
 
 import mlx.core as mx  # noqa: E402
 
-from stepdown.local.dataset import Lesson, Record, lessons, parse_records, read_file  # noqa: E402
+from stepdown.local.dataset import Record, TokenRecord, parse_records, read_file, token_records  # noqa: E402
 from stepdown.local.learn import learn, mean_loss  # noqa: E402
 from stepdown.local.model import Llama, Shape  # noqa: E402
 from stepdown.local.tokens import end_token, tokenizer_files, train_tokenizer  # noqa: E402
@@ -63,7 +63,7 @@ def fit(
     if not train:
         raise DatasetError("train.jsonl is empty; export a run that has kept records.")
     tokenizer = train_tokenizer((text for record in train for text in (record.prompt, record.completion)), plan.vocab)
-    train_lessons, valid_lessons = (lessons(records, tokenizer, plan.window) for records in (train, valid))
+    train_records, valid_records = (token_records(records, tokenizer, plan.window) for records in (train, valid))
     claim(out)
     shape = Shape(
         vocab=tokenizer.get_vocab_size(),
@@ -77,10 +77,10 @@ def fit(
     )
     mx.random.seed(plan.seed)
     net = Llama(shape)
-    curve = _follow(net, train_lessons, plan, shape.vocab, report, parent)
+    curve = _follow(net, train_records, plan, shape.vocab, report, parent)
     losses = {
-        "train_loss": mean_loss(net, train_lessons, plan.batch),
-        "valid_loss": mean_loss(net, valid_lessons, plan.batch),
+        "train_loss": mean_loss(net, train_records, plan.batch),
+        "valid_loss": mean_loss(net, valid_records, plan.batch),
     }
     _save(out, {"config.json": shape.to_json(), **tokenizer_files(tokenizer, plan.window)}, net)
     parameters = sum(tensor.size for tensor in net.tensors().values())
@@ -100,7 +100,7 @@ def records(dataset: Path, content: str | None) -> tuple[list[Record], list[Reco
 
 
 def _follow(
-    net: Llama, train: Sequence[Lesson], plan: Plan, vocab: int, report: Report, parent: int | None
+    net: Llama, train: Sequence[TokenRecord], plan: Plan, vocab: int, report: Report, parent: int | None
 ) -> list[tuple[int, float]]:
     """Train, reporting the first step, the last and about a hundred in between; return those steps with their losses."""
     curve = list[tuple[int, float]]()

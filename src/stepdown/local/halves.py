@@ -1,14 +1,15 @@
 """A model in two halves: the blocks that stay as they are, and those that learn.
 
-What the frozen half makes of a record is the same at every step, so it is computed once. How all records begin, in the words
-of the template and of the prompt, is read once for all of them: by the frozen half for ever, by the other once a step. And only
-the tokens of an answer reach the output matrix, which for a small model is most of the work. Whether a model can be taken apart
-like this is tried, not believed: the halves must give the scores of the whole.
+What the frozen half makes of a record is the same at every step, so it is computed once. How records begin, in the words of
+the template and of the prompt, is read once for all that begin so: by the frozen half for ever, by the other once a step. And
+only the tokens of an answer reach the output matrix, which for a small model is most of the work. Whether a model can be taken
+apart like this is tried, not believed: the halves must give the scores of the whole.
 """
 
 # mypy: allow-untyped-calls
 # mlx.nn is only partly typed.
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Any
 import mlx.core as mx
 
 from stepdown.local.checkpoint import flat
-from stepdown.local.dataset import Lesson
+from stepdown.local.dataset import TokenRecord
 from stepdown.local.entropy import cross_entropy
 
 KEPT = 1 << 30
@@ -29,35 +30,56 @@ _CLOSE = 2e-3  # Scores are sums of hundreds of products; taken apart they round
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Lessons side by side, without what all of them begin with, filled up on the right, where a causal model does not look.
+    """Lessons side by side, without what they begin with, filled up on the right, where a causal model does not look.
 
     Attributes:
         tokens: (rows, length).
         columns: Columns after which a token that counts comes, (rows, most).
         targets: Those tokens, (rows, most).
         weights: 1 where there is one, (rows, most).
+        beginning: What every row begins with, left out of `tokens`.
     """
 
     tokens: mx.array
     columns: mx.array
     targets: mx.array
     weights: mx.array
+    beginning: tuple[int, ...] = ()
 
 
-def shared(lessons: Sequence[Lesson]) -> int:
+def shared(lessons: Sequence[TokenRecord]) -> int:
     """Return how many first tokens all lessons have in common, as far as none of them counts or predicts one that does."""
     alike = takewhile(lambda column: len(set(column)) == 1, zip(*(lesson.tokens for lesson in lessons), strict=False))
     return min(sum(1 for _ in alike), min(lesson.start for lesson in lessons) - 1)
 
 
-def collate(lessons: Sequence[Lesson], *, whole: bool, skipped: int = 0) -> Batch:
+def beginnings(lessons: Sequence[TokenRecord]) -> list[tuple[int, ...]]:
+    """Return what lessons begin with, the longer first: what all do, and what most do where reading that once saves more.
+
+    A history has many lessons of one piece of knowledge, and a few from before it was learned.
+    """
+    group, best, most = list(lessons), tuple[int, ...](), -1
+    while 2 * len(group) > len(lessons):
+        length = shared(group)
+        if length * len(group) > most:
+            best, most = tuple(group[0].tokens[:length]), length * len(group)
+        # A lesson whose last token that may be read for others comes here can be in no smaller group.
+        following = Counter(lesson.tokens[length] for lesson in group if lesson.start - 1 > length)
+        token = max(following, key=following.__getitem__, default=None)
+        group = [lesson for lesson in group if lesson.start - 1 > length and lesson.tokens[length] == token]
+    every = tuple(lessons[0].tokens[: shared(lessons)])
+    return [best, every] if len(best) > len(every) else [every]
+
+
+def collate(lessons: Sequence[TokenRecord], *, whole: bool, beginning: tuple[int, ...] = ()) -> Batch:
     """Lay lessons side by side.
 
     Args:
         lessons: At least one.
         whole: Whether prompts count too.
-        skipped: First tokens of each that are left out; none where prompts count.
+        beginning: First tokens of each, which are left out; none where prompts count.
     """
+    skipped = len(beginning)
     length = max(len(lesson.tokens) for lesson in lessons) - 1 - skipped
     starts = [1 if whole else lesson.start for lesson in lessons]
     counts = [len(lesson.tokens) - start for lesson, start in zip(lessons, starts, strict=True)]
@@ -69,7 +91,7 @@ def collate(lessons: Sequence[Lesson], *, whole: bool, skipped: int = 0) -> Batc
         columns.append([*range(first, first + count), *[0] * spare])
         targets.append(lesson.tokens[start:] + [0] * spare)
         weights.append([1.0] * count + [0.0] * spare)
-    return Batch(mx.array(tokens), mx.array(columns), mx.array(targets), mx.array(weights))
+    return Batch(mx.array(tokens), mx.array(columns), mx.array(targets), mx.array(weights), beginning)
 
 
 class Beginning:
@@ -107,21 +129,21 @@ class Halves:
         model: Frozen, but for what learns.
         lessons: At least one; the halves are tried on the first.
         whole: Whether prompts count too.
-        together: Whether what all lessons begin with is read once for all of them; not where prompts count, nor where blocks
-            are computed again on the way back.
+        together: Whether what lessons begin with is read once for all of them; not where prompts count, nor where blocks are
+            computed again on the way back.
     """
 
-    def __init__(self, model: Any, lessons: Sequence[Lesson], *, whole: bool, together: bool) -> None:
+    def __init__(self, model: Any, lessons: Sequence[TokenRecord], *, whole: bool, together: bool) -> None:
         self.model = model
         self._whole = whole
-        self._states: dict[tuple[int, ...], mx.array] = {}
+        self._states: dict[tuple[tuple[int, ...], int], mx.array] = {}
         self._bytes = 0
         self._lower: Any = None
         self._upper: Any = None
-        self._beginning = lessons[0].tokens[: shared(lessons) if together and not whole else 0]
-        if not self._tried(lessons[0]):
-            self._beginning = []
-            if not self._tried(lessons[0]):
+        self._beginnings = beginnings(lessons) if together and not whole else [()]
+        if not self._all_tried(lessons):
+            self._beginnings = [()]
+            if not self._all_tried(lessons):
                 self._lower = self._upper = None
 
     @property
@@ -129,16 +151,22 @@ class Halves:
         """Whether the model could be taken apart."""
         return self._upper is not None
 
-    @property
-    def skipped(self) -> int:
-        """Tokens of the beginning that is read once for all."""
-        return len(self._beginning)
+    def beginning(self, lessons: Sequence[TokenRecord]) -> tuple[int, ...]:
+        """Return the longest beginning that is read once for all of these."""
+        alike = (each for each in self._beginnings if all(_begins(lesson, each) for lesson in lessons))
+        return next(alike, ())
 
-    def batch(self, lessons: Sequence[Lesson]) -> Batch:
+    def batch(self, lessons: Sequence[TokenRecord]) -> Batch:
         """Lay lessons side by side as `scores` wants them."""
-        return collate(lessons, whole=self._whole, skipped=self.skipped)
+        return collate(lessons, whole=self._whole, beginning=self.beginning(lessons))
 
-    def _tried(self, lesson: Lesson) -> bool:
+    def _all_tried(self, lessons: Sequence[TokenRecord]) -> bool:
+        """Take the model apart, and tell whether its halves say what the whole does, from each beginning."""
+        return all(
+            self._tried(next(lesson for lesson in lessons if _begins(lesson, each))) for each in self._beginnings
+        )
+
+    def _tried(self, lesson: TokenRecord) -> bool:
         """Take the model apart, and tell whether its halves say what the whole does."""
         whole = self.model(mx.array([lesson.tokens[:-1]]))[0, (0 if self._whole else lesson.start - 1) :]
         try:
@@ -157,29 +185,34 @@ class Halves:
         self._lower = _with(inner, inner.layers[:first], lambda hidden: hidden) if first else None
         tied = "lm_head" not in self.model
         self._head: Callable[[mx.array], mx.array] = inner.embed_tokens.as_linear if tied else self.model.lm_head
-        self._begun: mx.array | None = None
-        self._lower_caches = _caches(self._lower) if self._beginning else None
-        if self._lower is not None and self._beginning:
-            self._begun = mx.stop_gradient(self._lower(mx.array([self._beginning]), cache=self._lower_caches))
-            mx.eval(self._begun, [each.kept for each in self._lower_caches or ()])
+        self._begun = {each: self._begin(each) for each in self._beginnings if each and self._lower is not None}
 
-    def states(self, lessons: Sequence[Lesson]) -> mx.array | None:
+    def _begin(self, beginning: tuple[int, ...]) -> tuple[mx.array, list[Beginning]]:
+        """Return what the frozen half makes of a beginning, and what its blocks keep of it for what follows."""
+        caches = _caches(self._lower)
+        states = mx.stop_gradient(self._lower(mx.array([beginning]), cache=caches))
+        mx.eval(states, [each.kept for each in caches])
+        return states, caches
+
+    def states(self, lessons: Sequence[TokenRecord]) -> mx.array | None:
         """Return what the frozen half makes of a batch, (rows, length, width); None where there is no such half.
 
         Each record is read alone, so that its states do not depend on its neighbours, and are the same after a resume.
         """
         if self._lower is None:
             return None
-        states = [self._state(lesson) for lesson in lessons]
+        beginning = self.beginning(lessons)
+        states = [self._state(lesson, beginning) for lesson in lessons]
         length = max(state.shape[0] for state in states)
         return mx.stack([mx.pad(state, [(0, length - state.shape[0]), (0, 0)]) for state in states])
 
-    def _state(self, lesson: Lesson) -> mx.array:
-        key = tuple(lesson.tokens)
+    def _state(self, lesson: TokenRecord, beginning: tuple[int, ...]) -> mx.array:
+        key = tuple(lesson.tokens), len(beginning)
         if key in self._states:
             return self._states[key]
-        tokens = mx.array([lesson.tokens[self.skipped : -1]])
-        state: mx.array = mx.stop_gradient(self._lower(tokens, cache=self._lower_caches)[0])
+        tokens = mx.array([lesson.tokens[len(beginning) : -1]])
+        caches = self._begun[beginning][1] if beginning else None
+        state: mx.array = mx.stop_gradient(self._lower(tokens, cache=caches)[0])
         mx.eval(state)
         if self._bytes + state.nbytes <= KEPT:
             self._bytes += state.nbytes
@@ -192,10 +225,11 @@ class Halves:
             every = self.model(batch.tokens)
             return mx.take_along_axis(every, batch.columns[..., None], axis=1)
         caches = None
-        if self._beginning:
+        if batch.beginning:
             caches = _caches(self._upper)
-            given = {} if self._begun is None else {"input_embeddings": self._begun}
-            self._upper(mx.array([self._beginning]), cache=caches, **given)
+            begun = self._begun.get(batch.beginning)
+            given = {} if begun is None else {"input_embeddings": begun[0]}
+            self._upper(mx.array([batch.beginning]), cache=caches, **given)
         own = {} if states is None else {"input_embeddings": states}
         hidden = self._upper(batch.tokens, cache=caches, **own)
         return self._head(mx.take_along_axis(hidden, batch.columns[..., None], axis=1))
@@ -205,6 +239,11 @@ class Halves:
         scores = self.scores(batch, states).astype(mx.float32)
         each = cross_entropy(scores, batch.targets)
         return (each * batch.weights).sum() / batch.weights.sum()
+
+
+def _begins(lesson: TokenRecord, beginning: tuple[int, ...]) -> bool:
+    """Tell whether a lesson begins so, and nothing that counts comes before its end."""
+    return lesson.start > len(beginning) and tuple(lesson.tokens[: len(beginning)]) == beginning
 
 
 def _caches(half: Any) -> list[Beginning]:

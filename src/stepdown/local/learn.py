@@ -1,4 +1,4 @@
-"""Gradient descent on lessons: the loss counts completions only."""
+"""Gradient descent on records: the loss counts completions only."""
 
 # mypy: allow-untyped-calls
 # mlx.nn is only partly typed.
@@ -15,7 +15,7 @@ from mlx.nn.utils import value_and_grad
 from mlx.utils import tree_flatten, tree_unflatten
 
 from stepdown.errors import TrainingFailed
-from stepdown.local.dataset import Lesson, disturb, draws, rehearse
+from stepdown.local.dataset import TokenRecord, disturb, draws, rehearse
 from stepdown.local.model import Llama, causal
 from stepdown.training.plan import Plan
 
@@ -26,12 +26,12 @@ Batch = tuple[mx.array, mx.array, mx.array]
 """Tokens (batch, length); columns of filling before them (batch,); weights of the last columns (batch, answers)."""
 
 
-def learn(net: Llama, lessons: Sequence[Lesson], plan: Plan, vocab: int) -> Iterator[Callable[[], float]]:
+def learn(net: Llama, records: Sequence[TokenRecord], plan: Plan, vocab: int) -> Iterator[Callable[[], float]]:
     """Train the net in place and yield for every step a function that reads that step's loss; the next is under way then.
 
     Args:
         net: Changed in place.
-        lessons: At least one.
+        records: At least one.
         plan: Schedule, batch, noise and seed.
         vocab: Size of the tokenizer, from which noise is drawn.
     """
@@ -40,11 +40,11 @@ def learn(net: Llama, lessons: Sequence[Lesson], plan: Plan, vocab: int) -> Iter
     step = value_and_grad(net, _loss)
     flat = _Flat(net)
     weights, before = flat.join(net.parameters()), None
-    for iteration, drawn in enumerate(islice(draws(lessons, plan.batch, chance), plan.iterations)):
+    for iteration, drawn in enumerate(islice(draws(records, plan.batch, chance), plan.iterations)):
         if iteration % (plan.rehearsals + 1):
-            seen = [rehearse(lesson, vocab, chance) for lesson in drawn]
+            seen = [rehearse(record, vocab, chance) for record in drawn]
         else:
-            seen = [disturb(lesson, plan.prompt_noise, vocab, chance) for lesson in drawn]
+            seen = [disturb(record, plan.prompt_noise, vocab, chance) for record in drawn]
         optimizer.learning_rate = mx.array(rate(plan, iteration))
         loss, gradients = step(net, collate(seen))
         gradients, _ = optim.clip_grad_norm(gradients, _LARGEST_GRADIENT)
@@ -82,16 +82,16 @@ class _Flat:
         return tree_unflatten([(name, part.reshape(shape)) for (name, shape), part in parts])
 
 
-def mean_loss(net: Llama, lessons: Sequence[Lesson], size: int) -> float | None:
-    """Return the mean loss per completion token in nats, without noise; None if there are no lessons.
+def mean_loss(net: Llama, records: Sequence[TokenRecord], size: int) -> float | None:
+    """Return the mean loss per completion token in nats, without noise; None if there are no records.
 
     Raises:
         TrainingFailed: It is not a number: the training diverged.
     """
     total, count = 0.0, 0
-    for first in range(0, len(lessons), size):
-        batch = collate(lessons[first : first + size])
-        answers = sum(len(lesson.tokens) - lesson.start for lesson in lessons[first : first + size])
+    for first in range(0, len(records), size):
+        batch = collate(records[first : first + size])
+        answers = sum(len(record.tokens) - record.start for record in records[first : first + size])
         total, count = total + cast("float", _loss(net, batch).item()) * answers, count + answers
     if not math.isfinite(total):
         raise TrainingFailed("The loss is no longer a number; train with a lower learning rate.")
@@ -106,13 +106,13 @@ def rate(plan: Plan, iteration: int) -> float:
     return plan.learning_rate * (_FLOOR + (1 - _FLOOR) * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def collate(lessons: Sequence[Lesson]) -> Batch:
-    """Lay lessons side by side, filled up on the left, so that all completions end in the last column."""
-    length = max(len(lesson.tokens) for lesson in lessons)
-    answers = max(len(lesson.tokens) - lesson.start for lesson in lessons)
-    gaps = [length - len(lesson.tokens) for lesson in lessons]
-    rows = [[0] * gap + lesson.tokens for gap, lesson in zip(gaps, lessons, strict=True)]
-    counts = mx.array([len(lesson.tokens) - lesson.start for lesson in lessons])
+def collate(records: Sequence[TokenRecord]) -> Batch:
+    """Lay records side by side, filled up on the left, so that all completions end in the last column."""
+    length = max(len(record.tokens) for record in records)
+    answers = max(len(record.tokens) - record.start for record in records)
+    gaps = [length - len(record.tokens) for record in records]
+    rows = [[0] * gap + record.tokens for gap, record in zip(gaps, records, strict=True)]
+    counts = mx.array([len(record.tokens) - record.start for record in records])
     weights = mx.arange(answers) >= answers - counts[:, None]
     return mx.array(rows), mx.array(gaps), weights.astype(mx.float32)
 

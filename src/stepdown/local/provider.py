@@ -17,7 +17,7 @@ from stepdown.training.decoding import Decoding
 
 
 @dataclass(frozen=True, slots=True)
-class Generation:
+class LocalReply:
     """One reply.
 
     Attributes:
@@ -38,7 +38,7 @@ class Model(Protocol):
 
     @property
     def weights_digest(self) -> str:
-        """The digest of the bytes that answer, as `Manifest.weights` counts it."""
+        """The digest of the bytes that answer, as `Manifest.weights_digest` counts it."""
 
     def generate(
         self,
@@ -49,7 +49,7 @@ class Model(Protocol):
         seeds: Sequence[int] | None = None,
         expired: Callable[[], bool] = ...,
         schema: Mapping[str, Any] | None = None,
-    ) -> list[Generation]:
+    ) -> list[LocalReply]:
         """Answer prompts, each as if it were asked alone.
 
         Args:
@@ -131,7 +131,7 @@ class BundleProvider:
                     raise LoadFailed(f"The bundle {self.model[:12]} cannot be loaded: {error}") from error
                 except Exception as error:  # Of mlx, of the disk, of memory: whatever it is, the frontier serves.
                     raise LoadFailed(f"The bundle {self.model[:12]} cannot be loaded: {in_one_line(error)}") from error
-                if loaded.weights_digest != self._manifest.weights:
+                if loaded.weights_digest != self._manifest.weights_digest:
                     raise LoadFailed(f"The bundle {self.model[:12]} loaded other weights than its manifest names.")
                 self._loaded = loaded
             return self._loaded
@@ -143,7 +143,7 @@ class BundleProvider:
         seeds: Sequence[int],
         expired: Callable[[], bool],
         schema: Mapping[str, Any] | None,
-    ) -> list[Generation]:
+    ) -> list[LocalReply]:
         decoding = self._decoding
         try:
             with self._turn:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stepdown.bundles.kinds import ADAPTER, MODEL
-from stepdown.bundles.manifest import weights_digest
+from stepdown.bundles.manifest import digest_with_base
 from stepdown.digest import sha256
 from stepdown.errors import ContextOverflow, InvalidValue, LoadFailed, LocalTimeout
 from stepdown.local.blas import all_cores
@@ -20,7 +20,7 @@ from stepdown.local.pretrained import Pretrained, opened, read_directory
 # isort: split
 import mlx.core as mx
 
-from stepdown.local.provider import Generation
+from stepdown.local.provider import LocalReply
 from stepdown.local.single import READ, Reply, Sampler, read
 
 SERVING = "serving.json"
@@ -62,13 +62,13 @@ class Speaker:
         seeds: Sequence[int] | None = None,
         expired: Callable[[], bool] = never,
         schema: Mapping[str, Any] | None = None,
-    ) -> list[Generation]:
+    ) -> list[LocalReply]:
         """Answer prompts, each as if it were asked alone; `local.provider.Model` says with which words and errors."""
         seeds = range(len(prompts)) if seeds is None else seeds
         if max_tokens < 1 or not 0 <= temperature < float("inf"):
             raise InvalidValue("max_tokens must be at least 1, and temperature a finite number not below 0.")
         encoded = [self._encode(prompt) for prompt in prompts]
-        replies: list[Generation] = []
+        replies: list[LocalReply] = []
         with all_cores():
             for first in range(0, len(prompts), _ROWS):
                 rows, own = encoded[first : first + _ROWS], seeds[first : first + _ROWS]
@@ -170,9 +170,9 @@ class Speaker:
             self._grammar = Grammar(self._model.chat, scores.shape[-1])
         return self._grammar.follow(schema)
 
-    def _reply(self, prompt: list[int], output: list[int]) -> Generation:
+    def _reply(self, prompt: list[int], output: list[int]) -> LocalReply:
         chat = self._model.chat
-        return Generation(chat.text(output), len(prompt), len(output), bool(output) and output[-1] in chat.ends)
+        return LocalReply(chat.text(output), len(prompt), len(output), bool(output) and output[-1] in chat.ends)
 
 
 def _alike(rows: Sequence[list[int]]) -> int:
@@ -196,14 +196,14 @@ def load(files: Mapping[str, bytes], base: Path | None = None) -> Speaker:
     except (KeyError, ValueError, TypeError) as error:
         raise LoadFailed(f"The bundle's {SERVING} cannot be read.") from error
     rest = {path: data for path, data in files.items() if path != SERVING}
-    if ADAPTER.weights not in files:
-        if MODEL.weights not in files:
-            raise LoadFailed(f"The bundle has no {MODEL.weights}.")
-        return Speaker(sha256(files[MODEL.weights]), constrained, opened(rest))
+    if ADAPTER.weights_file not in files:
+        if MODEL.weights_file not in files:
+            raise LoadFailed(f"The bundle has no {MODEL.weights_file}.")
+        return Speaker(sha256(files[MODEL.weights_file]), constrained, opened(rest))
     if base is None:
         raise LoadFailed("The bundle's base is not here.")
     try:
         model = opened(read_directory(base), rest)
     except (OSError, ValueError) as error:
         raise LoadFailed(f"The base cannot be read ({error}).") from error
-    return Speaker(weights_digest(sha256(files[ADAPTER.weights]), model.digest), constrained, model)
+    return Speaker(digest_with_base(sha256(files[ADAPTER.weights_file]), model.digest), constrained, model)

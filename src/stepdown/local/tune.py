@@ -39,7 +39,7 @@ from stepdown.bundles.kinds import MODEL  # noqa: E402
 from stepdown.local import checkpoint  # noqa: E402
 from stepdown.local.chat import Chat  # noqa: E402
 from stepdown.local.checkpoint import flat  # noqa: E402
-from stepdown.local.dataset import Lesson, Record, draws  # noqa: E402
+from stepdown.local.dataset import Record, TokenRecord, draws  # noqa: E402
 from stepdown.local.fit import Report, claim, emit, records, work_in_batches  # noqa: E402
 from stepdown.local.halves import Halves  # noqa: E402
 from stepdown.local.pretrained import Pretrained, opened, read_directory  # noqa: E402
@@ -128,12 +128,12 @@ def _plain(plan: Tuning) -> bool:
     return plan.method == "full" or plan.form == MODEL.name
 
 
-def _lesson(chat: Chat, record: Record, window: int) -> Lesson:
+def _lesson(chat: Chat, record: Record, window: int) -> TokenRecord:
     prompt, completion = chat.prompt(record.prompt), chat.completion(record.completion)
     length = len(prompt) + len(completion)
     if length > window:
         raise DatasetError(f"{record.where} has {length} tokens and the window holds {window}; widen the plan's.")
-    return Lesson([*prompt, *completion], len(prompt))
+    return TokenRecord([*prompt, *completion], len(prompt))
 
 
 def _let_learn(model: Any, plan: Tuning) -> None:
@@ -164,7 +164,7 @@ def _let_learn(model: Any, plan: Tuning) -> None:
         grad_checkpoint(model.layers[0])
 
 
-def _learn(halves: Halves, lessons: Sequence[Lesson], order: Order, report: Report) -> list[tuple[int, float]]:
+def _learn(halves: Halves, lessons: Sequence[TokenRecord], order: Order, report: Report) -> list[tuple[int, float]]:
     """Take the plan's steps, from a checkpoint if that is wanted; a step depends on its number and on the weights before it.
 
     Returns:
@@ -199,7 +199,7 @@ def _learn(halves: Halves, lessons: Sequence[Lesson], order: Order, report: Repo
     return curve
 
 
-def _step(step: Callable[..., Any], optimizer: Any, halves: Halves, batches: Sequence[Sequence[Lesson]]) -> float:
+def _step(step: Callable[..., Any], optimizer: Any, halves: Halves, batches: Sequence[Sequence[TokenRecord]]) -> float:
     """Take one optimizer step over one or more batches; return their mean loss."""
     total, summed = 0.0, None
     for drawn in batches:
@@ -214,7 +214,7 @@ def _step(step: Callable[..., Any], optimizer: Any, halves: Halves, batches: Seq
     return total / len(batches)
 
 
-def _mean(halves: Halves, lessons: Sequence[Lesson], plan: Tuning) -> float | None:
+def _mean(halves: Halves, lessons: Sequence[TokenRecord], plan: Tuning) -> float | None:
     """Return the mean loss per token that counts, in nats; None if there are no lessons."""
     total, count = 0.0, 0.0
     for first in range(0, len(lessons), plan.batch):

@@ -12,7 +12,7 @@ from mlx.utils import tree_unflatten
 from stepdown.bundles.kinds import ADAPTER, MODEL
 from stepdown.errors import TrainingFailed
 from stepdown.local.checkpoint import flat
-from stepdown.local.dataset import Lesson
+from stepdown.local.dataset import TokenRecord
 from stepdown.local.pretrained import Pretrained, read_directory
 from stepdown.local.speak import SERVING
 from stepdown.training.tuning import Tuning
@@ -26,7 +26,7 @@ def changes(plan: Tuning) -> dict[str, Any]:
     return {**parameters, "keys": list(plan.keys)} if plan.keys else parameters
 
 
-def save(base: Pretrained, source: Path, plan: Tuning, probe: Lesson, out: Path) -> None:
+def save(base: Pretrained, source: Path, plan: Tuning, probe: TokenRecord, out: Path) -> None:
     """Write texts first and the weights last, under their name only when they are whole.
 
     Args:
@@ -50,7 +50,7 @@ def save(base: Pretrained, source: Path, plan: Tuning, probe: Lesson, out: Path)
         (out / "adapter_config.json").write_text(
             json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8"
         )
-        _write(out, ADAPTER.weights, flat(model.trainable_parameters()))
+        _write(out, ADAPTER.weights_file, flat(model.trainable_parameters()))
         return
     tokens = mx.array([probe.tokens])
     before = model(tokens)
@@ -64,7 +64,7 @@ def save(base: Pretrained, source: Path, plan: Tuning, probe: Lesson, out: Path)
         if not path.endswith((".safetensors", ".safetensors.index.json")) and path != "config.json":
             (out / path).write_bytes(data)
     (out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    _write(out, MODEL.weights, flat(model.parameters()))
+    _write(out, MODEL.weights_file, flat(model.parameters()))
 
 
 def _write(out: Path, name: str, tensors: dict[str, mx.array]) -> None:

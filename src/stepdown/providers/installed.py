@@ -24,7 +24,7 @@ GROUP = "stepdown.providers"
 Factory = Callable[[str | None, Scenario], Provider]
 
 
-def frontier(spec: str, scenario: Scenario) -> Provider:
+def frontier_named(spec: str, scenario: Scenario) -> Provider:
     """Return the frontier provider that a word names.
 
     Args:

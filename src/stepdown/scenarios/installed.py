@@ -26,7 +26,7 @@ NEEDED = (
 
 
 @cache
-def scenario(name: str) -> Scenario:
+def scenario_named(name: str) -> Scenario:
     """Return the scenario of that name.
 
     Raises:

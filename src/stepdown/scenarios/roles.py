@@ -78,7 +78,7 @@ def _roles(scenario: Scenario) -> Mapping[str, Role]:
     return {**both, judging.JUDGE: Role(judging.JUDGE, judging.schema(), judging.parse, instructions="")}
 
 
-def role(scenario: Scenario, name: str) -> Role:
+def role_named(scenario: Scenario, name: str) -> Role:
     """Return one of a scenario's roles.
 
     Raises:
@@ -99,7 +99,7 @@ def judged_role(scenario: Scenario, name: str) -> Role:
         NotFound: The scenario has no such role.
         Refused: Nobody can say how good its answers are (kind `role-not-played`).
     """
-    role_ = role(scenario, name)
+    role_ = role_named(scenario, name)
     if not role_.judged:
         judged = ", ".join(each.name for each in roles(scenario).values() if each.judged) or "none"
         raise Refused(

@@ -102,7 +102,7 @@ def held_out_seeds(scenario: Scenario) -> Sequence[int]:
     return seeds
 
 
-def held_out(scenario: Scenario, role: Role, seed: int, reply: str) -> rows.Holdout:
+def judge_held_out(scenario: Scenario, role: Role, seed: int, reply: str) -> rows.Holdout:
     """Judge one reply to a held-out seed, by the referee alone; an illegal one scores 0.
 
     Raises:
@@ -112,7 +112,7 @@ def held_out(scenario: Scenario, role: Role, seed: int, reply: str) -> rows.Hold
     return rows.Holdout("", seed, judgement.score or 0.0, legal=judgement.answer is not None, reply=reply)
 
 
-def evaluation(
+def evaluation_of(
     bundle: str,
     bound: Terms,
     knowledge: int,

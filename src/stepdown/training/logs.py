@@ -8,16 +8,15 @@ Known are, and a line says itself which it is:
 - exchanges: ``{"request": {"messages": [...]}, "response": {"choices": [...]}}``, with or without ``timestamp``,
   ``workload_id`` and ``client_id``, as gateways log them (NVIDIA's data flywheel blueprint names these five keys).
 
-A line that is no JSON is an error: whatever cut it may have cut others. One that holds no question and answer of one turn
-is skipped with the reason, and nothing is guessed.
+A line that is no JSON, or has a name twice in one object, is an error: whatever cut or mixed it may have done so to
+others. One that holds no question and answer of one turn is skipped with the reason, and nothing is guessed.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stepdown.digest import canonical
+from stepdown.digest import canonical, parsed
 from stepdown.errors import InvalidValue
 
 SEVERAL_TURNS = "a conversation of several turns"
@@ -26,6 +25,7 @@ NO_ANSWER = "it has no answer"
 NO_QUESTION = "it has no question"
 CUT_OFF = "its answer was cut off"
 UNKNOWN = "of no known form"
+UNKEPT = "it holds what cannot be kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ def entry(line: bytes, where: str) -> Entry:
         Skipped: It holds no question and answer of one turn.
     """
     try:
-        row = json.loads(line.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
+        row = parsed(line.decode("utf-8"))
+    except ValueError as error:
         raise InvalidValue(
             f"{where} is no JSON ({error}); nothing of the log was kept.", kind="log-unreadable"
         ) from error
@@ -113,7 +113,12 @@ def _answered(message: Mapping[str, Any]) -> str:
     if len(calls) != 1 or not isinstance(function, Mapping):
         raise Skipped("it calls several tools")
     arguments = function.get("arguments")
-    return arguments if isinstance(arguments, str) else canonical(arguments).decode()
+    if isinstance(arguments, str):
+        return arguments
+    try:
+        return canonical(arguments).decode()
+    except (ValueError, RecursionError):  # A number without end, half a character, or objects without end.
+        raise Skipped(UNKEPT) from None
 
 
 def _text(content: Any, missing: str) -> str:

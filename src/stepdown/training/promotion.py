@@ -92,7 +92,7 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Grounds:
     """What a verdict follows from.
 
     Attributes:

@@ -77,7 +77,7 @@ def _scenarios() -> Iterator[Check]:
 
 
 def _tried(name: str) -> str:
-    scenario = scenarios.scenario(name)
+    scenario = scenarios.scenario_named(name)
     role = roles.proposer(scenario)
     seeds = held_out_seeds(scenario)
     guarded(scenario, "rendering a prompt", lambda: role.prompt and role.prompt(Knowledge(), seeds[0]))

@@ -6,8 +6,7 @@ from stepdown.bundles.standing import Slot, fold
 from stepdown.errors import InvalidValue
 from stepdown.history import reader, rows
 from stepdown.reports.events import Event, events
-from stepdown.scenarios.roles import proposer
-from stepdown.scenarios.roles import role as named_role
+from stepdown.scenarios.roles import proposer, role_named
 from stepdown.workspace import Workspace
 
 
@@ -19,7 +18,7 @@ def history(workspace: Workspace, slot: tuple[str, str | None] | None = None) ->
     """
     if slot is not None:
         scenario, role = workspace.scenario(slot[0]), slot[1]
-        slot = scenario.name, (named_role(scenario, role) if role is not None else proposer(scenario)).name
+        slot = scenario.name, (role_named(scenario, role) if role is not None else proposer(scenario)).name
     with workspace.reading() as connection:
         changes = events(
             reader.acts(connection),

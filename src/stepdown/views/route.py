@@ -8,8 +8,7 @@ from stepdown.history import reader
 from stepdown.routing.decide import decide
 from stepdown.routing.facts import Facts, plain
 from stepdown.routing.gates import GATES, Gate
-from stepdown.scenarios.roles import proposer
-from stepdown.scenarios.roles import role as named_role
+from stepdown.scenarios.roles import proposer, role_named
 from stepdown.views.prompts import outdated
 from stepdown.workspace import Workspace
 from stepdown.workspace.facts import gather, slot_bundle
@@ -49,14 +48,14 @@ class Explanation:
     outdated: str = ""
 
 
-def explain(workspace: Workspace, scenario_name: str, role: str | None = None, seed: int = 0) -> Explanation:
+def explain_route(workspace: Workspace, scenario_name: str, role: str | None = None, seed: int = 0) -> Explanation:
     """Gather the facts and ask every gate, without asking any provider.
 
     Raises:
         NotFound: No such scenario or role.
     """
     scenario = workspace.scenario(scenario_name)
-    role = (named_role(scenario, role) if role is not None else proposer(scenario)).name
+    role = (role_named(scenario, role) if role is not None else proposer(scenario)).name
     with workspace.reading() as connection:
         scene = gather(workspace, connection, scenario, role, seed)
         bundle = slot_bundle(connection, scenario.name, role)

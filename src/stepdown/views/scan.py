@@ -10,7 +10,7 @@ from stepdown.errors import DatasetError
 from stepdown.history import reader
 from stepdown.scenarios.roles import judged_role, proposer
 from stepdown.training.baselines import BASELINES, Known
-from stepdown.training.evaluation import Summary, held_out, held_out_seeds, summarize
+from stepdown.training.evaluation import Summary, held_out_seeds, judge_held_out, summarize
 from stepdown.training.promotion import Trial
 from stepdown.training.records import Filters
 from stepdown.workspace import Workspace
@@ -93,7 +93,7 @@ def scan(workspace: Workspace, filters: Filters) -> Scan:
     summaries = {}
     for name, answer in BASELINES.items():
         replies = zip(seeds, answer(learned, asked), strict=True)
-        held = [held_out(scenario, role, seed, reply) for seed, reply in replies]
+        held = [judge_held_out(scenario, role, seed, reply) for seed, reply in replies]
         summaries[name] = summarize([row.score for row in held], [row.legal for row in held])
     floor = summaries[next(iter(BASELINES))].mean or 0.0
     baselines = [Baseline(name, scores, (scores.mean or 0.0) - floor) for name, scores in summaries.items()]

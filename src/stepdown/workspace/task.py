@@ -24,7 +24,7 @@ class Beside:
     """
 
     directory: Path
-    otherwise: Callable[[str], Scenario] = installed.scenario
+    otherwise: Callable[[str], Scenario] = installed.scenario_named
     _task: Task | None = None
 
     def __call__(self, name: str) -> Scenario:

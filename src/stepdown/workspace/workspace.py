@@ -41,10 +41,10 @@ from stepdown.errors import WorkspaceError
 from stepdown.history import engine as engines
 from stepdown.history import reader
 from stepdown.history.snapshot import Snapshot
-from stepdown.providers.installed import frontier as named_frontier
+from stepdown.providers.installed import frontier_named
 from stepdown.providers.protocol import LocalProvider, Provider
 from stepdown.routing.policy import Policy
-from stepdown.scenarios.installed import scenario as installed
+from stepdown.scenarios.installed import scenario_named
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
 from stepdown.training.decoding import Decoding
@@ -82,8 +82,8 @@ class Settings:
     """
 
     clock: Clock = Clock()
-    scenario: Callable[[str], Scenario] = installed
-    frontier: Callable[[str, Scenario], Provider] = named_frontier
+    scenario: Callable[[str], Scenario] = scenario_named
+    frontier: Callable[[str, Scenario], Provider] = frontier_named
     local: Callable[[Path, Manifest, Decoding, Clock, Path | None], LocalProvider] = local_provider
     decoding: Decoding = Decoding()
     durability: engines.Durability | None = None

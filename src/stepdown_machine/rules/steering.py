@@ -14,7 +14,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
-from stepdown_machine.capabilities import reasons as reasons_of
+from stepdown_machine.capabilities import reasons_of
 from stepdown_machine.model import REASONS, Breaker, Registered
 from stepdown_machine.names import UNKNOWN
 from stepdown_machine.rules.policy import Governing, unchanged

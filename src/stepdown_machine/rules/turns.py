@@ -14,7 +14,7 @@ from hypothesis.errors import StopTest, UnsatisfiedAssumption
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from stepdown_machine import operations as op
-from stepdown_machine.capabilities import claims, reasons
+from stepdown_machine.capabilities import claims, reasons_of
 from stepdown_machine.failures import claim_of, opened, telling
 from stepdown_machine.model import objections
 from stepdown_machine.names import UNKNOWN
@@ -221,7 +221,7 @@ class TurnMachine(RuleBasedStateMachine):
         seen = reach(type(self).__name__)
         offered = {name for name, needs in turns(type(self)).items() if not needs or any(map(self.can, needs))}
         seen.offered = frozenset(offered)
-        seen.reasons = reasons(self.session.description)
+        seen.reasons = reasons_of(self.session.description)
         seen.claims = claims(self.session.description)
         seen.sought = tuple(reason for reason in seen.reasons if reason in self.episodes())
         seen.examples += 1
