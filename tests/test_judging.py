@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from stepdown.acts.ask import judge, live
 from stepdown.acts.export import export
 from stepdown.acts.localize import localize
 from stepdown.acts.opening import open_workspace
+from stepdown.acts.resume import resume_run
 from stepdown.acts.run import play, start
 from stepdown.errors import InvalidValue, Refused
 from stepdown.history import reader
@@ -256,3 +258,27 @@ def test_a_judge_that_is_badly_named_is_a_sentence_with_file_and_line(tmp_path: 
 
     with pytest.raises(InvalidValue, match=sentence):
         read_task(write(tmp_path / "task", **changes))
+
+
+@pytest.mark.parametrize(("point", "time"), [("step-finished", 4), ("announced", 5), ("step-appended", 6)])
+def test_a_run_that_was_stopped_while_it_was_judged_goes_on_and_asks_about_no_answer_twice(
+    tmp_path: Path, point: str, time: int
+) -> None:
+    """Three answers come first: the fourth step is the first that judges."""
+    left = [time]
+
+    def reached(passed: str) -> None:
+        left[0] -= passed == point
+        if passed == point and left[0] == 0:
+            raise KeyboardInterrupt
+
+    directory = write(tmp_path / "task")
+    settings = Settings(clock=Hands().clock, durability="normal", scenario=Beside(directory), reached=reached)
+    with suppress(KeyboardInterrupt), open_workspace(directory / ".stepdown", settings=settings) as halted:
+        run_one(halted)
+    with opened(directory) as workspace:
+        play(resume_run(workspace, "run-1"))
+
+        judges = [(step.generation, step.position) for step in steps(workspace, "run-1", "judge")]
+        assert sorted(judges) == [(generation, place) for generation in (1, 2) for place in (4, 5, 6)]
+        assert differences(workspace) == []

@@ -45,7 +45,7 @@ class Bench:
         generation, position = self._place(step)
         question = Question(
             self.scenario,
-            roles.role(self.scenario, judging.JUDGE),
+            roles.role_named(self.scenario, judging.JUDGE),
             step_seed(self.run.seed, generation, position),
             step.knowledge,
             judging_prompt(self.scenario, self.role, step.seed, knowledge, step.prompt, step.strategy or ""),

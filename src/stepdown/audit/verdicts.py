@@ -70,7 +70,7 @@ def _asked(evidence: Evidence, run: rows.Run, answer: rows.Step, judge: rows.Ste
     if scenario.version != run.scenario_version:
         return
     knowledge = knowledge_of(evidence).get((run.scenario, answer.knowledge), Knowledge())
-    role = roles.role(scenario, answer.role)
+    role = roles.role_named(scenario, answer.role)
     asked = referee.judging_prompt(scenario, role, answer.seed, knowledge, answer.prompt, answer.strategy or "")
     yield from compare("I7", judge.id, judge, {"prompt": asked, "knowledge": answer.knowledge}, "the answer it judges")
 
