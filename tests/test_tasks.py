@@ -25,9 +25,10 @@ from stepdown.providers.installed import frontier_named
 from stepdown.scenarios import harness, roles
 from stepdown.scenarios.grid_ctf import GridCtf
 from stepdown.scenarios.protocol import IllegalAnswer
+from stepdown.scenarios.readers import read, written
 from stepdown.scenarios.referee import judge
 from stepdown.scenarios.shipped import EXAMPLES, contents, tickets
-from stepdown.scenarios.tasks import COMPARISON, HELD_OUT, Case, Task, read, split, written
+from stepdown.scenarios.tasks import COMPARISON, HELD_OUT, Case, Task, split
 from stepdown.training.plan import Plan
 from stepdown.training.records import Filters
 from stepdown.views.audit import differences

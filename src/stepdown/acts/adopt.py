@@ -17,6 +17,7 @@ from stepdown.digest import sha256
 from stepdown.errors import InvalidValue, NotFound, TrainingFailed, WorkspaceError
 from stepdown.history import rows
 from stepdown.scenarios import prompt
+from stepdown.scenarios.judging import check_scored
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.roles import proposer
@@ -94,6 +95,7 @@ def untuned(workspace: Workspace, name: str, scenario: Scenario, questions: int)
         NotFound: There is no such base.
         LocalError: It cannot be loaded, or cannot answer.
     """
+    check_scored(scenario)
     base, directory = disk.find(workspace.root, name)
     role = proposer(scenario)
     alone = Manifest(

@@ -11,9 +11,10 @@
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from stepdown.acts.judging import unjudged
 from stepdown.acts.question import Question, rendering
 from stepdown.acts.run import fail, start
 from stepdown.acts.step import Task, take
@@ -21,7 +22,7 @@ from stepdown.acts.switch import OPERATOR, check_name
 from stepdown.acts.under_way import RunUnderWay
 from stepdown.errors import InvalidValue, NotFound, Refused, StepdownError
 from stepdown.history import ledger, reader, rows
-from stepdown.scenarios import cases, roles
+from stepdown.scenarios import cases, judging, roles
 from stepdown.scenarios.guard import guarded
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
@@ -42,6 +43,7 @@ class Reply:
         error: Why nobody served.
         call: Id of the call that served, to judge it by later.
         step: Id of the step.
+        unjudged: Why a model that was to judge the answer gave no score.
     """
 
     value: Any
@@ -52,6 +54,7 @@ class Reply:
     error: str | None
     call: str | None
     step: str
+    unjudged: str | None = None
 
 
 @dataclass(slots=True)
@@ -80,7 +83,20 @@ class Desk:
         with self._turn:
             position, self._asked = self._asked, self._asked + 1
         run = self.under_way
-        return _reply(take(run.workspace, Task(run.run.id, 1, position, question, run.frontier)), run.role)
+        step = take(run.workspace, Task(run.run.id, 1, position, question, run.frontier))
+        return replace(_reply(step, run.role), **self._judged(step))
+
+    def _judged(self, step: rows.Step) -> dict[str, Any]:
+        """Let a model judge an answer that was served, where one judges, and return what it said."""
+        run = self.under_way
+        if run.bench is None:
+            return {}
+        with run.workspace.reading() as connection:
+            lesson = reader.knowledge(connection, run.scenario.name, step.knowledge) or Knowledge()
+        knowledge = Knowledge(step.knowledge, lesson.playbook, lesson.hints)
+        judged = [take(run.workspace, task) for task in run.bench.tasks([step], knowledge)]
+        scored = run.bench.scored([step], judged)[0]
+        return {"score": scored.score, "unjudged": unjudged(judged[0]) if judged else None}
 
     def _question(self, case: Mapping[str, Any] | int) -> Question:
         scenario, role = self.under_way.scenario, self.under_way.role
@@ -138,6 +154,8 @@ def judge(workspace: Workspace, call: str, score: float, *, by: str = OPERATOR, 
         InvalidValue: The score is none, or nobody says so.
     """
     check_name(by)
+    if by.startswith(judging.BY):
+        raise InvalidValue(f"Only a judging call is named {judging.BY}…; say your own name, not {by!r}.")
     if isinstance(score, bool) or not 0 <= score <= 1:
         raise InvalidValue(f"A score is a number from 0 to 1, not {score!r}.", kind="score-out-of-range")
     with workspace.writing() as connection:

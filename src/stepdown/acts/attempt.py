@@ -5,8 +5,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from stepdown.acts.question import Question
 from stepdown.history import rows
 from stepdown.providers.protocol import Completion
+from stepdown.scenarios import judging
 from stepdown.workspace import Workspace
 from stepdown.workspace.facts import Scene, breaker_of
 
@@ -46,6 +48,15 @@ def unanswered(announcement: rows.Announcement, workspace: Workspace) -> rows.At
         recovered=False,
         at=workspace.now(),
     )
+
+
+def verdicts(question: Question, step: rows.Step) -> list[rows.Judgement]:
+    """Return what a judging step says of the answer that it was asked about; nothing of any other step."""
+    verdict = judging.verdict(step.reply) if question.judges is not None and step.reply is not None else None
+    if verdict is None or question.judges is None:
+        return []
+    score, why = verdict
+    return [rows.Judgement(question.judges, score, f"{judging.BY}{step.served_call}", why, step.at)]
 
 
 def answered(answer: Completion) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from stepdown.digest import digest
 from stepdown.errors import DatasetError, InvalidValue, TrainingFailed, WorkspaceError
 from stepdown.history import ledger, reader, rows
 from stepdown.scenarios import prompt
+from stepdown.scenarios.judging import check_scored
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.referee import own_case
 from stepdown.scenarios.roles import judged_role, proposer
@@ -144,6 +145,7 @@ def _role(scenario: Scenario, stored: Mapping[str, Any], wanted: str | None) -> 
         Refused: Nobody can say how good its answers are.
         DatasetError: The dataset teaches another one, or was asked with another text than its prompt has now.
     """
+    check_scored(scenario)
     taught = str(stored["filters"].get("role") or proposer(scenario).name)
     if wanted is not None and judged_role(scenario, wanted).name != taught:
         raise DatasetError(f"The dataset teaches the role {taught}, not {wanted}; export {wanted}'s answers first.")
@@ -257,6 +259,7 @@ def evaluate_directory(
 
     An illegal reply scores 0. Nothing is recorded yet.
     """
+    check_scored(scenario)
     provider = workspace.provider(directory, workspace.with_base(Look(Condition.WHOLE, manifest=manifest)))
     with workspace.reading() as connection:
         knowledge = workspace.knowledge(connection, scenario.name)

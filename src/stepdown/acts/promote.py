@@ -22,6 +22,7 @@ from stepdown.errors import InvalidValue, Refused, StepdownError
 from stepdown.history import ledger, reader, rows
 from stepdown.routing.policy import Policy
 from stepdown.scenarios.harness import coverage
+from stepdown.scenarios.judging import check_scored
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.roles import judged_role
 from stepdown.training.evaluation import evaluation_of
@@ -137,6 +138,7 @@ def _spend(workspace: Workspace, run: str, bundle: rows.Bundle, trial: Trial) ->
 
 
 def _check_comparable(scenario: Scenario, policy: Policy, role: str, trial: Trial) -> None:
+    check_scored(scenario)
     if not policy.allows_frontier(role):
         raise Refused(
             f"The policy keeps the {role}'s prompts from the frontier, so nothing can be compared with it; "

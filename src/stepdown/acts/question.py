@@ -26,6 +26,7 @@ class Question:
         prompt: The whole prompt.
         examples: Earlier answers of the run, for providers that propose from history.
         judged_on: Seeds that the answer is judged on; without any, nobody can say yet how good it is.
+        judges: The call whose answer is judged by the reply; None for every question but a judge's.
     """
 
     scenario: Scenario
@@ -35,6 +36,7 @@ class Question:
     prompt: str
     examples: tuple[Example, ...] = ()
     judged_on: Sequence[int] = ()
+    judges: str | None = None
 
     @property
     def instructions(self) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from stepdown.acts.attempt import answered, unanswered, with_breaker
+from stepdown.acts.attempt import answered, unanswered, verdicts, with_breaker
 from stepdown.acts.question import Question
 from stepdown.errors import ProviderError
 from stepdown.history import ledger, reader, rows
@@ -219,9 +219,9 @@ class _Asking:
         ledger.append(connection, step)
         for each in tried:
             ledger.append(connection, with_breaker(connection, each.attempt, self.scene))
-        if served is not None and served.judgement is not None:
-            matches = served.judgement.matches
-            ledger.append_all(connection, [rows.Match(step.id, m.seed, m.score, m.won, m.parts) for m in matches])
+        played = served.judgement.matches if served is not None and served.judgement is not None else ()
+        ledger.append_all(connection, [rows.Match(step.id, m.seed, m.score, m.won, m.parts) for m in played])
+        ledger.append_all(connection, verdicts(self.task.question, step))
         self.workspace.reached("step-appended")
         return step
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from stepdown.acts.concurrent import take_all
+from stepdown.acts.judging import Bench, bench
 from stepdown.acts.question import Question, ask, new_examples
 from stepdown.acts.step import Task, take
 from stepdown.errors import WorkspaceError
@@ -52,6 +53,7 @@ class RunUnderWay:
         troubles: Why the others have none.
         examples: What it has found so far, which nobody has to read again.
         standing: By generation, the steps of a run that goes on which were taken before it had ended.
+        bench: Where its answers are judged, if a model judges them.
     """
 
     workspace: Workspace
@@ -66,6 +68,10 @@ class RunUnderWay:
     troubles: Counter[str] = field(default_factory=Counter)
     examples: tuple[Example, ...] = ()
     standing: dict[int, Sequence[rows.Step]] = field(default_factory=dict)
+    bench: Bench | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.bench = bench(self.workspace, self.run, self.scenario, self.role)
 
     def advance(self, watch: Callable[[rows.Step], None] = nobody) -> None:
         """Play one generation."""
@@ -76,7 +82,8 @@ class RunUnderWay:
         """Play one generation, a step at a time: ask for candidates, decide between them, and let the coach learn."""
         self.number += 1
         knowledge = self._knowledge()
-        taken = list(self.standing.pop(self.number, ()))
+        before = self.standing.pop(self.number, ())
+        taken = [step for step in before if step.position < self.run.candidates]
         standing = {step.position for step in taken}
         tasks = (
             self._task(position, self._question(knowledge, position))
@@ -88,6 +95,12 @@ class RunUnderWay:
             self.count(step)
             yield step
         taken.sort(key=lambda step: step.position)
+        if self.bench is not None:
+            judged = [step for step in before if step.position >= self.run.candidates]
+            for step in take_all(self.workspace, self.bench.tasks(taken, knowledge, judged), 1):
+                judged.append(step)
+                yield step
+            taken = self.bench.scored(taken, judged)
         self._decide(taken)
         self.examples += new_examples(self.role, taken)
         self.workspace.reached("generation-decided")
@@ -104,6 +117,8 @@ class RunUnderWay:
     def catch_up(self) -> Iterator[rows.Step]:
         """Let the coach learn from the last generation that was decided, where the run had ended before that was done."""
         steps, coach = self.standing.pop(self.number, ()), roles.coach(self.scenario)
+        if self.bench is not None:
+            steps = self.bench.scored(steps, steps)
         if not steps or coach is None:
             return
         taught = next((step for step in steps if step.position == self.run.candidates), None)

@@ -7,6 +7,7 @@ from stepdown.audit.steps import grouped
 from stepdown.audit.witnesses import Difference, Evidence, policies_of
 from stepdown.history import rows
 from stepdown.routing.facts import Facts
+from stepdown.scenarios.judging import JUDGE
 
 FRONTIER = "frontier"
 
@@ -38,7 +39,8 @@ def budgets(evidence: Evidence) -> Iterator[Difference]:
 def availability(evidence: Evidence) -> Iterator[Difference]:
     """A run's frontier is made when it begins and when it goes on; no other step finds that it can be had, or cannot (I1)."""
     resumed = grouped(evidence.resumptions, "run")
-    for run, steps in grouped(evidence.steps, "run").items():
+    asked = [step for step in evidence.steps if step.role != JUDGE]  # A judge is a provider of its own.
+    for run, steps in grouped(asked, "run").items():
         unavailable = [Facts.from_json(step.facts).unavailable for step in steps]
         changes = sum(now is not before for before, now in pairwise(unavailable))
         if changes > len(resumed[run]):

@@ -8,6 +8,7 @@ from stepdown.history import rows
 from stepdown.routing.facts import Facts
 from stepdown.routing.policy import Policy
 from stepdown.scenarios import roles
+from stepdown.scenarios.judging import JUDGE
 from stepdown.scenarios.prompt import Knowledge
 
 
@@ -107,7 +108,9 @@ def surplus(evidence: Evidence) -> Iterator[Difference]:
     run_of = {run.id: run for run in evidence.runs}
     for step in evidence.steps:
         run = run_of[step.run]
-        if run.purpose != rows.LIVE and (step.generation > run.generations or step.position > run.candidates):
+        if run.purpose != rows.LIVE and (
+            step.generation > run.generations or (step.position > run.candidates and step.role != JUDGE)
+        ):
             yield Difference("I4", step.id, f"{run.id} is of {run.generations} times {run.candidates} candidates")
     for row in evidence.generations:
         if row.number > run_of[row.run].generations:

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
+from stepdown.audit import verdicts
 from stepdown.audit.witnesses import Difference, Evidence, compare, knowledge_of
 from stepdown.history import rows
 from stepdown.scenarios import prompt, referee, roles
@@ -14,7 +15,7 @@ from stepdown.scenarios.wording import wording
 def generations(evidence: Evidence) -> Iterator[Difference]:
     """Decide every generation again from its steps (I10)."""
     by_generation: dict[tuple[str, int], list[rows.Step]] = defaultdict(list)
-    for step in evidence.steps:
+    for step in verdicts.scored(evidence):
         if step.strategy is not None and step.score is not None:
             by_generation[step.run, step.generation].append(step)
     scenario_of = {run.id: run.scenario for run in evidence.runs}
@@ -46,7 +47,7 @@ def coached(evidence: Evidence) -> Iterator[Difference]:
     run_of = {run.id: run for run in evidence.runs}
     versions = knowledge_of(evidence)
     answers: dict[tuple[str, int], list[rows.Step]] = defaultdict(list)
-    for step in evidence.steps:
+    for step in verdicts.scored(evidence):
         if step.strategy is not None and step.score is not None:
             answers[step.run, step.generation].append(step)
     for step in evidence.steps:

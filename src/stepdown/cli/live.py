@@ -42,6 +42,8 @@ def ask(
     lines.append(
         f"{score}served by {reply.served or 'nobody'}; local did not: {reply.reason or '–'}; call {reply.call or '–'}"
     )
+    if reply.unjudged:
+        lines.append(reply.unjudged)
     emit(reply, as_json=as_json, people=lambda: "\n".join(lines))
     if reply.served is None:
         raise typer.Exit(8)

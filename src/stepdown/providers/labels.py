@@ -13,8 +13,9 @@ from stepdown.errors import InvalidValue, ProviderError, Refused
 from stepdown.providers.protocol import Completion, Request
 from stepdown.scenarios.prompt import case_pattern, in_one_line
 from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.readers import written
 from stepdown.scenarios.roles import COACH
-from stepdown.scenarios.tasks import Task, written
+from stepdown.scenarios.tasks import Task
 
 
 def make(argument: str | None, scenario: Scenario) -> "Labels":

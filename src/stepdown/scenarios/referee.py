@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from stepdown.errors import InvalidValue
-from stepdown.scenarios import harness
+from stepdown.scenarios import harness, judging
 from stepdown.scenarios.guard import guarded
-from stepdown.scenarios.prompt import Knowledge
+from stepdown.scenarios.prompt import Knowledge, in_one_line
 from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, Scenario
 from stepdown.scenarios.roles import Role
 
@@ -119,6 +119,28 @@ def live_seeds(scenario: Scenario, role: Role, seed: int, knowledge: Knowledge, 
         if asked != prompt:
             return ()
     return seeds_of(scenario, seed)
+
+
+def judging_prompt(scenario: Scenario, role: Role, seed: int, knowledge: Knowledge, asked: str, given: str) -> str:
+    """Return what a judging model is asked about an answer: with its case, and what was expected, if it is the scenario's own.
+
+    Args:
+        scenario: Where it was given.
+        role: Who was asked.
+        seed: Of the question.
+        knowledge: What was known.
+        asked: The question's prompt; it stands for the case where somebody brought one.
+        given: The answer, in canonical form.
+    """
+    judge_ = judging.of(scenario)
+    assert judge_ is not None, "only what a model judges is put to one"
+    try:
+        own = role.prompt is not None and role.prompt(knowledge, seed) == asked
+    except Exception:  # A drawn seed means nothing to a scenario.
+        own = False
+    expected = getattr(scenario, "expected", None)
+    case = in_one_line(scenario.observation(seed)) if own else asked
+    return judging.prompt(judge_, scenario.rules, case, expected(seed) if own and expected else None, given)
 
 
 def own_case(scenario: Scenario) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepdown.errors import NotFound, Refused
-from stepdown.scenarios import prompt
+from stepdown.scenarios import judging, prompt
 from stepdown.scenarios.guard import guarded
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, Scenario, answer
@@ -78,7 +78,7 @@ def _roles(scenario: Scenario) -> Mapping[str, Role]:
         text=prompt.constant(scenario, prompt.question(scenario, COMPETITOR)),
         first=prompt.constant(scenario, prompt.FIRST[COMPETITOR]),
     )
-    coach_ = Role(
+    coached = Role(
         COACH,
         prompt.lesson_schema(),
         parse_lesson,
@@ -86,7 +86,10 @@ def _roles(scenario: Scenario) -> Mapping[str, Role]:
         text=prompt.constant(scenario, prompt.question(scenario, COACH)),
         first=prompt.constant(scenario, prompt.FIRST[COACH]),
     )
-    return {COMPETITOR: competitor, COACH: coach_}
+    both = {COMPETITOR: competitor, COACH: coached}
+    if judging.of(scenario) is None:
+        return both
+    return {**both, judging.JUDGE: Role(judging.JUDGE, judging.schema(), judging.parse, instructions="")}
 
 
 def role_named(scenario: Scenario, name: str) -> Role:

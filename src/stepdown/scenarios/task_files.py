@@ -11,8 +11,10 @@ from jsonschema.exceptions import SchemaError
 
 from stepdown.digest import digest, parsed, why
 from stepdown.errors import InvalidValue
+from stepdown.scenarios import judging
 from stepdown.scenarios.prompt import COMPETITOR
-from stepdown.scenarios.tasks import LEAST_COMPARED, LEAST_HELD_OUT, READERS, TASK, Case, Task, judge_of, split, written
+from stepdown.scenarios.readers import READERS, written
+from stepdown.scenarios.tasks import LEAST_COMPARED, LEAST_HELD_OUT, TASK, Case, Task, judge_of, split
 from stepdown.scenarios.texts import blanks, filled, plain
 
 KEYS: Mapping[str, type] = {
@@ -68,27 +70,27 @@ def settings(text: str, file: str = TASK) -> Settings:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InvalidValue(f"{file} is no TOML: {error}.") from error
     if unknown := sorted(table.keys() - KEYS.keys()):
-        raise InvalidValue(f"{file}{_line(text, unknown[0])} has {unknown[0]!r}, which no task has.")
+        raise InvalidValue(f"{file}{line_of(text, unknown[0])} has {unknown[0]!r}, which no task has.")
     for name, value in table.items():
         if not isinstance(value, KEYS[name]) or isinstance(value, bool):
-            raise InvalidValue(f"{file}{_line(text, name)}: {name} must be {_kind(KEYS[name])}.")
+            raise InvalidValue(f"{file}{line_of(text, name)}: {name} must be {_kind(KEYS[name])}.")
     for name in ("name", "judge"):
         if name not in table:
             raise InvalidValue(f"{file} needs {name}.")
     if not NAME.fullmatch(table["name"]):
         raise InvalidValue(
-            f"{file}{_line(text, 'name')}: a name is of small letters, digits, - and _, beginning with a letter, not "
+            f"{file}{line_of(text, 'name')}: a name is of small letters, digits, - and _, beginning with a letter, not "
             f"{table['name']!r}."
         )
     reader = table.get("reader", "json")
     if reader not in READERS:
         raise InvalidValue(
-            f"{file}{_line(text, 'reader')}: reader must be one of {', '.join(READERS)}, not {reader!r}."
+            f"{file}{line_of(text, 'reader')}: reader must be one of {', '.join(READERS)}, not {reader!r}."
         )
     try:
         judge_of(table["judge"])
     except InvalidValue as error:
-        raise InvalidValue(f"{file}{_line(text, 'judge')}: {error}") from error
+        raise InvalidValue(f"{file}{line_of(text, 'judge')}: {error}") from error
     complete = {**DEFAULTS, **table}
     others = {name: table.get(name, {}) for name in ("frontier", "training", "policy")}
     return Settings(
@@ -108,7 +110,7 @@ def _kind(kind: type) -> str:
     return {str: "a text", int: "a whole number", dict: "a table"}[kind]
 
 
-def _line(text: str, key: str) -> str:
+def line_of(text: str, key: str) -> str:
     """Return where a key stands, as a message says it."""
     pattern = re.compile(rf"\s*(\[{re.escape(key)}[\].]|{re.escape(key)}\s*[=.])")
     lines = (number for number, line in enumerate(text.splitlines(), start=1) if pattern.match(line))
@@ -238,7 +240,9 @@ def task(
     if not instructions.strip():
         raise InvalidValue(f"{settings.instructions} is empty; say what a good answer is.")
     sides = split(listed)
-    for side, least in (("training", 2), ("held-out", LEAST_HELD_OUT), ("comparison", LEAST_COMPARED)):
+    # What a model judges has no bundle yet, and needs no case to evaluate one on.
+    others = () if judging.by_model(settings.judge) else (("held-out", LEAST_HELD_OUT), ("comparison", LEAST_COMPARED))
+    for side, least in (("training", 2), *others):
         if len(sides[side]) < least:
             raise InvalidValue(
                 f"{file} has {len(listed)} cases, and {len(sides[side])} of them fall to {side}, which needs {least}; add "

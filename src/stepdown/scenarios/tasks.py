@@ -14,8 +14,6 @@ or its score can depend on: change a word of it, and earlier evaluations count n
 The prompt's text is no part of it: bundles, evaluations and steps are bound to its own digest.
 """
 
-import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,8 +26,10 @@ from jsonschema.exceptions import ValidationError
 
 from stepdown.digest import digest, shown
 from stepdown.errors import InvalidValue
+from stepdown.scenarios import judging
 from stepdown.scenarios.judges import Judge, judge
 from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, Probe, Validator, answer
+from stepdown.scenarios.readers import read, written
 
 TASK = "stepdown.toml"
 
@@ -41,9 +41,6 @@ HELD_OUT, COMPARISON = 1_000_000, 2_000_000
 
 LEAST_HELD_OUT, LEAST_COMPARED = 8, 8
 """With fewer nothing could be said of a bundle."""
-
-READERS = ("json", "text", "fenced-json")
-"""How an answer stands in a reply: as JSON and nothing else, as the reply itself, or as JSON in the reply's only code fence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ class Task:
         label: The version that its author gave it.
         rules: The instructions.
         answers: JSON Schema of an answer.
-        reader: See `READERS`.
+        reader: See `readers.READERS`.
         judge: Settings of the judge, see `judges.judge`.
         cases: All of them, in the order of the file.
         settings: The tables `frontier`, `training` and `policy`, as they stand.
@@ -140,8 +137,17 @@ class Task:
         }
 
     def labelled(self, seed: int) -> bool:
-        """Tell whether the right answer to a seed's case is known."""
-        return self.case(seed).labelled
+        """Tell whether an answer to a seed's case has a score at once: it has none yet where a model judges."""
+        return self.judging is None and self.case(seed).labelled
+
+    def expected(self, seed: int) -> Any:
+        """Return the right answer to a seed's case, if it is known."""
+        return self.case(seed).expected
+
+    @property
+    def judging(self) -> judging.Judging | None:
+        """Who judges, where a model does."""
+        return judging.judging_of(self.judge)
 
     def observation(self, seed: int) -> Mapping[str, Any]:
         """Return the input of a case."""
@@ -209,45 +215,6 @@ class Task:
         return None if self._schema.is_valid(value) else "The answer is not one that the schema accepts."
 
 
-def read(reader: str, reply: str) -> Any:
-    """Return the JSON value in a reply, read in the one way that was declared; nothing is ever guessed.
-
-    Raises:
-        ValueError: There is none.
-    """
-    if reader == "text":
-        if not reply.strip():
-            raise ValueError("an empty reply")
-        return reply.strip()
-    if reader == "fenced-json":
-        fences = re.findall(r"```(?:json)?[ \t]*\n(.*?)```", reply, re.DOTALL)
-        if len(fences) != 1:
-            raise ValueError(f"{len(fences)} code fences, and not one")
-        reply = fences[0]
-    try:
-        return json.loads(reply, object_pairs_hook=_each_key_once, parse_constant=_no_number)
-    except RecursionError:
-        raise ValueError("nested beyond all use") from None
-
-
-def written(reader: str, value: Any) -> str:
-    """Return an answer as a reply that is read as just that."""
-    if reader == "text":
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    text = json.dumps(value, ensure_ascii=False)
-    return f"```json\n{text}\n```" if reader == "fenced-json" else text
-
-
-def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({key for key, _ in pairs}) < len(pairs):
-        raise ValueError("a key stands twice")
-    return dict(pairs)
-
-
-def _no_number(word: str) -> Any:
-    raise ValueError(f"{word} is no JSON")
-
-
 def split(cases: Sequence[Case]) -> Mapping[str, Sequence[Case]]:
     """Return the cases by side, each by the content of its input alone, so that none moves when others are added."""
     sides: dict[str, list[Case]] = {side: [] for side in SHARES}
@@ -267,7 +234,8 @@ def judge_of(settings: Mapping[str, Any]) -> Judge:
     Raises:
         InvalidValue: It names none.
     """
-    kind = settings.get("kind")
+    if (kind := settings.get("kind")) == judging.KIND and judging.checked(settings):
+        return lambda *_: {}  # Never asked: an answer has no score before the judging call.
     if not isinstance(kind, str) or not kind.startswith("python:"):
         return judge(settings)
     _, _, path = kind.partition(":")

@@ -19,6 +19,7 @@ from stepdown.audit import (
     promotions,
     runs,
     steps,
+    verdicts,
     witnesses,
 )
 from stepdown.audit.witnesses import Difference, Evidence, Shelf
@@ -59,6 +60,7 @@ CHECKS = (
     promotions.verdicts,
     promotions.spendings,
     gaps.judged,
+    verdicts.verdicts,
     budgets.budgets,
     budgets.availability,
     origins.bundles,
@@ -116,6 +118,7 @@ def examined(workspace: Workspace) -> tuple[list[Difference], list[str]]:
     read = evidence(workspace)
     return list(compared(read)), [] if read.unsound else [
         *steps.unreproducible(read),
+        *verdicts.unreproducible(read),
         *steps.reworded(read),
         *logs.reworded(read),
     ]

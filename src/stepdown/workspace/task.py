@@ -1,11 +1,12 @@
 """The task beside a workspace: `stepdown.toml` in the directory that the workspace lies in, and the files it names."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stepdown.errors import InvalidValue, NotFound
-from stepdown.scenarios import installed, task_files
+from stepdown.providers.installed import names as providers
+from stepdown.scenarios import installed, judging, task_files
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.tasks import TASK, Task
 
@@ -66,6 +67,8 @@ def read(directory: Path) -> Task | None:
     if not (directory / TASK).exists():
         return None
     settings = task_files.settings(_text(directory, TASK))
+    if judging.by_model(settings.judge):
+        settings = replace(settings, judge=_judging(directory, settings.judge))
     return task_files.task(
         settings,
         _text(directory, settings.instructions),
@@ -74,6 +77,22 @@ def read(directory: Path) -> Task | None:
         settings.cases,
         task_files.prompts(_text(directory, settings.prompt), settings.prompt) if settings.prompt else None,
     )
+
+
+def _judging(directory: Path, judge: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the settings of a judging model with the text of its prompt.
+
+    Raises:
+        InvalidValue: No such provider is installed, or the prompt is missing or has the wrong blanks.
+    """
+    if judge["provider"] not in providers():
+        line = task_files.line_of(_text(directory, TASK), "judge")
+        raise InvalidValue(
+            f"{directory / TASK}{line}: judge: there is no provider {judge['provider']!r}; choose one of "
+            f"{', '.join(providers())}."
+        )
+    file = judge["prompt"]
+    return {**judge, "text": judging.checked_text(_text(directory, file), file)}
 
 
 def _text(directory: Path, name: str) -> str:
