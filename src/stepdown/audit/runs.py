@@ -8,6 +8,7 @@ from stepdown.audit.witnesses import Difference, Evidence
 from stepdown.history import rows
 from stepdown.routing.reasons import FrontierObjection
 from stepdown.scenarios import prompt
+from stepdown.scenarios.judging import JUDGE
 from stepdown.scenarios.wording import wording
 
 PURPOSES = (rows.WORK, rows.COMPARISON, rows.LIVE)
@@ -36,7 +37,7 @@ def runs(evidence: Evidence) -> Iterator[Difference]:
         if run.purpose == rows.LIVE and (run.generations, run.candidates, run.seed) != (1, 1, 0):
             yield Difference("I10", run.id, "whoever asks live asks for no generations")
         yield from _sessions(run, [row.session for row in resumed[run.id]], announced[run.id])
-        yield from _heads(evidence, run, announced[run.id])
+        yield from _heads(evidence, run, [call for call in announced[run.id] if call.role != JUDGE])
 
 
 def _sessions(run: rows.Run, later: Sequence[str], calls: Sequence[rows.Announcement]) -> Iterator[Difference]:
