@@ -140,7 +140,7 @@ class Frontier:
                 raise ProviderError("The frontier was late, as it was told to be.", error_type="timeout")
             case "illegal" if request.role != "coach":
                 return self._charged(request, ILLEGAL)
-        return self._charged(request, self._search.complete(request).text)
+        return self._charged(request, self._search.complete(request).reply)
 
     def _charged(self, request: Request, text: str) -> Completion:
         """Count a token for each word and each character, as nobody does: what matters is that calls differ in price."""
@@ -181,7 +181,7 @@ def local(
                     )
                 case "garbage" | "illegal" as how:
                     said = super().complete(request)
-                    return replace(said, text=GARBAGE if how == "garbage" else ILLEGAL)
+                    return replace(said, reply=GARBAGE if how == "garbage" else ILLEGAL)
             return super().complete(request)
 
         def _generate(
