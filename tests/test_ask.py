@@ -43,12 +43,12 @@ def test_a_question_is_routed_recorded_and_told_to_whoever_asked(moods: Workspac
     with live(moods, "moods", frontier="oracle") as desk:
         reply = desk.ask(CASE)
 
-    assert (reply.value, reply.text, reply.served, reply.reason) == ("anger", '"anger"', "frontier", "bundle-absent")
+    assert (reply.value, reply.reply, reply.served, reply.reason) == ("anger", '"anger"', "frontier", "bundle-absent")
     with moods.reading() as connection:
         step = reader.served(connection, reply.call or "")
     assert step is not None
     assert "message=we are furious once more" in step.prompt
-    assert (step.score, step.strategy) == (None, '"anger"')
+    assert (step.score, step.answer) == (None, '"anger"')
     assert differences(moods) == []
     assert story(moods, step.run).served == {"frontier": 1}
 

@@ -218,10 +218,10 @@ def test_a_case_of_several_names_is_a_json_object(opened: Workspace, tmp_path: P
     ("column", "value", "finding"),
     [
         ("score", 0.5, "score"),
-        ("strategy", '"billing"', "strategy"),
+        ("strategy", '"billing"', "answer"),
         ("prompt", "asked otherwise", "prompt"),
         ("seed", 7, "seed"),
-        ("reply", '"technical"', "strategy"),
+        ("reply", '"technical"', "answer"),
     ],
 )
 def test_an_exchange_that_was_changed_is_found(

@@ -36,7 +36,7 @@ class HandoffMachine(
 
 
 class RoutingMachine(Bases, Spending, Damage, Discovery, Registry, Environment):
-    """Who serves and why: policy, damage, weather and time, without training, kills and races."""
+    """Who serves and why: policy, damage, environment and time, without training, kills and races."""
 
 
 class LearningMachine(Discovery, Training, Registry, Governing, Inspection):

@@ -36,7 +36,7 @@ class Reply:
 
     Attributes:
         value: The answer, a JSON value; None when nobody's reply could be used.
-        text: The reply, untouched; None likewise.
+        reply: The text that came, untouched; None likewise.
         served: `local` or `frontier`; None when nobody served.
         reason: Why local did not serve; None when it did.
         score: How good it is, 0..1, where somebody knows at once; None otherwise, until somebody judges it.
@@ -47,7 +47,7 @@ class Reply:
     """
 
     value: Any
-    text: str | None
+    reply: str | None
     served: str | None
     reason: str | None
     score: float | None
@@ -168,5 +168,5 @@ def judge(workspace: Workspace, call: str, score: float, *, by: str = OPERATOR, 
 
 
 def _reply(step: rows.Step, role: roles.Role) -> Reply:
-    value = role.parse(step.strategy).value if step.strategy is not None else None
+    value = role.parse(step.answer).value if step.answer is not None else None
     return Reply(value, step.reply, step.served, step.reason, step.score, step.error, step.served_call, step.id)

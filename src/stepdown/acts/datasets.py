@@ -26,7 +26,7 @@ class Dataset:
         path: Its directory.
         records: How many records train and validate together.
         train: Records in `train.jsonl`.
-        valid: Records in `valid.jsonl`; 0 (and no file) when there is one distinct strategy only.
+        valid: Records in `valid.jsonl`; 0 (and no file) when there is one distinct answer only.
         reworded: Rows that passed every filter and were left out, because they were asked with another text than prompts have
             now. Known of an export that was just made.
     """

@@ -165,7 +165,7 @@ def _write_files(source: _Selection, split: Split, part: Path) -> dict[str, Any]
             runs[step.run] += 1
             if filters.matches:
                 for match in reader.matches(connection, step.id):
-                    files.write("matches.jsonl", line({"strategy": step.strategy, **_match(match)}))
+                    files.write("matches.jsonl", line({"strategy": step.answer, **_match(match)}))
         for exchange in source.exchanges():
             side = "valid.jsonl" if split.validates(content(source.scenario, exchange)) else "train.jsonl"
             files.write(side, line(imported(exchange)))

@@ -192,7 +192,7 @@ class Read:
             "seed": seed,
             "prompt": prompt,
             "reply": entry.reply,
-            "strategy": judgement.answer.text,
+            "answer": judgement.answer.text,
             "score": judgement.score,
             "model": word(entry.model) if entry.model is not None else None,
         }

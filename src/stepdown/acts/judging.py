@@ -38,7 +38,7 @@ class Bench:
         return [
             self._task(step, knowledge)
             for step in answers
-            if step.strategy is not None and step.served_call is not None and self._place(step) not in done
+            if step.answer is not None and step.served_call is not None and self._place(step) not in done
         ]
 
     def _task(self, step: rows.Step, knowledge: Knowledge) -> Task:
@@ -48,7 +48,7 @@ class Bench:
             roles.role_named(self.scenario, judging.JUDGE),
             step_seed(self.run.seed, generation, position),
             step.knowledge,
-            judging_prompt(self.scenario, self.role, step.seed, knowledge, step.prompt, step.strategy or ""),
+            judging_prompt(self.scenario, self.role, step.seed, knowledge, step.prompt, step.answer or ""),
             judges=step.served_call,
         )
         return Task(self.run.id, generation, position, question, self.provider)

@@ -66,15 +66,15 @@ def rendering(scenario: Scenario, role: Role, knowledge: Knowledge, seed: int) -
 
 def examples(connection: Connection, role: Role, run: str) -> tuple[Example, ...]:
     """Return a run's legal answers of a role so far and their scores, by their places."""
-    return tuple(_example(role, *answer) for answer in reader.strategies(connection, run, role.name))
+    return tuple(_example(role, *answer) for answer in reader.answers(connection, run, role.name))
 
 
 def new_examples(role: Role, steps: Sequence[rows.Step]) -> tuple[Example, ...]:
     """Return what steps of a role that were just taken add to these."""
     return tuple(
-        _example(role, step.generation, step.strategy, step.score)
+        _example(role, step.generation, step.answer, step.score)
         for step in steps
-        if step.strategy is not None and step.score is not None
+        if step.answer is not None and step.score is not None
     )
 
 

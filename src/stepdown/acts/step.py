@@ -174,12 +174,12 @@ class _Asking:
     def answer(self, asked: "_Asked") -> "_Tried":
         """Wait for the answer, and judge it."""
         try:
-            answer: Completion | ProviderError = asked.call.answer()
+            completion: Completion | ProviderError = asked.call.answer()
         except ProviderError as error:
-            answer = error
+            completion = error
         latency = max(0.0, self.workspace.settings.clock.monotonic() - asked.began)
         self.workspace.reached("answered")
-        return self._tried(replace(unanswered(asked.announcement, self.workspace), latency=latency), answer)
+        return self._tried(replace(unanswered(asked.announcement, self.workspace), latency=latency), completion)
 
     def ask_next(self, target: Target, *, ordinal: int, shadow: bool = False) -> "_Tried":
         """Announce and ask, after an earlier attempt of the same step."""
@@ -189,11 +189,11 @@ class _Asking:
             asked = self.start(announcement)
         return self.answer(asked)
 
-    def _tried(self, attempt: rows.Attempt, answer: Completion | ProviderError) -> "_Tried":
-        if isinstance(answer, ProviderError):
-            return _Tried(replace(attempt, error_type=answer.error_type, error=str(answer)))
+    def _tried(self, attempt: rows.Attempt, completion: Completion | ProviderError) -> "_Tried":
+        if isinstance(completion, ProviderError):
+            return _Tried(replace(attempt, error_type=completion.error_type, error=str(completion)))
         question = self.task.question
-        judgement = judge(question.scenario, question.role, answer.text, question.judged_on, self.scene.validators)
+        judgement = judge(question.scenario, question.role, completion.reply, question.judged_on, self.scene.validators)
         refusals = judgement.refusals
         attempt = replace(
             attempt,
@@ -201,8 +201,8 @@ class _Asking:
             error=refusals[0] if refusals else None,
             refusals=list(refusals),
             score=judgement.score,
-            cost=None if attempt.shadow else cost(answer, attempt.at),
-            **answered(answer),
+            cost=None if attempt.shadow else cost(completion, attempt.at),
+            **answered(completion),
         )
         return _Tried(attempt, judgement)
 
@@ -241,8 +241,8 @@ class _Asking:
             error=None if used else self._error(counted),
             served=used.target if used else None,
             served_call=used.call if used else None,
-            reply=used.text if used else None,
-            strategy=answer.text if answer else None,
+            reply=used.reply if used else None,
+            answer=answer.text if answer else None,
             score=used.score if used else None,
             recovered=False,
             at=self.workspace.now() if counted else self.scene.at,

@@ -29,7 +29,7 @@ def nobody(_step: rows.Step) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """The best strategy of a run so far, and the version of the knowledge that it was found with."""
+    """The best answer of a run so far, and the version of the knowledge that it was found with."""
 
     step: str
     score: float
@@ -142,7 +142,7 @@ class RunUnderWay:
 
     def _decide(self, steps: Sequence[rows.Step]) -> None:
         """Decide against the best so far, record it, and on a rollback return to what the champion knew."""
-        scores = {step.id: step.score for step in steps if step.strategy is not None and step.score is not None}
+        scores = {step.id: step.score for step in steps if step.answer is not None and step.score is not None}
         best, score = outcome(scores, own_case=own_case(self.scenario))
         decision = gate(score, self.champion.score if self.champion else None)
         if decision == "advance" and best is not None and score is not None:
@@ -186,9 +186,7 @@ class RunUnderWay:
 
     def _results(self, steps: Sequence[rows.Step]) -> Mapping[str, float]:
         scored = [
-            (step.seed, step.strategy, step.score)
-            for step in steps
-            if step.strategy is not None and step.score is not None
+            (step.seed, step.answer, step.score) for step in steps if step.answer is not None and step.score is not None
         ]
         return prompt.results(self.scenario, scored, own_case=own_case(self.scenario))
 

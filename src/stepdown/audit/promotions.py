@@ -146,9 +146,9 @@ def _frontier_scores(evidence: Evidence, run: str, scenario: Scenario, role: Rol
     """Return the frontier's score on each seed that it answered in a run."""
     seed_of = {step.id: step.seed for step in evidence.steps if step.run == run}
     return {
-        seed_of[attempt.step]: judge_held_out(scenario, role, seed_of[attempt.step], attempt.text).score
+        seed_of[attempt.step]: judge_held_out(scenario, role, seed_of[attempt.step], attempt.reply).score
         for attempt in evidence.attempts
-        if attempt.step in seed_of and attempt.text is not None and not attempt.recovered
+        if attempt.step in seed_of and attempt.reply is not None and not attempt.recovered
     }
 
 

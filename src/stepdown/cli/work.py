@@ -119,11 +119,11 @@ def export(
     min_score: Annotated[float | None, typer.Option(help="Least mean score, 0..1.")] = None,
     kept_only: Annotated[bool, typer.Option("--kept-only", help="Only generations that advanced.")] = False,
     include_local: Annotated[bool, typer.Option("--include-local", help="Also replies of local models.")] = False,
-    matches: Annotated[bool, typer.Option("--matches", help="Also write each strategy's matches.")] = False,
+    matches: Annotated[bool, typer.Option("--matches", help="Also write each answer's matches.")] = False,
     imported: Annotated[bool, typer.Option("--imported", help="Also what logs say that were brought in.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write strategies as training data, from the rows as they are now."""
+    """Write answers as training data, from the rows as they are now."""
     from stepdown.acts.export import export
     from stepdown.training.records import Filters
 

@@ -44,11 +44,11 @@ def steps(connection: Connection, run_id: str) -> list[rows.Step]:
     return sorted(all_of(connection, rows.Step, run=run_id), key=lambda step: (step.generation, step.position))
 
 
-def strategies(connection: Connection, run_id: str, role: str) -> list[tuple[int, str, float]]:
-    """Return generation, text and score of every answer of a role that a run accepted and scored, by their places."""
+def answers(connection: Connection, run_id: str, role: str) -> list[tuple[int, str, float]]:
+    """Return generation, canonical text and score of every answer of a role that a run accepted and scored, by their places."""
     return [
-        (generation, text, score)
-        for generation, text, score in connection.execute(questions.STRATEGIES, {"run": run_id, "role": role})
+        (generation, answer, score)
+        for generation, answer, score in connection.execute(questions.ANSWERS, {"run": run_id, "role": role})
     ]
 
 
@@ -117,7 +117,7 @@ def attempt(connection: Connection, call: str) -> rows.Attempt:
 def frontier_reply(connection: Connection, step_id: str) -> str | None:
     """Return what the frontier said in a step, accepted or not; None when it said nothing."""
     attempt = newest(connection, rows.Attempt, step=step_id, target="frontier")
-    return attempt.text if attempt is not None else None
+    return attempt.reply if attempt is not None else None
 
 
 def served(connection: Connection, call: str) -> rows.Step | None:

@@ -122,6 +122,7 @@ class Attempt:
         provider: Who says it answered, and `model`: with what. None when nobody did.
         digest: SHA-256 of the weights that answered, if local.
         error_type: None when a reply came and the harness accepted it; else what went wrong.
+        reply: What the provider returned, untouched; None when nothing came.
         refusals: What the harness said against the reply.
         score: Mean score of the reply, if it was judged (shadows are judged as well).
         input_tokens: As the provider counted; None when it does not count.
@@ -143,7 +144,7 @@ class Attempt:
     digest: str | None
     error_type: str | None
     error: str | None
-    text: str | None
+    reply: str | None
     refusals: list[str]
     score: float | None
     input_tokens: int | None
@@ -172,7 +173,7 @@ class Step:
         served: The side whose reply was used.
         served_call: The attempt it came from.
         reply: The reply that was used, as it came.
-        strategy: Its canonical text, if it is a legal strategy.
+        answer: What the referee read from it, canonical JSON, if it is a legal answer.
         score: Mean over the tournament seeds; 0 for an illegal reply that the harness let through.
     """
 
@@ -195,7 +196,7 @@ class Step:
     served: str | None
     served_call: str | None
     reply: str | None
-    strategy: str | None
+    answer: str | None
     score: float | None
     recovered: bool
     at: datetime
@@ -203,7 +204,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One strategy played on one tournament seed."""
+    """One answer played on one tournament seed."""
 
     step: str
     seed: int

@@ -103,24 +103,24 @@ def asked(
     with watched(request.time_limit, service.key) as watch:
         while True:
             number += 1
-            answer = _once(service, send, watch, beside)
-            if isinstance(answer, Completion):
+            completion = _once(service, send, watch, beside)
+            if isinstance(completion, Completion):
                 learned.refused = not beside
-                return replace(answer, notes=(*notes, *answer.notes))
-            notes.append(answer.note(number))
-            if beside and answer.status in (400, 422):
+                return replace(completion, notes=(*notes, *completion.notes))
+            notes.append(completion.note(number))
+            if beside and completion.status in (400, 422):
                 beside = False
                 notes.append("asked again with the schema in the prompt")
                 continue
-            if answer.outcome not in RETRIED or number >= MOST_TRIES:
+            if completion.outcome not in RETRIED or number >= MOST_TRIES:
                 break
-            wait = _wait(answer, request, number, pause)
+            wait = _wait(completion, request, number, pause)
             if wait >= watch.left:
                 notes.append(f"a wait of {wait:g} s is longer than the {watch.left:.3g} s that are left")
                 break
             notes.append(f"waited {wait:.3g} s")
             threading.Event().wait(wait)
-    raise _error(service, answer, number, notes)
+    raise _error(service, completion, number, notes)
 
 
 def _wait(failure: Failure, request: Request, number: int, pause: float) -> float:

@@ -146,7 +146,7 @@ def _refused(story: Story) -> Iterator[str]:
     yield "## What could not be used"
     yield ""
     body = (
-        (a.call, a.requested_provider, a.error_type, "; ".join(a.refusals) or a.error, _short(a.text, REFUSED))
+        (a.call, a.requested_provider, a.error_type, "; ".join(a.refusals) or a.error, _short(a.reply, REFUSED))
         for a in unused
     )
     yield from table(("call", "asked", "error", "why", "reply"), body)

@@ -65,7 +65,7 @@ FAULTS: Mapping[str, Variant] = {
     "verdict-kept": Variant("I1", "mend", "runs", "model cached by path, bytes replaced in place are never read (mlx-lm server)",
         "files = self.disk.bundles.get(bundle)\n",
         "files = self.__dict__.setdefault(bundle, self.disk.bundles.get(bundle))\n"),
-    "history-says-local": Variant("I1", "provoke", "runs", "the answer names the model one would have liked (litellm #28241)",
+    "history-says-local": Variant("I1", "lead_to", "runs", "the answer names the model one would have liked (litellm #28241)",
         'row |= {"served": provider, "outcome": "served", "text": text}',
         'row |= {"served": provider, "outcome": "served", "text": text} | ({"served": "local", "reason": None} if objections[:1] == ("quality-below-threshold",) else {})'),
 }
