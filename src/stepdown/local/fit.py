@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from stepdown.digest import digest, sha256
-from stepdown.errors import DatasetError, InvalidValue, StepdownError, TrainingFailed
+from stepdown.errors import DatasetError, InvalidValue, StepdownError, TrainingFailed, in_one_line
 from stepdown.local.blas import load_blas
 from stepdown.local.parent import die_with_parent, named
 
@@ -153,7 +153,7 @@ def _read_plan(path: Path) -> Plan:
     try:
         return Plan.parse(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidValue(f"The plan {path.name} cannot be read ({error}).") from error
+        raise InvalidValue(f"The plan {path.name} cannot be read ({in_one_line(error)}).") from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
