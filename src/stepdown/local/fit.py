@@ -128,7 +128,10 @@ def _save(out: Path, texts: dict[str, str], net: Llama) -> None:
         (out / name).write_text(text, encoding="utf-8")
     # Not "model…": mlx-lm loads every model*.safetensors it finds.
     unfinished = out / "unfinished.safetensors"
-    mx.save_safetensors(str(unfinished), net.tensors(), metadata={"format": "mlx"})
+    try:
+        mx.save_safetensors(str(unfinished), net.tensors(), metadata={"format": "mlx"})
+    except RuntimeError as error:  # mlx's own, of a full disk too.
+        raise TrainingFailed(f"The weights could not be written ({in_one_line(error)}); free the disk.") from error
     unfinished.replace(out / "model.safetensors")
 
 
