@@ -33,6 +33,7 @@ import mlx.core as mx  # noqa: E402
 from stepdown.local.dataset import Record, TokenRecord, parse_records, read_file, token_records  # noqa: E402
 from stepdown.local.learn import learn, mean_loss  # noqa: E402
 from stepdown.local.model import Llama, Shape  # noqa: E402
+from stepdown.local.tensors import write  # noqa: E402
 from stepdown.local.tokens import end_token, tokenizer_files, train_tokenizer  # noqa: E402
 from stepdown.training.plan import Plan  # noqa: E402
 
@@ -126,13 +127,7 @@ def _save(out: Path, texts: dict[str, str], net: Llama) -> None:
     """Write texts first and the weights last, under their name only when they are whole."""
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8")
-    # Not "model…": mlx-lm loads every model*.safetensors it finds.
-    unfinished = out / "unfinished.safetensors"
-    try:
-        mx.save_safetensors(str(unfinished), net.tensors(), metadata={"format": "mlx"})
-    except RuntimeError as error:  # mlx's own, of a full disk too.
-        raise TrainingFailed(f"The weights could not be written ({in_one_line(error)}); free the disk.") from error
-    unfinished.replace(out / "model.safetensors")
+    write(out / "model.safetensors", net.tensors())
 
 
 def work_in_batches() -> None:
