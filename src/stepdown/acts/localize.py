@@ -32,7 +32,6 @@ from stepdown.training.job import Job, Progress, Tuned, backend, train, unwatche
 from stepdown.training.plan import Plan
 from stepdown.training.tuning import AnyPlan, Tuning, parse_plan
 from stepdown.workspace import Workspace
-from stepdown.workspace.facts import is_retired
 
 TIME_LIMIT = 3600.0
 """Seconds a training child may take unless the caller says otherwise."""
@@ -200,7 +199,7 @@ def _earlier(workspace: Workspace, job: Job) -> Trained | None:
     with workspace.reading() as connection:
         for bundle in reversed(reader.bundles_of_job(connection, job.digest)):
             look = workspace.look(bundle.id)
-            if look.condition is not Condition.WHOLE or is_retired(connection, bundle.id):
+            if look.condition is not Condition.WHOLE or reader.is_retired(connection, bundle.id):
                 continue
             scenario = workspace.scenario(bundle.scenario)
             evaluation = reader.evaluation(connection, bundle.id, workspace.terms(scenario, bundle.role).digest)
