@@ -50,7 +50,6 @@ from stepdown.views.audit import evidence
 from stepdown.views.bundles import shelf
 from stepdown.views.runs import story
 from stepdown.workspace import Settings, Workspace
-from stepdown.workspace.facts import slot_bundle
 
 WEAK = Plan.tiny(iterations=1)
 """Learns nothing: its replies are not even JSON."""
@@ -536,7 +535,7 @@ def test_scores_that_are_no_numbers_end_a_comparison_without_a_verdict(
             promote(reopened, candidate.bundle.id)
         assert count(reopened, rows.Verdict) == 0
         with reopened.reading() as connection:
-            assert slot_bundle(connection, SCENARIO, "competitor") is None
+            assert reader.slot_bundle(connection, SCENARIO, "competitor") is None
 
 
 def test_the_audit_sees_a_verdict_that_does_not_follow_from_its_evidence(candidate: Candidate) -> None:

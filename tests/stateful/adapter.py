@@ -25,7 +25,6 @@ from stepdown.bundles.disk import Condition, look
 from stepdown.bundles.standing import fold
 from stepdown.history import reader
 from stepdown.views.history import active_at
-from stepdown.workspace.facts import slot_bundle
 from stepdown_machine import operations as op
 from stepdown_machine.model import REFEREES
 from stepdown_machine.observed import Holding, Observation
@@ -250,7 +249,7 @@ class StepdownSystem:
         if thorough:
             self._observer.forget()
         with self._workspace.reading() as connection:
-            found = slot_bundle(connection, SCENARIO, "competitor")
+            found = reader.slot_bundle(connection, SCENARIO, "competitor")
             acts = reader.acts(connection)
             standing = fold(acts)
         served = [Holding("process", "competitor", found.id)] if found else []

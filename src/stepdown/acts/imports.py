@@ -25,6 +25,7 @@ from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.referee import judge, judged_on
 from stepdown.scenarios.roles import Role, judged_role, proposer
+from stepdown.scenarios.wording import wording
 from stepdown.training.logs import UNKEPT, Entry, Skipped, entry
 from stepdown.workspace import Workspace
 
@@ -146,6 +147,7 @@ class Read:
             digest=self.digest.hexdigest(),
             lines=self.lines,
             skipped=dict(sorted(self.skipped.items())),
+            prompts=wording(self.scenario, self.role.name).named or None,
             by=by,
             why=why,
             at=at,

@@ -32,7 +32,6 @@ from stepdown.training.job import Job, Progress, Tuned, backend, train, unwatche
 from stepdown.training.plan import Plan
 from stepdown.training.tuning import AnyPlan, Tuning, parse_plan
 from stepdown.workspace import Workspace
-from stepdown.workspace.facts import is_retired
 
 TIME_LIMIT = 3600.0
 """Seconds a training child may take unless the caller says otherwise."""
@@ -201,7 +200,7 @@ def _earlier(workspace: Workspace, job: Job) -> rows.Bundle | None:
     with workspace.reading() as connection:
         for bundle in reversed(reader.bundles_of_job(connection, job.digest)):
             look = workspace.look(bundle.id)
-            if look.condition is not Condition.WHOLE or is_retired(connection, bundle.id):
+            if look.condition is not Condition.WHOLE or reader.is_retired(connection, bundle.id):
                 continue
             scenario = workspace.scenario(bundle.scenario)
             if judging.of(scenario) is not None or _evaluation(workspace, connection, bundle) is not None:

@@ -2,13 +2,13 @@
 
 from stepdown.acts.concurrent import calls_at_once
 from stepdown.errors import InvalidValue, Unavailable
+from stepdown.history import reader
 from stepdown.providers.missing import Missing
 from stepdown.providers.protocol import Provider
 from stepdown.scenarios import roles
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.roles import Role
 from stepdown.workspace import Settings, Workspace
-from stepdown.workspace.facts import slot_bundle
 
 
 def check(
@@ -65,5 +65,5 @@ def check_served(workspace: Workspace, scenario: Scenario, role: Role, frontier:
     if not isinstance(frontier, Missing):
         return
     with workspace.reading() as connection:
-        if slot_bundle(connection, scenario.name, role.name) is None:
+        if reader.slot_bundle(connection, scenario.name, role.name) is None:
             raise Unavailable(frontier.why, kind=frontier.kind)

@@ -29,7 +29,6 @@ from stepdown.training import hearing
 from stepdown.training.evaluation import evaluation_of
 from stepdown.training.promotion import Grounds, Outcome, Trial, bounds
 from stepdown.workspace import Workspace
-from stepdown.workspace.facts import slot_bundle
 
 
 def unwatched(_done: int, _budget: int) -> None:
@@ -97,7 +96,7 @@ def _begin(
     with workspace.reading() as connection:
         switch.check_usable(workspace, connection, bundle.id)
         _, policy = workspace.policy(connection)
-        active = slot_bundle(connection, bundle.scenario, bundle.role)
+        active = reader.slot_bundle(connection, bundle.scenario, bundle.role)
         best = reader.best_run(connection, bundle.scenario)
         shown = examples(connection, role, best.id) if best else ()
         knowledge = workspace.knowledge(connection, bundle.scenario)
@@ -213,6 +212,6 @@ def _activate(
         raise Refused(
             f"The slot of {bundle.id[:12]} changed hands while it was compared; promote it again.", kind="stale"
         )
-    active = slot_bundle(connection, bundle.scenario, bundle.role)
+    active = reader.slot_bundle(connection, bundle.scenario, bundle.role)
     if active is None or active.id != bundle.id:
         switch.point(workspace, connection, bundle, by=PROMOTION, why=why)

@@ -22,7 +22,6 @@ from stepdown.views.audit import differences
 from stepdown.views.runs import runs as listed
 from stepdown.views.runs import story
 from stepdown.workspace import Workspace
-from stepdown.workspace.facts import slot_bundle
 
 UNTUNED = 16
 """Held-out questions that a base is asked before it is tuned."""
@@ -161,7 +160,7 @@ class Acts:
         verdict = promote(self.workspace, self.bundle.id, trial=self.theme.trial, by="demo")
         shown = verdict.evidence["to_frontier"]
         with self.workspace.reading() as connection:
-            active = slot_bundle(connection, self.theme.scenario, self.bundle.role)
+            active = reader.slot_bundle(connection, self.theme.scenario, self.bundle.role)
         shown_as = f"{verdict.outcome}: {shown['mean']:+.3f} to the frontier, {shown['lower']:+.3f} at least, "
         shown_as += f"on {verdict.evidence['seeds']} seeds in {verdict.run}"
         if verdict.outcome != "promote" and active is None and self.round < self.theme.rounds:

@@ -19,6 +19,7 @@ log = table(
     word("digest"),
     Column("lines", Integer, nullable=False),
     Column("skipped", JSON, nullable=False),
+    word("prompts", nullable=True),
     *by(),
     Index(None, "scenario", "role", "seq"),
 )
@@ -49,6 +50,7 @@ class Log:
         digest: SHA-256 of its bytes, hex.
         lines: How many lines of it hold something.
         skipped: Why lines did not become exchanges, and how many for each reason.
+        prompts: Digest of the text that its cases were put in; None of the first text, and where the scenario does not say it.
     """
 
     id: str
@@ -59,6 +61,7 @@ class Log:
     digest: str
     lines: int
     skipped: Mapping[str, int]
+    prompts: str | None
     by: str
     why: str
     at: datetime

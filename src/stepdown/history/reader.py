@@ -5,7 +5,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from stepdown.history import questions, rows, schema
 from stepdown.history.ledger import TABLES
@@ -60,10 +60,7 @@ def attempts(connection: Connection, run_id: str) -> list[rows.Attempt]:
 
 def spent(connection: Connection, run_id: str) -> tuple[int, float | None]:
     """Return what a run's frontier calls spent: tokens in and out, and US dollars, None where a price is not known."""
-    attempt, mine = schema.attempt.c, schema.attempt.c.step.like(f"{run_id}/%")
-    counted = func.coalesce(attempt.input_tokens, 0) + func.coalesce(attempt.output_tokens, 0)
-    query = select(func.sum(counted), func.sum(attempt.cost), func.count() - func.count(attempt.cost))
-    tokens, cost, unknown = connection.execute(query.where(mine, attempt.target == "frontier")).one()
+    tokens, cost, unknown = connection.execute(questions.SPENT, {"steps": f"{run_id}/%"}).one()
     return tokens or 0, None if unknown else cost or 0.0
 
 
@@ -276,9 +273,15 @@ def asked(connection: Connection) -> set[tuple[str, str]]:
     return {(run_id, bundle_id) for run_id, bundle_id in connection.execute(in_steps.union(in_comparisons))}
 
 
-def last_activation(connection: Connection, scenario: str, role: str) -> rows.Act | None:
-    """Return the act that last moved a slot's pointer to a bundle."""
-    return newest(connection, rows.Act, scenario=scenario, role=role, kind="activate")
+def slot_bundle(connection: Connection, scenario: str, role: str) -> rows.Bundle | None:
+    """Return the bundle that a slot holds: the last one activated, unless it was retired since."""
+    row = connection.execute(questions.SLOT, {"scenario": scenario, "role": role}).first()
+    return rows.Bundle(*row) if row is not None else None
+
+
+def is_retired(connection: Connection, bundle_id: str) -> bool:
+    """Tell whether a bundle never serves again."""
+    return last_act(connection, bundle_id, *questions.ENDING) is not None
 
 
 def last_act(connection: Connection, bundle_id: str, *kinds: str) -> rows.Act | None:

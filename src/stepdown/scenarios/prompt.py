@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from stepdown.scenarios import texts
@@ -62,7 +63,15 @@ def constant(scenario: Scenario, text: str) -> str:
 
     No text can hold the constants itself: a NUL stands in no prompt.
     """
-    return _filled(scenario, text, Knowledge(), **{name: f"\0{name}\0" for name in CHANGING})
+    schema = json.dumps(scenario.schema()) if "schema" in texts.blanks(text) else ""
+    return _constant(text, scenario.name, scenario.rules, schema)
+
+
+@lru_cache(maxsize=64)
+def _constant(text: str, name: str, rules: str, schema: str) -> str:
+    """Fill a text once, which each step asks for again."""
+    changing = {blank: f"\0{blank}\0" for blank in CHANGING}
+    return texts.filled(text, {"scenario": name, "rules": rules, "schema": schema, **changing})
 
 
 def instructions(scenario: Scenario, role: str) -> str:

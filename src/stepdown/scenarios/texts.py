@@ -5,8 +5,8 @@ byte for byte the same. Its instructions (`competitor.instructions.txt`) go befo
 them: a hosted model.
 """
 
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
 from importlib.resources import files
 from string import Template
 
@@ -42,6 +42,7 @@ def filled(text: str, values: Mapping[str, object]) -> str:
         raise InvalidValue(f"A prompt's text cannot be filled: {error}.") from error
 
 
-def blanks(text: str) -> Iterable[str]:
-    """Return the blanks that a text names."""
-    return Template(text).get_identifiers()
+@lru_cache(maxsize=256)
+def blanks(text: str) -> Sequence[str]:
+    """Return the blanks that a text names. Every question looks for them in the same few texts."""
+    return tuple(Template(text).get_identifiers())
