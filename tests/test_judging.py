@@ -1,7 +1,6 @@
 """A model that judges: its call is a step of its own, its words a verdict or none, and history cannot say it said others."""
 
 import json
-import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -9,73 +8,24 @@ from typing import Any
 
 import pytest
 
-from journey import Hands, attempts, steps
+from journey import attempts, steps
+from judged import TOML, edit, install, opened, write
 from scripted_server import Play, hangs_up, says, serving
 from stepdown.acts.ask import judge, live
 from stepdown.acts.export import export
-from stepdown.acts.localize import localize
-from stepdown.acts.opening import open_workspace
 from stepdown.acts.resume import resume_run
 from stepdown.acts.run import play, start
-from stepdown.errors import InvalidValue, Refused
+from stepdown.errors import InvalidValue
 from stepdown.history import reader
-from stepdown.providers.installed import GROUP
 from stepdown.training.records import Filters
 from stepdown.views.audit import differences, examined
-from stepdown.workspace import Settings, Workspace
-from stepdown.workspace.task import Beside
+from stepdown.workspace import Workspace
 from stepdown.workspace.task import read as read_task
-
-TOML = 'name = "ours"\nversion = 1\n[judge]\nkind = "model"\nprovider = "strict"\nprompt = "judge.txt"\n'
-PROMPT = "Do: $instructions\nCase: $case\nRight: $expected\nAnswer: $answer\n"
-
-OURS = """
-import json
-from stepdown.providers.protocol import Completion
-
-class Strict:
-    name, model = "strict", "rules-1"
-
-    def complete(self, request):
-        right = request.prompt.partition("Right: ")[2].partition("\\n")[0]
-        given = request.prompt.partition("Answer: ")[2]
-        score = 1 if given == right else 0.25
-        return Completion(json.dumps({"score": score, "why": "It compared."}), self.name, self.model, None, 11, 3)
-
-def make(argument, scenario):
-    return Strict()
-"""
 
 
 @pytest.fixture(autouse=True)
 def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A judge of somebody's own on the path, as pip would leave it."""
-    (tmp_path / "strict_judge.py").write_text(OURS)
-    info = tmp_path / "strict_judge-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: strict-judge\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[{GROUP}]\nstrict = strict_judge:make\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-Zq8vN3kR7wLx1TbYc5")
-
-
-def write(directory: Path, *, toml: str = TOML, prompt: str | None = PROMPT) -> Path:
-    """Write a task of sixty numbered cases that a model judges."""
-    directory.mkdir(parents=True, exist_ok=True)
-    rows = [json.dumps({"input": f"case {number}", "expected": number % 3}) for number in range(60)]
-    (directory / "stepdown.toml").write_text(toml, "utf-8")
-    (directory / "cases.jsonl").write_text("\n".join(rows), "utf-8")
-    (directory / "answer.schema.json").write_text("{}", "utf-8")
-    (directory / "instructions.txt").write_text("Count.", "utf-8")
-    if prompt is not None:
-        (directory / "judge.txt").write_text(prompt, "utf-8")
-    return directory
-
-
-def opened(directory: Path) -> Workspace:
-    """Open the workspace beside a task."""
-    settings = Settings(clock=Hands().clock, durability="normal", scenario=Beside(directory))
-    return open_workspace(directory / ".stepdown", settings=settings)
+    install(tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -126,14 +76,6 @@ def test_who_asks_live_gets_the_score_that_the_model_gave(workspace: Workspace) 
 
     assert (first.score, second.score, first.unjudged) == (1.0, 1.0, None)
     assert differences(workspace) == []
-
-
-def edit(workspace: Workspace, statement: str) -> None:
-    """Change history behind everybody's back."""
-    with sqlite3.connect(workspace.engine.url.database or "") as connection:
-        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-            connection.execute(f'DROP TRIGGER "{name}"')
-        connection.execute(statement)
 
 
 FORGERIES = {
@@ -227,12 +169,9 @@ def test_a_judge_without_a_key_leaves_everything_unjudged_and_the_run_goes_on(
         assert differences(workspace) == []
 
 
-def test_nobody_trains_on_a_score_that_cannot_be_had_twice_and_nobody_signs_as_the_judge(workspace: Workspace) -> None:
-    run = run_one(workspace)
-    dataset = export(workspace, Filters(scenario="ours", run=run))
+def test_nobody_signs_as_the_judge(workspace: Workspace) -> None:
+    run_one(workspace)
 
-    with pytest.raises(Refused, match="A model judges the answers of ours and gives no score twice"):
-        localize(workspace, dataset.path)
     with pytest.raises(InvalidValue, match="Only a judging call is named judge:"):
         judge(workspace, "run-1/1/0/1", 1.0, by="judge:run-1/1/4/1")
 
@@ -273,8 +212,7 @@ def test_a_run_that_was_stopped_while_it_was_judged_goes_on_and_asks_about_no_an
             raise KeyboardInterrupt
 
     directory = write(tmp_path / "task")
-    settings = Settings(clock=Hands().clock, durability="normal", scenario=Beside(directory), reached=reached)
-    with suppress(KeyboardInterrupt), open_workspace(directory / ".stepdown", settings=settings) as halted:
+    with suppress(KeyboardInterrupt), opened(directory, reached=reached) as halted:
         run_one(halted)
     with opened(directory) as workspace:
         play(resume_run(workspace, "run-1"))

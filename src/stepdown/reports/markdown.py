@@ -82,6 +82,8 @@ def _head(story: Story) -> Iterator[Block]:
     yield f"Started {run.at:%Y-%m-%d %H:%M:%S} UTC, {outcome}. Seed {run.seed}, frontier {_cell(run.frontier)}."
     if run.purpose == rows.COMPARISON:
         yield f"A comparison for a promotion, on at most {run.candidates} held-out seeds."
+    elif run.purpose == rows.EVALUATION:
+        yield f"A model judged a bundle's held-out answers: {len(story.steps)}."
     elif run.purpose == rows.LIVE:
         yield f"Questions that somebody asked one at a time: {len(story.steps)}."
     else:

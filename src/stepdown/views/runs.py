@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from stepdown.errors import NotFound
 from stepdown.history import endings, reader, rows, unfinished
 from stepdown.reports.story import Provenance, Story, tell
+from stepdown.scenarios.judging import JUDGE
 from stepdown.views.prompts import outdated
 from stepdown.workspace import Workspace
 
@@ -69,13 +70,14 @@ def standing(workspace: Workspace) -> dict[str, str]:
     """Return by run what stands of those that this process has under way and that can be gone on with, in a sentence each."""
     with workspace.reading() as connection:
         mine = [run for run in unfinished.runs(connection) if run.session == workspace.session.id]
-        return {run.id: _stands(connection, run) for run in mine if run.purpose != rows.LIVE}
+        return {run.id: _stands(connection, run) for run in mine if run.purpose in (rows.WORK, rows.COMPARISON)}
 
 
 def _stands(connection: Connection, run: rows.Run) -> str:
     steps = [step for step in reader.steps(connection, run.id) if step.outcome != "interrupted"]
     if run.purpose == rows.COMPARISON:
-        return f"{run.id} stands with the frontier's answers to {len(steps)} of {run.candidates} seeds."
+        answers = [step for step in steps if step.role != JUDGE]
+        return f"{run.id} stands with the frontier's answers to {len(answers)} of {run.candidates} seeds."
     decided = len(reader.generations(connection, run.id))
     return f"{run.id} stands with {decided} of {run.generations} generations and {len(steps)} steps."
 
