@@ -26,7 +26,7 @@ from stepdown.scenarios.judging import check_scored
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.roles import judged_role
 from stepdown.training.evaluation import evaluation_of
-from stepdown.training.promotion import Grounds, Outcome, Trial, bounds
+from stepdown.training.promotion import Grounds, PromotionOutcome, Trial, bounds
 from stepdown.workspace import Workspace
 
 
@@ -79,7 +79,7 @@ def promote(
     with workspace.writing() as connection:
         verdict = _judge(workspace, connection, comparison, bundle, by, why)
         ledger.append(connection, verdict)
-        if verdict.outcome == Outcome.PROMOTE:
+        if verdict.outcome == PromotionOutcome.PROMOTE:
             _activate(workspace, connection, bundle, hands, switch.asked_for(by, why))
     workspace.reached("act-recorded")
     return verdict
