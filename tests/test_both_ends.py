@@ -47,8 +47,8 @@ class Few(Invoices):
 def one_step(workspace: Workspace, frontier: str, seed: int) -> rows.Step:
     """Ask one question, and nobody what is to be learned from it: that would take the server a minute."""
     with live(workspace, "invoices", frontier=frontier) as desk:
-        reply = desk.ask(seed)
-    return steps(workspace, reply.step.split("/")[0])[0]
+        response = desk.ask(seed)
+    return steps(workspace, response.step.split("/")[0])[0]
 
 
 def test_smollm2_serves_at_both_ends_and_both_witnesses_agree_with_the_servers_own_log(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from journey import FRONTIER, SCENARIO, Hands, active, compete, count, discover, move, steps, tape
-from stepdown.acts.datasets import Dataset, opened
+from stepdown.acts.datasets import ExportedDataset, opened
 from stepdown.acts.export import export
 from stepdown.acts.opening import open_workspace
 from stepdown.digest import digest
@@ -25,13 +25,13 @@ from stepdown.training.records import Filters, Split
 from stepdown.workspace import Settings, Workspace
 
 
-def records(dataset: Dataset, *names: str) -> list[dict[str, Any]]:
+def records(dataset: ExportedDataset, *names: str) -> list[dict[str, Any]]:
     """Return the records of a dataset's files."""
     files = [dataset.path / name for name in names or ("train.jsonl", "valid.jsonl")]
     return [json.loads(line) for path in files if path.exists() for line in path.read_bytes().splitlines()]
 
 
-def text_of(dataset: Dataset) -> str:
+def text_of(dataset: ExportedDataset) -> str:
     """Return all that a dataset's files say."""
     return "".join(path.read_text("utf-8") for path in sorted(dataset.path.iterdir()))
 

@@ -35,7 +35,7 @@ from stepdown.providers import trace
 from stepdown.providers.anthropic import Anthropic
 from stepdown.providers.installed import frontier_named
 from stepdown.providers.openai import OpenAI
-from stepdown.providers.outcomes import Outcome, wait_asked
+from stepdown.providers.outcomes import CallOutcome, wait_asked
 from stepdown.providers.protocol import Completion, Request
 from stepdown.scenarios.grid_ctf import GridCtf
 from stepdown.views.audit import differences
@@ -505,7 +505,7 @@ def test_calls_at_once_do_not_share_their_ends(make: Make) -> None:
 
 
 def test_every_outcome_is_a_word_that_never_changes() -> None:
-    assert [outcome.value for outcome in Outcome] == [
+    assert [outcome.value for outcome in CallOutcome] == [
         "timeout", "connection", "rate-limit", "unauthorized", "forbidden", "not-found", "bad-request", "server-error",
         "refusal", "content-filter", "cut-off", "no-choice", "malformed-reply",
     ]  # fmt: skip

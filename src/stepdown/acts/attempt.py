@@ -50,13 +50,13 @@ def unanswered(announcement: rows.Announcement, workspace: Workspace) -> rows.At
     )
 
 
-def verdicts(question: Question, step: rows.Step) -> list[rows.Judgement]:
+def verdicts(question: Question, step: rows.Step) -> list[rows.GivenScore]:
     """Return what a judging step says of the answer that it was asked about; nothing of any other step."""
     verdict = judging.verdict(step.reply) if question.judges is not None and step.reply is not None else None
     if verdict is None or question.judges is None:
         return []
     score, why = verdict
-    return [rows.Judgement(question.judges, score, f"{judging.BY}{step.served_call}", why, step.at)]
+    return [rows.GivenScore(question.judges, score, f"{judging.BY}{step.served_call}", why, step.at)]
 
 
 def answered(completion: Completion) -> dict[str, Any]:

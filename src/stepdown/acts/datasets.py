@@ -17,7 +17,7 @@ NAME = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Dataset:
+class ExportedDataset:
     """An export on disk.
 
     Attributes:
@@ -54,15 +54,15 @@ def find_dataset(workspace: Workspace, name: str | Path) -> Path:
     return directories[0]
 
 
-def described(path: Path, digest: str, stored: dict[str, Any]) -> Dataset:
+def described(path: Path, digest: str, stored: dict[str, Any]) -> ExportedDataset:
     """Return a dataset by what its manifest says."""
     counts = {name: int(entry["records"]) for name, entry in stored["files"].items()}
     train, valid = counts.get("train.jsonl", 0), counts.get("valid.jsonl", 0)
     learned = {name: stored["files"][name]["sha256"] for name in ("train.jsonl", "valid.jsonl") if name in counts}
-    return Dataset(digest, digest_of(learned), path, train + valid, train, valid)
+    return ExportedDataset(digest, digest_of(learned), path, train + valid, train, valid)
 
 
-def opened(path: Path) -> tuple[Dataset, dict[str, Any]]:
+def opened(path: Path) -> tuple[ExportedDataset, dict[str, Any]]:
     """Open a dataset directory, and check every file against its manifest.
 
     Returns:

@@ -28,7 +28,7 @@ from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.roles import judged_role
 from stepdown.training import hearing
 from stepdown.training.evaluation import evaluation_of
-from stepdown.training.promotion import Grounds, Outcome, Trial, bounds
+from stepdown.training.promotion import Grounds, PromotionOutcome, Trial, bounds
 from stepdown.workspace import Workspace
 
 
@@ -82,7 +82,7 @@ def promote(
     with workspace.writing() as connection:
         verdict = _judge(workspace, connection, comparison, bundle, by, why)
         ledger.append(connection, verdict)
-        if verdict.outcome == Outcome.PROMOTE:
+        if verdict.outcome == PromotionOutcome.PROMOTE:
             _activate(workspace, connection, bundle, hands, switch.asked_for(by, why))
     workspace.reached("act-recorded")
     return verdict

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from stepdown.history import reader, rows
-from stepdown.providers.protocol import Example
+from stepdown.providers.protocol import Example, Provider
 from stepdown.scenarios.guard import guarded
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
@@ -46,6 +46,32 @@ class Question:
         """What goes before the prompt for whoever cannot have learned it."""
         own = self.role.instructions
         return self.scenario.rules if own is None else own
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What one step is asked to do, and where it stands.
+
+    Attributes:
+        run: Id of the run.
+        generation: Its generation, from 1.
+        position: Place in the generation, from 0.
+        question: What is asked, and of whom.
+        frontier: Who answers when local does not.
+        comparison: The frontier is asked for its own sake, whatever the gates would say.
+    """
+
+    run: str
+    generation: int
+    position: int
+    question: Question
+    frontier: Provider
+    comparison: bool = False
+
+    @property
+    def step(self) -> str:
+        """The step's id."""
+        return f"{self.run}/{self.generation}/{self.position}"
 
 
 def ask(

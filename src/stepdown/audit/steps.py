@@ -114,7 +114,7 @@ LIMITS = ("mode", "max_age", "min_score", "min_valid", "min_coverage", "shadow",
 def _walked(
     step: rows.Step,
     attempts: Sequence[rows.Attempt],
-    matches: Sequence[rows.Match],
+    matches: Sequence[rows.PlayedMatch],
     scenario: Scenario,
     judged: Mapping[str, referee.Judgement] | None,
 ) -> Iterator[Difference]:
@@ -255,10 +255,10 @@ def _judged(attempt: rows.Attempt, judgement: referee.Judgement | None, *, again
 
 
 def _matched(
-    step: rows.Step, matches: Sequence[rows.Match], judgement: referee.Judgement | None, scenario: Scenario
+    step: rows.Step, matches: Sequence[rows.PlayedMatch], judgement: referee.Judgement | None, scenario: Scenario
 ) -> Iterator[Difference]:
     played = judgement.matches if judgement else ()
-    expected = [rows.Match(step.id, match.seed, match.score, match.won, match.parts) for match in played]
+    expected = [rows.PlayedMatch(step.id, match.seed, match.score, match.won, match.parts) for match in played]
     if list(matches) != expected:
         yield Difference("I7", step.id, f"its matches are not what {scenario.name} gives for its answer")
 

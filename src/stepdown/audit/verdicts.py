@@ -79,7 +79,7 @@ def _asked(evidence: Evidence, run: rows.Run, step: rows.Step, judge: rows.Step)
     yield from compare("I7", judge.id, judge, {"prompt": asked, "knowledge": step.knowledge}, "the answer it judges")
 
 
-def _given(step: rows.Step, judge: rows.Step, row: rows.Judgement | None) -> Iterator[Difference]:
+def _given(step: rows.Step, judge: rows.Step, row: rows.GivenScore | None) -> Iterator[Difference]:
     """The verdict in history is the one in the judge's reply, and there is none where the judge said none."""
     verdict = judging.verdict(judge.reply) if judge.reply is not None else None
     if verdict is None or row is None:

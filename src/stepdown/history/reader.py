@@ -127,19 +127,19 @@ def served(connection: Connection, call: str) -> rows.Step | None:
     return step if step is not None and step.served_call == call else None
 
 
-def judgements(connection: Connection, call: str) -> list[rows.Judgement]:
+def judgements(connection: Connection, call: str) -> list[rows.GivenScore]:
     """Return what was said later of the answer of a call, oldest first."""
-    return all_of(connection, rows.Judgement, call=call)
+    return all_of(connection, rows.GivenScore, call=call)
 
 
-def judgement(connection: Connection, call: str) -> rows.Judgement | None:
+def judgement(connection: Connection, call: str) -> rows.GivenScore | None:
     """Return what was last said of the answer of a call, or None."""
-    return newest(connection, rows.Judgement, call=call)
+    return newest(connection, rows.GivenScore, call=call)
 
 
-def matches(connection: Connection, step_id: str) -> list[rows.Match]:
+def matches(connection: Connection, step_id: str) -> list[rows.PlayedMatch]:
     """Return a step's matches, in the order played."""
-    return all_of(connection, rows.Match, step=step_id)
+    return all_of(connection, rows.PlayedMatch, step=step_id)
 
 
 def exportable(

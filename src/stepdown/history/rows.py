@@ -11,10 +11,10 @@ from stepdown.history.lifecycle import (
     Bundle,
     Dataset,
     Evaluation,
+    GivenScore,
     HarnessSwitch,
     Holdout,
     Json,
-    Judgement,
     Loss,
     PolicyChange,
     Spending,
@@ -23,8 +23,8 @@ from stepdown.history.lifecycle import (
 from stepdown.history.logs import Exchange, Log
 
 __all__ = (
-    "Act", "Announcement", "Attempt", "Bundle", "Dataset", "Ending", "Evaluation", "Exchange", "Generation",
-    "HarnessSwitch", "Holdout", "Json", "Judgement", "Lesson", "Log", "Loss", "Match", "PolicyChange", "Resumption", "Run",
+    "Act", "Announcement", "Attempt", "Bundle", "Dataset", "Ending", "Evaluation", "Exchange", "Generation", "GivenScore",
+    "HarnessSwitch", "Holdout", "Json", "Lesson", "Log", "Loss", "PlayedMatch", "PolicyChange", "Resumption", "Run",
     "Spending", "Step", "Unsound", "Verdict",
 )  # fmt: skip
 
@@ -204,7 +204,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class PlayedMatch:
     """One answer played on one tournament seed."""
 
     step: str

@@ -35,7 +35,7 @@ NAME = re.compile(r"[a-z][a-z0-9_-]{0,59}")
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class TaskSettings:
     """What a task's own file says.
 
     Attributes:
@@ -59,7 +59,7 @@ class Settings:
     others: Mapping[str, Any]
 
 
-def settings(text: str, file: str = TASK) -> Settings:
+def settings(text: str, file: str = TASK) -> TaskSettings:
     """Read a task's own file.
 
     Raises:
@@ -93,7 +93,7 @@ def settings(text: str, file: str = TASK) -> Settings:
         raise InvalidValue(f"{file}{line_of(text, 'judge')}: {error}") from error
     complete = {**DEFAULTS, **table}
     others = {name: table.get(name, {}) for name in ("frontier", "training", "policy")}
-    return Settings(
+    return TaskSettings(
         name=complete["name"],
         version=complete["version"],
         cases=complete["cases"],
@@ -208,7 +208,7 @@ def _key(case: Case, where: str) -> str:
 
 
 def task(
-    settings: Settings,
+    settings: TaskSettings,
     instructions: str,
     answers: Mapping[str, Any],
     listed: list[Case],

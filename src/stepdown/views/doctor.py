@@ -167,7 +167,7 @@ def _remembered(workspace: Workspace) -> Iterator[Check]:
 def _trace(workspace: Workspace) -> str:
     """Say whether the second witness is there; a lost one is begun anew by the next call, and only the audit would miss it."""
     with workspace.reading() as connection:
-        judged = reader.newest(connection, rows.Match)
+        judged = reader.newest(connection, rows.PlayedMatch)
     size = workspace.trace.stat().st_size if workspace.trace.exists() else 0
     if judged is not None and not size:
         raise OSError(f"{workspace.trace} is gone, and history has answers that were judged; restore a copy of it")

@@ -46,7 +46,7 @@ class Disk:
     announced: dict[str, Row] = field(default_factory=dict)
     steps: list[Row] = field(default_factory=list)
     generations: list[Row] = field(default_factory=list)
-    breakers: dict[str, gates.Breaker] = field(default_factory=dict)
+    breakers: dict[str, gates.ToyBreaker] = field(default_factory=dict)
     trace: list[Row] = field(default_factory=list)
     datasets: dict[str, str] = field(default_factory=dict)
     bundles: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -145,7 +145,7 @@ class Runs:
     def facts(self, role: str, seed: int) -> gates.Facts:
         """Gather what a decision rests on."""
         bundle, policy = self.active(role), self.policy()
-        breaker = self.disk.breakers.get(bundle or "", gates.Breaker())
+        breaker = self.disk.breakers.get(bundle or "", gates.ToyBreaker())
         return gates.Facts(
             role=role,
             policy=policy,
@@ -222,7 +222,7 @@ class Runs:
         for attempt in row["attempts"]:
             self.disk.announced.pop(attempt["call"])
             if attempt["provider"] == "local" and bundle is not None and not attempt["shadow"]:
-                breaker = self.disk.breakers.get(bundle, gates.Breaker())
+                breaker = self.disk.breakers.get(bundle, gates.ToyBreaker())
                 failed = attempt["error"] is not None
                 self.disk.breakers[bundle] = breaker.after(policy, self.disk.now, failed=failed)
 
