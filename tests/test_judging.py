@@ -15,10 +15,13 @@ from stepdown.acts.ask import judge, live
 from stepdown.acts.export import export
 from stepdown.acts.resume import resume_run
 from stepdown.acts.run import play, start
+from stepdown.cli import main
 from stepdown.errors import InvalidValue
 from stepdown.history import reader
 from stepdown.training.records import Filters
 from stepdown.views.audit import differences, examined
+from stepdown.views.doctor import examine as doctor
+from stepdown.views.scan import scan
 from stepdown.workspace import Workspace
 from stepdown.workspace.task import read as read_task
 
@@ -220,3 +223,46 @@ def test_a_run_that_was_stopped_while_it_was_judged_goes_on_and_asks_about_no_an
         judges = [(step.generation, step.position) for step in steps(workspace, "run-1", "judge")]
         assert sorted(judges) == [(generation, place) for generation in (1, 2) for place in (4, 5, 6)]
         assert differences(workspace) == []
+
+
+def test_a_scan_says_that_a_model_judges_and_how_often_it_would_be_asked(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_one(workspace)
+
+    outlook = scan(workspace, Filters("ours"))
+    held_out = len(workspace.scenario("ours").holdout_seeds())
+    assert (outlook.baselines, outlook.judge, outlook.verdicts) == ((), "strict", (held_out, 0))
+    monkeypatch.chdir(workspace.root.parent)
+    assert main(["scan"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "A model judges (strict): what is reached without training is not known before it is asked.\n"
+    assert "A promotion needs 32 cases for comparisons, and there are 15; add cases." in said.err
+    assert f"The judge is asked {held_out} times at most for an evaluation." in said.err
+
+
+def test_a_run_and_its_report_count_the_answers_that_the_judge_was_silent_on_and_say_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(write(tmp_path / "task"))
+    monkeypatch.setenv("STRICT_SILENT", "2")
+
+    assert main(["run", "--generations", "2", "--candidates", "3", "--frontier", "labels"]) == 0
+    assert "3 answers stay unjudged: the judge's calls ended with silence ×3." in capsys.readouterr().err
+    assert main(["report", "run-1"]) == 0
+    assert "3 answers stay unjudged: the judge's calls ended with silence ×3." in capsys.readouterr().out
+
+
+def test_the_doctor_says_whether_the_judge_could_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = write(tmp_path / "mine")
+    hosted = write(tmp_path / "hosted", toml=TOML.replace('"strict"', '"openai"\nmodel = "judge-large"'))
+    wrong = write(tmp_path / "wrong", prompt="Good?")
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+    checks = [{check.name: check for check in doctor(task / ".stepdown")} for task in (mine, hosted, wrong)]
+    assert (checks[0]["judge"].good, checks[0]["judge"].finding) == (True, "strict can be asked")
+    assert not checks[1]["judge"].good
+    assert "OPENAI_API_KEY" in checks[1]["judge"].finding
+    assert (checks[2]["task"].good, "judge" in checks[2]) == (False, False)
+    assert "has no $answer" in checks[2]["task"].finding

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from stepdown.history import rows
 from stepdown.reports.events import act_line, verdict_line
-from stepdown.reports.story import SHADOW, Provenance, Spend, Story
+from stepdown.reports.story import SHADOW, Provenance, Spend, Story, unjudged
 
 REPLY, REFUSED = 100, 300
 """Characters that are shown of a reply that was used, and of one that was not."""
@@ -140,6 +140,9 @@ def _served(story: Story) -> Iterator[Block]:
         yield ""
     served = Counter((step.role, step.served or step.outcome) for step in story.steps)
     yield Table(("role", "served by", "steps"), ((*who, count) for who, count in sorted(served.items())))
+    if story.unjudged:
+        yield _cell(unjudged(story))
+        yield ""
     if not story.reasons:
         return
     yield "## Why local did not"
