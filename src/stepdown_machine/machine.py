@@ -24,18 +24,19 @@ from stepdown_machine.rules.spending import Spending
 from stepdown_machine.rules.succession import Succession
 from stepdown_machine.rules.training import Training
 from stepdown_machine.rules.turns import TurnMachine, turns
+from stepdown_machine.rules.wording import Wording
 from stepdown_machine.settings import deterministic, profile
 
 __all__ = ["HandoffMachine", "LearningMachine", "RegistryMachine", "RoutingMachine", "TurnMachine", "case", "turns"]
 
 
 class HandoffMachine(
-    Chaos, Bases, Spending, Damage, Discovery, Inspection, Registry, Succession, Training, Environment
+    Chaos, Wording, Bases, Spending, Damage, Discovery, Inspection, Registry, Succession, Training, Environment
 ):
     """Everything that can happen, in fifteen rules."""
 
 
-class RoutingMachine(Bases, Spending, Damage, Discovery, Registry, Environment):
+class RoutingMachine(Wording, Bases, Spending, Damage, Discovery, Registry, Environment):
     """Who serves and why: policy, damage, weather and time, without training, kills and races."""
 
 
