@@ -10,7 +10,7 @@ from typing import Any
 from stepdown.bundles.disk import manifest_bytes
 from stepdown.digest import digest as digest_of
 from stepdown.digest import sha256
-from stepdown.errors import DatasetError, NotFound
+from stepdown.errors import DatasetError, NotFound, in_one_line
 from stepdown.workspace import Workspace
 
 NAME = "manifest.json"
@@ -81,7 +81,7 @@ def opened(path: Path) -> tuple[ExportedDataset, dict[str, Any]]:
         dataset = described(path, sha256(data), stored)
         whole = is_whole(path, dataset.digest) and dataset.train > 0
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DatasetError(f"{path.name} is not a dataset of ours ({error!r}); export it again.") from error
+        raise DatasetError(f"{path.name} is not a dataset of ours ({in_one_line(error)}); export it again.") from error
     if not whole:
         raise DatasetError(f"The files of {path.name[:12]} are not the ones its manifest lists; export it again.")
     return dataset, stored

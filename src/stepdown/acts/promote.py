@@ -17,8 +17,9 @@ from stepdown.acts.question import examples
 from stepdown.acts.resume import begun_comparison, reopened
 from stepdown.acts.run import fail, start
 from stepdown.acts.switch import OPERATOR
+from stepdown.bundles.disk import Condition
 from stepdown.bundles.standing import PROMOTION
-from stepdown.errors import InvalidValue, Refused, StepdownError
+from stepdown.errors import InvalidValue, LocalError, Refused, StepdownError
 from stepdown.history import ledger, reader, rows
 from stepdown.routing.policy import Policy
 from stepdown.scenarios.harness import coverage
@@ -72,8 +73,9 @@ def promote(
     try:
         comparison.play(watch)
     except StepdownError as error:
-        fail(comparison.run, error)
-        raise
+        reason = _reason(workspace, bundle, error)
+        fail(comparison.run, reason)
+        raise reason from error.__cause__
     comparison.run.end()
     workspace.reached("comparison-played")
     with workspace.writing() as connection:
@@ -83,6 +85,17 @@ def promote(
             _activate(workspace, connection, bundle, hands, switch.asked_for(by, why))
     workspace.reached("act-recorded")
     return verdict
+
+
+def _reason(workspace: Workspace, bundle: rows.Bundle, error: StepdownError) -> StepdownError:
+    """Return what to say of a comparison that broke off: that the bundle cannot answer, or that somebody removed it."""
+    if not isinstance(error, LocalError) or workspace.look(bundle.id).condition is not Condition.ABSENT:
+        return error
+    return Refused(
+        f"The bundle {bundle.id[:12]} was removed while it was compared, and nothing was decided; "
+        "`stepdown bundles history` shows who did it.",
+        kind="bundle-absent",
+    )
 
 
 def _begin(

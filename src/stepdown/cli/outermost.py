@@ -9,12 +9,13 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any, TextIO
 
 import typer
 
 from stepdown.cli import FAULT, STOPPED, UNWRITTEN
-from stepdown.errors import StepdownError
+from stepdown.errors import InvalidValue, StepdownError
 
 USAGE = 2
 
@@ -48,6 +49,7 @@ def _run(arguments: Sequence[str]) -> int:
 
     if sys.stdout is None:  # The shell closed it: `>&-`.
         raise OSError("stdout is closed")
+    _check_given(arguments)
     try:
         done = app(args=list(arguments), prog_name="stepdown", standalone_mode=False)
     except typer.Exit as end:
@@ -59,6 +61,19 @@ def _run(arguments: Sequence[str]) -> int:
     if done == STOPPED:  # The parser takes Ctrl-C for an answer, and says nothing.
         raise KeyboardInterrupt
     return done if isinstance(done, int) else 0
+
+
+def _check_given(arguments: Sequence[str]) -> None:
+    """Refuse a value of no characters: an unset variable of a script would count as one that was left out, or as any name.
+
+    Raises:
+        InvalidValue: There is one; only a reason may be empty.
+    """
+    for before, word in pairwise(["", *arguments]):
+        option, equals, value = word.partition("=") if word.startswith("--") else (before, "=", word)
+        if equals and not value.strip() and option != "--why":
+            where = f"after {option}" if option.startswith("-") else f"{arguments.index(word) + 1} on the command line"
+            raise InvalidValue(f"The value {where} is empty; write it, or leave it out.", kind="usage")
 
 
 class _Wanted:

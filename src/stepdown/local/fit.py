@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from stepdown.digest import digest, sha256
-from stepdown.errors import DatasetError, InvalidValue, StepdownError, TrainingFailed
+from stepdown.errors import DatasetError, InvalidValue, StepdownError, TrainingFailed, in_one_line
 from stepdown.local.blas import load_blas
 from stepdown.local.parent import die_with_parent, named
 
@@ -33,6 +33,7 @@ import mlx.core as mx  # noqa: E402
 from stepdown.local.dataset import Record, TokenRecord, parse_records, read_file, token_records  # noqa: E402
 from stepdown.local.learn import learn, mean_loss  # noqa: E402
 from stepdown.local.model import Llama, Shape  # noqa: E402
+from stepdown.local.tensors import write  # noqa: E402
 from stepdown.local.tokens import end_token, tokenizer_files, train_tokenizer  # noqa: E402
 from stepdown.training.plan import Plan  # noqa: E402
 
@@ -126,10 +127,7 @@ def _save(out: Path, texts: dict[str, str], net: Llama) -> None:
     """Write texts first and the weights last, under their name only when they are whole."""
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8")
-    # Not "model…": mlx-lm loads every model*.safetensors it finds.
-    unfinished = out / "unfinished.safetensors"
-    mx.save_safetensors(str(unfinished), net.tensors(), metadata={"format": "mlx"})
-    unfinished.replace(out / "model.safetensors")
+    write(out / "model.safetensors", net.tensors())
 
 
 def work_in_batches() -> None:
@@ -153,7 +151,7 @@ def _read_plan(path: Path) -> Plan:
     try:
         return Plan.parse(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidValue(f"The plan {path.name} cannot be read ({error}).") from error
+        raise InvalidValue(f"The plan {path.name} cannot be read ({in_one_line(error)}).") from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:

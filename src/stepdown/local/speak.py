@@ -13,7 +13,7 @@ from typing import Any
 from stepdown.bundles.kinds import ADAPTER, MODEL
 from stepdown.bundles.manifest import digest_with_base
 from stepdown.digest import sha256
-from stepdown.errors import ContextOverflow, InvalidValue, LoadFailed, LocalTimeout
+from stepdown.errors import ContextOverflow, InvalidValue, LoadFailed, LocalTimeout, in_one_line
 from stepdown.local.blas import all_cores
 from stepdown.local.pretrained import Pretrained, opened, read_directory
 
@@ -205,5 +205,5 @@ def load(files: Mapping[str, bytes], base: Path | None = None) -> Speaker:
     try:
         model = opened(read_directory(base), rest)
     except (OSError, ValueError) as error:
-        raise LoadFailed(f"The base cannot be read ({error}).") from error
+        raise LoadFailed(f"The base cannot be read ({in_one_line(error)}).") from error
     return Speaker(digest_with_base(sha256(files[ADAPTER.weights_file]), model.digest), constrained, model)

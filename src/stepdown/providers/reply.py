@@ -6,7 +6,7 @@ A reply that is no text is a failed call. Any other field that is not what it sh
 import re
 from typing import Any
 
-from stepdown.errors import ProviderError
+from stepdown.errors import ProviderError, in_one_line
 from stepdown.providers.protocol import Completion
 
 MALFORMED = "malformed-reply"
@@ -83,7 +83,8 @@ def failure(error: BaseException, asked: str) -> ProviderError:
     kind = word(type(error).__name__)
     words = sentence(error)
     if not isinstance(error, ProviderError):
-        return ProviderError(f"{asked} broke: {kind}: {words}", error_type=kind)
+        said = words if isinstance(error, OSError) else f"{kind}: {words}"
+        return ProviderError(f"{asked} broke: {said}", error_type=kind)
     given = error.error_type
     kept = word(given) if isinstance(given, str) and given.strip() else "error"
     if (kept, words) == (given, str(error)):
@@ -99,9 +100,9 @@ def word(text: str) -> str:
 def sentence(error: BaseException) -> str:
     """Return what an error says, as far as it says anything that can be kept."""
     try:
-        words = str(error)
-    except Exception as trouble:
-        words = f"it does not say how ({type(trouble).__name__})"
+        words = in_one_line(error) if isinstance(error, OSError) else str(error)
+    except Exception:
+        words = "it does not say how"
     return _kept(words)[:LONGEST_TEXT]
 
 

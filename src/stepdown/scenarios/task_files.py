@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
 from stepdown.digest import digest, parsed, why
-from stepdown.errors import InvalidValue
+from stepdown.errors import InvalidValue, in_one_line
 from stepdown.scenarios import judging
 from stepdown.scenarios.prompt import COMPETITOR
 from stepdown.scenarios.readers import READERS, written
@@ -68,7 +68,7 @@ def settings(text: str, file: str = TASK) -> TaskSettings:
     try:
         table = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InvalidValue(f"{file} is no TOML: {error}.") from error
+        raise InvalidValue(f"{file} is no TOML: {in_one_line(error)}.") from error
     if unknown := sorted(table.keys() - KEYS.keys()):
         raise InvalidValue(f"{file}{line_of(text, unknown[0])} has {unknown[0]!r}, which no task has.")
     for name, value in table.items():

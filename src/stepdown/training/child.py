@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from stepdown.errors import InvalidValue
 
 TAIL = 2000
 """Characters of a child's stderr that are kept."""
+TRACE = "Traceback (most recent call last):"
+_CLASS = re.compile(r"^[\w.]*(Error|Exception|Interrupt): ")
 NOT_STARTED = 126
 """The status of what could not be executed, as a shell has it."""
 
@@ -83,7 +86,16 @@ def run(module: str, arguments: Sequence[str], time_limit: float, watch: Callabl
             if child.stdout is not None:
                 child.stdout.close()
         words.seek(0)
-        return ChildExit(done, status, words.read()[-TAIL:].strip(), late.is_set())
+        return ChildExit(done, status, last_words(words.read()), late.is_set())
+
+
+def last_words(text: str) -> str:
+    """Return the end of what a child said; of a failure that it did not foresee, what that says and not where it was."""
+    said, trace, stack = text.strip().rpartition(TRACE)
+    if not trace:
+        return said[-TAIL:] or stack[-TAIL:]
+    error = next((line for line in reversed(stack.splitlines()) if line and not line.startswith(" ")), "")
+    return " ".join([*said.partition(TRACE)[0].splitlines(), _CLASS.sub("", error)]).strip()[-TAIL:]
 
 
 def _start(command: Sequence[str], words: IO[str]) -> subprocess.Popen[str]:
