@@ -15,7 +15,7 @@ import pytest
 
 from journey import SCENARIO, Hands
 from stepdown.acts.opening import open_workspace
-from stepdown.audit.witnesses import doubles
+from stepdown.audit.witnesses import doubles, unreadable
 from stepdown.errors import NotFound
 from stepdown.history import schema
 from stepdown.providers import trace
@@ -202,6 +202,18 @@ def test_a_row_that_stands_twice_is_found(suspect: Workspace, table: str) -> Non
     (difference,) = doubles(replace(found, **{f"{table}s": [*kept, kept[0]]}))
 
     assert difference.sentence == f"history has this {table} 2 times"
+
+
+@pytest.mark.parametrize("word", ["digest", "weights_digest"])
+def test_a_note_of_an_unknown_digest_is_understood_in_the_words_of_earlier_versions(
+    suspect: Workspace, word: str
+) -> None:
+    found = evidence(suspect)
+    end = next(line for line in found.trace if line.event == "end" and line.error is None)
+    unknown, kept = (replace(end, noted=word, weights_digest=digest) for digest in (None, "d" * 64))
+
+    assert list(unreadable(replace(found, trace=[unknown]))) == []
+    assert len(list(unreadable(replace(found, trace=[kept])))) == 1
 
 
 @pytest.mark.parametrize("table", ["attempt", "step", "match", "announcement", "generation", "knowledge", "holdout"])

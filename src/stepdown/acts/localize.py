@@ -185,10 +185,10 @@ def _editions(workspace: Workspace, job: Job) -> int:
 
 
 def _same_weights(earlier: Trained, manifest: Manifest) -> Trained:
-    if manifest.weights_digest != earlier.bundle.weights:
+    if manifest.weights_digest != earlier.bundle.weights_digest:
         raise TrainingFailed(
-            f"Training the job again gave other weights ({manifest.weights_digest[:12]}, not {earlier.bundle.weights[:12]}); "
-            "its backend is not reproducible.",
+            f"Training the job again gave other weights ({manifest.weights_digest[:12]}, "
+            f"not {earlier.bundle.weights_digest[:12]}); its backend is not reproducible.",
             kind="not-reproducible",
         )
     return earlier
@@ -226,7 +226,7 @@ def _register(
             role=manifest.role,
             job=manifest.job,
             dataset=manifest.dataset,
-            weights=manifest.weights_digest,
+            weights_digest=manifest.weights_digest,
             trained_at=manifest.trained_at,
             session=workspace.session.begin(),
             at=workspace.now(),
