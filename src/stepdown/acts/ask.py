@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stepdown.acts.judging import unjudged
-from stepdown.acts.question import Assignment, Question, rendering
+from stepdown.acts.question import Assignment, Question, rendering, shown
 from stepdown.acts.run import fail, start
 from stepdown.acts.step import take
 from stepdown.acts.switch import OPERATOR, check_name
@@ -104,18 +104,21 @@ class Desk:
         with workspace.reading() as connection:
             knowledge = workspace.knowledge(connection, scenario.name)
         if isinstance(case, int):
-            return _question_of(scenario, role, case, knowledge, rendering(scenario, role, knowledge, case))
+            rendered = rendering(scenario, role, knowledge, case)
+            return _question_of(scenario, role, case, knowledge, rendered, shown(scenario, case))
         words = role.words
         if words is None:
             raise Refused(f"The role {role.name} of {scenario.name} is asked by seed only.", kind="case-not-asked")
         seed, _ = cases.seed_of(scenario, case)
         rendered = guarded(scenario, "rendering a case", lambda: words(knowledge, case))
-        return _question_of(scenario, role, seed, knowledge, rendered)
+        return _question_of(scenario, role, seed, knowledge, rendered, case)
 
 
-def _question_of(scenario: Scenario, role: roles.Role, seed: int, knowledge: Knowledge, prompt: str) -> Question:
+def _question_of(
+    scenario: Scenario, role: roles.Role, seed: int, knowledge: Knowledge, prompt: str, case: Mapping[str, Any]
+) -> Question:
     judged_on = live_seeds(scenario, role, seed, knowledge, prompt)
-    return Question(scenario, role, seed, knowledge.version, prompt, judged_on=judged_on)
+    return Question(scenario, role, seed, knowledge.version, prompt, judged_on=judged_on, case=case)
 
 
 @contextmanager

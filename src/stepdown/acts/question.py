@@ -1,7 +1,8 @@
 """A question, apart from whoever asks it: a run, a comparison, or somebody who wants one answer now."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -27,6 +28,7 @@ class Question:
         examples: Earlier answers of the run, for providers that propose from history.
         judged_on: Seeds that the answer is judged on; without any, nobody can say yet how good it is.
         judges: The call whose answer is judged by the reply; None for every question but a judge's.
+        case: What is to be seen, by name; None for a question about no case.
     """
 
     scenario: Scenario
@@ -37,6 +39,7 @@ class Question:
     examples: tuple[Example, ...] = ()
     judged_on: Sequence[int] = ()
     judges: str | None = None
+    case: Mapping[str, Any] | None = None
 
     @property
     def instructions(self) -> str:
@@ -76,7 +79,17 @@ def ask(
 ) -> Question:
     """Return the question of a seed to a judged role."""
     rendered = rendering(scenario, role, knowledge, seed)
-    return Question(scenario, role, seed, knowledge.version, rendered, examples, seeds_of(scenario, seed))
+    judged_on, case = seeds_of(scenario, seed), shown(scenario, seed)
+    return Question(scenario, role, seed, knowledge.version, rendered, examples, judged_on, case=case)
+
+
+def shown(scenario: Scenario, seed: int) -> Mapping[str, Any]:
+    """Return what is to be seen on a seed.
+
+    Raises:
+        InvalidValue: The scenario broke.
+    """
+    return guarded(scenario, f"showing seed {seed}", lambda: scenario.observation(seed))
 
 
 def rendering(scenario: Scenario, role: Role, knowledge: Knowledge, seed: int) -> str:

@@ -139,10 +139,10 @@ class _Asking:
             time_limit=policy.local_timeout if target is Target.LOCAL else policy.frontier_timeout,
             examples=question.examples,
             instructions=question.instructions,
+            case=question.case,
         )
-        durable = settings.durability == "full"
-        provider = self._provider(target)
-        witness = Traced(provider, target, announcement.bundle, self.workspace.trace, settings.clock, durable)
+        side = self._provider(target), target, announcement.bundle
+        witness = Traced(*side, self.workspace.trace, settings.clock, durable=settings.durability == "full")
         began = settings.clock.monotonic()
         return _Asked(announcement, witness.start(request), began)
 

@@ -53,6 +53,7 @@ class RunUnderWay:
         troubles: Why the others have none.
         examples: What it has found so far, which nobody has to read again.
         standing: By generation, the steps of a run that goes on which were taken before it had ended.
+        wanted: How many calls somebody wants under way together, of whomever; None for what each takes.
         bench: Where its answers are judged, if a model judges them.
     """
 
@@ -68,10 +69,11 @@ class RunUnderWay:
     troubles: Counter[str] = field(default_factory=Counter)
     examples: tuple[Example, ...] = ()
     standing: dict[int, Sequence[rows.Step]] = field(default_factory=dict)
+    wanted: int | None = None
     bench: Bench | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self.bench = bench(self.workspace, self.run, self.scenario, self.role)
+        self.bench = bench(self.workspace, self.run, self.scenario, self.role, self.wanted)
 
     def advance(self, watch: Callable[[rows.Step], None] = nobody) -> None:
         """Play one generation."""
@@ -97,7 +99,7 @@ class RunUnderWay:
         taken.sort(key=lambda step: step.position)
         if self.bench is not None:
             judged = [step for step in before if step.position >= self.run.candidates]
-            for step in take_all(self.workspace, self.bench.assignments(taken, knowledge, judged), 1):
+            for step in take_all(self.workspace, self.bench.assignments(taken, knowledge, judged), self.bench.at_once):
                 judged.append(step)
                 yield step
             taken = self.bench.scored(taken, judged)

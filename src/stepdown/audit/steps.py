@@ -16,6 +16,7 @@ from stepdown.routing.policy import Mode, Policy
 from stepdown.routing.reasons import local_failure
 from stepdown.scenarios import harness, referee, roles
 from stepdown.scenarios.generation import step_seed
+from stepdown.scenarios.judging import JUDGE
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.wording import wording
@@ -66,7 +67,7 @@ def _asked(
     step: rows.Step, run: rows.Run, scenario: Scenario, versions: Mapping[tuple[str, int], Knowledge]
 ) -> Iterator[Difference]:
     """The question follows from the run's seed and the knowledge of that version."""
-    compared = run.purpose == COMPARISON and step.position < run.candidates
+    compared = run.purpose == COMPARISON and step.position < run.candidates and step.role != JUDGE
     seed = (
         scenario.comparison_seeds()[step.position] if compared else step_seed(run.seed, step.generation, step.position)
     )

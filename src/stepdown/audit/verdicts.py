@@ -16,6 +16,9 @@ from stepdown.scenarios.prompt import Knowledge
 Pair = tuple[rows.Step, rows.Step | None]
 """An answer that was served, and the step that judged it."""
 
+SERVING = (rows.WORK, rows.LIVE)
+"""What runs are for in which answers are served; of held-out ones see `heard`."""
+
 
 def verdicts(evidence: Evidence) -> Iterator[Difference]:
     """Each answer was judged once, on its own words, and history says what the judge said (I7)."""
@@ -37,8 +40,9 @@ def verdicts(evidence: Evidence) -> Iterator[Difference]:
     for call in written:
         yield Difference("I7", call, "history has a verdict of this judging call, and no such call judged an answer")
     for step in evidence.steps:
-        judges = step.role == judging.JUDGE and judging.of(evidence.scenarios(run_of[step.run].scenario)) is not None
-        if judges and step.id not in judged:
+        run = run_of[step.run]
+        judges = step.role == judging.JUDGE and judging.of(evidence.scenarios(run.scenario)) is not None
+        if judges and run.purpose in SERVING and step.id not in judged:
             yield Difference("I7", step.id, "it judges no answer that was served")
 
 
@@ -46,7 +50,7 @@ def pairs(evidence: Evidence) -> Iterator[Pair]:
     """Yield every answer that a judging model was to be asked about, with the step that asked it."""
     taken = grouped(evidence.steps, "run")
     for run in evidence.runs:
-        if judging.of(evidence.scenarios(run.scenario)) is None:
+        if run.purpose not in SERVING or judging.of(evidence.scenarios(run.scenario)) is None:
             continue
         judges = {(step.generation, step.position): step for step in taken[run.id] if step.role == judging.JUDGE}
         for step in taken[run.id]:

@@ -248,7 +248,7 @@ class Acts:
         return play(under_way).id
 
 
-def right(scores: Sequence[float]) -> int:
+def right(scores: Sequence[float | None]) -> int:
     """Count the answers that were right in every part."""
     return sum(score == 1 for score in scores)
 

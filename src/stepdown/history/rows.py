@@ -29,7 +29,7 @@ __all__ = (
 )  # fmt: skip
 
 
-WORK, COMPARISON, LIVE = "work", "comparison", "live"
+WORK, COMPARISON, LIVE, EVALUATION = "work", "comparison", "live", "evaluation"
 """What a run can be for."""
 
 
@@ -38,8 +38,9 @@ class Run:
     """A run began. Whether it ended is an `Ending`.
 
     Attributes:
-        purpose: `work`; `comparison`: the frontier alone, asked on held-out seeds for a promotion's verdict; or `live`: one
-            question after another, as they come, whose answers may be judged later.
+        purpose: `work`; `comparison`: the frontier alone, asked on held-out seeds for a promotion's verdict; `live`: one
+            question after another, as they come, whose answers may be judged later; or `evaluation`: a model alone, asked how
+            good a bundle's held-out answers are.
     """
 
     id: str

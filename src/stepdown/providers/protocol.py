@@ -31,6 +31,8 @@ class Request:
         time_limit: Seconds the reply may take.
         examples: Earlier answers of the run, oldest first.
         instructions: The scenario's rules, for a model that cannot know them. A bundle learned them from examples.
+        case: What is to be seen, by name, as the scenario's `observation` returns it: the same that the prompt puts into words,
+            for a provider that reads no prose. None where the question is about no case, like a coach's.
     """
 
     call: str
@@ -41,6 +43,7 @@ class Request:
     time_limit: float
     examples: tuple[Example, ...] = ()
     instructions: str = ""
+    case: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

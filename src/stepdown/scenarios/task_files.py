@@ -239,8 +239,8 @@ def task(
                 raise InvalidValue(f"{file} line {case.line}: what is expected is no answer: {error}.") from error
     if not instructions.strip():
         raise InvalidValue(f"{settings.instructions} is empty; say what a good answer is.")
-    sides = split(listed)
-    # What a model judges has no bundle yet, and needs no case to evaluate one on.
+    sides = split(listed, unlabelled=judging.by_model(settings.judge))
+    # What a model judges may be meant for runs and live questions alone, with no case to evaluate a bundle on.
     others = () if judging.by_model(settings.judge) else (("held-out", LEAST_HELD_OUT), ("comparison", LEAST_COMPARED))
     for side, least in (("training", 2), *others):
         if len(sides[side]) < least:

@@ -98,7 +98,7 @@ class Grounds:
     Attributes:
         trial: What was promised.
         seeds: How many were compared.
-        unanswered: Seeds left out because the frontier did not answer.
+        unanswered: Seeds left out because the frontier did not answer, or the model that judges was silent.
         to_frontier: Challenger minus frontier; None when nothing could be compared.
         to_champion: Challenger minus champion; None without a champion.
         valid: The challenger's share of legal replies, and `min_valid`: what the policy demands.
