@@ -25,6 +25,7 @@ _USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 
 def guarded(arguments: Sequence[str]) -> int:
     """Run a command whatever its world is like, and return the exit code."""
+    _take_their_places()
     for stream in (sys.stdout, sys.stderr):
         _encode_anything(stream)
     wanted = _Wanted(as_json="--json" in arguments, debug="--debug" in arguments)
@@ -136,6 +137,23 @@ def describe(error: BaseException) -> tuple[int, str, str]:
 def _plain(text: str) -> str:
     """Return a sentence on one line, without what a terminal would obey."""
     return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+
+
+def _take_their_places() -> None:
+    """Put nothing in the place of a stream of input or of errors that the shell closed.
+
+    The next file to be opened would get its number, be it the database, and a library's words would land in that.
+    """
+    for number in (0, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
 
 
 def _encode_anything(stream: Any) -> None:

@@ -51,6 +51,12 @@ def shelf(workspace: Workspace) -> list[ShelfEntry]:
         return [_entry(workspace, connection, bundle, standing, acts) for bundle in reader.bundles(connection)]
 
 
+def registered_here(workspace: Workspace) -> list[rows.Bundle]:
+    """Return the bundles that this process registered, oldest first."""
+    with workspace.reading() as connection:
+        return [bundle for bundle in reader.bundles(connection) if bundle.session == workspace.session.id]
+
+
 def entry(workspace: Workspace, bundle_id: str) -> ShelfEntry:
     """Return one bundle by the beginning of its id.
 
