@@ -175,7 +175,7 @@ def test_a_whole_bundle_whose_manifest_names_another_text_is_incompatible(
                     role=forged.role,
                     job=forged.job,
                     dataset=forged.dataset,
-                    weights=forged.weights_digest,
+                    weights_digest=forged.weights_digest,
                     trained_at=forged.trained_at,
                     session=workspace.session.begin(),
                     at=workspace.now(),
