@@ -54,7 +54,7 @@ def stopped(root: Path, settings: Settings, point: str, time: int) -> None:
 def said(workspace: Workspace, run: str) -> list[tuple[str, str, str | None, float | None]]:
     """Return what every step of a run came to."""
     with workspace.reading() as connection:
-        return [(step.id, step.outcome, step.strategy, step.score) for step in reader.steps(connection, run)]
+        return [(step.id, step.outcome, step.answer, step.score) for step in reader.steps(connection, run)]
 
 
 POINTS = [

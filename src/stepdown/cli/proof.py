@@ -46,12 +46,18 @@ def _page(parts: "Iterable[Block]") -> Page:
 
 
 def _listed(every_run: "Sequence[tuple[Run, Ending | None]]") -> object:
-    """Return a table for each purpose: work, comparisons of promotions, live questions."""
-    from stepdown.history.rows import COMPARISON, LIVE, WORK
+    """Return a table for each purpose: work, comparisons of promotions, live questions, evaluations by a model."""
+    from stepdown.history.rows import COMPARISON, EVALUATION, LIVE, WORK
 
     head = ("run", "scenario", "seed", "started (UTC)", "outcome")
     tables = []
-    for purpose, title in ((WORK, "runs"), (COMPARISON, "comparisons for promotions"), (LIVE, "live questions")):
+    titles = {
+        WORK: "runs",
+        COMPARISON: "comparisons for promotions",
+        LIVE: "live questions",
+        EVALUATION: "evaluations by a judging model",
+    }
+    for purpose, title in titles.items():
         body = [
             (run.id, run.scenario, run.seed, f"{run.at:%Y-%m-%d %H:%M:%S}", end.outcome if end else "under way")
             for run, end in every_run

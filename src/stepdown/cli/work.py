@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stepdown.history.rows import Step
+    from stepdown.reports.story import Story
     from stepdown.training.tuning import AnyPlan
 
 
@@ -94,18 +95,27 @@ def run(
             size = partial(start, seed=seed, generations=generations, candidates=candidates)
             under_way = size(opened, asked.scenario, frontier=asked.frontier, at_once=at_once, role=role, adopting=True)
         run = under_way.run
-        with resumable(opened, lambda run_id: spelled(directory, "run", "--resume", run_id)):
-            play(under_way, _counted(show, run.generations * (run.candidates + 1)))
+        with resumable(opened, partial(spelled, directory, "run", "--resume")):
+            play(under_way, _counted(show, run.generations * (run.candidates * (2 if under_way.bench else 1) + 1)))
         summary = story(opened, run.id)
     body = [(g.number, g.score, g.decision, g.champion_score, g.champion) for g in summary.generations]
     head = ("generation", "best score", "decision", "champion's score", "champion")
     title = f"{summary.run.id}: {', '.join(f'{count} {who}' for who, count in summary.served.items())}"
     emit(summary, as_json=as_json, people=lambda: table(title, head, body))
+    _unjudged(summary)
     if summary.ending is not None and summary.ending.outcome != "completed":
-        err().print(
-            f"stepdown: {summary.ending.error} `{spelled(directory, 'report', run.id)}` says more.", soft_wrap=True
-        )
+        more = spelled(directory, "report", run.id)
+        err().print(f"stepdown: {summary.ending.error} `{more}` says more.", soft_wrap=True)
         raise typer.Exit(8)
+
+
+def _unjudged(summary: "Story") -> None:
+    """Say how many answers a judging model said nothing of."""
+    from stepdown.reports.story import unjudged
+
+    if summary.unjudged:
+        shows = f"`stepdown report {summary.run.id}` shows those calls."
+        err().print(f"stepdown: {unjudged(summary)} {shows}", soft_wrap=True)
 
 
 def _counted(show: "Callable[[int, int, str], None]", total: int) -> "Callable[[Step], None]":
@@ -121,11 +131,11 @@ def export(
     min_score: Annotated[float | None, typer.Option(help="Least mean score, 0..1.")] = None,
     kept_only: Annotated[bool, typer.Option("--kept-only", help="Only generations that advanced.")] = False,
     include_local: Annotated[bool, typer.Option("--include-local", help="Also replies of local models.")] = False,
-    matches: Annotated[bool, typer.Option("--matches", help="Also write each strategy's matches.")] = False,
+    matches: Annotated[bool, typer.Option("--matches", help="Also write each answer's matches.")] = False,
     imported: Annotated[bool, typer.Option("--imported", help="Also what logs say that were brought in.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write strategies as training data, from the rows as they are now."""
+    """Write answers as training data, from the rows as they are now."""
     from stepdown.acts.export import export
     from stepdown.training.records import Filters
 
@@ -156,15 +166,21 @@ def scan(
         outlook = scan(opened, Filters(about(directory, scenario).scenario, run=run, min_score=min_score))
     head = ("without training", "mean", "lower 95 % bound", "legal", "gain by the question")
     body = [(b.name, b.scores.mean, b.scores.lower, b.scores.valid, f"{b.gain:+.3f}") for b in outlook.baselines]
-    fewest, most = outlook.calls
     cost = "at prices that are not known" if outlook.cost is None else f"{outlook.cost:.2f} dollars at most"
     lines = [
         f"{outlook.records} answers of {outlook.scenario} {outlook.role}; of the newest {outlook.looked_at}: "
         f"{outlook.questions} different questions, {outlook.answers} different answers, the commonest {outlook.commonest:.0%}.",
-        f"A promotion asks the frontier {fewest} to {most} times, {cost}.",
+        f"A promotion needs {outlook.look} cases for comparisons, and there are {outlook.compared}; add cases."
+        if outlook.calls is None
+        else f"A promotion asks the frontier {outlook.calls[0]} to {outlook.calls[1]} times, {cost}.",
     ]
     title = f"on {outlook.held_out} held-out questions"
-    emit(outlook, as_json=as_json, people=lambda: table(title, head, body))
+    if outlook.verdicts is not None:
+        evaluation, promotion = outlook.verdicts
+        title = f"A model judges ({outlook.judge}): what is reached without training is not known before it is asked."
+        more = f", and {promotion} for a promotion" if promotion else ""
+        lines.append(f"The judge is asked {evaluation} times at most for an evaluation{more}.")
+    emit(outlook, as_json=as_json, people=lambda: table(title, head, body) if body else title)
     err().print("\n".join(lines), soft_wrap=True, markup=False)
 
 

@@ -91,7 +91,7 @@ def fit(
 def records(dataset: Path, content: str | None) -> tuple[list[Record], list[Record]]:
     """Read what there is to learn and to validate on, each file once: somebody may replace it after it was checked."""
     files = {"train.jsonl": read_file(dataset / "train.jsonl")}
-    # An export with one distinct strategy has nothing to validate on, and mlx-lm's loader refuses an empty file.
+    # An export with one distinct answer has nothing to validate on, and mlx-lm's loader refuses an empty file.
     if (dataset / "valid.jsonl").exists():
         files["valid.jsonl"] = read_file(dataset / "valid.jsonl")
     if content is not None and digest({name: sha256(data) for name, data in files.items()}) != content:

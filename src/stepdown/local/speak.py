@@ -21,7 +21,7 @@ from stepdown.local.pretrained import Pretrained, opened, read_directory
 import mlx.core as mx
 
 from stepdown.local.provider import LocalReply
-from stepdown.local.single import READ, Reply, Sampler, read
+from stepdown.local.single import READ, Sampler, SingleReply, read
 
 SERVING = "serving.json"
 """Beside the weights: how the bundle is decoded."""
@@ -99,7 +99,7 @@ class Speaker:
         shared, caches = self._read_together(rows, expired)
         if len(rows) == 1:
             cache = caches[0] if caches else None
-            reply = Reply(self._model, cache, Sampler(temperature, seeds[0]), followers[0], expired)
+            reply = SingleReply(self._model, cache, Sampler(temperature, seeds[0]), followers[0], expired)
             return [reply.grow(rows[0][shared:], limits[0])]
         samplers: list[Any] | None = [Sampler(temperature, seed) for seed in seeds] if temperature else None
         return self._batch(rows, shared, caches, limits, samplers, followers, expired)

@@ -43,10 +43,10 @@ def checked(completion: Any, asked: str) -> tuple[Completion, tuple[str, ...]]:
     Raises:
         ProviderError: There is no reply in it that could be kept (`malformed-reply`).
     """
-    text = getattr(completion, "text", None)
-    if not isinstance(text, str):
-        raise ProviderError(f"{asked} answered with {type(text).__name__} and not with a text.", error_type=MALFORMED)
-    if not storable(text):
+    reply = getattr(completion, "reply", None)
+    if not isinstance(reply, str):
+        raise ProviderError(f"{asked} answered with {type(reply).__name__} and not with a text.", error_type=MALFORMED)
+    if not storable(reply):
         raise ProviderError(
             f"{asked} answered with a text that cannot be kept: it holds half a surrogate pair or a NUL.",
             error_type=MALFORMED,
@@ -62,7 +62,7 @@ def checked(completion: Any, asked: str) -> tuple[Completion, tuple[str, ...]]:
     fields |= {name: UNKNOWN for name in ("provider", "model") if fields[name] is None}
     noted = tuple(name for name, value in fields.items() if value != getattr(completion, name, None))
     # A plain copy: what a subclass of str or int would do later is nobody's business here.
-    return Completion(text=str.__str__(text), **fields, notes=notes(completion)), noted
+    return Completion(reply=str.__str__(reply), **fields, notes=notes(completion)), noted
 
 
 def notes(source: object) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from stepdown.history import rows
 from stepdown.reports.events import act_line, verdict_line
-from stepdown.reports.story import SHADOW, Provenance, Spend, Story
+from stepdown.reports.story import SHADOW, Provenance, Spend, Story, unjudged
 
 REPLY, REFUSED = 100, 300
 """Characters that are shown of a reply that was used, and of one that was not."""
@@ -82,6 +82,8 @@ def _head(story: Story) -> Iterator[Block]:
     yield f"Started {run.at:%Y-%m-%d %H:%M:%S} UTC, {outcome}. Seed {run.seed}, frontier {_cell(run.frontier)}."
     if run.purpose == rows.COMPARISON:
         yield f"A comparison for a promotion, on at most {run.candidates} held-out seeds."
+    elif run.purpose == rows.EVALUATION:
+        yield f"A model judged a bundle's held-out answers: {len(story.steps)}."
     elif run.purpose == rows.LIVE:
         yield f"Questions that somebody asked one at a time: {len(story.steps)}."
     else:
@@ -138,6 +140,9 @@ def _served(story: Story) -> Iterator[Block]:
         yield ""
     served = Counter((step.role, step.served or step.outcome) for step in story.steps)
     yield Table(("role", "served by", "steps"), ((*who, count) for who, count in sorted(served.items())))
+    if story.unjudged:
+        yield _cell(unjudged(story))
+        yield ""
     if not story.reasons:
         return
     yield "## Why local did not"
@@ -174,7 +179,7 @@ def _refused(story: Story) -> Iterator[Block]:
     yield "## What could not be used"
     yield ""
     body = (
-        (a.call, a.requested_provider, a.error_type, "; ".join(a.refusals) or a.error, _short(a.text, REFUSED))
+        (a.call, a.requested_provider, a.error_type, "; ".join(a.refusals) or a.error, _short(a.reply, REFUSED))
         for a in unused
     )
     yield Table(("call", "asked", "error", "why", "reply"), body)

@@ -24,7 +24,7 @@ NOT_STARTED = 126
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class ChildExit:
     """How a child ended.
 
     Attributes:
@@ -58,7 +58,7 @@ def check_time_limit(seconds: float) -> None:
         raise InvalidValue(f"A training's time limit is a number of seconds from 0 on, not {seconds!r}.")
 
 
-def run(module: str, arguments: Sequence[str], time_limit: float, watch: Callable[[dict[str, Any]], None]) -> Ending:
+def run(module: str, arguments: Sequence[str], time_limit: float, watch: Callable[[dict[str, Any]], None]) -> ChildExit:
     """Run a module of ours in a child process until it ends or time is up.
 
     Args:
@@ -73,7 +73,7 @@ def run(module: str, arguments: Sequence[str], time_limit: float, watch: Callabl
             child = _start(command, words)
         except OSError as error:
             # Another user's interpreter, no memory for one more process, a limit of them.
-            return Ending(None, NOT_STARTED, error.strerror or str(error), late=False)
+            return ChildExit(None, NOT_STARTED, error.strerror or str(error), late=False)
         late = threading.Event()
         alarm = threading.Timer(time_limit, _stop, (child, late))
         alarm.start()
@@ -86,7 +86,7 @@ def run(module: str, arguments: Sequence[str], time_limit: float, watch: Callabl
             if child.stdout is not None:
                 child.stdout.close()
         words.seek(0)
-        return Ending(done, status, last_words(words.read()), late.is_set())
+        return ChildExit(done, status, last_words(words.read()), late.is_set())
 
 
 def last_words(text: str) -> str:
