@@ -18,6 +18,8 @@ from stepdown.cli import FAULT, STOPPED, UNWRITTEN
 from stepdown.errors import InvalidValue, StepdownError
 
 USAGE = 2
+LONGEST_WORD = 1024
+"""Characters of a word that somebody gave which a sentence repeats; a path of most systems is shorter."""
 
 _USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 """The parser's own refusal. Typer brings its parser along since 0.20 and used click's before; this is either's."""
@@ -135,8 +137,9 @@ def describe(error: BaseException) -> tuple[int, str, str]:
 
 
 def _plain(text: str) -> str:
-    """Return a sentence on one line, without what a terminal would obey."""
-    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+    """Return a sentence on one line, without what a terminal would obey, and without words that have no end."""
+    shown = (word if len(word) <= LONGEST_WORD else f"{word[:LONGEST_WORD]}…" for word in text.split())
+    return "".join(c if c.isprintable() else " " for c in " ".join(shown))
 
 
 def _take_their_places() -> None:
