@@ -414,3 +414,13 @@ def test_a_value_without_end_is_repeated_up_to_an_end(
     answered(code, out, err)
     assert code in (2, 3)
     assert len(err) < 4000
+
+
+@pytest.mark.parametrize("line", [["report", "\udcff"], ["judge", "\udcff", "0.5"], ["export", "--run", "\udcff"]])
+def test_a_word_that_is_no_utf_8_is_refused_as_one(
+    line: list[str], handed_down: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = shutil.copytree(handed_down, tmp_path / "workspace")
+
+    assert main([*line, "-w", str(root)]) == 2
+    assert "is not UTF-8" in capsys.readouterr().err

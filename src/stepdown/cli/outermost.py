@@ -61,6 +61,11 @@ def _run(arguments: Sequence[str]) -> int:
         if isinstance(end.__context__, BrokenPipeError):  # The parser meets a closed pipe first where it prints help.
             raise end.__context__ from None
         return end.code if isinstance(end.code, int) else 1
+    except UnicodeEncodeError as error:
+        # A path may be of any bytes; a name, a word or a reason that is stored or looked for is not.
+        for word in (word for word in arguments if word.encode("utf-8", "replace").decode() != word):
+            raise InvalidValue(f"The value {word!a} is not UTF-8; write it so.", kind="usage") from error
+        raise
     if done == STOPPED:  # The parser takes Ctrl-C for an answer, and says nothing.
         raise KeyboardInterrupt
     return done if isinstance(done, int) else 0
