@@ -398,3 +398,29 @@ def test_a_budget_beyond_the_scenario_is_refused_beforehand(
 
     assert main(["promote", bundle, "--budget", "5000", "-w", str(root)]) == 2
     assert "give a budget of at most" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line", [["report", "x" * 50_000], ["run", "--scenario", "😀" * 50_000], ["policy", "set", "y" * 50_000 + "=1"]]
+)
+def test_a_value_without_end_is_repeated_up_to_an_end(
+    line: list[str], handed_down: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = shutil.copytree(handed_down, tmp_path / "workspace")
+
+    code = main([*line, "-w", str(root)])
+    out, err = capsys.readouterr()
+
+    answered(code, out, err)
+    assert code in (2, 3)
+    assert len(err) < 4000
+
+
+@pytest.mark.parametrize("line", [["report", "\udcff"], ["judge", "\udcff", "0.5"], ["export", "--run", "\udcff"]])
+def test_a_word_that_is_no_utf_8_is_refused_as_one(
+    line: list[str], handed_down: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = shutil.copytree(handed_down, tmp_path / "workspace")
+
+    assert main([*line, "-w", str(root)]) == 2
+    assert "is not UTF-8" in capsys.readouterr().err

@@ -99,7 +99,7 @@ def told(root: Path, settings: Settings) -> int:
     """Return how much history a workspace has; no audit may object to it."""
     with open_workspace(root, settings=settings) as workspace:
         assert differences(workspace) == []
-        kinds = (rows.Step, rows.Judgement, rows.Exchange, rows.Verdict, rows.Ending)
+        kinds = (rows.Step, rows.GivenScore, rows.Exchange, rows.Verdict, rows.Ending)
         return sum(count(workspace, kind) for kind in kinds)
 
 

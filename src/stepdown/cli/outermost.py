@@ -18,6 +18,8 @@ from stepdown.cli import FAULT, STOPPED, UNWRITTEN
 from stepdown.errors import InvalidValue, StepdownError
 
 USAGE = 2
+LONGEST_WORD = 1024
+"""Characters of a word that somebody gave which a sentence repeats; a path of most systems is shorter."""
 
 _USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 """The parser's own refusal. Typer brings its parser along since 0.20 and used click's before; this is either's."""
@@ -59,6 +61,11 @@ def _run(arguments: Sequence[str]) -> int:
         if isinstance(end.__context__, BrokenPipeError):  # The parser meets a closed pipe first where it prints help.
             raise end.__context__ from None
         return end.code if isinstance(end.code, int) else 1
+    except UnicodeEncodeError as error:
+        # A path may be of any bytes; a name, a word or a reason that is stored or looked for is not.
+        for word in (word for word in arguments if word.encode("utf-8", "replace").decode() != word):
+            raise InvalidValue(f"The value {word!a} is not UTF-8; write it so.", kind="usage") from error
+        raise
     if done == STOPPED:  # The parser takes Ctrl-C for an answer, and says nothing.
         raise KeyboardInterrupt
     return done if isinstance(done, int) else 0
@@ -135,8 +142,9 @@ def describe(error: BaseException) -> tuple[int, str, str]:
 
 
 def _plain(text: str) -> str:
-    """Return a sentence on one line, without what a terminal would obey."""
-    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+    """Return a sentence on one line, without what a terminal would obey, and without words that have no end."""
+    shown = (word if len(word) <= LONGEST_WORD else f"{word[:LONGEST_WORD]}…" for word in text.split())
+    return "".join(c if c.isprintable() else " " for c in " ".join(shown))
 
 
 def _take_their_places() -> None:

@@ -79,7 +79,7 @@ def settings(text: str, file: str = TASK) -> TaskSettings:
             raise InvalidValue(f"{file} needs {name}.")
     if not NAME.fullmatch(table["name"]):
         raise InvalidValue(
-            f"{file}{line_of(text, 'name')}: a name is of small letters, digits, - and _, beginning with a letter, not "
+            f"{file}{line_of(text, 'name')}: a name is of small letters, digits, - and _, at most 60, a letter first, not "
             f"{table['name']!r}."
         )
     reader = table.get("reader", "json")
