@@ -20,7 +20,7 @@ from stepdown.bundles.disk import listing, look, publish
 from stepdown.bundles.watch import SETTLED
 from stepdown.history import ledger, reader, rows
 from stepdown.workspace import Settings, Workspace
-from stepdown.workspace.facts import gather, slot_bundle
+from stepdown.workspace.facts import gather
 
 LIMIT = 2.0
 
@@ -28,7 +28,7 @@ LIMIT = 2.0
 def enlarged(workspace: Workspace, mebibytes: int) -> str:
     """Register the slot's bundle once more, with so much more in it, and let it serve."""
     with workspace.reading() as connection:
-        small = slot_bundle(connection, SCENARIO, "competitor")
+        small = reader.slot_bundle(connection, SCENARIO, "competitor")
         assert small is not None, "a bundle was handed down"
         evaluation = reader.newest_evaluation(connection, small.id)
         assert evaluation is not None, "it was evaluated"

@@ -20,7 +20,7 @@ from stepdown.acts.opening import open_workspace
 from stepdown.history import ledger, reader, rows
 from stepdown.routing.breaker import Breaker
 from stepdown.workspace import Settings, Workspace
-from stepdown.workspace.facts import breaker_of, is_disabled, slot_bundle
+from stepdown.workspace.facts import breaker_of, is_disabled
 
 SCENARIO, ROLE = "grid_ctf", "competitor"
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -75,7 +75,7 @@ def fill(workspace: Workspace, registrations: int, attempts: int) -> None:
 
 def look_up(connection: Connection) -> None:
     """Ask what a step asks about its slot's bundle."""
-    bundle = slot_bundle(connection, SCENARIO, ROLE)
+    bundle = reader.slot_bundle(connection, SCENARIO, ROLE)
     assert bundle is not None
     is_disabled(connection, bundle.id)
     assert breaker_of(connection, bundle.id).failures

@@ -171,10 +171,8 @@ def calls(workspace: Workspace, step: rows.Step) -> list[trace.Line]:
 
 def active(workspace: Workspace) -> rows.Bundle:
     """Return the competitor's bundle."""
-    from stepdown.workspace.facts import slot_bundle
-
     with workspace.reading() as connection:
-        found = slot_bundle(connection, SCENARIO, "competitor")
+        found = reader.slot_bundle(connection, SCENARIO, "competitor")
     assert found is not None
     return found
 

@@ -1,7 +1,6 @@
 """A model that judges: its call is a step of its own, its words a verdict or none, and history cannot say it said others."""
 
 import json
-import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -9,73 +8,27 @@ from typing import Any
 
 import pytest
 
-from journey import Hands, attempts, steps
+from journey import attempts, steps
+from judged import TOML, edit, install, opened, write
 from scripted_server import Play, hangs_up, says, serving
 from stepdown.acts.ask import judge, live
 from stepdown.acts.export import export
-from stepdown.acts.localize import localize
-from stepdown.acts.opening import open_workspace
 from stepdown.acts.resume import resume_run
 from stepdown.acts.run import play, start
-from stepdown.errors import InvalidValue, Refused
+from stepdown.cli import main
+from stepdown.errors import InvalidValue
 from stepdown.history import reader
-from stepdown.providers.installed import GROUP
 from stepdown.training.records import Filters
 from stepdown.views.audit import differences, examined
-from stepdown.workspace import Settings, Workspace
-from stepdown.workspace.task import Beside
+from stepdown.views.doctor import examine as doctor
+from stepdown.views.scan import scan
+from stepdown.workspace import Workspace
 from stepdown.workspace.task import read as read_task
-
-TOML = 'name = "ours"\nversion = 1\n[judge]\nkind = "model"\nprovider = "strict"\nprompt = "judge.txt"\n'
-PROMPT = "Do: $instructions\nCase: $case\nRight: $expected\nAnswer: $answer\n"
-
-OURS = """
-import json
-from stepdown.providers.protocol import Completion
-
-class Strict:
-    name, model = "strict", "rules-1"
-
-    def complete(self, request):
-        right = request.prompt.partition("Right: ")[2].partition("\\n")[0]
-        given = request.prompt.partition("Answer: ")[2]
-        score = 1 if given == right else 0.25
-        return Completion(json.dumps({"score": score, "why": "It compared."}), self.name, self.model, None, 11, 3)
-
-def make(argument, scenario):
-    return Strict()
-"""
 
 
 @pytest.fixture(autouse=True)
 def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A judge of somebody's own on the path, as pip would leave it."""
-    (tmp_path / "strict_judge.py").write_text(OURS)
-    info = tmp_path / "strict_judge-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: strict-judge\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[{GROUP}]\nstrict = strict_judge:make\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-Zq8vN3kR7wLx1TbYc5")
-
-
-def write(directory: Path, *, toml: str = TOML, prompt: str | None = PROMPT) -> Path:
-    """Write a task of sixty numbered cases that a model judges."""
-    directory.mkdir(parents=True, exist_ok=True)
-    rows = [json.dumps({"input": f"case {number}", "expected": number % 3}) for number in range(60)]
-    (directory / "stepdown.toml").write_text(toml, "utf-8")
-    (directory / "cases.jsonl").write_text("\n".join(rows), "utf-8")
-    (directory / "answer.schema.json").write_text("{}", "utf-8")
-    (directory / "instructions.txt").write_text("Count.", "utf-8")
-    if prompt is not None:
-        (directory / "judge.txt").write_text(prompt, "utf-8")
-    return directory
-
-
-def opened(directory: Path) -> Workspace:
-    """Open the workspace beside a task."""
-    settings = Settings(clock=Hands().clock, durability="normal", scenario=Beside(directory))
-    return open_workspace(directory / ".stepdown", settings=settings)
+    install(tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -126,14 +79,6 @@ def test_who_asks_live_gets_the_score_that_the_model_gave(workspace: Workspace) 
 
     assert (first.score, second.score, first.unjudged) == (1.0, 1.0, None)
     assert differences(workspace) == []
-
-
-def edit(workspace: Workspace, statement: str) -> None:
-    """Change history behind everybody's back."""
-    with sqlite3.connect(workspace.engine.url.database or "") as connection:
-        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-            connection.execute(f'DROP TRIGGER "{name}"')
-        connection.execute(statement)
 
 
 FORGERIES = {
@@ -189,15 +134,15 @@ def test_a_judge_that_fails_leaves_the_answer_unjudged_with_a_sentence_and_never
         toml = TOML.replace('"strict"', f'"openai"\nmodel = "judge-large@{server.url}"')
         with opened(write(tmp_path / "task", toml=toml)) as workspace:
             with live(workspace, "ours", frontier="labels") as desk:
-                reply = desk.ask(7)
+                response = desk.ask(7)
             call = attempts(workspace, steps(workspace, "run-1", "judge")[0])[0]
             with workspace.reading() as connection:
-                assert reader.judgements(connection, reply.call or "") == []
+                assert reader.judgements(connection, response.call or "") == []
             assert differences(workspace) == []
 
-    assert reply.score is None
+    assert response.score is None
     assert call.error_type is not None
-    assert reply.unjudged == f"The answer stays unjudged: the judge's call ended with {call.error_type}."
+    assert response.unjudged == f"The answer stays unjudged: the judge's call ended with {call.error_type}."
 
 
 def test_a_hosted_judge_is_asked_over_http_and_its_tokens_count(tmp_path: Path) -> None:
@@ -227,12 +172,9 @@ def test_a_judge_without_a_key_leaves_everything_unjudged_and_the_run_goes_on(
         assert differences(workspace) == []
 
 
-def test_nobody_trains_on_a_score_that_cannot_be_had_twice_and_nobody_signs_as_the_judge(workspace: Workspace) -> None:
-    run = run_one(workspace)
-    dataset = export(workspace, Filters(scenario="ours", run=run))
+def test_nobody_signs_as_the_judge(workspace: Workspace) -> None:
+    run_one(workspace)
 
-    with pytest.raises(Refused, match="A model judges the answers of ours and gives no score twice"):
-        localize(workspace, dataset.path)
     with pytest.raises(InvalidValue, match="Only a judging call is named judge:"):
         judge(workspace, "run-1/1/0/1", 1.0, by="judge:run-1/1/4/1")
 
@@ -273,8 +215,7 @@ def test_a_run_that_was_stopped_while_it_was_judged_goes_on_and_asks_about_no_an
             raise KeyboardInterrupt
 
     directory = write(tmp_path / "task")
-    settings = Settings(clock=Hands().clock, durability="normal", scenario=Beside(directory), reached=reached)
-    with suppress(KeyboardInterrupt), open_workspace(directory / ".stepdown", settings=settings) as halted:
+    with suppress(KeyboardInterrupt), opened(directory, reached=reached) as halted:
         run_one(halted)
     with opened(directory) as workspace:
         play(resume_run(workspace, "run-1"))
@@ -282,3 +223,46 @@ def test_a_run_that_was_stopped_while_it_was_judged_goes_on_and_asks_about_no_an
         judges = [(step.generation, step.position) for step in steps(workspace, "run-1", "judge")]
         assert sorted(judges) == [(generation, place) for generation in (1, 2) for place in (4, 5, 6)]
         assert differences(workspace) == []
+
+
+def test_a_scan_says_that_a_model_judges_and_how_often_it_would_be_asked(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_one(workspace)
+
+    outlook = scan(workspace, Filters("ours"))
+    held_out = len(workspace.scenario("ours").holdout_seeds())
+    assert (outlook.baselines, outlook.judge, outlook.verdicts) == ((), "strict", (held_out, 0))
+    monkeypatch.chdir(workspace.root.parent)
+    assert main(["scan"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "A model judges (strict): what is reached without training is not known before it is asked.\n"
+    assert "A promotion needs 32 cases for comparisons, and there are 15; add cases." in said.err
+    assert f"The judge is asked {held_out} times at most for an evaluation." in said.err
+
+
+def test_a_run_and_its_report_count_the_answers_that_the_judge_was_silent_on_and_say_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(write(tmp_path / "task"))
+    monkeypatch.setenv("STRICT_SILENT", "2")
+
+    assert main(["run", "--generations", "2", "--candidates", "3", "--frontier", "labels"]) == 0
+    assert "3 answers stay unjudged: the judge's calls ended with silence ×3." in capsys.readouterr().err
+    assert main(["report", "run-1"]) == 0
+    assert "3 answers stay unjudged: the judge's calls ended with silence ×3." in capsys.readouterr().out
+
+
+def test_the_doctor_says_whether_the_judge_could_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = write(tmp_path / "mine")
+    hosted = write(tmp_path / "hosted", toml=TOML.replace('"strict"', '"openai"\nmodel = "judge-large"'))
+    wrong = write(tmp_path / "wrong", prompt="Good?")
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+    checks = [{check.name: check for check in doctor(task / ".stepdown")} for task in (mine, hosted, wrong)]
+    assert (checks[0]["judge"].good, checks[0]["judge"].finding) == (True, "strict can be asked")
+    assert not checks[1]["judge"].good
+    assert "OPENAI_API_KEY" in checks[1]["judge"].finding
+    assert (checks[2]["task"].good, "judge" in checks[2]) == (False, False)
+    assert "has no $answer" in checks[2]["task"].finding

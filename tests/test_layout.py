@@ -44,6 +44,7 @@ PURE = (
     "stepdown.bundles.standing",
     "stepdown.training.records",
     "stepdown.training.evaluation",
+    "stepdown.training.hearing",
     "stepdown.history.rows",
 )
 EFFECTS = {

@@ -33,7 +33,6 @@ from stepdown.training.promotion import Trial
 from stepdown.views.audit import differences
 from stepdown.views.history import active_at, history, instant
 from stepdown.workspace import Settings, Workspace
-from stepdown.workspace.facts import slot_bundle
 
 SLOT = (SCENARIO, "competitor")
 
@@ -105,7 +104,7 @@ def test_rollback_passes_over_what_was_made_for_other_prompts(
     bad = forced(local, trained(local, 1))
     monkeypatch.setattr(prompt, "FORMAT", prompt.FORMAT + 1)
 
-    with pytest.raises(Refused, match=f"{before.id[:12]}: it was made for another"):
+    with pytest.raises(Refused, match=f"{before.id[:12]}: it was made for prompt format"):
         rollback(local, *SLOT)
 
     assert active(local) == bad
@@ -115,7 +114,7 @@ def test_rollback_from_a_retired_bundle_fills_the_empty_slot(local: Workspace) -
     good = active(local)
     switch.retire(local, forced(local, trained(local, 1)).id)
     with local.reading() as connection:
-        assert slot_bundle(connection, *SLOT) is None
+        assert reader.slot_bundle(connection, *SLOT) is None
 
     assert rollback(local, *SLOT) == good
 
@@ -463,7 +462,7 @@ def contest(root: Path, *entries: tuple[str, Callable[[Workspace], object]]) -> 
         before, held = len(acts(watcher)), []
         while any(child.is_alive() for child in children):
             with watcher.reading() as connection:
-                found = slot_bundle(connection, *SLOT)
+                found = reader.slot_bundle(connection, *SLOT)
                 standing = fold(reader.acts(connection))
                 shown = [each.id for each in reader.bundles(connection) if standing.status(each.id) is Status.ACTIVE]
             # Whom the router asks is the one bundle that is shown as active, each bundle being looked at by itself.

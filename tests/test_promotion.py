@@ -43,14 +43,23 @@ from stepdown.routing.facts import Facts
 from stepdown.training import promotion
 from stepdown.training.decoding import Decoding
 from stepdown.training.plan import Plan
-from stepdown.training.promotion import LOOK, Bounds, Grounds, Outcome, Trial, bounds, differences, exceeds, settled
+from stepdown.training.promotion import (
+    LOOK,
+    Bounds,
+    Grounds,
+    PromotionOutcome,
+    Trial,
+    bounds,
+    differences,
+    exceeds,
+    settled,
+)
 from stepdown.training.records import Filters
 from stepdown.views.audit import differences as audited
 from stepdown.views.audit import evidence
 from stepdown.views.bundles import shelf
 from stepdown.views.runs import story
 from stepdown.workspace import Settings, Workspace
-from stepdown.workspace.facts import slot_bundle
 
 WEAK = Plan.tiny(iterations=1)
 """Learns nothing: its replies are not even JSON."""
@@ -246,7 +255,7 @@ def test_promote_needs_every_side_of_the_evidence(
 ) -> None:
     found = shown(**changes)
 
-    assert (found.outcome, found.objections) == (Outcome(outcome), objections)
+    assert (found.outcome, found.objections) == (PromotionOutcome(outcome), objections)
 
 
 @dataclass(frozen=True, slots=True)
@@ -536,7 +545,7 @@ def test_scores_that_are_no_numbers_end_a_comparison_without_a_verdict(
             promote(reopened, candidate.bundle.id)
         assert count(reopened, rows.Verdict) == 0
         with reopened.reading() as connection:
-            assert slot_bundle(connection, SCENARIO, "competitor") is None
+            assert reader.slot_bundle(connection, SCENARIO, "competitor") is None
 
 
 def test_the_audit_sees_a_verdict_that_does_not_follow_from_its_evidence(candidate: Candidate) -> None:

@@ -11,7 +11,7 @@ from journey import Hands
 from stepdown.bundles.standing import Status, fold
 from stepdown.history import engine, ledger, reader, rows, schema
 from stepdown.workspace import Workspace
-from stepdown.workspace.facts import breaker_of, is_disabled, is_retired, slot_bundle
+from stepdown.workspace.facts import breaker_of, is_disabled
 
 BUNDLES = ("one", "two", "three")
 SLOT = {"one": ("grid_ctf", "competitor"), "two": ("grid_ctf", "competitor"), "three": ("other", "competitor")}
@@ -94,9 +94,9 @@ def test_the_queries_of_routing_answer_as_the_fold_of_all_acts(drawn: list[tuple
         ledger.append(connection, *legal(drawn))
         for bundle in BUNDLES:
             assert is_disabled(connection, bundle) is (bundle in standing.disabled)
-            assert is_retired(connection, bundle) is (bundle in standing.retired)
+            assert reader.is_retired(connection, bundle) is (bundle in standing.retired)
         for slot in set(SLOT.values()):
-            held = slot_bundle(connection, *slot)
+            held = reader.slot_bundle(connection, *slot)
             assert (held.id if held else None) == standing.active.get(slot)
     made.dispose()
 
@@ -106,7 +106,7 @@ def test_whatever_routing_asks_of_a_bundle_is_found_by_an_index(local: Workspace
     listener = lambda _c, _cursor, statement, values, *_: asked.append((statement, values))  # noqa: E731
     with local.reading() as connection:
         event.listen(local.engine, "before_cursor_execute", listener)
-        held = slot_bundle(connection, "grid_ctf", "competitor")
+        held = reader.slot_bundle(connection, "grid_ctf", "competitor")
         assert held is not None
         assert not is_disabled(connection, held.id)
         breaker_of(connection, held.id)
@@ -119,5 +119,7 @@ def test_whatever_routing_asks_of_a_bundle_is_found_by_an_index(local: Workspace
         ]
 
     # Neither a walk through a table nor a sort: the newest row is the first that the index gives.
-    assert len(plans) == len(asked) == 6
-    assert all(plan.startswith("SEARCH ") and " USING " in plan for plan in plans), plans
+    searches = [plan for plan in plans if not plan.endswith(("SUBQUERY 1", "SUBQUERY 2"))]
+    assert len(asked) == 4
+    assert len(searches) == 6
+    assert all(plan.startswith("SEARCH ") and " USING " in plan for plan in searches), plans

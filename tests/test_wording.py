@@ -4,11 +4,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from journey import Hands, steps
 from stepdown.acts import configure, switch
+from stepdown.acts.ask import live
 from stepdown.acts.datasets import opened as opened_dataset
 from stepdown.acts.export import export
 from stepdown.acts.localize import localize
@@ -16,10 +18,13 @@ from stepdown.acts.opening import open_workspace
 from stepdown.acts.resume import resume_run
 from stepdown.acts.run import play, start
 from stepdown.bundles.manifest import Manifest
-from stepdown.errors import DatasetError, InvalidValue, Refused
+from stepdown.errors import DatasetError, InvalidValue, ProviderError, Refused
 from stepdown.history import ledger, rows
+from stepdown.providers.installed import frontier_named
+from stepdown.providers.protocol import Request
 from stepdown.scenarios import prompt
 from stepdown.scenarios.grid_ctf import GridCtf
+from stepdown.scenarios.invoices import Invoices
 from stepdown.scenarios.shipped import tickets
 from stepdown.scenarios.wording import wording
 from stepdown.training.decoding import Decoding
@@ -215,9 +220,36 @@ def test_what_names_no_text_is_of_the_first_and_of_no_edited_one(scenario: objec
 
 
 @pytest.mark.parametrize("text", ["$case", "Of $playbook: <$case> in $hints", "$case?\n$rules"])
-def test_labels_find_the_case_wherever_a_text_puts_it(text: str) -> None:
-    scenario = replace(tickets(), prompts={"competitor": text})
-    case = scenario.observation(3)
-    asked = prompt.of_case(scenario, prompt.Knowledge(), case)
+def test_labels_and_extract_are_given_the_case_and_cut_it_out_of_no_text(
+    text: str, tmp_path: Path, hands: Hands
+) -> None:
+    """Whatever words a question has, and however its case is written in it."""
+    (tmp_path / "prompt.txt").write_text(text, "utf-8")
+    with again(tmp_path, hands) as workspace:
+        run = play(start(workspace, "ours", generations=1, candidates=8, frontier="labels"))
+        answered = steps(workspace, run.id)
+        with live(workspace, "ours", frontier="labels") as desk:
+            labelled, strange = desk.ask({"text": "case 4"}), desk.ask({"text": "case of nobody"})
+        assert differences(workspace) == []
 
-    assert prompt.in_one_line(case) in {found[1] for found in prompt.case_pattern(scenario).finditer(asked)}
+    class Reworded(Invoices):
+        prompts: ClassVar = {"competitor": text}
+
+    settings = Settings(clock=hands.clock, durability="normal", scenario=lambda _: Reworded())
+    with open_workspace(tmp_path / "invoices", settings=settings) as workspace:
+        with live(workspace, "invoices", frontier="extract") as desk:
+            read = desk.ask({"text": "Invoice INV-7 of 4 March 2025: 12.50 EUR."})
+        assert differences(workspace) == []
+
+    assert {(step.outcome, step.score) for step in answered} == {("served", 1.0)}
+    assert (labelled.value, strange.error) == (1, "not-labelled")
+    assert read.value == {"amount": 12.5, "currency": "EUR", "date": "2025-03-04", "number": "INV-7"}
+
+
+def test_extract_refuses_in_a_word_what_has_no_text_to_read() -> None:
+    """It reads no prose: a prompt that holds a sentence is none."""
+    asked = Request("run-1/1/0/1", "competitor", "observation: text=12.50 EUR", {}, 0, 1.0, case={"photo": "7.jpg"})
+
+    with pytest.raises(ProviderError, match="no text to read") as failure:
+        frontier_named("extract", Invoices()).complete(asked)
+    assert failure.value.error_type == "no-sentence"

@@ -117,7 +117,7 @@ def test_every_reason_and_local_can_be_reached(reason: str, guide: Guide) -> Non
     if reason != "local" and not guide.session.can(reason):
         pytest.skip(f"nothing that the description declares could give {reason}")
 
-    guide.provoke(cause=reason if reason in REASONS else "bundle-absent", choice=0)
+    guide.lead_to(cause=reason if reason in REASONS else "bundle-absent", choice=0)
 
     outcomes = {one.step.reason or one.step.served for one in guide.session.routed}
     assert reason in outcomes

@@ -1,6 +1,6 @@
 """What surrounds a workspace under the machine: a clock that is moved, a scenario that is revised, providers that fail.
 
-Everything real stays real: the embedded frontier proposes, a trained bundle is loaded from its bytes and decodes. Weather
+Everything real stays real: the embedded frontier proposes, a trained bundle is loaded from its bytes and decodes. Environment
 stands between the trace and the provider, where the world is.
 """
 
@@ -51,7 +51,7 @@ GARBAGE = "I would push hard on the left flank."
 
 
 @dataclass(slots=True)
-class Weather:
+class Environment:
     """What the machine moves, and what comes to light in it. It is sent to child processes as it is.
 
     Attributes:
@@ -83,14 +83,14 @@ class Weather:
 
 
 class SmallGrid(GridCtf):
-    """grid_ctf with few seeds, and with the version that the weather says."""
+    """grid_ctf with few seeds, and with the version that the environment says."""
 
-    def __init__(self, weather: Weather) -> None:
-        self._weather = weather
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
 
     @property
     def version(self) -> int:  # type: ignore[override]
-        return self._weather.version
+        return self._environment.version
 
     def tournament_seeds(self) -> Sequence[int]:
         return super().tournament_seeds()[:2]
@@ -103,14 +103,14 @@ class SmallGrid(GridCtf):
 
 
 class SmallInvoices(Invoices):
-    """invoices with few sentences, and with the version that the weather says."""
+    """invoices with few sentences, and with the version that the environment says."""
 
-    def __init__(self, weather: Weather) -> None:
-        self._weather = weather
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
 
     @property
     def version(self) -> int:  # type: ignore[override]
-        return self._weather.version
+        return self._environment.version
 
     def holdout_seeds(self) -> Sequence[int]:
         return super().holdout_seeds()[:4]
@@ -123,24 +123,24 @@ Small = SmallGrid if ON_GRID else SmallInvoices
 
 
 class Frontier:
-    """The embedded frontier, in this weather, at a price: that of the tape that ships with stepdown."""
+    """The embedded frontier, in this environment, at a price: that of the tape that ships with stepdown."""
 
     name, model = "recorded", "tape-2026-11"
 
-    def __init__(self, weather: Weather, scenario: Scenario, asked: Callable[[Request], None]) -> None:
-        self._weather, self._asked = weather, asked
+    def __init__(self, environment: Environment, scenario: Scenario, asked: Callable[[Request], None]) -> None:
+        self._environment, self._asked = environment, asked
         self._search: Provider = Search(scenario) if ON_GRID else Extract()
 
     def complete(self, request: Request) -> Completion:
         self._asked(request)
-        match self._weather.frontier:
+        match self._environment.frontier:
             case "error":
                 raise ProviderError("The frontier failed, as it was told to.", error_type="error")
             case "timeout":
                 raise ProviderError("The frontier was late, as it was told to be.", error_type="timeout")
             case "illegal" if request.role != "coach":
                 return self._charged(request, ILLEGAL)
-        return self._charged(request, self._search.complete(request).text)
+        return self._charged(request, self._search.complete(request).reply)
 
     def _charged(self, request: Request, text: str) -> Completion:
         """Count a token for each word and each character, as nobody does: what matters is that calls differ in price."""
@@ -150,14 +150,14 @@ class Frontier:
 
 
 def local(
-    weather: Weather,
+    environment: Environment,
     asked: Callable[[Request], None],
     directory: Path,
     manifest: Manifest,
     decoding: Decoding,
     base: Path | None = None,
 ) -> LocalProvider:
-    """Return a bundle's provider, in this weather."""
+    """Return a bundle's provider, in this environment."""
     from stepdown.local.provider import BundleProvider
 
     class Bundle(BundleProvider):
@@ -165,21 +165,23 @@ def local(
 
         def complete(self, request: Request) -> Completion:
             asked(request)
-            match weather.local:
+            match environment.local:
                 case "load-failed":
-                    weather.turn += 1
-                    with changed(directory, manifest, weather.turn) as place:
-                        said = BundleProvider(place, manifest, decoding, weather.clock(), base).complete(request)
-                    weather.wrong.append(f"{request.call} is answered by a bundle that is another one by now")
+                    environment.turn += 1
+                    with changed(directory, manifest, environment.turn) as place:
+                        said = BundleProvider(place, manifest, decoding, environment.clock(), base).complete(request)
+                    environment.wrong.append(f"{request.call} is answered by a bundle that is another one by now")
                     return said
                 case "error":
                     self.load()
                     raise LocalError("Local failed, as it was told to.")
                 case "timeout":
-                    return BundleProvider(directory, manifest, decoding, weather.impatient(), base).complete(request)
+                    return BundleProvider(directory, manifest, decoding, environment.impatient(), base).complete(
+                        request
+                    )
                 case "garbage" | "illegal" as how:
                     said = super().complete(request)
-                    return replace(said, text=GARBAGE if how == "garbage" else ILLEGAL)
+                    return replace(said, reply=GARBAGE if how == "garbage" else ILLEGAL)
             return super().complete(request)
 
         def _generate(
@@ -195,7 +197,7 @@ def local(
                 DECODED[key] = super()._generate(loaded, prompts, seeds, expired, schema)
             return DECODED[key]
 
-    return Bundle(directory, manifest, decoding, weather.clock(), base)
+    return Bundle(directory, manifest, decoding, environment.clock(), base)
 
 
 @contextmanager
@@ -234,27 +236,27 @@ DECODED: dict[tuple[str, tuple[str, ...]], list[LocalReply]] = {}
 
 
 def settings(
-    weather: Weather, root: Path, cache_directory: Path, reached: Callable[[str], None] = lambda _point: None
+    environment: Environment, root: Path, cache_directory: Path, reached: Callable[[str], None] = lambda _point: None
 ) -> Settings:
-    """Compose the workspace at a root in this weather, and who is told of the points that it reaches."""
-    scenario = Small(weather)
+    """Compose the workspace at a root in this environment, and who is told of the points that it reaches."""
+    scenario = Small(environment)
 
     def asked(request: Request) -> None:
         try:
-            weather.wrong += wrong(root, request, alone=weather.alone)
+            environment.wrong += wrong(root, request, alone=environment.alone)
         except Exception as error:
-            weather.wrong.append(f"{request.call} cannot be held against any rows: {error!r}")
+            environment.wrong.append(f"{request.call} cannot be held against any rows: {error!r}")
         reached(ASKED)
 
     def frontier(_word: str, _scenario: object) -> Provider:
-        return Frontier(weather, scenario, asked)
+        return Frontier(environment, scenario, asked)
 
     return Settings(
-        clock=weather.clock(),
+        clock=environment.clock(),
         scenario=_only(scenario),
         frontier=frontier,
         local=lambda directory, manifest, decoding, _clock, base: local(
-            weather, asked, directory, manifest, decoding, base
+            environment, asked, directory, manifest, decoding, base
         ),
         decoding=Decoding(max_tokens=64 if ON_GRID else 200),
         durability="normal",
@@ -268,7 +270,7 @@ _engine = cache(engines.create)
 """One engine for each database, whoever opens it anew: what it has compiled stays compiled. It was left without connections."""
 
 NEIGHBOURS = ("duel", "skirmish")
-"""Scenarios that share the database with ours; weather is local, and theirs is always fair."""
+"""Scenarios that share the database with ours; disturbances are local, and theirs is always calm."""
 
 
 def _only(scenario: Scenario) -> Callable[[str], Scenario]:
@@ -277,7 +279,7 @@ def _only(scenario: Scenario) -> Callable[[str], Scenario]:
     @cache
     def found(name: str) -> Scenario:
         if name in NEIGHBOURS:
-            return type(name, (SmallGrid,), {"name": name})(Weather())
+            return type(name, (SmallGrid,), {"name": name})(Environment())
         return scenario if name == scenario.name else scenario_named(name)
 
     return found

@@ -11,6 +11,8 @@ from typing import Any
 
 from stateful.environment import SCENARIO
 from stateful.observing import sha256
+from stepdown.scenarios.installed import scenario_named
+from stepdown.scenarios.roles import role_named
 from stepdown_machine import operations as op
 
 RECORDS = """SELECT step.id, step.run, step.seed, step.prompt, step.strategy,
@@ -47,6 +49,7 @@ def check(directory: Path, asked: op.Export, ask: Ask) -> None:
         "format": 1,
         "scenario": SCENARIO,
         "prompt_format": 1,
+        "prompts": sha256(role_named(scenario_named(SCENARIO), "competitor").text.encode()),
         "filters": _filters(asked),
         "files": {name: {"records": len(due[name]), "sha256": sha256(data)} for name, data in files.items()},
         "runs": Counter(row["run"] for row in rows),

@@ -17,7 +17,6 @@ from stepdown.digest import sha256
 from stepdown.errors import InvalidValue, NotFound, TrainingFailed, WorkspaceError
 from stepdown.history import rows
 from stepdown.scenarios import prompt
-from stepdown.scenarios.judging import check_scored
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.roles import proposer
@@ -91,11 +90,12 @@ def adopt(workspace: Workspace, source: Path, name: str | None = None) -> tuple[
 def untuned(workspace: Workspace, name: str, scenario: Scenario, questions: int) -> list[rows.Holdout]:
     """Return what a base answers as it came, to the first held-out questions of a scenario, judged and kept nowhere.
 
+    A model that judges is not asked: what is legal has no score then.
+
     Raises:
         NotFound: There is no such base.
         LocalError: It cannot be loaded, or cannot answer.
     """
-    check_scored(scenario)
     base, directory = disk.find(workspace.root, name)
     role = proposer(scenario)
     alone = Manifest(

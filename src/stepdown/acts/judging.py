@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from stepdown.acts.concurrent import calls_at_once
 from stepdown.acts.preparation import frontier_of
-from stepdown.acts.question import Question
-from stepdown.acts.step import Task
+from stepdown.acts.question import Assignment, Question
+from stepdown.errors import Refused
 from stepdown.history import rows
 from stepdown.providers.protocol import Provider
 from stepdown.scenarios import judging, roles
@@ -25,33 +26,37 @@ class Bench:
         scenario: Of the run.
         role: Whose answers.
         provider: Who judges; what stands for it while it cannot be had.
+        at_once: How many of its calls may be under way together.
     """
 
     run: rows.Run
     scenario: Scenario
     role: roles.Role
     provider: Provider
+    at_once: int = 1
 
-    def tasks(self, answers: Sequence[rows.Step], knowledge: Knowledge, judged: Sequence[rows.Step] = ()) -> list[Task]:
+    def assignments(
+        self, answers: Sequence[rows.Step], knowledge: Knowledge, judged: Sequence[rows.Step] = ()
+    ) -> list[Assignment]:
         """Return the steps that judge answers which were served, apart from those that were judged already."""
         done = {(step.generation, step.position) for step in judged if step.role == judging.JUDGE}
         return [
-            self._task(step, knowledge)
+            self._assignment(step, knowledge)
             for step in answers
-            if step.strategy is not None and step.served_call is not None and self._place(step) not in done
+            if step.answer is not None and step.served_call is not None and self._place(step) not in done
         ]
 
-    def _task(self, step: rows.Step, knowledge: Knowledge) -> Task:
+    def _assignment(self, step: rows.Step, knowledge: Knowledge) -> Assignment:
         generation, position = self._place(step)
         question = Question(
             self.scenario,
             roles.role_named(self.scenario, judging.JUDGE),
             step_seed(self.run.seed, generation, position),
             step.knowledge,
-            judging_prompt(self.scenario, self.role, step.seed, knowledge, step.prompt, step.strategy or ""),
+            judging_prompt(self.scenario, self.role, step.seed, knowledge, step.prompt, step.answer or ""),
             judges=step.served_call,
         )
-        return Task(self.run.id, generation, position, question, self.provider)
+        return Assignment(self.run.id, generation, position, question, self.provider)
 
     def _place(self, step: rows.Step) -> tuple[int, int]:
         live = self.run.purpose == rows.LIVE
@@ -66,8 +71,17 @@ class Bench:
         return [replace(step, score=verdict[0] if verdict is not None else None) for step, verdict in given]
 
 
-def bench(workspace: Workspace, run: rows.Run, scenario: Scenario, role: roles.Role) -> Bench | None:
+def bench(
+    workspace: Workspace, run: rows.Run, scenario: Scenario, role: roles.Role, at_once: int | None = None
+) -> Bench | None:
     """Return where a run's answers are judged by a model; None where the scenario scores by itself.
+
+    Args:
+        workspace: Where the run is recorded.
+        run: The run.
+        scenario: Of the run.
+        role: Whose answers it looks for.
+        at_once: How many of the judge's calls are wanted under way together; by default what it takes.
 
     Raises:
         NotFound: The judge's provider is not installed any more.
@@ -75,7 +89,30 @@ def bench(workspace: Workspace, run: rows.Run, scenario: Scenario, role: roles.R
     judge = judging.of(scenario)
     if judge is None:
         return None
-    return Bench(run, scenario, role, frontier_of(workspace.settings, judge.word, scenario, routed=True))
+    provider = frontier_of(workspace.settings, judge.word, scenario, routed=True)
+    return Bench(run, scenario, role, provider, calls_at_once(provider, at_once))
+
+
+def check_judge(workspace: Workspace, scenario: Scenario) -> None:
+    """Refuse what needs the verdicts of a model that cannot be asked now; say nothing where a scenario scores by itself.
+
+    Raises:
+        NotFound: Its provider is not installed any more.
+        Unavailable: It cannot be had now.
+        Refused: The policy lets no prompt of the judge leave.
+    """
+    judge = judging.of(scenario)
+    if judge is None:
+        return
+    frontier_of(workspace.settings, judge.word, scenario, routed=False)
+    with workspace.reading() as connection:
+        _, policy = workspace.policy(connection)
+    if not policy.allows_frontier(judging.JUDGE):
+        raise Refused(
+            f"A model judges the answers of {scenario.name}, and the policy keeps the judge's prompts from the frontier; allow "
+            "it the role, or name a judge that scores by itself.",
+            kind="frontier-forbidden",
+        )
 
 
 def unjudged(step: rows.Step) -> str | None:

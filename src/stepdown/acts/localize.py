@@ -11,28 +11,27 @@ from sqlalchemy import Connection
 
 from stepdown import __version__
 from stepdown.acts import switch
-from stepdown.acts.datasets import Dataset, opened
-from stepdown.acts.examine import examiner
-from stepdown.acts.question import rendering
+from stepdown.acts.datasets import ExportedDataset, opened
+from stepdown.acts.examine import Examined, examined, record_evaluation
+from stepdown.acts.hearing import conclude
+from stepdown.acts.judging import check_judge
 from stepdown.bases import disk as bases
-from stepdown.bundles.disk import Condition, Look, listing, publish, sync
+from stepdown.bundles.disk import Condition, listing, publish, sync
 from stepdown.bundles.kinds import KINDS
 from stepdown.bundles.manifest import FORMAT, Manifest
 from stepdown.digest import digest
 from stepdown.errors import DatasetError, InvalidValue, TrainingFailed, WorkspaceError
 from stepdown.history import ledger, reader, rows
-from stepdown.scenarios import prompt
-from stepdown.scenarios.judging import check_scored
+from stepdown.scenarios import judging, prompt
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.referee import own_case
 from stepdown.scenarios.roles import judged_role, proposer
 from stepdown.scenarios.wording import wording
-from stepdown.training.evaluation import evaluation_of, held_out_seeds, judge_held_out
+from stepdown.training.evaluation import held_out_seeds
 from stepdown.training.job import Job, Progress, Tuned, backend, train, unwatched
 from stepdown.training.plan import Plan
 from stepdown.training.tuning import AnyPlan, Tuning, parse_plan
 from stepdown.workspace import Workspace
-from stepdown.workspace.facts import is_retired
 
 TIME_LIMIT = 3600.0
 """Seconds a training child may take unless the caller says otherwise."""
@@ -85,10 +84,10 @@ def localize(
     """
     dataset, stored = _opened(dataset_path)
     scenario = workspace.scenario(stored["scenario"])
-    job, tuned = _job(workspace, scenario, dataset, _role(scenario, stored, role), plan)
+    job, tuned = _job(workspace, scenario, dataset, _role(workspace, scenario, stored, role), plan)
     earlier = _earlier(workspace, job)
     if earlier is not None and not fresh:
-        return earlier
+        return Trained(earlier, _measured(workspace, earlier), reused=True)
     part = workspace.root / "jobs" / f"{job.digest}.{workspace.session.begin()}.part"
     cache = None if fresh else workspace.settings.cache
     try:
@@ -96,16 +95,16 @@ def localize(
         workspace.reached("weights-written")
         manifest = _manifest(workspace, scenario, dataset, job, part, done)
         if earlier is not None:
-            return _same_weights(earlier, manifest)
+            return _same_weights(workspace, earlier, manifest)
         curve = [rows.Loss(manifest.id, count, loss) for count, loss in done.get("curve", ())]
-        return _register(workspace, manifest, part, curve, *evaluate_directory(workspace, scenario, part, manifest))
+        return _register(workspace, scenario, manifest, part, curve, examined(workspace, scenario, part, manifest))
     except OSError as error:
         raise WorkspaceError(f"The bundle cannot be written: {error.strerror}. Nothing was kept of it.") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _opened(path: Path) -> tuple[Dataset, Mapping[str, Any]]:
+def _opened(path: Path) -> tuple[ExportedDataset, Mapping[str, Any]]:
     dataset, stored = opened(path)
     if stored.get("prompt_format") != prompt.FORMAT or not isinstance(stored.get("scenario"), str):
         raise DatasetError(f"{dataset.path.name[:12]} has another prompt format; export it again.")
@@ -113,7 +112,7 @@ def _opened(path: Path) -> tuple[Dataset, Mapping[str, Any]]:
 
 
 def _job(
-    workspace: Workspace, scenario: Scenario, dataset: Dataset, role: str, plan: AnyPlan | None
+    workspace: Workspace, scenario: Scenario, dataset: ExportedDataset, role: str, plan: AnyPlan | None
 ) -> tuple[Job, Tuned | None]:
     """Return the job, and what a tuning needs besides."""
     held_out_seeds(scenario)  # A bundle that cannot be evaluated is not worth training.
@@ -137,15 +136,16 @@ def _plan(scenario: Scenario) -> AnyPlan:
     return Plan.parse(json.dumps({**json.loads(plan.to_json()), **changes}))
 
 
-def _role(scenario: Scenario, stored: Mapping[str, Any], wanted: str | None) -> str:
+def _role(workspace: Workspace, scenario: Scenario, stored: Mapping[str, Any], wanted: str | None) -> str:
     """Return the role that a dataset teaches.
 
     Raises:
         NotFound: The scenario does not have the role that is wanted.
         Refused: Nobody can say how good its answers are.
+        Unavailable: A model is to say it, and cannot be had now.
         DatasetError: The dataset teaches another one, or was asked with another text than its prompt has now.
     """
-    check_scored(scenario)
+    check_judge(workspace, scenario)
     taught = str(stored["filters"].get("role") or proposer(scenario).name)
     if wanted is not None and judged_role(scenario, wanted).name != taught:
         raise DatasetError(f"The dataset teaches the role {taught}, not {wanted}; export {wanted}'s answers first.")
@@ -156,7 +156,7 @@ def _role(scenario: Scenario, stored: Mapping[str, Any], wanted: str | None) -> 
 
 
 def _manifest(
-    workspace: Workspace, scenario: Scenario, dataset: Dataset, job: Job, part: Path, done: Mapping[str, Any]
+    workspace: Workspace, scenario: Scenario, dataset: ExportedDataset, job: Job, part: Path, done: Mapping[str, Any]
 ) -> Manifest:
     return Manifest(
         format=FORMAT,
@@ -185,39 +185,55 @@ def _editions(workspace: Workspace, job: Job) -> int:
         return len(reader.bundles_of_job(connection, job.digest))
 
 
-def _same_weights(earlier: Trained, manifest: Manifest) -> Trained:
-    if manifest.weights_digest != earlier.bundle.weights:
+def _same_weights(workspace: Workspace, earlier: rows.Bundle, manifest: Manifest) -> Trained:
+    if manifest.weights_digest != earlier.weights:
         raise TrainingFailed(
-            f"Training the job again gave other weights ({manifest.weights_digest[:12]}, not {earlier.bundle.weights[:12]}); "
+            f"Training the job again gave other weights ({manifest.weights_digest[:12]}, not {earlier.weights[:12]}); "
             "its backend is not reproducible.",
             kind="not-reproducible",
         )
-    return earlier
+    return Trained(earlier, _measured(workspace, earlier), reused=True)
 
 
-def _earlier(workspace: Workspace, job: Job) -> Trained | None:
-    """Return the bundle of an equal job that is still whole, in service and evaluated as things are now."""
+def _earlier(workspace: Workspace, job: Job) -> rows.Bundle | None:
+    """Return the bundle of an equal job that is still whole, in service, and evaluated as things are now, or to be judged."""
     with workspace.reading() as connection:
         for bundle in reversed(reader.bundles_of_job(connection, job.digest)):
             look = workspace.look(bundle.id)
-            if look.condition is not Condition.WHOLE or is_retired(connection, bundle.id):
+            if look.condition is not Condition.WHOLE or reader.is_retired(connection, bundle.id):
                 continue
             scenario = workspace.scenario(bundle.scenario)
-            evaluation = reader.evaluation(connection, bundle.id, workspace.terms(scenario, bundle.role).digest)
-            if evaluation is not None:
-                return Trained(bundle, evaluation, reused=True)
+            if judging.of(scenario) is not None or _evaluation(workspace, connection, bundle) is not None:
+                return bundle
     return None
+
+
+def _evaluation(workspace: Workspace, connection: Connection, bundle: rows.Bundle) -> rows.Evaluation | None:
+    terms = workspace.terms(workspace.scenario(bundle.scenario), bundle.role)
+    return reader.evaluation(connection, bundle.id, terms.digest)
+
+
+def _measured(workspace: Workspace, bundle: rows.Bundle) -> rows.Evaluation:
+    """Return the evaluation that counts for a bundle; where the model that judges was silent then, it is asked again."""
+    with workspace.reading() as connection:
+        evaluation = _evaluation(workspace, connection, bundle)
+    return evaluation or evaluate(workspace, bundle.id)
 
 
 def _register(
     workspace: Workspace,
+    scenario: Scenario,
     manifest: Manifest,
     part: Path,
     curve: Sequence[rows.Loss],
-    evaluation: rows.Evaluation,
-    held_out: list[rows.Holdout],
+    answers: Examined,
 ) -> Trained:
-    """Publish and register in one transaction: the rename happens inside it, so a bundle is whole or invisible."""
+    """Publish and register in one transaction: the rename happens inside it, so a bundle is whole or invisible.
+
+    Where the scenario scores by itself, its evaluation is a part of that. Where a model judges, whose calls take their time and
+    may fail, the bundle is there before it is measured.
+    """
+    scored = judging.of(scenario) is None
     for path in manifest.files:
         sync(part / path)  # Waiting for the disk with what may be large, before anybody has to wait for this writer.
     with workspace.writing() as connection:
@@ -237,38 +253,12 @@ def _register(
         if reader.bundle(connection, manifest.id) is None:
             ledger.append(connection, bundle)
             ledger.append_all(connection, curve)
-        evaluation = record_evaluation(connection, evaluation, held_out)
+        if scored:
+            evaluation = record_evaluation(connection, answers.evaluation(workspace.now()), answers.held_out)
     workspace.reached("bundle-registered")
+    if not scored:
+        evaluation = conclude(workspace, scenario, answers)
     return Trained(bundle, evaluation, reused=False)
-
-
-def record_evaluation(
-    connection: Connection, evaluation: rows.Evaluation, held_out: Sequence[rows.Holdout]
-) -> rows.Evaluation:
-    """Append an evaluation and its replies under the next free id."""
-    evaluation = replace(evaluation, id=f"evaluation-{reader.count(connection, rows.Evaluation) + 1}")
-    ledger.append(connection, evaluation)
-    ledger.append_all(connection, [replace(reply, evaluation=evaluation.id) for reply in held_out])
-    return evaluation
-
-
-def evaluate_directory(
-    workspace: Workspace, scenario: Scenario, directory: Path, manifest: Manifest
-) -> tuple[rows.Evaluation, list[rows.Holdout]]:
-    """Ask a bundle's weights the serving prompt on every held-out seed, decoded as in serving, in one batch.
-
-    An illegal reply scores 0. Nothing is recorded yet.
-    """
-    check_scored(scenario)
-    provider = workspace.provider(directory, workspace.with_base(Look(Condition.WHOLE, manifest=manifest)))
-    with workspace.reading() as connection:
-        knowledge = workspace.knowledge(connection, scenario.name)
-    seeds, role = held_out_seeds(scenario), judged_role(scenario, manifest.role)
-    bound = workspace.terms(scenario, role.name)
-    asking = examiner(workspace, manifest.id, bound, knowledge.version)
-    replies = asking.ask(provider, role, [rendering(scenario, role, knowledge, seed) for seed in seeds], seeds)
-    held_out = [judge_held_out(scenario, role, seed, reply) for seed, reply in zip(seeds, replies, strict=True)]
-    return evaluation_of(manifest.id, bound, knowledge.version, held_out, workspace.now(), call=asking.call), held_out
 
 
 def evaluate(workspace: Workspace, bundle_id: str) -> rows.Evaluation:
@@ -278,11 +268,12 @@ def evaluate(workspace: Workspace, bundle_id: str) -> rows.Evaluation:
         NotFound: There is no such bundle.
         Refused: It is not whole.
         LocalError: It cannot be loaded.
+        Unavailable: A model judges, and cannot be had now.
+        ProviderError: A model judges, and was silent on too many answers.
     """
     with workspace.reading() as connection:
         bundle = switch.find(connection, bundle_id)
     manifest = switch.check_whole(workspace, bundle.id)
     scenario = workspace.scenario(bundle.scenario)
-    evaluation, held_out = evaluate_directory(workspace, scenario, workspace.bundle_directory(bundle.id), manifest)
-    with workspace.writing() as connection:
-        return record_evaluation(connection, evaluation, held_out)
+    check_judge(workspace, scenario)
+    return conclude(workspace, scenario, examined(workspace, scenario, workspace.bundle_directory(bundle.id), manifest))

@@ -2,13 +2,13 @@
 
 from stepdown.acts.concurrent import calls_at_once
 from stepdown.errors import InvalidValue, Unavailable
+from stepdown.history import reader
 from stepdown.providers.missing import Missing
 from stepdown.providers.protocol import Provider
 from stepdown.scenarios import roles
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.roles import Role
 from stepdown.workspace import Settings, Workspace
-from stepdown.workspace.facts import slot_bundle
 
 
 def check(
@@ -32,8 +32,8 @@ def check(
     """
     if not (1 <= generations <= 10_000 and 1 <= candidates <= 1_000 and 0 <= seed < 2**63):
         raise InvalidValue(
-            f"A run needs 1 to 10000 generations of 1 to 1000 candidates and a seed of at least 0, not {generations} of "
-            f"{candidates} with seed {seed}."
+            f"A run needs 1 to 10000 generations of 1 to 1000 candidates and a seed from 0 to 2**63 - 1, "
+            f"not {generations} of {candidates} with seed {seed}."
         )
     scenario = settings.scenario(scenario_name)
     asked = roles.proposer(scenario) if role is None else roles.judged_role(scenario, role)
@@ -65,5 +65,5 @@ def check_served(workspace: Workspace, scenario: Scenario, role: Role, frontier:
     if not isinstance(frontier, Missing):
         return
     with workspace.reading() as connection:
-        if slot_bundle(connection, scenario.name, role.name) is None:
+        if reader.slot_bundle(connection, scenario.name, role.name) is None:
             raise Unavailable(frontier.why, kind=frontier.kind)

@@ -11,24 +11,25 @@ from sqlalchemy import Connection
 
 from stepdown.acts import switch
 from stepdown.acts.comparison import Comparison, Player, player
-from stepdown.acts.examine import comparing
-from stepdown.acts.localize import evaluate, record_evaluation
+from stepdown.acts.examine import comparing, record_evaluation
+from stepdown.acts.judging import check_judge
+from stepdown.acts.localize import evaluate
 from stepdown.acts.question import examples
 from stepdown.acts.resume import begun_comparison, reopened
 from stepdown.acts.run import fail, start
 from stepdown.acts.switch import OPERATOR
+from stepdown.bundles.disk import Condition
 from stepdown.bundles.standing import PROMOTION
-from stepdown.errors import InvalidValue, Refused, StepdownError
+from stepdown.errors import InvalidValue, LocalError, Refused, StepdownError
 from stepdown.history import ledger, reader, rows
 from stepdown.routing.policy import Policy
 from stepdown.scenarios.harness import coverage
-from stepdown.scenarios.judging import check_scored
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.roles import judged_role
+from stepdown.training import hearing
 from stepdown.training.evaluation import evaluation_of
-from stepdown.training.promotion import Grounds, Outcome, Trial, bounds
+from stepdown.training.promotion import Grounds, PromotionOutcome, Trial, bounds
 from stepdown.workspace import Workspace
-from stepdown.workspace.facts import slot_bundle
 
 
 def unwatched(_done: int, _budget: int) -> None:
@@ -63,7 +64,8 @@ def promote(
         InvalidValue: Nobody asks, or the scenario has too few seeds, or gives scores that cannot be compared.
         Refused: The bundle cannot serve, the policy keeps this role from the frontier, or the slot changed hands
             meanwhile (kind `stale`), or the comparison that is resumed was another one.
-        LocalError: The bundle cannot answer.
+        ProviderError: The bundle cannot answer, or a model judges and was silent on too many answers.
+        Unavailable: A model judges, and cannot be had now.
     """
     switch.check_name(by)
     with workspace.reading() as connection:
@@ -73,17 +75,28 @@ def promote(
     try:
         comparison.play(watch)
     except StepdownError as error:
-        fail(comparison.run, error)
-        raise
+        fail(comparison.run, reason := _reason(workspace, bundle, error))
+        raise reason from error.__cause__
     comparison.run.end()
     workspace.reached("comparison-played")
     with workspace.writing() as connection:
         verdict = _judge(workspace, connection, comparison, bundle, by, why)
         ledger.append(connection, verdict)
-        if verdict.outcome == Outcome.PROMOTE:
+        if verdict.outcome == PromotionOutcome.PROMOTE:
             _activate(workspace, connection, bundle, hands, switch.asked_for(by, why))
     workspace.reached("act-recorded")
     return verdict
+
+
+def _reason(workspace: Workspace, bundle: rows.Bundle, error: StepdownError) -> StepdownError:
+    """Return what to say of a comparison that broke off: that the bundle cannot answer, or that somebody removed it."""
+    if not isinstance(error, LocalError) or workspace.look(bundle.id).condition is not Condition.ABSENT:
+        return error
+    return Refused(
+        f"The bundle {bundle.id[:12]} was removed while it was compared, and nothing was decided; "
+        "`stepdown bundles history` shows who did it.",
+        kind="bundle-absent",
+    )
 
 
 def _begin(
@@ -95,13 +108,14 @@ def _begin(
     with workspace.reading() as connection:
         switch.check_usable(workspace, connection, bundle.id)
         _, policy = workspace.policy(connection)
-        active = slot_bundle(connection, bundle.scenario, bundle.role)
+        active = reader.slot_bundle(connection, bundle.scenario, bundle.role)
         best = reader.best_run(connection, bundle.scenario)
         shown = examples(connection, role, best.id) if best else ()
         knowledge = workspace.knowledge(connection, bundle.scenario)
         counted = reader.evaluation(connection, bundle.id, workspace.terms(scenario, bundle.role).digest)
         evaluated = counted is not None and abs(knowledge.version - counted.knowledge) <= policy.max_lessons
     _check_comparable(scenario, policy, bundle.role, trial)
+    check_judge(workspace, scenario)
     seeds = min(trial.budget, len(scenario.comparison_seeds()))
     earlier = begun_comparison(workspace, resumed, bundle, seeds, trial) if resumed else None
     word = frontier or (best.frontier if best else "search")
@@ -118,7 +132,9 @@ def _begin(
         run, standing = reopened(workspace, earlier.run, role), earlier.steps
         asked_with = earlier.knowledge or knowledge
         share = _spend(workspace, run.run.id, bundle, trial)
-        return Comparison(run, role, trial, share, asked_with, shown, challenger, champion, standing=standing)
+        again = Comparison(run, role, trial, share, asked_with, shown, challenger, champion)
+        again.standing, again.judged = standing, earlier.judged
+        return again
     run = start(workspace, scenario.name, generations=1, candidates=seeds, frontier=word, purpose=rows.COMPARISON)
     share = _spend(workspace, run.run.id, bundle, trial)
     return Comparison(run, role, trial, share, knowledge, shown, challenger, champion)
@@ -138,7 +154,6 @@ def _spend(workspace: Workspace, run: str, bundle: rows.Bundle, trial: Trial) ->
 
 
 def _check_comparable(scenario: Scenario, policy: Policy, role: str, trial: Trial) -> None:
-    check_scored(scenario)
     if not policy.allows_frontier(role):
         raise Refused(
             f"The policy keeps the {role}'s prompts from the frontier, so nothing can be compared with it; "
@@ -196,7 +211,9 @@ def _record(workspace: Workspace, connection: Connection, comparison: Comparison
     run, at = comparison.run, workspace.now()
     call = comparing(workspace, who.bundle, run.run.id).call
     bound = workspace.terms(run.scenario, comparison.role.name, comparison.seeds)
-    row = evaluation_of(who.bundle, bound, comparison.knowledge.version, who.replies, at, run.run.id, call)
+    generation = hearing.CHALLENGER if who is comparison.challenger else hearing.CHAMPION
+    judged = hearing.where(run.run.id, generation) if run.bench is not None else None
+    row = evaluation_of(who.bundle, bound, comparison.knowledge.version, who.replies, at, run.run.id, call, judged)
     return record_evaluation(connection, row, who.replies)
 
 
@@ -207,6 +224,6 @@ def _activate(
         raise Refused(
             f"The slot of {bundle.id[:12]} changed hands while it was compared; promote it again.", kind="stale"
         )
-    active = slot_bundle(connection, bundle.scenario, bundle.role)
+    active = reader.slot_bundle(connection, bundle.scenario, bundle.role)
     if active is None or active.id != bundle.id:
         switch.point(workspace, connection, bundle, by=PROMOTION, why=why)

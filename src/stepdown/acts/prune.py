@@ -16,7 +16,6 @@ from stepdown.bundles.standing import PRUNE
 from stepdown.errors import InvalidValue, Refused
 from stepdown.history import ledger, reader, rows, unfinished
 from stepdown.workspace import Workspace
-from stepdown.workspace.facts import is_retired, slot_bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +128,10 @@ def needed(workspace: Workspace, connection: Connection, keep: int | None) -> di
         target = leads_to(workspace, connection, scenario, role)
         if target is not None:
             reasons[target.id] = f"it is where a rollback of {slot} leads"
-        active = slot_bundle(connection, scenario, role)
+        active = reader.slot_bundle(connection, scenario, role)
         if active is not None:
             reasons[active.id] = f"it is the active bundle of {slot}"
-    return {bundle: why for bundle, why in reasons.items() if not is_retired(connection, bundle)}
+    return {bundle: why for bundle, why in reasons.items() if not reader.is_retired(connection, bundle)}
 
 
 def _asked(connection: Connection, keep: int | None) -> dict[str, str]:

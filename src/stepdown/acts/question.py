@@ -1,12 +1,13 @@
 """A question, apart from whoever asks it: a run, a comparison, or somebody who wants one answer now."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
 
 from stepdown.history import reader, rows
-from stepdown.providers.protocol import Example
+from stepdown.providers.protocol import Example, Provider
 from stepdown.scenarios.guard import guarded
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
@@ -27,6 +28,7 @@ class Question:
         examples: Earlier answers of the run, for providers that propose from history.
         judged_on: Seeds that the answer is judged on; without any, nobody can say yet how good it is.
         judges: The call whose answer is judged by the reply; None for every question but a judge's.
+        case: What is to be seen, by name; None for a question about no case.
     """
 
     scenario: Scenario
@@ -37,6 +39,7 @@ class Question:
     examples: tuple[Example, ...] = ()
     judged_on: Sequence[int] = ()
     judges: str | None = None
+    case: Mapping[str, Any] | None = None
 
     @property
     def instructions(self) -> str:
@@ -45,12 +48,48 @@ class Question:
         return self.scenario.rules if own is None else own
 
 
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What one step is asked to do, and where it stands.
+
+    Attributes:
+        run: Id of the run.
+        generation: Its generation, from 1.
+        position: Place in the generation, from 0.
+        question: What is asked, and of whom.
+        frontier: Who answers when local does not.
+        comparison: The frontier is asked for its own sake, whatever the gates would say.
+    """
+
+    run: str
+    generation: int
+    position: int
+    question: Question
+    frontier: Provider
+    comparison: bool = False
+
+    @property
+    def step(self) -> str:
+        """The step's id."""
+        return f"{self.run}/{self.generation}/{self.position}"
+
+
 def ask(
     scenario: Scenario, role: Role, knowledge: Knowledge, seed: int, examples: tuple[Example, ...] = ()
 ) -> Question:
     """Return the question of a seed to a judged role."""
     rendered = rendering(scenario, role, knowledge, seed)
-    return Question(scenario, role, seed, knowledge.version, rendered, examples, seeds_of(scenario, seed))
+    judged_on, case = seeds_of(scenario, seed), shown(scenario, seed)
+    return Question(scenario, role, seed, knowledge.version, rendered, examples, judged_on, case=case)
+
+
+def shown(scenario: Scenario, seed: int) -> Mapping[str, Any]:
+    """Return what is to be seen on a seed.
+
+    Raises:
+        InvalidValue: The scenario broke.
+    """
+    return guarded(scenario, f"showing seed {seed}", lambda: scenario.observation(seed))
 
 
 def rendering(scenario: Scenario, role: Role, knowledge: Knowledge, seed: int) -> str:
@@ -66,15 +105,15 @@ def rendering(scenario: Scenario, role: Role, knowledge: Knowledge, seed: int) -
 
 def examples(connection: Connection, role: Role, run: str) -> tuple[Example, ...]:
     """Return a run's legal answers of a role so far and their scores, by their places."""
-    return tuple(_example(role, *answer) for answer in reader.strategies(connection, run, role.name))
+    return tuple(_example(role, *answer) for answer in reader.answers(connection, run, role.name))
 
 
 def new_examples(role: Role, steps: Sequence[rows.Step]) -> tuple[Example, ...]:
     """Return what steps of a role that were just taken add to these."""
     return tuple(
-        _example(role, step.generation, step.strategy, step.score)
+        _example(role, step.generation, step.answer, step.score)
         for step in steps
-        if step.strategy is not None and step.score is not None
+        if step.answer is not None and step.score is not None
     )
 
 

@@ -16,6 +16,7 @@ from stepdown.errors import NotFound, Refused
 from stepdown.history import endings, ledger, reader, rows
 from stepdown.routing.reasons import FrontierObjection
 from stepdown.scenarios import roles
+from stepdown.scenarios.judging import JUDGE
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.wording import wording
 from stepdown.training.promotion import Trial
@@ -62,11 +63,13 @@ class Begun:
     Attributes:
         run: Its run.
         steps: Those that were taken, by position.
+        judged: Those that judged, where a model judges.
         knowledge: In their prompts; None before the first.
     """
 
     run: rows.Run
     steps: dict[int, rows.Step]
+    judged: Sequence[rows.Step]
     knowledge: Knowledge | None
 
 
@@ -79,11 +82,13 @@ def begun_comparison(workspace: Workspace, run_id: str, bundle: rows.Bundle, see
     """
     with workspace.reading() as connection:
         run = found_run(connection, run_id, rows.COMPARISON)
-        steps = {step.position: step for step in reader.steps(connection, run_id)}
-        first = next(iter(steps.values()), None)
+        taken = reader.steps(connection, run_id)
+        judged = [step for step in taken if step.role == JUDGE]
+        steps = {step.position: step for step in taken if step.role != JUDGE}
+        first, asked = next(iter(taken), None), next(iter(steps.values()), None)
         lesson = reader.knowledge(connection, run.scenario, first.knowledge) if first is not None else None
         spent = reader.newest(connection, rows.Spending, run=run_id)
-    if run.scenario != bundle.scenario or (first is not None and first.role != bundle.role):
+    if run.scenario != bundle.scenario or (asked is not None and asked.role != bundle.role):
         raise Refused(f"{run_id} compares bundles of another slot than {bundle.id[:12]}'s.", kind="run-of-another-kind")
     if run.candidates != seeds:
         raise Refused(
@@ -93,8 +98,8 @@ def begun_comparison(workspace: Workspace, run_id: str, bundle: rows.Bundle, see
     if spent is not None and spent.share != trial.share(spent.number):
         raise Refused(f"{run_id} was begun with another error rate; give the same one.", kind="run-of-another-kind")
     if lesson is not None:
-        return Begun(run, steps, Knowledge(lesson.version, lesson.playbook, lesson.hints))
-    return Begun(run, steps, Knowledge() if first is not None else None)
+        return Begun(run, steps, judged, Knowledge(lesson.version, lesson.playbook, lesson.hints))
+    return Begun(run, steps, judged, Knowledge() if first is not None else None)
 
 
 def found_run(connection: Connection, run_id: str, purpose: str) -> rows.Run:
@@ -109,7 +114,8 @@ def found_run(connection: Connection, run_id: str, purpose: str) -> rows.Run:
         raise NotFound(f"There is no run {run_id!r}; `stepdown report` lists them.", kind="unknown-run")
     if run.purpose != purpose:
         other = "promote" if run.purpose == rows.COMPARISON else "run"
-        way = "cannot be resumed" if run.purpose == rows.LIVE else f"is resumed by `stepdown {other} --resume`"
+        anew = run.purpose in (rows.LIVE, rows.EVALUATION)
+        way = "cannot be resumed" if anew else f"is resumed by `stepdown {other} --resume`"
         raise Refused(f"{run_id} is for {run.purpose}, and {way}.", kind="run-of-another-kind")
     ending = endings.last(connection, run_id)
     if ending is None:
@@ -148,7 +154,7 @@ def reopened(workspace: Workspace, run: rows.Run, role: roles.Role, at_once: int
     with workspace.writing() as connection:
         found_run(connection, run.id, run.purpose)
         ledger.append(connection, rows.Resumption(run.id, workspace.session.begin(), workspace.now()))
-    return RunUnderWay(workspace, run, scenario, role, provider, together)
+    return RunUnderWay(workspace, run, scenario, role, provider, together, wanted=at_once)
 
 
 def _role(workspace: Workspace, run: rows.Run, steps: Sequence[rows.Step]) -> roles.Role:

@@ -14,7 +14,7 @@ from stepdown.scenarios.roles import judged_role, proposer, role_named
 from stepdown.scenarios.wording import wording
 from stepdown.training.evaluation import held_out_seeds
 from stepdown.workspace import Workspace
-from stepdown.workspace.facts import slot_bundle, unfit
+from stepdown.workspace.facts import unfit
 
 
 def rollback(
@@ -52,7 +52,7 @@ def rollback(
 
 def way_back(connection: Connection, scenario: str, role: str) -> list[rows.Bundle]:
     """Return the bundles that a slot can go back to and that are in service, the nearest first."""
-    current = slot_bundle(connection, scenario, role)
+    current = reader.slot_bundle(connection, scenario, role)
     names = behind(reader.acts(connection), (scenario, role), current.id if current else None)
     bundles = [reader.bundle(connection, name) for name in names]
     return [bundle for bundle in bundles if bundle is not None]

@@ -51,7 +51,7 @@ def start(
     if adopting:
         adopt_policy(workspace, scenario)
     run = _record(workspace, scenario, seed, generations, candidates, frontier, purpose)
-    return RunUnderWay(workspace, run, scenario, asked, provider, together)
+    return RunUnderWay(workspace, run, scenario, asked, provider, together, wanted=at_once)
 
 
 def _record(

@@ -10,7 +10,7 @@ from stepdown.bundles.standing import MECHANISMS
 from stepdown.errors import InvalidValue, NotFound, Refused
 from stepdown.history import ledger, reader, rows
 from stepdown.workspace import Workspace
-from stepdown.workspace.facts import is_disabled, is_retired, slot_bundle
+from stepdown.workspace.facts import is_disabled
 
 OPERATOR = "operator"
 
@@ -45,7 +45,7 @@ def activate(
     workspace.look(bundle.id)  # Every byte of a large bundle, before anybody has to wait for this writer.
     with workspace.writing() as connection:
         check_usable(workspace, connection, bundle.id)
-        active = slot_bundle(connection, bundle.scenario, bundle.role)
+        active = reader.slot_bundle(connection, bundle.scenario, bundle.role)
         if active is None or active.id != bundle.id:
             if not forced and not is_promoted(workspace, connection, bundle):
                 raise Refused(
@@ -105,7 +105,7 @@ def retire(workspace: Workspace, bundle_id: str, *, by: str = OPERATOR, why: str
     check_name(by)
     with workspace.writing() as connection:
         bundle = find(connection, bundle_id)
-        if not is_retired(connection, bundle.id):
+        if not reader.is_retired(connection, bundle.id):
             _append(workspace, connection, "retire", bundle, by, why)
     workspace.reached("act-recorded")
     return bundle
@@ -148,7 +148,7 @@ def hands(connection: Connection, scenario: str, role: str) -> tuple[int, str | 
 
     The end of any other bundle of the slot is none of its business.
     """
-    held = slot_bundle(connection, scenario, role)
+    held = reader.slot_bundle(connection, scenario, role)
     return reader.pointer(connection, scenario, role), held.id if held is not None else None
 
 
@@ -172,7 +172,7 @@ def check_in_service(connection: Connection, bundle_id: str) -> None:
     Raises:
         Refused: With the kind `bundle-retired`.
     """
-    if is_retired(connection, bundle_id):
+    if reader.is_retired(connection, bundle_id):
         raise Refused(f"The bundle {bundle_id[:12]} is retired for ever; train another.", kind="bundle-retired")
 
 

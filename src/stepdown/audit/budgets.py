@@ -16,8 +16,10 @@ def budgets(evidence: Evidence) -> Iterator[Difference]:
     """A step is refused for its run's budget exactly when that was spent (I1), as far as the order of calls is known.
 
     Calls of one generation may be under way together. So what was surely spent before a step is what earlier generations
-    spent, and what may have been is what the whole run spent without it.
+    spent, and what may have been is what the whole run spent without it. Where a run is not of generations, those that judge
+    have numbers of their own and come between the others.
     """
+    ordered = {run.id for run in evidence.runs if run.purpose == rows.WORK}
     policies = policies_of(evidence)
     attempts = grouped([attempt for attempt in evidence.attempts if attempt.target == FRONTIER], "step")
     for steps in grouped(evidence.steps, "run").values():
@@ -28,7 +30,8 @@ def budgets(evidence: Evidence) -> Iterator[Difference]:
             over = Facts.from_json(step.facts).over_budget
             if not over and not policy.budgeted:
                 continue
-            surely = [a for each in steps if each.generation < step.generation for a in attempts[each.id]]
+            before = [each for each in steps if each.generation < step.generation and step.run in ordered]
+            surely = [a for each in before for a in attempts[each.id]]
             perhaps = [a for each in steps if each.id != step.id for a in attempts[each.id]]
             if over and not policy.overspent(*_spent(perhaps)):
                 yield Difference("I1", step.id, "over_budget is said, and its run had not spent that much")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from stepdown.audit import heard
 from stepdown.audit.steps import grouped
 from stepdown.audit.witnesses import Difference, Evidence, compare, knowledge_of
 from stepdown.digest import digest
@@ -12,13 +13,14 @@ from stepdown.scenarios import prompt, referee, roles
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.wording import wording
-from stepdown.training.evaluation import judge_held_out, summarize
+from stepdown.training.evaluation import summarize
 
 
 def evaluations(evidence: Evidence) -> Iterator[Difference]:
     """Sum every evaluation again from its held-out replies, and play those again (I7)."""
     bundle_of = {bundle.id: bundle for bundle in evidence.bundles}
     replies_of = grouped(evidence.holdouts, "evaluation")
+    sat, versions = heard.sittings(evidence), knowledge_of(evidence)
     for row in evidence.evaluations:
         scenario = evidence.scenarios(bundle_of[row.bundle].scenario)
         replies: Sequence[rows.Holdout] = replies_of[row.id]
@@ -34,10 +36,13 @@ def evaluations(evidence: Evidence) -> Iterator[Difference]:
         if role is None or not role.judged:
             yield Difference("I7", row.id, f"{scenario.name} has no judged role {bundle_of[row.bundle].role}")
             continue
-        for reply in replies if referee.reproducible(scenario) else ():
-            played = judge_held_out(scenario, role, reply.seed, reply.reply)
-            again = {"legal": played.legal, "score": played.score}
-            yield from compare("I7", f"{row.id} seed {reply.seed}", reply, again, "the scenario")
+        if referee.reproducible(scenario):
+            placed = dict(enumerate(replies))
+            prompts = heard.prompts_of(scenario, role, row, placed, versions)
+            for place, played in heard.again(scenario, role, placed, prompts, sat, row.judged).items():
+                again = {"legal": played.legal, "score": played.score}
+                by = "the scenario" if row.judged is None or not played.legal else "the judging call"
+                yield from compare("I7", f"{row.id} seed {played.seed}", placed[place], again, by)
 
 
 def witnessed(evidence: Evidence) -> Iterator[Difference]:

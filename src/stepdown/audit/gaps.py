@@ -1,5 +1,6 @@
 """Find what history names and does not have, and what a completed run must have left. Pure."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,6 +11,10 @@ from stepdown.routing.policy import Policy
 from stepdown.scenarios import roles
 from stepdown.scenarios.judging import JUDGE
 from stepdown.scenarios.prompt import Knowledge
+from stepdown.training import hearing
+
+COMPARED = hearing.CHAMPION
+"""The last generation of a comparison in which answers are judged."""
 
 
 def dangling(evidence: Evidence) -> Iterator[Difference]:
@@ -39,7 +44,7 @@ def dangling(evidence: Evidence) -> Iterator[Difference]:
     ]
     for referring, name, ids in references:
         for wanted in dict.fromkeys(getattr(row, name) for row in referring if getattr(row, name) not in ids):
-            kind = type(referring[0]).__name__.lower()
+            kind = re.sub("(?<!^)(?=[A-Z])", " ", type(referring[0]).__name__).lower()
             yield Difference("I10", wanted, f"history has no such {name}, and a row of kind {kind} names it")
     yield from _unreadable(evidence)
 
@@ -108,8 +113,9 @@ def surplus(evidence: Evidence) -> Iterator[Difference]:
     run_of = {run.id: run for run in evidence.runs}
     for step in evidence.steps:
         run = run_of[step.run]
+        most = COMPARED if run.purpose == rows.COMPARISON and step.role == JUDGE else run.generations
         if run.purpose != rows.LIVE and (
-            step.generation > run.generations or (step.position > run.candidates and step.role != JUDGE)
+            step.generation > most or (step.position > run.candidates and step.role != JUDGE)
         ):
             yield Difference("I4", step.id, f"{run.id} is of {run.generations} times {run.candidates} candidates")
     for row in evidence.generations:

@@ -24,7 +24,9 @@ def measures(evidence: Evidence) -> Iterator[Difference]:
     long as the scenario's version stays: that it counts as measured, and with which numbers.
     """
     under = _under(evidence)
-    first = {row.bundle: row.id for row in reversed(evidence.evaluations) if row.run is None}
+    earliest = {row.bundle: row for row in reversed(evidence.evaluations) if row.run is None}
+    # A bundle that a model is to measure is registered before it is.
+    first = {bundle: row.id for bundle, row in earliest.items() if row.judged is None}
     left: dict[tuple[object, ...], dict[str | None, int]] = {}
     begun, refused = moments(evidence)
     for moment in (*begun, *refused):

@@ -4,13 +4,16 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from stepdown.audit.witnesses import Difference, Evidence, difference, policies_of
+from stepdown.audit import heard
+from stepdown.audit.witnesses import Difference, Evidence, difference, knowledge_of, policies_of
 from stepdown.digest import digest
 from stepdown.history import rows
 from stepdown.routing.policy import Policy
 from stepdown.scenarios.harness import coverage
+from stepdown.scenarios.judging import JUDGE
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.roles import Role, role_named
+from stepdown.training import hearing
 from stepdown.training.evaluation import judge_held_out
 from stepdown.training.promotion import Grounds, Trial, bounds, differences, settled
 
@@ -37,7 +40,7 @@ def spendings(evidence: Evidence) -> Iterator[Difference]:
     runs, trials = {run.id: run for run in evidence.runs}, {row.run: row.evidence for row in evidence.verdicts}
     numbers: dict[tuple[str, str], int] = defaultdict(int)
     order = {run.id: number for number, run in enumerate(evidence.runs)}
-    asked = {call.run: call.role for call in evidence.announcements}
+    asked = {call.run: call.role for call in evidence.announcements if call.role != JUDGE}
     for row in evidence.spendings:
         numbers[row.scenario, row.role] += 1
         if row.number != numbers[row.scenario, row.role]:
@@ -71,12 +74,15 @@ class _Sources:
     scores: Mapping[str, Scores]
     policies: Mapping[int, Policy]
     shares: Mapping[str, float]
+    sat: heard.Sittings
+    versions: heard.Versions
 
 
 def _sources(evidence: Evidence) -> _Sources:
     scores: dict[str, dict[int, float]] = defaultdict(dict)
     for reply in evidence.holdouts:
-        scores[reply.evaluation][reply.seed] = reply.score
+        if reply.score is not None:
+            scores[reply.evaluation][reply.seed] = reply.score
     return _Sources(
         evidence=evidence,
         runs={run.id: run for run in evidence.runs},
@@ -85,6 +91,8 @@ def _sources(evidence: Evidence) -> _Sources:
         scores=scores,
         policies=policies_of(evidence),
         shares={row.run: row.share for row in evidence.spendings},
+        sat=heard.sittings(evidence),
+        versions=knowledge_of(evidence),
     )
 
 
@@ -105,9 +113,11 @@ def _judged_again(sources: _Sources, row: rows.Verdict) -> Iterator[Difference]:
     trial, offered = Trial(**row.evidence["trial"]), scenario.comparison_seeds()
     if sources.runs[row.run].candidates != min(trial.budget, len(offered)):
         yield Difference("I10", where, f"its run was not for a budget of {trial.budget} seeds")
-    frontier = _frontier_scores(
-        sources.evidence, row.run, scenario, role_named(scenario, sources.bundles[row.bundle].role)
-    )
+    role = role_named(scenario, sources.bundles[row.bundle].role)
+    answered = _frontier_answers(sources, row.run, scenario, role, challenger)
+    frontier = {reply.seed: reply.score for reply in answered if reply.score is not None}
+    if not hearing.enough(answered):
+        yield Difference("I10", where, "the judge was silent on too many of the frontier's answers for a verdict")
     share = sources.shares.get(row.run, trial.error_rate)
     compared = _compared(offered, trial, share, sources.scores[challenger.id], frontier)
     if challenger.terms["seeds"] != compared:
@@ -142,14 +152,19 @@ def _misnamed(sources: _Sources, row: rows.Verdict) -> str | None:
     return None if rival != bundle and slots[0] == slots[1] else "its champion is no rival for its slot"
 
 
-def _frontier_scores(evidence: Evidence, run: str, scenario: Scenario, role: Role) -> Scores:
-    """Return the frontier's score on each seed that it answered in a run."""
-    seed_of = {step.id: step.seed for step in evidence.steps if step.run == run}
-    return {
-        seed_of[attempt.step]: judge_held_out(scenario, role, seed_of[attempt.step], attempt.text).score
-        for attempt in evidence.attempts
-        if attempt.step in seed_of and attempt.text is not None and not attempt.recovered
+def _frontier_answers(
+    sources: _Sources, run: str, scenario: Scenario, role: Role, challenger: rows.Evaluation
+) -> list[rows.Holdout]:
+    """Return what the frontier answered in a run, each with its score: the scenario's, or what its judging call said."""
+    steps = {step.id: step for step in sources.evidence.steps if step.run == run and step.role == role.name}
+    replies = {
+        steps[attempt.step].position: judge_held_out(scenario, role, steps[attempt.step].seed, attempt.reply)
+        for attempt in sources.evidence.attempts
+        if attempt.step in steps and attempt.reply is not None and not (attempt.recovered or attempt.shadow)
     }
+    where = hearing.where(run, hearing.FRONTIER)
+    prompts = heard.prompts_of(scenario, role, challenger, replies, sources.versions)
+    return list(heard.again(scenario, role, replies, prompts, sources.sat, where).values())
 
 
 def _compared(offered: Sequence[int], trial: Trial, share: float, mine: Scores, frontier: Scores) -> list[int]:
@@ -170,9 +185,10 @@ def _shown(
 ) -> Grounds:
     challenger, policy = sources.evaluations[row.evidence["challenger"]], sources.policies[row.policy]
     mine, its = sources.scores[challenger.id], sources.scores.get(row.evidence["champion"])
-    answered = [seed for seed in compared if seed in frontier]
+    answered = [seed for seed in compared if seed in frontier and seed in mine]
     to_frontier = differences([mine[seed] for seed in answered], [frontier[seed] for seed in answered])
-    to_champion = differences([mine[seed] for seed in compared], [its[seed] for seed in compared]) if its else []
+    rivalled = [seed for seed in compared if its and seed in its and seed in mine]
+    to_champion = differences([mine[seed] for seed in rivalled], [its[seed] for seed in rivalled]) if its else []
     share = sources.shares.get(row.run)
     rate = trial.error_rate if share is None else share
     return Grounds(

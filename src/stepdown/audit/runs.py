@@ -7,11 +7,14 @@ from stepdown.audit.steps import grouped
 from stepdown.audit.witnesses import Difference, Evidence
 from stepdown.history import rows
 from stepdown.routing.reasons import FrontierObjection
-from stepdown.scenarios import prompt
+from stepdown.scenarios import judging, prompt
 from stepdown.scenarios.judging import JUDGE
 from stepdown.scenarios.wording import wording
 
-PURPOSES = (rows.WORK, rows.COMPARISON, rows.LIVE)
+PURPOSES = (rows.WORK, rows.COMPARISON, rows.LIVE, rows.EVALUATION)
+ANEW = (rows.LIVE, rows.EVALUATION)
+"""What goes on with nothing once it has ended, and is of no generations."""
+
 HEAD = re.compile(r"(\S+) v(-?\d+) ")
 """How a prompt of a scenario begins that leaves its words to stepdown."""
 
@@ -34,8 +37,13 @@ def runs(evidence: Evidence) -> Iterator[Difference]:
             yield Difference("I10", run.id, f"it decided generations, and was for {run.purpose}")
         if run.purpose != rows.COMPARISON and run.id in compared:
             yield Difference("I10", run.id, f"a verdict or an evaluation follows from it, and it was for {run.purpose}")
-        if run.purpose == rows.LIVE and (run.generations, run.candidates, run.seed) != (1, 1, 0):
-            yield Difference("I10", run.id, "whoever asks live asks for no generations")
+        if run.purpose in ANEW and (run.generations, run.candidates, run.seed) != (1, 1, 0):
+            yield Difference("I10", run.id, f"a run for {run.purpose} is of no generations")
+        if run.purpose == rows.EVALUATION and (
+            judging.of(evidence.scenarios(run.scenario)) is None
+            or any(call.role != JUDGE for call in announced[run.id])
+        ):
+            yield Difference("I10", run.id, "it was for an evaluation, and asked others than a judging model")
         yield from _sessions(run, [row.session for row in resumed[run.id]], announced[run.id])
         yield from _heads(evidence, run, [call for call in announced[run.id] if call.role != JUDGE])
 
@@ -103,8 +111,8 @@ def _gone_on(evidence: Evidence) -> Iterator[Difference]:
         endings, times = ended[run.id], len(resumed[run.id])
         if len(endings) > times + 1 or times > len(endings):
             yield Difference("I10", run.id, f"it ended {len(endings)} times, and went on {times} times")
-        if run.purpose == rows.LIVE and times:
-            yield Difference("I10", run.id, "whoever asks live goes on with nothing")
+        if run.purpose in ANEW and times:
+            yield Difference("I10", run.id, f"a run for {run.purpose} goes on with nothing")
         # A comparison that was played and has no verdict yet may go on to it.
         if run.purpose != rows.COMPARISON and any(row.outcome == "completed" for row in endings[:times]):
             yield Difference("I10", run.id, "it went on, and was done")

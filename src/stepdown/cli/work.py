@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepdown.cli.options import DEFAULT, Directory, Frontier, Json, ScenarioName, about, workspace
+from stepdown.cli.options import DEFAULT, Directory, Frontier, Json, ScenarioName, about, spelled, workspace
 from stepdown.cli.output import emit, err, progress, table
-from stepdown.cli.stopping import resumable
+from stepdown.cli.stopping import resumable, trainable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stepdown.history.rows import Step
+    from stepdown.reports.story import Story
     from stepdown.training.tuning import AnyPlan
 
 
@@ -94,16 +95,29 @@ def run(
             size = partial(start, seed=seed, generations=generations, candidates=candidates)
             under_way = size(opened, asked.scenario, frontier=asked.frontier, at_once=at_once, role=role, adopting=True)
         run = under_way.run
-        with resumable(opened, lambda run_id: f"stepdown run --resume {run_id}"):
-            play(under_way, _counted(show, run.generations * (run.candidates + 1)))
+        with resumable(opened, lambda run_id: spelled(directory, "run", "--resume", run_id)):
+            asked_each = 1 if under_way.bench is None else 2
+            play(under_way, _counted(show, run.generations * (run.candidates * asked_each + 1)))
         summary = story(opened, run.id)
     body = [(g.number, g.score, g.decision, g.champion_score, g.champion) for g in summary.generations]
     head = ("generation", "best score", "decision", "champion's score", "champion")
     title = f"{summary.run.id}: {', '.join(f'{count} {who}' for who, count in summary.served.items())}"
     emit(summary, as_json=as_json, people=lambda: table(title, head, body))
+    _unjudged(summary)
     if summary.ending is not None and summary.ending.outcome != "completed":
-        err().print(f"stepdown: {summary.ending.error} `stepdown report {summary.run.id}` says more.")
+        err().print(
+            f"stepdown: {summary.ending.error} `{spelled(directory, 'report', run.id)}` says more.", soft_wrap=True
+        )
         raise typer.Exit(8)
+
+
+def _unjudged(summary: "Story") -> None:
+    """Say how many answers a judging model said nothing of."""
+    from stepdown.reports.story import unjudged
+
+    if summary.unjudged:
+        shows = f"`stepdown report {summary.run.id}` shows those calls."
+        err().print(f"stepdown: {unjudged(summary)} {shows}", soft_wrap=True)
 
 
 def _counted(show: "Callable[[int, int, str], None]", total: int) -> "Callable[[Step], None]":
@@ -119,11 +133,11 @@ def export(
     min_score: Annotated[float | None, typer.Option(help="Least mean score, 0..1.")] = None,
     kept_only: Annotated[bool, typer.Option("--kept-only", help="Only generations that advanced.")] = False,
     include_local: Annotated[bool, typer.Option("--include-local", help="Also replies of local models.")] = False,
-    matches: Annotated[bool, typer.Option("--matches", help="Also write each strategy's matches.")] = False,
+    matches: Annotated[bool, typer.Option("--matches", help="Also write each answer's matches.")] = False,
     imported: Annotated[bool, typer.Option("--imported", help="Also what logs say that were brought in.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write strategies as training data, from the rows as they are now."""
+    """Write answers as training data, from the rows as they are now."""
     from stepdown.acts.export import export
     from stepdown.training.records import Filters
 
@@ -154,15 +168,21 @@ def scan(
         outlook = scan(opened, Filters(about(directory, scenario).scenario, run=run, min_score=min_score))
     head = ("without training", "mean", "lower 95 % bound", "legal", "gain by the question")
     body = [(b.name, b.scores.mean, b.scores.lower, b.scores.valid, f"{b.gain:+.3f}") for b in outlook.baselines]
-    fewest, most = outlook.calls
     cost = "at prices that are not known" if outlook.cost is None else f"{outlook.cost:.2f} dollars at most"
     lines = [
         f"{outlook.records} answers of {outlook.scenario} {outlook.role}; of the newest {outlook.looked_at}: "
         f"{outlook.questions} different questions, {outlook.answers} different answers, the commonest {outlook.commonest:.0%}.",
-        f"A promotion asks the frontier {fewest} to {most} times, {cost}.",
+        f"A promotion needs {outlook.look} cases for comparisons, and there are {outlook.compared}; add cases."
+        if outlook.calls is None
+        else f"A promotion asks the frontier {outlook.calls[0]} to {outlook.calls[1]} times, {cost}.",
     ]
     title = f"on {outlook.held_out} held-out questions"
-    emit(outlook, as_json=as_json, people=lambda: table(title, head, body))
+    if outlook.verdicts is not None:
+        evaluation, promotion = outlook.verdicts
+        title = f"A model judges ({outlook.judge}): what is reached without training is not known before it is asked."
+        more = f", and {promotion} for a promotion" if promotion else ""
+        lines.append(f"The judge is asked {evaluation} times at most for an evaluation{more}.")
+    emit(outlook, as_json=as_json, people=lambda: table(title, head, body) if body else title)
     err().print("\n".join(lines), soft_wrap=True, markup=False)
 
 
@@ -194,7 +214,13 @@ def train(
     from stepdown.acts.datasets import find_dataset
     from stepdown.acts.localize import localize
 
-    with workspace(directory) as opened, progress("train") as show:
+    options = [*(["--base", base] if base else []), *(["--plan", plan] if plan != "default" else [])]
+    command = partial(spelled, directory)
+    with (
+        workspace(directory) as opened,
+        progress("train") as show,
+        trainable(opened, command, "train", dataset, *options),
+    ):
         trained = localize(
             opened,
             find_dataset(opened, dataset),
@@ -215,7 +241,7 @@ def train(
         ("held-out seeds", evaluation.seeds),
     ]
     emit(trained, as_json=as_json, people=lambda: table("trained", ("", ""), body))
-    err().print(f"It serves nobody yet: `stepdown promote {trained.bundle.id[:12]}` compares it.", soft_wrap=True)
+    err().print(f"It serves nobody yet: `{command('promote', trained.bundle.id[:12])}` compares it.", soft_wrap=True)
 
 
 def _plan(name: str, base: str | None) -> "AnyPlan | None":

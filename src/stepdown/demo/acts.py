@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from stepdown.acts import adopt, configure, switch
 from stepdown.acts.clear import TAKEN_AWAY
-from stepdown.acts.datasets import Dataset
+from stepdown.acts.datasets import ExportedDataset
 from stepdown.acts.export import export
 from stepdown.acts.localize import localize
 from stepdown.acts.promote import promote
@@ -22,7 +22,6 @@ from stepdown.views.audit import differences
 from stepdown.views.runs import runs as listed
 from stepdown.views.runs import story
 from stepdown.workspace import Workspace
-from stepdown.workspace.facts import slot_bundle
 
 UNTUNED = 16
 """Held-out questions that a base is asked before it is tuned."""
@@ -53,7 +52,7 @@ class Acts:
         self.theme = theme
         self.show = show
         self.round = 1
-        self.dataset: Dataset
+        self.dataset: ExportedDataset
         self.bundle: rows.Bundle
         self.lower = 0.0
         self.left: deque[Act] = deque(
@@ -161,7 +160,7 @@ class Acts:
         verdict = promote(self.workspace, self.bundle.id, trial=self.theme.trial, by="demo")
         shown = verdict.evidence["to_frontier"]
         with self.workspace.reading() as connection:
-            active = slot_bundle(connection, self.theme.scenario, self.bundle.role)
+            active = reader.slot_bundle(connection, self.theme.scenario, self.bundle.role)
         shown_as = f"{verdict.outcome}: {shown['mean']:+.3f} to the frontier, {shown['lower']:+.3f} at least, "
         shown_as += f"on {verdict.evidence['seeds']} seeds in {verdict.run}"
         if verdict.outcome != "promote" and active is None and self.round < self.theme.rounds:
@@ -249,7 +248,7 @@ class Acts:
         return play(under_way).id
 
 
-def right(scores: Sequence[float]) -> int:
+def right(scores: Sequence[float | None]) -> int:
     """Count the answers that were right in every part."""
     return sum(score == 1 for score in scores)
 

@@ -53,6 +53,8 @@ class Evaluation:
         lower: Lower 95 % bound of the mean score; None when it cannot be said.
         run: The comparison it was a part of; None for an evaluation of its own, and routing counts no other.
         call: What the trace calls the batches that it was made of; None for one that an earlier version made.
+        judged: Where a model judged its replies, `RUN/GENERATION`, a step's position for each seed of the terms; None where
+            the scenario scores by itself.
     """
 
     id: str
@@ -67,15 +69,16 @@ class Evaluation:
     at: datetime
     run: str | None = None
     call: str | None = None
+    judged: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Holdout:
-    """One held-out seed of an evaluation; an illegal reply scores 0."""
+    """One held-out seed of an evaluation; an illegal reply scores 0, and one that a model gave no verdict on has no score."""
 
     evaluation: str
     seed: int
-    score: float
+    score: float | None
     legal: bool
     reply: str
 
@@ -123,7 +126,7 @@ class HarnessSwitch:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class GivenScore:
     """What somebody said later of an answer that was served; the newest of a call counts.
 
     Attributes:

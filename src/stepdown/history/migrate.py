@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect, text
 from stepdown.errors import WorkspaceError
 from stepdown.history.schema import metadata
 
-HEAD = "0005"
+HEAD = "0007"
 """The newest migration; a test compares it with the directory."""
 
 MIGRATIONS = Path(__file__).with_name("migrations")

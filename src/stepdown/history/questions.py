@@ -75,10 +75,10 @@ EXCHANGES = (
 """Ask for a role's exchanges, in the order in which they were brought in."""
 
 _STEP = schema.step.c
-STRATEGIES = (
-    select(_STEP.generation, _STEP.strategy, _STEP.score)
+ANSWERS = (
+    select(_STEP.generation, _STEP.answer, _STEP.score)
     .where(_STEP.run == bindparam("run"), _STEP.role == bindparam("role"))
-    .where(_STEP.strategy.is_not(None), _STEP.score.is_not(None))
+    .where(_STEP.answer.is_not(None), _STEP.score.is_not(None))
     .order_by(_STEP.generation, _STEP.position)
 )
 
@@ -125,6 +125,12 @@ FRONTIER_COSTS = (
     .order_by(_LAST_SERVED.c.seq)
 )
 
+_ATTEMPT = schema.attempt.c
+_TOKENS = func.coalesce(_ATTEMPT.input_tokens, 0) + func.coalesce(_ATTEMPT.output_tokens, 0)
+SPENT = select(func.sum(_TOKENS), func.sum(_ATTEMPT.cost), func.count() - func.count(_ATTEMPT.cost)).where(
+    _ATTEMPT.step.like(bindparam("steps")), _ATTEMPT.target == "frontier"
+)
+
 _ENDINGS = select(func.count()).where(schema.ending.c.run == schema.resumption.c.run).scalar_subquery()
 # A run that goes on after it had ended ends once more.
 _GOING_ON = select(schema.resumption.c.run).group_by(schema.resumption.c.run).having(func.count() >= _ENDINGS)
@@ -142,6 +148,20 @@ _NAMES: BindParameter[list[str]] = bindparam("names", expanding=True)
 _GONE = select(schema.act.c.bundle).where(schema.act.c.kind == "delete")
 _BUNDLES = select(schema.bundle.c.id).where(schema.bundle.c.id.in_(_NAMES), schema.bundle.c.id.not_in(_GONE))
 REGISTERED_CONTENT = _BUNDLES.union(select(schema.dataset.c.digest).where(schema.dataset.c.digest.in_(_NAMES)))
+
+ENDING = ("retire", "delete")
+"""Acts after which a bundle never serves again."""
+_ACT = schema.act.c
+_ACTIVATED = (
+    select(_ACT.bundle)
+    .where(_ACT.scenario == bindparam("scenario"), _ACT.role == bindparam("role"), _ACT.kind == "activate")
+    .order_by(_ACT.seq.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_ENDED = select(_ACT.seq).where(_ACT.bundle == schema.bundle.c.id, _ACT.kind.in_(ENDING)).exists()
+SLOT = PLAIN[schema.bundle].where(schema.bundle.c.id == _ACTIVATED, ~_ENDED)
+"""Ask for the bundle that a slot holds, in one question: each step asks it twice."""
 
 OWN_EVALUATION = NEWEST[schema.evaluation].where(
     schema.evaluation.c.bundle == bindparam("bundle"), schema.evaluation.c.run.is_(None)

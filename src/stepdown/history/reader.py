@@ -5,7 +5,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from stepdown.history import questions, rows, schema
 from stepdown.history.ledger import TABLES
@@ -44,11 +44,11 @@ def steps(connection: Connection, run_id: str) -> list[rows.Step]:
     return sorted(all_of(connection, rows.Step, run=run_id), key=lambda step: (step.generation, step.position))
 
 
-def strategies(connection: Connection, run_id: str, role: str) -> list[tuple[int, str, float]]:
-    """Return generation, text and score of every answer of a role that a run accepted and scored, by their places."""
+def answers(connection: Connection, run_id: str, role: str) -> list[tuple[int, str, float]]:
+    """Return generation, canonical text and score of every answer of a role that a run accepted and scored, by their places."""
     return [
-        (generation, text, score)
-        for generation, text, score in connection.execute(questions.STRATEGIES, {"run": run_id, "role": role})
+        (generation, answer, score)
+        for generation, answer, score in connection.execute(questions.ANSWERS, {"run": run_id, "role": role})
     ]
 
 
@@ -60,10 +60,7 @@ def attempts(connection: Connection, run_id: str) -> list[rows.Attempt]:
 
 def spent(connection: Connection, run_id: str) -> tuple[int, float | None]:
     """Return what a run's frontier calls spent: tokens in and out, and US dollars, None where a price is not known."""
-    attempt, mine = schema.attempt.c, schema.attempt.c.step.like(f"{run_id}/%")
-    counted = func.coalesce(attempt.input_tokens, 0) + func.coalesce(attempt.output_tokens, 0)
-    query = select(func.sum(counted), func.sum(attempt.cost), func.count() - func.count(attempt.cost))
-    tokens, cost, unknown = connection.execute(query.where(mine, attempt.target == "frontier")).one()
+    tokens, cost, unknown = connection.execute(questions.SPENT, {"steps": f"{run_id}/%"}).one()
     return tokens or 0, None if unknown else cost or 0.0
 
 
@@ -120,7 +117,7 @@ def attempt(connection: Connection, call: str) -> rows.Attempt:
 def frontier_reply(connection: Connection, step_id: str) -> str | None:
     """Return what the frontier said in a step, accepted or not; None when it said nothing."""
     attempt = newest(connection, rows.Attempt, step=step_id, target="frontier")
-    return attempt.text if attempt is not None else None
+    return attempt.reply if attempt is not None else None
 
 
 def served(connection: Connection, call: str) -> rows.Step | None:
@@ -130,19 +127,19 @@ def served(connection: Connection, call: str) -> rows.Step | None:
     return step if step is not None and step.served_call == call else None
 
 
-def judgements(connection: Connection, call: str) -> list[rows.Judgement]:
+def judgements(connection: Connection, call: str) -> list[rows.GivenScore]:
     """Return what was said later of the answer of a call, oldest first."""
-    return all_of(connection, rows.Judgement, call=call)
+    return all_of(connection, rows.GivenScore, call=call)
 
 
-def judgement(connection: Connection, call: str) -> rows.Judgement | None:
+def judgement(connection: Connection, call: str) -> rows.GivenScore | None:
     """Return what was last said of the answer of a call, or None."""
-    return newest(connection, rows.Judgement, call=call)
+    return newest(connection, rows.GivenScore, call=call)
 
 
-def matches(connection: Connection, step_id: str) -> list[rows.Match]:
+def matches(connection: Connection, step_id: str) -> list[rows.PlayedMatch]:
     """Return a step's matches, in the order played."""
-    return all_of(connection, rows.Match, step=step_id)
+    return all_of(connection, rows.PlayedMatch, step=step_id)
 
 
 def exportable(
@@ -276,9 +273,15 @@ def asked(connection: Connection) -> set[tuple[str, str]]:
     return {(run_id, bundle_id) for run_id, bundle_id in connection.execute(in_steps.union(in_comparisons))}
 
 
-def last_activation(connection: Connection, scenario: str, role: str) -> rows.Act | None:
-    """Return the act that last moved a slot's pointer to a bundle."""
-    return newest(connection, rows.Act, scenario=scenario, role=role, kind="activate")
+def slot_bundle(connection: Connection, scenario: str, role: str) -> rows.Bundle | None:
+    """Return the bundle that a slot holds: the last one activated, unless it was retired since."""
+    row = connection.execute(questions.SLOT, {"scenario": scenario, "role": role}).first()
+    return rows.Bundle(*row) if row is not None else None
+
+
+def is_retired(connection: Connection, bundle_id: str) -> bool:
+    """Tell whether a bundle never serves again."""
+    return last_act(connection, bundle_id, *questions.ENDING) is not None
 
 
 def last_act(connection: Connection, bundle_id: str, *kinds: str) -> rows.Act | None:

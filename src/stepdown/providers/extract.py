@@ -11,8 +11,9 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Any, ClassVar
 
-from stepdown.errors import InvalidValue, Refused
+from stepdown.errors import InvalidValue, ProviderError, Refused
 from stepdown.providers.protocol import Completion, Request
+from stepdown.scenarios.prompt import one_line
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.roles import COACH
 
@@ -43,7 +44,7 @@ def make(argument: str | None, scenario: Scenario) -> "Extract":
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """Reads what is asked from the prompt's sentence."""
+    """Reads the sentence of the case that is asked about, however a prompt puts it."""
 
     name: ClassVar[str] = "extract"
 
@@ -53,14 +54,21 @@ class Extract:
         return f"dateparser-{version('dateparser')} price-parser-{version('price-parser')}"
 
     def complete(self, request: Request) -> Completion:
-        """Answer from the sentence alone, or teach what little can be taught."""
+        """Answer from the sentence alone, or teach what little can be taught.
+
+        Raises:
+            ProviderError: The case has no sentence (`no-sentence`).
+        """
         if request.role == COACH:
             reply: dict[str, Any] = {
                 "playbook": "Copy the number as it is written; write the date as year, month, day.",
                 "hints": "A symbol or a name stands for a currency of three letters.",
             }
         else:
-            reply = extract(request.prompt.partition("observation: text=")[2].partition("\n")[0])
+            sentence = (request.case or {}).get("text")
+            if not isinstance(sentence, str):
+                raise ProviderError("The case has no text to read; give one by that name.", error_type="no-sentence")
+            reply = extract(one_line(sentence))
         return Completion(json.dumps(reply, ensure_ascii=False, sort_keys=True), self.name, self.model)
 
 

@@ -4,14 +4,13 @@ So a team that has right answers and no model to ask can train from them, and a 
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from stepdown.errors import InvalidValue, ProviderError, Refused
 from stepdown.providers.protocol import Completion, Request
-from stepdown.scenarios.prompt import case_pattern, in_one_line
+from stepdown.scenarios.prompt import in_one_line
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.readers import written
 from stepdown.scenarios.roles import COACH
@@ -33,7 +32,7 @@ def make(argument: str | None, scenario: Scenario) -> "Labels":
             kind="frontier-cannot-propose",
         )
     answers = {in_one_line(case.input): case.expected for case in scenario.cases if case.labelled}
-    return Labels(answers, scenario.reader, case_pattern(scenario))
+    return Labels(answers, scenario.reader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +40,12 @@ class Labels:
     """Answers what is known.
 
     Attributes:
-        answers: A case as it stands in a prompt, to its answer.
+        answers: A case in one line, to its answer.
         reader: How an answer stands in a reply.
-        asked: Finds the case in a prompt.
     """
 
     answers: Mapping[str, Any]
     reader: str
-    asked: re.Pattern[str]
     name: ClassVar[str] = "labels"
     model: ClassVar[str] = "cases"
 
@@ -61,7 +58,7 @@ class Labels:
         if request.role == COACH:
             lesson = {"playbook": "Answer as the examples do.", "hints": "Read the whole case."}
             return Completion(json.dumps(lesson), self.name, self.model)
-        case = next((text[1] for text in self.asked.finditer(request.prompt) if text[1] in self.answers), None)
-        if case is None:
+        case = in_one_line(request.case or {})
+        if case not in self.answers:
             raise ProviderError("Nobody labelled this case; add it with what is expected.", error_type="not-labelled")
         return Completion(written(self.reader, self.answers[case]), self.name, self.model)

@@ -31,6 +31,8 @@ class Request:
         time_limit: Seconds the reply may take.
         examples: Earlier answers of the run, oldest first.
         instructions: The scenario's rules, for a model that cannot know them. A bundle learned them from examples.
+        case: What is to be seen, by name, as the scenario's `observation` returns it: the same that the prompt puts into words,
+            for a provider that reads no prose. None where the question is about no case, like a coach's.
     """
 
     call: str
@@ -41,6 +43,7 @@ class Request:
     time_limit: float
     examples: tuple[Example, ...] = ()
     instructions: str = ""
+    case: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Completion:
     """One answer, as the provider that gave it describes it.
 
     Attributes:
-        text: The reply, untouched.
+        reply: The text that it returned, untouched.
         provider: Who answered, in its own words; not an echo of the request.
         model: The model that answered, in its own words.
         digest: SHA-256 of the weights in memory, if local.
@@ -61,7 +64,7 @@ class Completion:
         notes: What else is worth knowing of the call: each try before this one, what was left out of the answer.
     """
 
-    text: str
+    reply: str
     provider: str
     model: str
     digest: str | None = None

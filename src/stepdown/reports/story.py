@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean, quantiles
 from types import MappingProxyType
 from typing import Any
@@ -94,7 +94,7 @@ class Story:
         attempts: Every call.
         served: Steps by side that served; failed and interrupted ones under those words.
         reasons: Steps by reason why local did not serve.
-        best: Best score of a served strategy; None without one.
+        best: Best score of a served answer; None without one.
         local_share: Share of the local-eligible role's served steps that local served; None without one, and in a comparison,
             where local was not to serve.
         spends: By provider.
@@ -103,6 +103,7 @@ class Story:
         bundles: Those that were asked.
         lessons: Versions of the knowledge the run taught.
         resumed: When it went on after it had ended before it was done.
+        unjudged: Answers that a judging model was asked about and gave no verdict on, by what went wrong.
     """
 
     run: rows.Run
@@ -120,6 +121,13 @@ class Story:
     bundles: Sequence[Provenance]
     lessons: Sequence[rows.Lesson]
     resumed: Sequence[rows.Resumption] = ()
+    unjudged: Mapping[str, int] = field(default_factory=dict)
+
+
+def unjudged(story: Story) -> str:
+    """Return how many answers stay unjudged, and why, in a sentence."""
+    why = ", ".join(f"{trouble} ×{times}" for trouble, times in story.unjudged.items())
+    return f"{sum(story.unjudged.values())} answers stay unjudged: the judge's calls ended with {why}."
 
 
 def tell(
@@ -134,6 +142,7 @@ def tell(
     baselines: Mapping[str, Sequence[float]] = MappingProxyType({}),
     verdict: rows.Verdict | None = None,
     resumed: Sequence[rows.Resumption] = (),
+    judge: str | None = None,
 ) -> Story:
     """Sum up a run.
 
@@ -148,9 +157,11 @@ def tell(
         baselines: Role to the known costs (US dollars) of the last steps that the run's frontier really served.
         verdict: What it was played for, if for a promotion.
         resumed: When it went on.
+        judge: The role of the model that judges its answers, if one does.
     """
     served = Counter(step.served or step.outcome for step in steps)
     reasons = Counter(step.reason for step in steps if step.reason is not None)
+    silent = Counter(step.error or step.outcome for step in steps if step.role == judge and step.outcome != "served")
     return Story(
         run=run,
         ending=ending,
@@ -167,6 +178,7 @@ def tell(
         bundles=bundles,
         lessons=lessons,
         resumed=resumed,
+        unjudged=dict(sorted(silent.items())),
     )
 
 
@@ -208,7 +220,7 @@ def spends(attempts: Sequence[rows.Attempt]) -> list[Spend]:
 
 
 def _spend(provider: str, target: str, attempts: Sequence[rows.Attempt]) -> Spend:
-    answered = [attempt for attempt in attempts if attempt.text is not None]
+    answered = [attempt for attempt in attempts if attempt.reply is not None]
     # A shadow serves nobody, so it has no price at all: neither zero nor unknown.
     priced = [] if target == SHADOW else answered
     costs = [attempt.cost for attempt in priced if attempt.cost is not None]

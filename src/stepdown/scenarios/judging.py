@@ -19,7 +19,7 @@ from string import Template
 from typing import Any
 
 from stepdown.digest import canonical
-from stepdown.errors import InvalidValue, Refused
+from stepdown.errors import InvalidValue
 from stepdown.scenarios import texts
 from stepdown.scenarios.protocol import Answer, IllegalAnswer, Scenario, answer
 
@@ -157,17 +157,3 @@ def verdict(reply: str | None) -> tuple[float, str] | None:
 def place(generation: int, position: int, candidates: int, *, live: bool) -> tuple[int, int]:
     """Return generation and position of the step that judges another: behind the coach's, or beside all that was asked live."""
     return (generation + 1, position) if live else (generation, candidates + 1 + position)
-
-
-def check_scored(scenario: Scenario) -> None:
-    """Refuse what needs a score at once, and the same one again: a bundle's training, evaluation and comparison.
-
-    Raises:
-        Refused: A model judges the scenario's answers (kind `judge-not-reproducible`).
-    """
-    if of(scenario) is not None:
-        raise Refused(
-            f"A model judges the answers of {scenario.name} and gives no score twice, so no bundle is trained, evaluated or "
-            "compared for it; export what it judged, or name a judge that scores by itself.",
-            kind="judge-not-reproducible",
-        )

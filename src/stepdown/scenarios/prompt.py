@@ -1,9 +1,9 @@
 """The prompt. One function renders it for discovery, export, evaluation and serving, from the texts of the scenario."""
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from stepdown.scenarios import texts
@@ -44,7 +44,7 @@ class Knowledge:
 
 
 def competitor(scenario: Scenario, knowledge: Knowledge, seed: int) -> str:
-    """Return what the competitor is asked on a seed. It carries no score and no earlier strategy, so nothing leaks."""
+    """Return what the competitor is asked on a seed. It carries no score and no earlier answer, so nothing leaks."""
     return of_case(scenario, knowledge, scenario.observation(seed))
 
 
@@ -63,17 +63,15 @@ def constant(scenario: Scenario, text: str) -> str:
 
     No text can hold the constants itself: a NUL stands in no prompt.
     """
-    return _filled(scenario, text, Knowledge(), **{name: f"\0{name}\0" for name in CHANGING})
+    schema = json.dumps(scenario.schema()) if "schema" in texts.blanks(text) else ""
+    return _constant(text, scenario.name, scenario.rules, schema)
 
 
-def case_pattern(scenario: Scenario) -> re.Pattern[str]:
-    """Return what finds the case in a competitor's prompt, as its first group: by what stands around it on its line."""
-    text = constant(scenario, question(scenario, COMPETITOR))
-    before, _, after = next(line for line in text.split("\n") if "\0case\0" in line).partition("\0case\0")
-    start = "" if "\0" in before else "^"
-    end = "" if "\0" in after else "$"
-    around = re.escape(before.rpartition("\0")[2]), re.escape(after.partition("\0")[0])
-    return re.compile(f"{start}{around[0]}(.*){around[1]}{end}", re.MULTILINE)
+@lru_cache(maxsize=64)
+def _constant(text: str, name: str, rules: str, schema: str) -> str:
+    """Fill a text once, which each step asks for again."""
+    changing = {blank: f"\0{blank}\0" for blank in CHANGING}
+    return texts.filled(text, {"scenario": name, "rules": rules, "schema": schema, **changing})
 
 
 def instructions(scenario: Scenario, role: str) -> str:

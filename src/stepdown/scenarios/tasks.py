@@ -9,8 +9,8 @@
     prompt.txt           where `prompt = "prompt.txt"` names it: the text that questions are made from, with blanks
 
 Cases are split once, by the content of their input: half of them train, a quarter is held out for evaluation and a quarter for
-comparisons. A case whose answer is not known only ever trains. The version that history keeps follows from all that an answer
-or its score can depend on: change a word of it, and earlier evaluations count no longer.
+comparisons. A case whose answer is not known only ever trains, unless a model judges. The version that history keeps follows
+from all that an answer or its score can depend on: change a word of it, and earlier evaluations count no longer.
 The prompt's text is no part of it: bundles, evaluations and steps are bound to its own digest.
 """
 
@@ -25,7 +25,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from stepdown.digest import digest, shown
-from stepdown.errors import InvalidValue
+from stepdown.errors import InvalidValue, of_code
 from stepdown.scenarios import judging
 from stepdown.scenarios.judges import Judge, judge
 from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, Probe, Validator, answer
@@ -97,7 +97,7 @@ class Task:
 
     @cached_property
     def _sides(self) -> Mapping[str, Sequence[Case]]:
-        return split(self.cases)
+        return split(self.cases, unlabelled=self.judging is not None)
 
     @cached_property
     def _judge(self) -> Judge:
@@ -215,14 +215,19 @@ class Task:
         return None if self._schema.is_valid(value) else "The answer is not one that the schema accepts."
 
 
-def split(cases: Sequence[Case]) -> Mapping[str, Sequence[Case]]:
-    """Return the cases by side, each by the content of its input alone, so that none moves when others are added."""
+def split(cases: Sequence[Case], *, unlabelled: bool = False) -> Mapping[str, Sequence[Case]]:
+    """Return the cases by side, each by the content of its input alone, so that none moves when others are added.
+
+    Args:
+        cases: All of them.
+        unlabelled: Whether an answer to a case can be judged where what is right is not known; else such a case only trains.
+    """
     sides: dict[str, list[Case]] = {side: [] for side in SHARES}
     for case in cases:
         share = int(digest(case.input)[:8], 16) / 2**32
         held_out = share >= SHARES["training"] + SHARES["held-out"]
         side = "comparison" if held_out else "held-out" if share >= SHARES["training"] else "training"
-        sides[side if case.labelled else "training"].append(case)
+        sides[side if case.labelled or unlabelled else "training"].append(case)
     return sides
 
 
@@ -245,7 +250,7 @@ def judge_of(settings: Mapping[str, Any]) -> Judge:
     try:
         function: Callable[[Any, Any], Any] = getattr(import_module(module), name)
     except Exception as error:
-        raise InvalidValue(f"judge: {path} cannot be imported ({type(error).__name__}: {error}).") from error
+        raise InvalidValue(f"judge: {path} cannot be imported ({of_code(error)}).") from error
 
     def judged(given: Any, expected: Any) -> Mapping[str, float]:
         verdict = function(given, expected)

@@ -5,12 +5,12 @@ byte for byte the same. Its instructions (`competitor.instructions.txt`) go befo
 them: a hosted model.
 """
 
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
 from importlib.resources import files
 from string import Template
 
-from stepdown.errors import InvalidValue
+from stepdown.errors import InvalidValue, in_one_line
 
 
 def named(*folders: str) -> Mapping[str, str]:
@@ -39,9 +39,10 @@ def filled(text: str, values: Mapping[str, object]) -> str:
     try:
         return Template(text).substitute(values)
     except (KeyError, ValueError) as error:
-        raise InvalidValue(f"A prompt's text cannot be filled: {error}.") from error
+        raise InvalidValue(f"A prompt's text cannot be filled: {in_one_line(error)}.") from error
 
 
-def blanks(text: str) -> Iterable[str]:
-    """Return the blanks that a text names."""
-    return Template(text).get_identifiers()
+@lru_cache(maxsize=256)
+def blanks(text: str) -> Sequence[str]:
+    """Return the blanks that a text names. Every question looks for them in the same few texts."""
+    return tuple(Template(text).get_identifiers())

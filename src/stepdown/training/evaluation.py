@@ -10,7 +10,7 @@ from typing import Any
 from stepdown.digest import digest
 from stepdown.errors import InvalidValue
 from stepdown.history import rows
-from stepdown.scenarios import prompt
+from stepdown.scenarios import judging, prompt
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.referee import judge
 from stepdown.scenarios.roles import Role, proposer
@@ -35,12 +35,17 @@ class Summary:
     valid: float | None
 
 
-def summarize(scores: Sequence[float], legal: Sequence[bool]) -> Summary:
-    """Return mean, one-sided lower bound by Student's t (no assumption but finite variance and enough seeds), legal share."""
-    if not scores:
-        return Summary(None, None, None)
-    mean = fmean(scores)
-    return Summary(mean, _lower(scores, mean), fmean(map(float, legal)))
+def summarize(scores: Sequence[float | None], legal: Sequence[bool]) -> Summary:
+    """Return mean, one-sided lower bound by Student's t (no assumption but finite variance and enough seeds), legal share.
+
+    Replies without a score count for the legal share alone.
+    """
+    given = [score for score in scores if score is not None]
+    valid = fmean(map(float, legal)) if legal else None
+    if not given:
+        return Summary(None, None, valid)
+    mean = fmean(given)
+    return Summary(mean, _lower(given, mean), valid)
 
 
 def _lower(scores: Sequence[float], mean: float) -> float | None:
@@ -109,11 +114,14 @@ def held_out_seeds(scenario: Scenario) -> Sequence[int]:
 def judge_held_out(scenario: Scenario, role: Role, seed: int, reply: str) -> rows.Holdout:
     """Judge one reply to a held-out seed, by the referee alone; an illegal one scores 0.
 
+    Where a model judges, a legal one has no score yet: `hearing.heard` gives it.
+
     Raises:
         InvalidValue: The scenario's score is not one.
     """
-    judgement = judge(scenario, role, reply, (seed,))
-    return rows.Holdout("", seed, judgement.score or 0.0, legal=judgement.answer is not None, reply=reply)
+    judgement = judge(scenario, role, reply, (seed,) if judging.of(scenario) is None else ())
+    score = 0.0 if judgement.answer is None else judgement.score
+    return rows.Holdout("", seed, score, legal=judgement.answer is not None, reply=reply)
 
 
 def evaluation_of(
@@ -124,6 +132,7 @@ def evaluation_of(
     at: datetime,
     run: str | None = None,
     call: str | None = None,
+    judged: str | None = None,
 ) -> rows.Evaluation:
     """Sum up a bundle's held-out replies; the row gets its id when it is recorded.
 
@@ -135,6 +144,7 @@ def evaluation_of(
         at: Aware UTC.
         run: The comparison it is a part of.
         call: What the trace calls it.
+        judged: Where a model judged the replies, see `rows.Evaluation`.
     """
     summary = summarize([row.score for row in replies], [row.legal for row in replies])
     return rows.Evaluation(
@@ -144,6 +154,7 @@ def evaluation_of(
         terms_digest=bound.digest,
         knowledge=knowledge,
         call=call,
+        judged=judged,
         seeds=len(replies),
         mean=summary.mean,
         lower=summary.lower,

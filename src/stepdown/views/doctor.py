@@ -17,14 +17,17 @@ from stepdown.errors import LocalError, StepdownError, WorkspaceError
 from stepdown.history import migrate, reader, rows, urls
 from stepdown.providers import installed as frontiers
 from stepdown.scenarios import installed as scenarios
-from stepdown.scenarios import roles
+from stepdown.scenarios import judging, roles
 from stepdown.scenarios.guard import guarded
 from stepdown.scenarios.harness import coverage
 from stepdown.scenarios.prompt import Knowledge
+from stepdown.scenarios.tasks import Task
 from stepdown.training import child
 from stepdown.training.evaluation import held_out_seeds
+from stepdown.views.losses import lost_bundles, lost_datasets
 from stepdown.workspace import Workspace
 from stepdown.workspace.marker import DATABASE, FOLDERS, NAME, Marker, absent, present
+from stepdown.workspace.task import read as read_task
 from stepdown.workspace.unknown import unknown
 
 PACKAGES = ("mlx", "mlx-lm", "llguidance", "tokenizers", "sqlalchemy", "alembic", "cmaes", "scipy")
@@ -57,6 +60,7 @@ def examine(directory: Path) -> list[Check]:
     checks = [Check("stepdown", True, f"{__version__} on Python {platform.python_version()}, {platform.platform()}")]
     checks += [_package(name) for name in PACKAGES]
     checks += [_guarded("blas", _blas), _guarded("local", _device), *_scenarios(), *_frontiers()]
+    checks += _task(directory)
     try:
         is_workspace = present(directory)
     except WorkspaceError as error:
@@ -92,6 +96,26 @@ def _frontiers() -> Iterator[Check]:
 
 def _loaded(name: str) -> str:
     return str(frontiers.factory(name).__module__)
+
+
+def _task(directory: Path) -> Iterator[Check]:
+    """Read the task beside the workspace, if there is one, and see whether the model that judges it could be asked."""
+    try:
+        task = read_task(directory.absolute().parent)
+    except StepdownError as error:
+        yield Check("task", False, str(error))
+        return
+    if task is None:
+        return
+    yield Check(f"task {task.name}", True, f"{len(task.cases)} cases, {len(task.holdout_seeds())} of them held out")
+    judge = judging.of(task)
+    if judge is not None:
+        yield _guarded("judge", lambda: _judge(task, judge))
+
+
+def _judge(task: Task, judge: judging.Judging) -> str:
+    frontiers.frontier_named(judge.word, task)
+    return f"{judge.word} can be asked"
 
 
 def _package(name: str) -> Check:
@@ -139,6 +163,7 @@ def _workspace(directory: Path) -> Iterator[Check]:
             yield from _remembered(workspace)
             yield _guarded("trace", lambda: _trace(workspace))
             yield from _rooms(workspace)
+            yield from _published(workspace)
     except StepdownError as error:
         yield Check("workspace", False, str(error))
     yield _free(directory)
@@ -165,11 +190,28 @@ def _remembered(workspace: Workspace) -> Iterator[Check]:
 def _trace(workspace: Workspace) -> str:
     """Say whether the second witness is there; a lost one is begun anew by the next call, and only the audit would miss it."""
     with workspace.reading() as connection:
-        judged = reader.newest(connection, rows.Match)
+        judged = reader.newest(connection, rows.PlayedMatch)
     size = workspace.trace.stat().st_size if workspace.trace.exists() else 0
     if judged is not None and not size:
         raise OSError(f"{workspace.trace} is gone, and history has answers that were judged; restore a copy of it")
     return f"{size >> 10} KiB"
+
+
+def _published(workspace: Workspace) -> Iterator[Check]:
+    """Say which bundles and datasets history knows and the disk does not hold whole, and what to do about it."""
+    wanted = (
+        (
+            "bundles",
+            lost_bundles,
+            "Put a copy back, or train and promote another; `stepdown bundles delete` ends a lost one",
+        ),
+        ("datasets", lost_datasets, "Put a copy back, or `stepdown export` again; what was trained from it stands"),
+    )
+    for name, lost, advice in wanted:
+        problems = list(lost(workspace))
+        if problems:
+            more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+            yield Check(name, False, f"{'; '.join(problems[:SHOWN])}{more}. {advice}.")
 
 
 def _rooms(workspace: Workspace) -> Iterator[Check]:

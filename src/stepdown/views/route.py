@@ -11,7 +11,7 @@ from stepdown.routing.gates import GATES, Gate
 from stepdown.scenarios.roles import proposer, role_named
 from stepdown.views.prompts import outdated
 from stepdown.workspace import Workspace
-from stepdown.workspace.facts import gather, slot_bundle
+from stepdown.workspace.facts import gather
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def explain_route(workspace: Workspace, scenario_name: str, role: str | None = N
     role = (role_named(scenario, role) if role is not None else proposer(scenario)).name
     with workspace.reading() as connection:
         scene = gather(workspace, connection, scenario, role, seed)
-        bundle = slot_bundle(connection, scenario.name, role)
+        bundle = reader.slot_bundle(connection, scenario.name, role)
         newest = reader.newest_evaluation(connection, bundle.id) if bundle else None
         old = outdated(connection, bundle, newest) if bundle else ""
     decision = decide(scene.facts)

@@ -8,9 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from stepdown.errors import NotFound
+from stepdown.errors import NotFound, StepdownError
 from stepdown.history import endings, reader, rows, unfinished
 from stepdown.reports.story import Provenance, Story, tell
+from stepdown.scenarios import judging
 from stepdown.views.prompts import outdated
 from stepdown.workspace import Workspace
 
@@ -41,7 +42,16 @@ def story(workspace: Workspace, run_id: str) -> Story:
             baselines={role: reader.frontier_costs(connection, run.scenario, run.frontier, role) for role in saving},
             verdict=reader.verdict_of(connection, run_id),
             resumed=endings.resumptions(connection, run_id),
+            judge=_judge(workspace, run.scenario),
         )
+
+
+def _judge(workspace: Workspace, scenario: str) -> str | None:
+    """Return the role of the model that judges a scenario's answers, if one does and the scenario is still here."""
+    try:
+        return judging.JUDGE if judging.of(workspace.scenario(scenario)) is not None else None
+    except StepdownError:
+        return None
 
 
 def provenance(workspace: Workspace, connection: Connection, bundle_id: str) -> Provenance:
@@ -69,13 +79,14 @@ def standing(workspace: Workspace) -> dict[str, str]:
     """Return by run what stands of those that this process has under way and that can be gone on with, in a sentence each."""
     with workspace.reading() as connection:
         mine = [run for run in unfinished.runs(connection) if run.session == workspace.session.id]
-        return {run.id: _stands(connection, run) for run in mine if run.purpose != rows.LIVE}
+        return {run.id: _stands(connection, run) for run in mine if run.purpose in (rows.WORK, rows.COMPARISON)}
 
 
 def _stands(connection: Connection, run: rows.Run) -> str:
     steps = [step for step in reader.steps(connection, run.id) if step.outcome != "interrupted"]
     if run.purpose == rows.COMPARISON:
-        return f"{run.id} stands with the frontier's answers to {len(steps)} of {run.candidates} seeds."
+        answers = [step for step in steps if step.role != judging.JUDGE]
+        return f"{run.id} stands with the frontier's answers to {len(answers)} of {run.candidates} seeds."
     decided = len(reader.generations(connection, run.id))
     return f"{run.id} stands with {decided} of {run.generations} generations and {len(steps)} steps."
 

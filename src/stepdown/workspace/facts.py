@@ -65,22 +65,21 @@ class Ahead:
         look: What it showed.
     """
 
-    bundle: str | None
+    bundle: rows.Bundle | None
     look: Look
 
     def holds(self, workspace: Workspace, connection: Connection, scenario: Scenario, role: str) -> bool:
         """Tell whether the slot still holds this bundle, and no file of it changed since."""
-        bundle = slot_bundle(connection, scenario.name, role)
-        if (bundle.id if bundle else None) != self.bundle:
+        if reader.slot_bundle(connection, scenario.name, role) != self.bundle:
             return False
-        return self.bundle is None or workspace.unchanged(self.bundle, self.look)
+        return self.bundle is None or workspace.unchanged(self.bundle.id, self.look)
 
 
 def look_ahead(workspace: Workspace, scenario: Scenario, role: str) -> Ahead:
     """Look at the bundle that a slot holds, in no transaction."""
     with workspace.reading() as connection:
-        bundle = slot_bundle(connection, scenario.name, role)
-    return Ahead(bundle.id, workspace.look(bundle.id)) if bundle else Ahead(None, Look(Condition.ABSENT))
+        bundle = reader.slot_bundle(connection, scenario.name, role)
+    return Ahead(bundle, workspace.look(bundle.id) if bundle else Look(Condition.ABSENT))
 
 
 def gather(
@@ -106,7 +105,7 @@ def gather(
     """
     number, policy = workspace.policy(connection)
     validators = workspace.validators(connection, scenario)
-    bundle = slot_bundle(connection, scenario.name, role)
+    bundle = ahead.bundle if ahead else reader.slot_bundle(connection, scenario.name, role)
     look = ahead.look if ahead else workspace.look(bundle.id) if bundle else Look(Condition.ABSENT)
     if knowledge is None:
         knowledge = workspace.knowledge(connection, scenario.name).version
@@ -133,23 +132,10 @@ def gather(
     return Scene(facts, policy, number, validators, look, now, misfit)
 
 
-def slot_bundle(connection: Connection, scenario: str, role: str) -> rows.Bundle | None:
-    """Return the bundle that a slot holds: the last one activated, unless it was retired since."""
-    activation = reader.last_activation(connection, scenario, role)
-    if activation is None or is_retired(connection, activation.bundle):
-        return None
-    return reader.bundle(connection, activation.bundle)
-
-
 def is_disabled(connection: Connection, bundle: str) -> bool:
     """Tell whether a bundle is switched off."""
     act = reader.last_act(connection, bundle, "disable", "enable")
     return act is not None and act.kind == "disable"
-
-
-def is_retired(connection: Connection, bundle: str) -> bool:
-    """Tell whether a bundle never serves again."""
-    return reader.last_act(connection, bundle, "retire", "delete") is not None
 
 
 def breaker_of(connection: Connection, bundle: str) -> Breaker:

@@ -106,7 +106,7 @@ def plant(toy: Any, disk: Disk, kind: str) -> Bundle:
         "scenario": "othello" if kind == "other-scenario" else "grid_ctf",
         "format": 2 if kind == "newer-format" else 1,
         "dataset": None, "plan": kind, "trained_at": disk.now, "score": 0.9, "valid": 1.0, "evaluation": marks,
-        "version": disk.weather["version"], "made": len(disk.acts), "base": None,
+        "version": disk.environment["version"], "made": len(disk.acts), "base": None,
         "files": {"weights": digest(f"planted {kind}"), "config": digest(kind)},
     }  # fmt: skip
     manifest = json.dumps(facts)
