@@ -257,7 +257,9 @@ def test_local_serves_the_task_and_history_is_what_happened(taught: Taught) -> N
 
     served = steps(taught.workspace, run.id)
     assert [step.served for step in served] == ["local"] * 4
-    assert all(attempts(taught.workspace, step)[0].digest == taught.trained.bundle.weights for step in served)
+    assert all(
+        attempts(taught.workspace, step)[0].weights_digest == taught.trained.bundle.weights_digest for step in served
+    )
     assert differences(taught.workspace) == []
 
 

@@ -113,7 +113,7 @@ def test_local_answers_a_live_question_when_it_may(local: Workspace) -> None:
     with local.reading() as connection:
         step = reader.served(connection, response.call or "")
     assert step is not None
-    assert attempts(local, step)[0].digest is not None
+    assert attempts(local, step)[0].weights_digest is not None
     assert differences(local) == []
 
 

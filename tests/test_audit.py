@@ -15,7 +15,7 @@ import pytest
 
 from journey import SCENARIO, Hands
 from stepdown.acts.opening import open_workspace
-from stepdown.audit.witnesses import doubles
+from stepdown.audit.witnesses import doubles, unreadable
 from stepdown.errors import NotFound
 from stepdown.history import schema
 from stepdown.providers import trace
@@ -44,12 +44,13 @@ CHECKED = ("run", "announcement", "attempt", "step", "match", "generation", "kno
 WHOLE = {"act", "policy", "harness", "verdict"}
 """Tables whose every row says something of its own, so each of them is changed."""
 
-COLUMNS = [
-    (table, column.name)
+COLUMNS = {
+    (table, column.name): column
     for table in CHECKED
     for column in schema.metadata.tables[table].columns
     if column.name not in {"seq", *INSTANTS, *UNSEEN.get(table, set())}
-]
+}
+"""By the names that they are stored under."""
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +101,7 @@ def test_a_true_history_has_no_differences(suspect: Workspace) -> None:
 def test_one_changed_field_is_found(suspect: Workspace, table: str, column: str) -> None:
     for seq, value in values(suspect, table, column):
         forgery = forged(value)
-        if value is None and schema.metadata.tables[table].c[column].type.python_type in (float, int):
+        if value is None and COLUMNS[table, column].type.python_type in (float, int):
             forgery = 1
         if (table, column) == ("attempt", "latency"):
             forgery = -1.0
@@ -201,6 +202,18 @@ def test_a_row_that_stands_twice_is_found(suspect: Workspace, table: str) -> Non
     (difference,) = doubles(replace(found, **{f"{table}s": [*kept, kept[0]]}))
 
     assert difference.sentence == f"history has this {table} 2 times"
+
+
+@pytest.mark.parametrize("word", ["digest", "weights_digest"])
+def test_a_note_of_an_unknown_digest_is_understood_in_the_words_of_earlier_versions(
+    suspect: Workspace, word: str
+) -> None:
+    found = evidence(suspect)
+    end = next(line for line in found.trace if line.event == "end" and line.error is None)
+    unknown, kept = (replace(end, noted=word, weights_digest=digest) for digest in (None, "d" * 64))
+
+    assert list(unreadable(replace(found, trace=[unknown]))) == []
+    assert len(list(unreadable(replace(found, trace=[kept])))) == 1
 
 
 @pytest.mark.parametrize("table", ["attempt", "step", "match", "announcement", "generation", "knowledge", "holdout"])

@@ -81,8 +81,8 @@ def test_smollm2_serves_at_both_ends_and_both_witnesses_agree_with_the_servers_o
         assert (theirs.requested, theirs.reason) == ("frontier", "bundle-disabled")
         assert (theirs.served, theirs.reply) == (("frontier", hosted.reply) if hosted.accepted else (None, None))
         assert (hosted.reply or "").startswith('{"amount":'), "it has learned how an answer is written"
-        assert (local.provider, local.digest) == ("stepdown-local", bundle.weights)
-        assert (hosted.provider, hosted.digest) == (f"openai@{url.split('/')[2]}", None)
+        assert (local.provider, local.weights_digest) == ("stepdown-local", bundle.weights_digest)
+        assert (hosted.provider, hosted.weights_digest) == (f"openai@{url.split('/')[2]}", None)
         assert hosted.model
         assert str(model).startswith(hosted.model), "as the server names it; a long name is cut where it is stored"
         posts = len(re.findall(r'"POST /v1/chat/completions HTTP/1\.\d" 200', log.read_text()))

@@ -176,7 +176,7 @@ def test_replies_of_local_models_are_left_out_unless_asked_for(local: Workspace)
     assert step.id not in {record["step"] for record in records(export(local, Filters(SCENARIO)))}
     (record,) = (r for r in records(export(local, Filters(SCENARIO, include_local=True))) if r["step"] == step.id)
     assert record["served"]["target"] == "local"
-    assert record["served"]["digest"] == active(local).weights
+    assert record["served"]["digest"] == active(local).weights_digest
 
 
 def test_matches_are_those_of_the_records(mixed: Workspace) -> None:

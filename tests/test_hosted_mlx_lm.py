@@ -113,8 +113,8 @@ def test_both_ends_are_language_models_and_each_answers_for_itself(
 
     assert (mine.served, theirs.served, theirs.reason) == ("local", "frontier", "bundle-disabled")
     (ours,), (hosted,) = attempts(local, mine), attempts(local, theirs)
-    assert (ours.provider, ours.digest) == ("stepdown-local", bundle.weights)
-    assert (hosted.reply, hosted.model, hosted.digest) == (BEST, str(served.model), None)
+    assert (ours.provider, ours.weights_digest) == ("stepdown-local", bundle.weights_digest)
+    assert (hosted.reply, hosted.model, hosted.weights_digest) == (BEST, str(served.model), None)
     assert differences(local) == []
     asked = [line for line in trace.lines(local.trace) if line.requested_provider.startswith("openai@")]
     assert served.posts - before == len([line for line in asked if line.event == "end"])

@@ -206,7 +206,7 @@ def test_what_a_system_does_not_show_is_not_held_against_it(hidden: str) -> None
 
 WORDS = {
     "plans": "tiny-b", "failures": "error", "outages": "timeout", "damages": "flip", "plants": "newer-format",
-    "policies": "shadow", "falsifiable": "cost", "bases": "another",
+    "policies": "shadow", "falsifiable": "cost", "bases": "another", "texts": "other",
 }  # fmt: skip
 """A word of each kind that a description can leave out."""
 
@@ -255,6 +255,8 @@ def _said(operation: op.Plain) -> list[tuple[str, object]]:
             return [("falsifiable", what)]
         case op.SetBase(base=base):
             return [("bases", base)]
+        case op.Reword(text=text):
+            return [("texts", text)]
         case op.Train(plan=plan):
             return [("plans", plan)]
     return []

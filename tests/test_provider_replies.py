@@ -71,9 +71,9 @@ HOSTILE_FIELDS = [
     ("model", "a\0b"),
     ("provider", None),
     ("provider", {"name": "x"}),
-    ("digest", "no digest"),
-    ("digest", 12),
-    ("digest", "F" * 64),
+    ("weights_digest", "no digest"),
+    ("weights_digest", 12),
+    ("weights_digest", "F" * 64),
 ]
 
 

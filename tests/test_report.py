@@ -63,7 +63,7 @@ def test_the_report_shows_where_the_weights_come_from(local: Workspace) -> None:
 
     told = story(local, step.run)
     assert [provenance.bundle for provenance in told.bundles] == [held]
-    for digest in (held.id, held.weights, held.dataset):
+    for digest in (held.id, held.weights_digest, held.dataset):
         assert digest[:12] in render(told)
 
 

@@ -47,7 +47,7 @@ class Staged:
 @pytest.fixture
 def staged(local: Workspace, settings: Settings) -> Iterator[Staged]:
     bundle = active(local)
-    scripted = Scripted([BEST], name="stepdown-local", model=bundle.id, digest=bundle.weights)
+    scripted = Scripted([BEST], name="stepdown-local", model=bundle.id, digest=bundle.weights_digest)
     local.close()
     with open_workspace(local.root, settings=replace(settings, local=lambda *_: scripted)) as opened:
         yield Staged(opened, scripted)
@@ -276,7 +276,7 @@ class Slow:
     def complete(self, request: Request) -> Completion:
         self.pipe.send("asked")
         self.pipe.recv()
-        return Completion(BEST, self.name, self.model, self.bundle.weights, 7, 5)
+        return Completion(BEST, self.name, self.model, self.bundle.weights_digest, 7, 5)
 
 
 def prober(root: Path, instant: datetime, bundle: rows.Bundle, pipe: Pipe) -> None:

@@ -202,7 +202,7 @@ def test_the_words_of_the_step_are_the_bytes_of_the_journey(local: Workspace) ->
     (attempt,) = attempts(local, step)
     assert step.served_call == attempt.call == f"{step.id}/1"
     assert step.reply == attempt.reply
-    assert attempt.digest == active(local).weights
+    assert attempt.weights_digest == active(local).weights_digest
 
 
 @pytest.mark.parametrize(

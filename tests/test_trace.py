@@ -39,7 +39,7 @@ maybe = st.none() | words
         reply=maybe,
         error_type=maybe,
         error=maybe,
-        digest=maybe,
+        weights_digest=maybe,
         input_tokens=st.none() | st.integers(0, 2**31 - 1),
         duration=st.none() | st.floats(0, 1e6),
     )
@@ -161,7 +161,7 @@ def test_a_call_leaves_a_line_before_it_and_one_after_it(tmp_path: Path) -> None
     start, end = trace.lines(path)
     assert (start.event, start.reply, start.provider, start.duration) == ("start", None, None, None)
     assert (end.event, end.reply, end.provider, end.model) == ("end", answer.reply, "scripted", "script-1")
-    assert (end.digest, end.input_tokens, end.output_tokens, end.duration) == ("d" * 64, 7, 5, 0.0)
+    assert (end.weights_digest, end.input_tokens, end.output_tokens, end.duration) == ("d" * 64, 7, 5, 0.0)
     assert start.call == end.call == "run-1/1/0/1"
 
 

@@ -15,6 +15,7 @@ from stepdown.acts.datasets import opened as opened_dataset
 from stepdown.acts.export import export
 from stepdown.acts.localize import localize
 from stepdown.acts.opening import open_workspace
+from stepdown.acts.promote import promote
 from stepdown.acts.resume import resume_run
 from stepdown.acts.run import play, start
 from stepdown.bundles.manifest import Manifest
@@ -26,10 +27,12 @@ from stepdown.scenarios import prompt
 from stepdown.scenarios.grid_ctf import GridCtf
 from stepdown.scenarios.invoices import Invoices
 from stepdown.scenarios.shipped import tickets
+from stepdown.scenarios.tasks import Task
 from stepdown.scenarios.wording import wording
 from stepdown.training.decoding import Decoding
 from stepdown.training.evaluation import terms
 from stepdown.training.plan import Plan
+from stepdown.training.promotion import Trial
 from stepdown.training.records import Filters
 from stepdown.views.audit import differences, unchecked
 from stepdown.views.route import explain_route
@@ -96,6 +99,9 @@ def test_a_bundle_does_not_serve_an_edited_text_and_serves_again_when_it_is_rest
         assert workspace.scenario("ours").version == version
         assert served(workspace) == {("frontier", "bundle-incompatible")}
         assert "the prompt's text is another" in explain_route(workspace, "ours").problem
+        with pytest.raises(Refused, match="could not serve: the prompt's text is another") as refusal:
+            promote(workspace, trained, trial=Trial(look=8, budget=8), frontier="labels")
+        assert refusal.value.kind == "bundle-incompatible"
         assert differences(workspace) == []
         assert any(line.startswith("another text: ") for line in unchecked(workspace))
 
@@ -104,6 +110,28 @@ def test_a_bundle_does_not_serve_an_edited_text_and_serves_again_when_it_is_rest
         assert explain_route(workspace, "ours").serves == "local"
         assert explain_route(workspace, "ours").problem == ""
         assert {reason for _, reason in served(workspace)} - {"local-invalid-output"} == {None}
+        assert differences(workspace) == []
+
+
+def test_a_text_that_changes_while_a_session_lasts_takes_its_evaluations_with_it_and_brings_them_back(
+    tmp_path: Path, hands: Hands, trained: str
+) -> None:
+    """The task's files are read at every look, so one process serves with both texts."""
+
+    def anew(_name: str) -> Task:
+        task = read_task(tmp_path)
+        assert task is not None
+        return task
+
+    settings = Settings(clock=hands.clock, durability="normal", scenario=anew)
+    with open_workspace(tmp_path / ".stepdown", settings=settings) as workspace:
+        reasons = []
+        for text in (TEXT, EDITED, TEXT):
+            (tmp_path / "prompt.txt").write_text(text, "utf-8")
+            reasons.append({reason for _, reason in served(workspace)} - {"local-invalid-output"})
+
+        assert reasons == [{None}, {"bundle-incompatible"}, {None}]
+        assert trained
         assert differences(workspace) == []
 
 
@@ -147,7 +175,7 @@ def test_a_whole_bundle_whose_manifest_names_another_text_is_incompatible(
                     role=forged.role,
                     job=forged.job,
                     dataset=forged.dataset,
-                    weights=forged.weights_digest,
+                    weights_digest=forged.weights_digest,
                     trained_at=forged.trained_at,
                     session=workspace.session.begin(),
                     at=workspace.now(),

@@ -47,6 +47,7 @@ WORDS: dict[type, tuple[str, str]] = {
     op.Plant: ("plants", "kind"),
     op.SetValidator: ("validators", "name"),
     op.SetBase: ("bases", "base"),
+    op.Reword: ("texts", "text"),
     op.Audit: ("falsifiable", "falsified"),
 }
 """Operations that say one word, where a description lists what a system knows of that kind, and the word's name."""
@@ -167,7 +168,8 @@ def _due(description: Description, reason: str) -> bool:
         or (does(op.Damage) and "delete-directory" in description.damages),
         "bundle-disabled": does(op.Disable),
         "bundle-integrity": does(op.Damage) and bool({*description.damages} - {"delete-directory"}),
-        "bundle-incompatible": does(op.Plant) and bool(description.plants),
+        "bundle-incompatible": (does(op.Plant) and bool(description.plants))
+        or (does(op.Reword) and len(description.texts) > 1),
         "bundle-stale": sets("max_age") and does(op.Advance),
         "coverage-weak": sets("min_coverage") and does(op.SetValidator) and bool(description.validators),
         "local-cooldown": does(op.Disturb) and bool(description.failures),

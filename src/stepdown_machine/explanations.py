@@ -17,6 +17,7 @@ from stepdown_machine.findings import Finding
 from stepdown_machine.invariants.answers import answer_is_legal
 from stepdown_machine.invariants.succession import answer_is_due
 from stepdown_machine.model import Breaker, Model, Objections, after, objections
+from stepdown_machine.model.registered import OWN
 from stepdown_machine.observed import Attempt, Call, Step
 from stepdown_machine.protocol import Answer, Description
 from stepdown_machine.semantics import apply, legal_answers
@@ -138,6 +139,7 @@ def _step(
     walk = _walk(model, step, calls, due.must, description)
     registered = model.serving(step.role)
     step = stated(step, due, walk, model.now, calls, description)
+    model.asked_with |= {step.step: model.text} if model.text != OWN else {}
     if due.allow(step.objections):
         model.drawn(step.seed, held="canary-held" in step.objections)
     open_ = _closed(model, step) is None

@@ -24,18 +24,29 @@ from stepdown_machine.rules.spending import Spending
 from stepdown_machine.rules.succession import SuccessionRules
 from stepdown_machine.rules.training import Training
 from stepdown_machine.rules.turns import TurnMachine, turns
+from stepdown_machine.rules.wording import Wording
 from stepdown_machine.settings import deterministic, profile
 
 __all__ = ["HandoffMachine", "LearningMachine", "RegistryMachine", "RoutingMachine", "TurnMachine", "case", "turns"]
 
 
 class HandoffMachine(
-    Chaos, Bases, Spending, DamageRules, Discovery, Inspection, Registry, SuccessionRules, Training, Environment
+    Chaos,
+    Wording,
+    Bases,
+    Spending,
+    DamageRules,
+    Discovery,
+    Inspection,
+    Registry,
+    SuccessionRules,
+    Training,
+    Environment,
 ):
     """Everything that can happen, in fifteen rules."""
 
 
-class RoutingMachine(Bases, Spending, DamageRules, Discovery, Registry, Environment):
+class RoutingMachine(Wording, Bases, Spending, DamageRules, Discovery, Registry, Environment):
     """Who serves and why: policy, damage, environment and time, without training, kills and races."""
 
 

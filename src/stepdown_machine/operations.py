@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from stepdown_machine.optional import Judge as Judge  # noqa: PLC0414 - as if it stood here
+from stepdown_machine.optional import Reword as Reword  # noqa: PLC0414
 from stepdown_machine.optional import SetBase as SetBase  # noqa: PLC0414
 from stepdown_machine.values import Policy
 
@@ -239,7 +240,8 @@ class Advance:
 
 Plain: TypeAlias = (
     Run | Export | Train | Activate | Disable | Enable | Retire | Delete | Promote | Rollback | Prune | SetPolicy
-    | SetValidator | Report | Audit | Reopen | Damage | Restore | Plant | Tamper | Revise | Disturb | Advance | SetBase | Judge
+    | SetValidator | Report | Audit | Reopen | Damage | Restore | Plant | Tamper | Revise | Disturb | Advance | SetBase | Reword
+    | Judge
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What can be asked of some systems: a base below their bundles, and judgements that arrive late."""
+"""What can be asked of some systems: a base below their bundles, other texts of a prompt, judgements that arrive late."""
 
 from __future__ import annotations
 
@@ -17,6 +17,22 @@ class SetBase:
     """
 
     base: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reword:
+    """Ask with another text from now on, or put one back; only the competitor's changes, and nothing that was learned.
+
+    A bundle is bound to the text that it was trained with, as its evaluation is: with another one it is `bundle-incompatible`,
+    nothing was measured of it (`quality-inconclusive`), and it is promoted and led back to by nobody. It is as good as before
+    once its text is back. Exports hold only steps that were asked with the text of now, and a dataset of another text is
+    `dataset-malformed`.
+
+    Attributes:
+        text: One of `Description.texts`; a fresh system asks with the first, which is `own`.
+    """
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,8 @@ EVERYTHING: frozenset[type] = frozenset(
     (
         op.Run, op.Export, op.Train, op.Activate, op.Disable, op.Enable, op.Retire, op.Delete, op.Promote, op.Rollback,
         op.Prune, op.SetPolicy, op.SetValidator, op.Report, op.Audit, op.Reopen, op.Damage, op.Restore, op.Plant,
-        op.Tamper, op.Revise, op.Disturb, op.Advance, op.Crash, op.Rival, op.Interleave, op.SetBase, op.Judge,
+        op.Tamper, op.Revise, op.Disturb, op.Advance, op.Crash, op.Rival, op.Interleave, op.SetBase, op.Reword,
+        op.Judge,
     )
 )  # fmt: skip
 
@@ -81,6 +82,7 @@ class Description:
         plans: Names of small training plans. They differ in the weights they give.
         tuned: Names of plans that tune a base; rules draw only those that are among `plans` too.
         bases: What can lie where the base is, see `SetBase`; the first is `own`.
+        texts: What the competitor can be asked with, see `Reword`; the first is `own`.
         points: For each operation class name, the points at which `Crash` can kill it.
         holds: Likewise the points at which `Rival` can hold it: there it keeps nobody waiting. At `announced` a run has
             said durably whom its first step asks, and did not ask yet.
@@ -110,6 +112,7 @@ class Description:
     plans: tuple[str, ...] = ("tiny-a", "tiny-b")
     tuned: tuple[str, ...] = ()
     bases: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
     points: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     holds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     damages: tuple[str, ...] = DAMAGES

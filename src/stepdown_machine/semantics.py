@@ -8,7 +8,7 @@ from functools import lru_cache
 from stepdown_machine import operations as op
 from stepdown_machine.model import REASONS, LegalAnswers, Limits, Model, Registered
 from stepdown_machine.model.legal_answers import refused
-from stepdown_machine.model.registry import DAMAGED, GONE, WHOLE
+from stepdown_machine.model.registered import DAMAGED, GONE, OWN, WHOLE
 from stepdown_machine.observed import Observation, Step
 from stepdown_machine.protocol import START, Answer, Description
 from stepdown_machine.transition import Memory
@@ -33,8 +33,8 @@ def initial_model(description: Description) -> Model:
     return model
 
 
-def eligible(rows: Observation, wanted: op.Export, description: Description) -> list[Step]:
-    """Return the steps an export must hold: a function of committed rows and nothing else."""
+def eligible(rows: Observation, wanted: op.Export, description: Description, model: Model) -> list[Step]:
+    """Return the steps an export must hold: a function of committed rows, and of the text that is asked with now."""
     kept = {step for generation in rows.generations for step in generation.kept}
     later, objectors = dict(rows.judgements), description.objectors
     return [
@@ -43,6 +43,7 @@ def eligible(rows: Observation, wanted: op.Export, description: Description) -> 
         if step.role == "competitor"
         and step.purpose == "work"
         and step.outcome == "served"
+        and model.asked_with.get(step.step, OWN) == model.text
         and not (objectors is not None and objectors(step.text))
         and (wanted.run is None or step.run == wanted.run)
         and (wanted.scenario is None or wanted.scenario == description.scenario)
@@ -66,7 +67,7 @@ def legal_answers(
     """Say which answers to an operation are legal in this world, given the rows committed before it."""
     match operation:
         case op.Export():
-            return _exporting(operation, rows, description)
+            return _exporting(operation, rows, description, model)
         case op.Report(run=run):
             recorded = run in {step.run for step in rows.steps}
             return LegalAnswers() if recorded else refused("unknown-run", because=f"history has no run {run}")
@@ -102,12 +103,12 @@ def _judgement(judgement: op.Judge, rows: Observation) -> LegalAnswers:
     return refused(*kinds, because=f"it is {', '.join(kinds)}") if kinds else LegalAnswers()
 
 
-def _exporting(wanted: op.Export, rows: Observation, description: Description) -> LegalAnswers:
+def _exporting(wanted: op.Export, rows: Observation, description: Description, model: Model) -> LegalAnswers:
     if wanted.min_score is not None and not 0 <= wanted.min_score <= 1:
         return refused("filter-out-of-range", because=f"no score is {wanted.min_score}")
     if wanted.run is not None and wanted.run not in {step.run for step in rows.steps}:
         return refused("unknown-run", because=f"history has no run {wanted.run}")
-    some = eligible(rows, wanted, description)
+    some = eligible(rows, wanted, description, model)
     return LegalAnswers() if some else refused("no-records", because="no row passes the filters")
 
 
@@ -217,6 +218,8 @@ def _change_environment(model: Model, operation: op.Plain) -> None:
             model.now += seconds
         case op.SetBase(base=base):
             model.base = base
+        case op.Reword(text=text):
+            model.text = text
 
 
 def _shelve(model: Model, operation: op.Plain, answer: Answer, memory: Memory) -> None:
@@ -224,6 +227,7 @@ def _shelve(model: Model, operation: op.Plain, answer: Answer, memory: Memory) -
     match operation, answer:
         case op.Export(), Dataset():
             model.datasets[answer.dataset] = answer.digest
+            model.written_with[answer.dataset] = model.text
             model.tampered -= {answer.dataset}
         case op.Train(dataset=dataset, plan=plan), Bundle():
             base = model.base if plan in model.tuned else None
@@ -249,4 +253,5 @@ def _register(model: Model, bundle: Bundle, job: tuple[str, str] | None, base: s
         job,
         belongs=job is not None,
         base=base,
+        text=model.text,
     )

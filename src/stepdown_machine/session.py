@@ -94,7 +94,7 @@ class Session:
         fit = [
             name
             for name, id_ in self.names.ids["bundle"].items()
-            if (registered := model.bundles[id_]).belongs
+            if model.fits(registered := model.bundles[id_])
             and not registered.retired
             and registered.version == model.version
             and (registered.valid < 1.0 if weak else registered.valid == 1.0)

@@ -84,8 +84,8 @@ def is_served_by_local(workspace: Workspace, step: rows.Step) -> bool:
     (attempt,), (line,) = attempts(workspace, step), calls(workspace, step)
     bundle = active(workspace)
     digest = sha256((workspace.bundle_directory(bundle.id) / "model.safetensors").read_bytes())
-    assert digest == bundle.weights
-    seen = {(w.target, w.bundle, w.provider, w.model, w.digest) for w in (attempt, line)}
+    assert digest == bundle.weights_digest
+    seen = {(w.target, w.bundle, w.provider, w.model, w.weights_digest) for w in (attempt, line)}
     return step.served == "local" and seen == {("local", bundle.id, "stepdown-local", bundle.id, digest)}
 
 
@@ -93,7 +93,7 @@ def is_fallen_back(workspace: Workspace, step: rows.Step, reason: Reason) -> boo
     """Local was not asked, by either witness, and exactly this reason is kept with the step."""
     (attempt,), (line,) = attempts(workspace, step), calls(workspace, step)
     assert {attempt.target, line.target, step.served, step.requested} == {"frontier"}
-    assert (attempt.digest, line.digest) == (None, None)
+    assert (attempt.weights_digest, line.weights_digest) == (None, None)
     return step.reason == reason and step.objections == [reason]
 
 

@@ -14,7 +14,7 @@ from stateful import bases, exported, other_scenarios
 from stateful.children import HELD, Errand, process, said, settle
 from stateful.damages import clear, damage
 from stateful.doing import PLANS, TUNED, answered, interleaved, spelled
-from stateful.environment import ASKED, ON_GRID, SCENARIO, Environment, settings
+from stateful.environment import ASKED, ON_GRID, SCENARIO, TEXTS, Environment, settings
 from stateful.falsifying import WAYS, Forgery
 from stateful.observing import Observer
 from stateful.planting import plant
@@ -115,6 +115,7 @@ class StepdownSystem:
             plans=tuple(PLANS),
             tuned=tuple(TUNED),
             bases=bases.STATES if TUNED else (),
+            texts=TEXTS,
             points=POINTS,
             holds=HOLDS,
             falsifiable=WAYS if ON_GRID else (),
@@ -155,7 +156,7 @@ class StepdownSystem:
                 return interleaved(self._workspace, first, second)
             case op.Damage() | op.Restore() | op.Plant() | op.Tamper() | op.SetBase() | op.Audit(falsified=str()):
                 return self._outside(operation)
-            case op.Revise() | op.Disturb() | op.Advance() | op.Reopen():
+            case op.Revise() | op.Reword() | op.Disturb() | op.Advance() | op.Reopen():
                 return self._around(operation)
             case op.Export():
                 return self._exported(operation)
@@ -171,7 +172,8 @@ class StepdownSystem:
     def _exported(self, operation: op.Export) -> One:
         made = answered(self._workspace, operation)
         if isinstance(made, Dataset) and ON_GRID:
-            exported.check(self._root / "datasets" / made.dataset, operation, self._observer.rows)
+            directory, reworded = self._root / "datasets" / made.dataset, self._environment.text != TEXTS[0]
+            exported.check(directory, operation, self._observer.rows, reworded=reworded)
         return made
 
     def _raced(self, race: op.Rival) -> tuple[One, One]:
@@ -191,6 +193,8 @@ class StepdownSystem:
         match operation:
             case op.Revise(version=version):
                 self._environment.version = version
+            case op.Reword(text=text):
+                self._environment.text = text
             case op.Disturb(local=local, frontier=frontier):
                 self._environment.local, self._environment.frontier = local, frontier
             case op.Advance(seconds=seconds):

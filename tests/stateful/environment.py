@@ -28,6 +28,7 @@ from stepdown.providers.protocol import Completion, LocalProvider, Provider, Req
 from stepdown.providers.search import Search
 from stepdown.scenarios.grid_ctf import GridCtf
 from stepdown.scenarios.invoices import Invoices
+from stepdown.scenarios.prompt import COMPETITOR, FIRST
 from stepdown.scenarios.protocol import Scenario
 from stepdown.training.decoding import Decoding
 from stepdown.workspace import Settings
@@ -57,6 +58,7 @@ class Environment:
     Attributes:
         now: Epoch seconds.
         version: Of the scenario.
+        text: Word of `Reword`.
         local: Word of `Disturb`.
         frontier: Word of `Disturb`.
         turn: How often a bundle changed before it was loaded.
@@ -66,6 +68,7 @@ class Environment:
 
     now: float = START
     version: int = 1
+    text: str = "own"
     local: str = "calm"
     frontier: str = "calm"
     turn: int = 0
@@ -82,8 +85,24 @@ class Environment:
         return replace(self.clock(), monotonic=lambda: self.now + 600.0 * next(looks))
 
 
+TEXTS = ("own", "other")
+"""What a competitor can be asked with."""
+
+
+def worded(scenario: type[Scenario], environment: Environment) -> Mapping[str, str]:
+    """Return a scenario's texts in this environment: another one ends with another word."""
+    own: Mapping[str, str] = getattr(scenario, "prompts", {})
+    question = own.get(COMPETITOR, FIRST[COMPETITOR])
+    return own if environment.text == TEXTS[0] else {**own, COMPETITOR: other(question)}
+
+
+def other(text: str) -> str:
+    """Return a competitor's text as it is put otherwise."""
+    return text.replace("strategy:", "answer:")
+
+
 class SmallGrid(GridCtf):
-    """grid_ctf with few seeds, and with the version that the environment says."""
+    """grid_ctf with few seeds, and with the version and the text that the environment says."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
@@ -91,6 +110,10 @@ class SmallGrid(GridCtf):
     @property
     def version(self) -> int:  # type: ignore[override]
         return self._environment.version
+
+    @property
+    def prompts(self) -> Mapping[str, str]:  # type: ignore[override]
+        return worded(GridCtf, self._environment)
 
     def tournament_seeds(self) -> Sequence[int]:
         return super().tournament_seeds()[:2]
@@ -103,7 +126,7 @@ class SmallGrid(GridCtf):
 
 
 class SmallInvoices(Invoices):
-    """invoices with few sentences, and with the version that the environment says."""
+    """invoices with few sentences, and with the version and the text that the environment says."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
@@ -111,6 +134,10 @@ class SmallInvoices(Invoices):
     @property
     def version(self) -> int:  # type: ignore[override]
         return self._environment.version
+
+    @property
+    def prompts(self) -> Mapping[str, str]:  # type: ignore[override]
+        return worded(Invoices, self._environment)
 
     def holdout_seeds(self) -> Sequence[int]:
         return super().holdout_seeds()[:4]

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlite3 import Row
 from typing import Any
 
-from stateful.environment import SCENARIO
+from stateful.environment import SCENARIO, other
 from stateful.observing import sha256
 from stepdown.scenarios.installed import scenario_named
 from stepdown.scenarios.roles import role_named
@@ -30,11 +30,12 @@ Ask = Callable[..., list[Row]]
 """Asks the database raw."""
 
 
-def check(directory: Path, asked: op.Export, ask: Ask) -> None:
+def check(directory: Path, asked: op.Export, ask: Ask, *, reworded: bool) -> None:
     """Hold an export's files against the rows that it says it was made of. Which rows it must be made of, the oracle says.
 
     Only where nothing else happened since: a run under way decides on its generation later.
     """
+    question = role_named(scenario_named(SCENARIO), "competitor").text
     said = {path.name: path.read_bytes() for path in directory.iterdir()}
     exported = {json.loads(line)["step"] for name in SIDES for line in said.get(name, b"").splitlines()}
     rows = [row for row in ask(RECORDS) if row["id"] in exported]
@@ -49,7 +50,7 @@ def check(directory: Path, asked: op.Export, ask: Ask) -> None:
         "format": 1,
         "scenario": SCENARIO,
         "prompt_format": 1,
-        "prompts": sha256(role_named(scenario_named(SCENARIO), "competitor").text.encode()),
+        "prompts": sha256((other(question) if reworded else question).encode()),
         "filters": _filters(asked),
         "files": {name: {"records": len(due[name]), "sha256": sha256(data)} for name, data in files.items()},
         "runs": Counter(row["run"] for row in rows),

@@ -86,7 +86,13 @@ def bundle(workspace: Workspace, name: str) -> Bundle:
     score = evaluation.lower if evaluation.lower is not None else float("nan")
     trained_at = row.trained_at.timestamp()
     return Bundle(
-        name, row.weights, trained_at, score, evaluation.valid or 0.0, marks, evaluation.terms["scenario_version"]
+        name,
+        row.weights_digest,
+        trained_at,
+        score,
+        evaluation.valid or 0.0,
+        marks,
+        evaluation.terms["scenario_version"],
     )
 
 

@@ -34,7 +34,7 @@ def unanswered(announcement: rows.Announcement, workspace: Workspace) -> rows.At
         bundle=announcement.bundle,
         provider=None,
         model=None,
-        digest=None,
+        weights_digest=None,
         error_type=None,
         error=None,
         reply=None,
@@ -64,7 +64,7 @@ def answered(completion: Completion) -> dict[str, Any]:
     return {
         "provider": completion.provider,
         "model": completion.model,
-        "digest": completion.digest,
+        "weights_digest": completion.weights_digest,
         "reply": completion.reply,
         "input_tokens": completion.input_tokens,
         "output_tokens": completion.output_tokens,

@@ -186,10 +186,10 @@ def _editions(workspace: Workspace, job: Job) -> int:
 
 
 def _same_weights(workspace: Workspace, earlier: rows.Bundle, manifest: Manifest) -> Trained:
-    if manifest.weights_digest != earlier.weights:
+    if manifest.weights_digest != earlier.weights_digest:
         raise TrainingFailed(
-            f"Training the job again gave other weights ({manifest.weights_digest[:12]}, not {earlier.weights[:12]}); "
-            "its backend is not reproducible.",
+            f"Training the job again gave other weights ({manifest.weights_digest[:12]}, not "
+            f"{earlier.weights_digest[:12]}); its backend is not reproducible.",
             kind="not-reproducible",
         )
     return Trained(earlier, _measured(workspace, earlier), reused=True)
@@ -243,7 +243,7 @@ def _register(
             role=manifest.role,
             job=manifest.job,
             dataset=manifest.dataset,
-            weights=manifest.weights_digest,
+            weights_digest=manifest.weights_digest,
             trained_at=manifest.trained_at,
             session=workspace.session.begin(),
             at=workspace.now(),

@@ -107,6 +107,7 @@ def _begin(
     role = judged_role(scenario, bundle.role)
     with workspace.reading() as connection:
         switch.check_usable(workspace, connection, bundle.id)
+        switch.check_fits(workspace, bundle)
         _, policy = workspace.policy(connection)
         active = reader.slot_bundle(connection, bundle.scenario, bundle.role)
         best = reader.best_run(connection, bundle.scenario)
@@ -127,7 +128,8 @@ def _begin(
     challenger = player(workspace, bundle.id)
     if challenger is None:
         raise Refused(f"The bundle {bundle.id[:12]} was removed at this very moment.", kind="bundle-absent")
-    champion = player(workspace, active.id) if active is not None and active.id != bundle.id else None
+    rival = active if active is not None and active.id != bundle.id and not switch.misfit(workspace, active) else None
+    champion = player(workspace, rival.id) if rival is not None else None
     if earlier is not None:
         run, standing = reopened(workspace, earlier.run, role), earlier.steps
         asked_with = earlier.knowledge or knowledge

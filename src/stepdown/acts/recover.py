@@ -122,7 +122,7 @@ def _attempt(workspace: Workspace, call: rows.Announcement, end: trace.Line | No
     recovered = replace(attempt, latency=end.duration, error_type=end.error_type, error=end.error)
     if end.reply is None or end.provider is None or end.model is None:
         return recovered
-    completion = Completion(end.reply, end.provider, end.model, end.digest, end.input_tokens, end.output_tokens)
+    completion = Completion(end.reply, end.provider, end.model, end.weights_digest, end.input_tokens, end.output_tokens)
     return replace(recovered, **answered(completion))
 
 

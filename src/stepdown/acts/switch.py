@@ -9,8 +9,9 @@ from stepdown.bundles.manifest import Manifest
 from stepdown.bundles.standing import MECHANISMS
 from stepdown.errors import InvalidValue, NotFound, Refused
 from stepdown.history import ledger, reader, rows
+from stepdown.scenarios.wording import wording
 from stepdown.workspace import Workspace
-from stepdown.workspace.facts import is_disabled
+from stepdown.workspace.facts import is_disabled, unfit
 
 OPERATOR = "operator"
 
@@ -189,6 +190,22 @@ def check_whole(workspace: Workspace, bundle_id: str) -> Manifest:
         raise Refused(f"The bundle {bundle_id[:12]} has not its base: {look.base_problem}.", kind="base-mismatch")
     assert look.manifest is not None, "a whole bundle has a manifest"
     return look.manifest
+
+
+def misfit(workspace: Workspace, bundle: rows.Bundle) -> str:
+    """Return what a bundle was made for instead of its slot and of prompts as they are; empty when for these, or not whole."""
+    manifest, scenario = workspace.look(bundle.id).manifest, workspace.scenario(bundle.scenario)
+    return unfit(manifest, scenario, bundle.role, wording(scenario, bundle.role)) if manifest is not None else ""
+
+
+def check_fits(workspace: Workspace, bundle: rows.Bundle) -> None:
+    """Refuse a bundle that routing would find incompatible, before anybody is asked for its sake.
+
+    Raises:
+        Refused: Kind `bundle-incompatible`.
+    """
+    if problem := misfit(workspace, bundle):
+        raise Refused(f"The bundle {bundle.id[:12]} could not serve: {problem}.", kind="bundle-incompatible")
 
 
 REFUSALS = {

@@ -21,7 +21,7 @@ def measures(evidence: Evidence) -> Iterator[Difference]:
     So is the number of lessons between the knowledge of its prompt and that of the evaluation.
 
     Which decoding a session served with is written nowhere. So some terms must explain all that its steps say of a bundle, as
-    long as the scenario's version stays: that it counts as measured, and with which numbers.
+    long as the scenario's version and the text of prompts stay: that it counts as measured, and with which numbers.
     """
     under = _under(evidence)
     earliest = {row.bundle: row for row in reversed(evidence.evaluations) if row.run is None}
@@ -33,9 +33,10 @@ def measures(evidence: Evidence) -> Iterator[Difference]:
         bundle = moment.facts["bundle"]
         if not isinstance(bundle, str):
             continue
-        terms = _of_version(under[bundle], moment.run.scenario_version)
+        prompts = moment.facts.get("prompts", "")
+        terms = _asked_so(under[bundle], moment.run.scenario_version, prompts)
         # Of a step that asked nobody no row says in whose session it was.
-        key = (moment.session or moment.step, moment.run.scenario, moment.run.scenario_version, bundle)
+        key = (moment.session or moment.step, moment.run.scenario, moment.run.scenario_version, prompts, bundle)
         before = left.get(key, dict.fromkeys((*terms, OTHERS), 0))
         now = {
             name: number
@@ -59,11 +60,12 @@ def _under(evidence: Evidence) -> Mapping[str, Terms]:
     return counted
 
 
-def _of_version(terms: Terms, version: int) -> Terms:
+def _asked_so(terms: Terms, version: int, prompts: str) -> Terms:
+    """Return the evaluations of a version and a text: no other counts for a step that was asked so."""
     return {
         name: evaluations
         for name, evaluations in terms.items()
-        if evaluations[0].terms.get("scenario_version") == version
+        if (evaluations[0].terms.get("scenario_version"), evaluations[0].terms.get("prompts", "")) == (version, prompts)
     }
 
 

@@ -18,7 +18,7 @@ def bundles(evidence: Evidence) -> Iterator[Difference]:
             promised = {
                 "job": manifest.job,
                 "dataset": manifest.dataset,
-                "weights": manifest.weights_digest,
+                "weights_digest": manifest.weights_digest,
                 "trained_at": manifest.trained_at,
             }
             yield from compare("I9", f"bundle {bundle.id[:12]}", bundle, promised, "its manifest")

@@ -234,7 +234,7 @@ def _judged(attempt: rows.Attempt, judgement: referee.Judgement | None, *, again
         attempt.reply,
         attempt.provider or "",
         attempt.model or "",
-        attempt.digest,
+        attempt.weights_digest,
         attempt.input_tokens,
         attempt.output_tokens,
     )

@@ -149,7 +149,7 @@ def unreadable(evidence: Evidence) -> Iterator[Difference]:
         if line.details != details(line):
             yield Difference("I4", line.call, "what the trace says of its provider's details is not what was written")
         for name in (line.noted or "").split():
-            value = getattr(line, name) if name in UNKNOWN_AS else ""
+            value = getattr(line, UNKNOWN_AS[name]) if name in UNKNOWN_AS else ""
             unknown = value in (None, UNKNOWN) or len(str(value)) == LONGEST_WORD
             if line.event != "end" or not unknown:
                 yield Difference(
@@ -157,7 +157,11 @@ def unreadable(evidence: Evidence) -> Iterator[Difference]:
                 )
 
 
-UNKNOWN_AS = frozenset(("provider", "model", "digest", "request_id", "finish_reason", *COUNTS))
+UNKNOWN_AS = {
+    **{name: name for name in ("provider", "model", "weights_digest", "request_id", "finish_reason", *COUNTS)},
+    "digest": "weights_digest",  # As lines of earlier versions note it.
+}
+"""Field of a line by the word that notes it."""
 
 
 def _by_call(trace: Sequence[Line], event: str) -> Mapping[str, list[Line]]:
@@ -193,7 +197,7 @@ def _attempt(
     elif not attempt.recovered or attempt.error_type != "interrupted":
         yield Difference("I4", where, "history has an outcome, the trace has no end of it")
     else:
-        nothing = dict.fromkeys((*ANSWERED, "digest", "latency"))
+        nothing = dict.fromkeys((*ANSWERED, "weights_digest", "latency"))
         yield from compare("I4", where, attempt, nothing, "a trace without an end of it")
 
 
@@ -203,7 +207,7 @@ ANSWERED = ("provider", "model", "reply", "input_tokens", "output_tokens")
 def _ended(attempt: rows.Attempt, end: Line) -> Iterator[Difference]:
     where = attempt.call
     yield from compare("I4", where, attempt, {name: getattr(end, name) for name in ANSWERED}, "the trace")
-    yield from compare("I5", where, attempt, {"digest": end.digest}, "the trace")
+    yield from compare("I5", where, attempt, {"weights_digest": end.weights_digest}, "the trace")
     judged = attempt.error_type == "invalid-output" and end.error_type is None and not attempt.recovered
     # What the harness said of a reply is history's alone; the provider had no error.
     failed = (None, None) if judged else (attempt.error_type, attempt.error)
@@ -254,10 +258,10 @@ def difference(claim: str, where: str, name: str, stored: object, wanted: object
 
 def weights(evidence: Evidence) -> Iterator[Difference]:
     """What answered for a bundle is what was registered under its name (I5)."""
-    registered = {bundle.id: bundle.weights for bundle in evidence.bundles}
+    registered = {bundle.id: bundle.weights_digest for bundle in evidence.bundles}
     for attempt in evidence.attempts:
         if attempt.bundle is not None and attempt.reply is not None:
-            expected = {"digest": registered.get(attempt.bundle)}
+            expected = {"weights_digest": registered.get(attempt.bundle)}
             yield from compare("I5", attempt.call, attempt, expected, "its bundle's registration")
 
 

@@ -58,7 +58,7 @@ def show(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> N
         ("slot", f"{shown.bundle.scenario} {shown.bundle.role}"),
         ("standing", shown.status),
         ("on disk", f"{shown.condition} {shown.problem}".strip()),
-        ("weights", shown.bundle.weights),
+        ("weights", shown.bundle.weights_digest),
         ("dataset", shown.bundle.dataset),
         ("trained (UTC)", shown.bundle.trained_at),
         *([("measured", shown.outdated)] if shown.outdated else []),

@@ -14,6 +14,7 @@ from stepdown.cli.stopping import resumable, trainable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from stepdown.acts.under_way import RunUnderWay
     from stepdown.history.rows import Step
     from stepdown.reports.story import Story
     from stepdown.training.tuning import AnyPlan
@@ -96,8 +97,7 @@ def run(
             under_way = size(opened, asked.scenario, frontier=asked.frontier, at_once=at_once, role=role, adopting=True)
         run = under_way.run
         with resumable(opened, lambda run_id: spelled(directory, "run", "--resume", run_id)):
-            asked_each = 1 if under_way.bench is None else 2
-            play(under_way, _counted(show, run.generations * (run.candidates * asked_each + 1)))
+            play(under_way, _counted(show, run.generations * _asked_in_one(under_way)))
         summary = story(opened, run.id)
     body = [(g.number, g.score, g.decision, g.champion_score, g.champion) for g in summary.generations]
     head = ("generation", "best score", "decision", "champion's score", "champion")
@@ -105,10 +105,14 @@ def run(
     emit(summary, as_json=as_json, people=lambda: table(title, head, body))
     _unjudged(summary)
     if summary.ending is not None and summary.ending.outcome != "completed":
-        err().print(
-            f"stepdown: {summary.ending.error} `{spelled(directory, 'report', run.id)}` says more.", soft_wrap=True
-        )
+        more = f"`{spelled(directory, 'report', run.id)}` says more."
+        err().print(f"stepdown: {summary.ending.error} {more}", soft_wrap=True)
         raise typer.Exit(8)
+
+
+def _asked_in_one(under_way: "RunUnderWay") -> int:
+    """Return how many steps a generation has: its candidates, each with a judge where one judges, and the coach."""
+    return under_way.run.candidates * (1 if under_way.bench is None else 2) + 1
 
 
 def _unjudged(summary: "Story") -> None:

@@ -174,11 +174,11 @@ class Acts:
         steps = [step for step in story(self.workspace, run).steps if step.role == self.bundle.role]
         calls = {line.call: line for line in trace.lines(self.workspace.trace) if line.event == "end"}
         served = [calls[step.served_call or ""] for step in steps if step.served == "local"]
-        genuine = all(line.digest == self.bundle.weights for line in served)
+        genuine = all(line.weights_digest == self.bundle.weights_digest for line in served)
         share = len(served) / len(steps)
         return (
             share >= 0.5 and genuine,
-            f"{run}: local served {len(served)} of {len(steps)}, weights {self.bundle.weights[:12]} in the trace",
+            f"{run}: local served {len(served)} of {len(steps)}, weights {self.bundle.weights_digest[:12]} in the trace",
         )
 
     def removed(self) -> Evidence:

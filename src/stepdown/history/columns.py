@@ -46,9 +46,9 @@ def ref(name: str, target: str, *, nullable: bool = False) -> Column[str]:
     return Column(name, String(120), ForeignKey(target), nullable=nullable)
 
 
-def word(name: str, *, nullable: bool = False, unique: bool = False) -> Column[str]:
+def word(name: str, *, nullable: bool = False, unique: bool = False, key: str | None = None) -> Column[str]:
     """Return a column of short words or ids."""
-    return Column(name, String(120), nullable=nullable, unique=unique)
+    return Column(name, String(120), nullable=nullable, unique=unique, key=key or name)
 
 
 def at(name: str = "at") -> Column[datetime]:

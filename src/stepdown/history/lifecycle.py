@@ -28,7 +28,7 @@ class Bundle:
 
     Attributes:
         job: Digest of dataset, plan and backend: an equal job gives equal weights.
-        weights: SHA-256 of the weights file.
+        weights_digest: SHA-256 of the weights file.
     """
 
     id: str
@@ -36,7 +36,7 @@ class Bundle:
     role: str
     job: str
     dataset: str
-    weights: str
+    weights_digest: str
     trained_at: datetime
     session: str
     at: datetime

@@ -121,7 +121,7 @@ class Attempt:
     Attributes:
         requested_provider: Who was asked, and `requested_model`: for what.
         provider: Who says it answered, and `model`: with what. None when nobody did.
-        digest: SHA-256 of the weights that answered, if local.
+        weights_digest: SHA-256 of the weights that answered, if local.
         error_type: None when a reply came and the harness accepted it; else what went wrong.
         reply: What the provider returned, untouched; None when nothing came.
         refusals: What the harness said against the reply.
@@ -142,7 +142,7 @@ class Attempt:
     bundle: str | None
     provider: str | None
     model: str | None
-    digest: str | None
+    weights_digest: str | None
     error_type: str | None
     error: str | None
     reply: str | None

@@ -54,7 +54,7 @@ class Completion:
         reply: The text that it returned, untouched.
         provider: Who answered, in its own words; not an echo of the request.
         model: The model that answered, in its own words.
-        digest: SHA-256 of the weights in memory, if local.
+        weights_digest: SHA-256 of the weights in memory, if local.
         input_tokens: As counted by the provider; None when it does not count.
         output_tokens: Likewise.
         cached_tokens: Input tokens among them that came from the provider's cache.
@@ -67,7 +67,7 @@ class Completion:
     reply: str
     provider: str
     model: str
-    digest: str | None = None
+    weights_digest: str | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_tokens: int | None = None

@@ -54,7 +54,7 @@ def checked(completion: Any, asked: str) -> tuple[Completion, tuple[str, ...]]:
     fields: dict[str, Any] = {
         "provider": _word(getattr(completion, "provider", None)),
         "model": _word(getattr(completion, "model", None)),
-        "digest": _digest(getattr(completion, "digest", None)),
+        "weights_digest": _digest(getattr(completion, "weights_digest", None)),
         **{name: tokens(getattr(completion, name, None)) for name in COUNTS},
         "request_id": _word(getattr(completion, "request_id", None)),
         "finish_reason": _word(getattr(completion, "finish_reason", None)),

@@ -31,7 +31,7 @@ KEYS = {
     "requested_model": "gen_ai.request.model",
     "provider": "gen_ai.provider.name",
     "model": "gen_ai.response.model",
-    "digest": "stepdown.weights.digest",
+    "weights_digest": "stepdown.weights.digest",
     "error_type": "error.type",
     "error": "stepdown.error.message",
     "reply": "stepdown.output.text",
@@ -74,7 +74,7 @@ class Line:
     at: datetime
     provider: str | None = None
     model: str | None = None
-    digest: str | None = None
+    weights_digest: str | None = None
     error_type: str | None = None
     error: str | None = None
     reply: str | None = None

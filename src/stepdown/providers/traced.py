@@ -98,7 +98,7 @@ class Call:
             began,
             provider=completion.provider,
             model=completion.model,
-            digest=completion.digest,
+            weights_digest=completion.weights_digest,
             reply=completion.reply,
             input_tokens=completion.input_tokens,
             output_tokens=completion.output_tokens,

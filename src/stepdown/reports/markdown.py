@@ -231,7 +231,7 @@ def _bundles(story: Story) -> Iterator[Block]:
 def _bundle(provenance: Provenance) -> Iterator[Block]:
     bundle, evaluation, promise = provenance.bundle, provenance.evaluation, provenance.promise
     yield f"- **{bundle.id[:12]}** for {bundle.scenario} {bundle.role}, trained {bundle.trained_at:%Y-%m-%d %H:%M:%S} UTC"
-    yield f"    - weights {bundle.weights[:12]}, dataset {bundle.dataset[:12]}, job {bundle.job[:12]}"
+    yield f"    - weights {bundle.weights_digest[:12]}, dataset {bundle.dataset[:12]}, job {bundle.job[:12]}"
     if evaluation is not None:
         yield (
             f"    - {evaluation.id}: mean {_cell(evaluation.mean)}, lower bound {_cell(evaluation.lower)}, "

@@ -102,7 +102,7 @@ def record(
             "target": attempt.target,
             "provider": attempt.provider,
             "model": attempt.model,
-            "digest": attempt.digest,
+            "digest": attempt.weights_digest,
         },
     }
 

@@ -79,6 +79,7 @@ class ToySystem:
             plans=("tiny-a", "tiny-b", "weak", "diverged"),
             tuned=toy.TUNED,
             bases=("own", "gone", "changed", "another"),
+            texts=("own", "other"),
             points=POINTS,
             most={"breaker_threshold": 1000, "breaker_probes": 1000},
             holds=POINTS,
@@ -189,8 +190,8 @@ class ToySystem:
                 disk.environment |= {"local": local, "frontier": frontier}
             case op.Advance(seconds=seconds):
                 disk.now += seconds
-            case op.SetBase(base=base):
-                disk.environment["base"] = base
+            case op.SetBase() | op.Reword():
+                disk.environment |= asdict(operation)
             case op.Reopen():
                 self._toy = self._module.Toy(disk)
         return None

@@ -18,6 +18,7 @@ class Facts:
         breaker: Where the bundle's breaker stands.
         probing: Another step's probe is under way.
         base: What lies where the base does.
+        wording: The text that is asked with.
         seed: Of the step.
     """
 
@@ -34,6 +35,7 @@ class Facts:
     probing: bool
     seed: int
     base: str
+    wording: str
 
 
 def objections(facts: Facts) -> tuple[str, ...]:
@@ -61,10 +63,13 @@ def about(facts: Facts, policy: dict[str, Any], bundle: dict[str, Any]) -> dict[
     """Ask the gates that look at the bundle."""
     age = facts.now - bundle["trained_at"]
     counts = bundle["version"] == facts.version
+    worded = bundle["wording"] == facts.wording
+    counts = counts and worded
     return {
         "bundle-disabled": not facts.enabled,
         "bundle-integrity": facts.present and not facts.whole,
-        "bundle-incompatible": facts.whole and (bundle["scenario"], bundle["format"]) != ("grid_ctf", 1),
+        "bundle-incompatible": facts.whole
+        and ((bundle["scenario"], bundle["format"]) != ("grid_ctf", 1) or not worded),
         "bundle-stale": age < 0 or (policy["max_age"] is not None and not age <= policy["max_age"]),
         "quality-below-threshold": counts and not bundle["score"] >= policy["min_score"],
         "validity-below-threshold": counts and not bundle["valid"] >= policy["min_valid"],

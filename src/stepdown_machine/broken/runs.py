@@ -37,7 +37,7 @@ class Disk:
         bundles: Directory name to its files.
         judgements: What was said later of a step's answer.
         checkpoints: How far killed tunings had come, by job.
-        environment: How providers behave; `version` is the scenario's, `base` what lies where the base does.
+        environment: How providers behave; `version` is the scenario's, `base` lies where the base does, `text` is asked with.
     """
 
     now: float
@@ -53,7 +53,7 @@ class Disk:
     judgements: list[tuple[str, float]] = field(default_factory=list)
     checkpoints: dict[tuple[str, ...], tuple[int, str]] = field(default_factory=dict)
     environment: dict[str, Any] = field(
-        default_factory=lambda: {"local": "calm", "frontier": "calm", "version": 1, "base": "own"}
+        default_factory=lambda: {"local": "calm", "frontier": "calm", "version": 1, "base": "own", "text": "own"}
     )
 
 
@@ -159,6 +159,7 @@ class Runs:
             breaker=breaker.state(policy, self.disk.now),
             seed=seed,
             base=self.disk.environment["base"],
+            wording=self.disk.environment["text"],
             probing=any(call["bundle"] == bundle for call in self.disk.announced.values() if not call["shadow"]),
         )
 
@@ -172,7 +173,7 @@ class Runs:
         row: Row = {
             "step": f"{run}.{generation}.{position}", "run": run, "generation": generation, "place": position, "role": role,
             "seed": seed, "at": self.disk.now, "objections": objections, "reason": objections[0] if objections else None,
-            "attempts": [],
+            "attempts": [], "wording": self.disk.environment["text"],
             "requested": "local" if not objections else "none" if closed else "frontier",
             "served": None, "outcome": "failed", "error": closed, "text": "", "matches": (),
             "score": None, "recovered": False, "purpose": purpose, "said": None, "bundle": None,

@@ -73,6 +73,8 @@ class Succession(runs.Runs):
     def promote(self, bundle: str, margin: float) -> Points:
         """Ask the frontier what the bundle is asked, and let the difference decide."""
         self.usable(bundle)
+        if not self.worded(bundle):
+            raise Refused("bundle-incompatible")
         policy = self.policy()
         if policy["mode"] == "local-only" or "competitor" in policy["frontier_never"]:
             raise Refused("frontier-forbidden")
@@ -131,11 +133,17 @@ class Succession(runs.Runs):
     def fit(self, bundle: str) -> bool:
         """Tell whether a bundle is whole and belongs."""
         facts = self.registered(bundle)
+        if not self.worded(bundle):
+            return False
         return self.whole(bundle) and self.based(bundle) and (facts["scenario"], facts["format"]) == ("grid_ctf", 1)
 
     def based(self, bundle: str) -> bool:
         """Tell whether a bundle has the base that it answers with."""
         return self.registered(bundle)["base"] in (None, self.disk.environment["base"])
+
+    def worded(self, bundle: str) -> bool:
+        """Tell whether a bundle was trained with the text that is asked with now."""
+        return bool(self.registered(bundle)["wording"] == self.disk.environment["text"])
 
     def way(self) -> list[str]:
         """Fold the way that the slot was led, oldest first: a rollback goes back along it."""

@@ -49,6 +49,7 @@ class Toy(succession.Succession):
             row["role"] == "competitor"
             and row["purpose"] == "work"
             and row["outcome"] == "served"
+            and row["wording"] == self.disk.environment["text"]
             and harness.referee(row["text"])
             and wanted["run"] in (None, row["run"])
             and wanted["scenario"] in (None, "grid_ctf")
@@ -86,6 +87,8 @@ class Toy(succession.Succession):
             raise Refused("unknown-dataset")
         if "D" + digest(self.disk.datasets[dataset]) != dataset:
             raise Refused("dataset-malformed")
+        if self.asked_with(dataset) != self.disk.environment["text"]:
+            raise Refused("dataset-malformed")
         base = self.disk.environment["base"] if plan in TUNED else None
         if base in UNTUNABLE:
             raise Refused(UNTUNABLE[base])
@@ -104,7 +107,7 @@ class Toy(succession.Succession):
         # Two trainings of one job are two bundles, even when the clock stands still.
         facts |= {"made": len(self.disk.acts)}
         facts |= {"dataset": dataset, "plan": plan, "scenario": "grid_ctf", "format": 1, "trained_at": self.disk.now}
-        facts |= {"base": base}
+        facts |= {"base": base, "wording": self.asked_with(dataset)}
         facts["files"] = {name: digest(self.disk.bundles[part][name]) for name in runs.FILES[1:]}
         manifest = json.dumps(facts)
         self.disk.bundles[part]["manifest"] = manifest
@@ -128,6 +131,11 @@ class Toy(succession.Succession):
                 yield "checkpointed"
         self.disk.checkpoints.pop(job, None)
         return learned
+
+    def asked_with(self, dataset: str) -> str:
+        """Return the text of a dataset's questions; all have one."""
+        first = json.loads(self.disk.datasets[dataset].splitlines()[0])["step"]
+        return str(next(row["wording"] for row in self.disk.steps if row["step"] == first))
 
     def equal(self, dataset: str, plan: str, base: str | None) -> str | None:
         """Return a whole bundle of an equal job."""

@@ -17,12 +17,13 @@ from stepdown_machine.broken.faults import (
     succession,
     walking,
     witnesses,
+    wording,
 )
 from stepdown_machine.broken.variant import Variant
 
 VARIANTS: Mapping[str, Variant] = {
     name: variant
-    for faults in (serving, walking, witnesses, artifacts, state, succession, spending, afterwards)
+    for faults in (serving, walking, witnesses, artifacts, state, succession, spending, afterwards, wording)
     for name, variant in faults.FAULTS.items()
 }
 """Every variant by name."""

@@ -9,7 +9,7 @@ from statistics import fmean
 from stepdown_machine import operations as op
 from stepdown_machine.findings import Finding
 from stepdown_machine.model import Model, grid_ctf
-from stepdown_machine.model.registry import GONE, WHOLE, Registered
+from stepdown_machine.model.registered import GONE, WHOLE, Registered
 from stepdown_machine.observed import Generation, Shelved, Step
 from stepdown_machine.semantics import eligible, final_score
 from stepdown_machine.transition import StepReview, Transition
@@ -49,7 +49,7 @@ def export_is_a_function_of_rows(
         yield from _gate(generation, transition)
     for operation, answer in transition.answered():
         if isinstance(operation, op.Export) and isinstance(answer, Dataset):
-            rows = eligible(transition.seen, operation, transition.description)
+            rows = eligible(transition.seen, operation, transition.description, model)
             yield from _membership(answer, rows, transition)
             yield from _leaks(answer, rows, transition)
             yield from _sameness(operation, answer, rows, transition)

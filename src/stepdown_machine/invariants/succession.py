@@ -9,7 +9,7 @@ from statistics import fmean
 from stepdown_machine import operations as op
 from stepdown_machine.findings import Finding
 from stepdown_machine.model import Model, grid_ctf, outcome, surest
-from stepdown_machine.model.registry import WHOLE
+from stepdown_machine.model.registered import WHOLE
 from stepdown_machine.observed import Step
 from stepdown_machine.protocol import Answer
 from stepdown_machine.transition import StepReview, Transition
@@ -107,7 +107,7 @@ def answer_is_due(operation: op.Plain, answer: Answer, model: Model, transition:
 def _matched(asked: op.Promote, promoted: Promoted, model: Model) -> Iterator[Finding]:
     """Check whom it was compared with; between rivals that is whoever held the slot when the comparison began."""
     held = model.serving("competitor")
-    rival = held is not None and held.bundle != asked.bundle and held.files == WHOLE and held.belongs
+    rival = held is not None and held.bundle != asked.bundle and held.files == WHOLE and model.fits(held)
     champion = held.bundle if held is not None and rival else None
     if promoted.champion != champion:
         yield Finding("I14", f"compared with {champion}", f"{promoted.champion}", "that is whole and holds the slot")

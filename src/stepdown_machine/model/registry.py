@@ -1,57 +1,15 @@
 """What is registered, switched, damaged and allowed: the state that accepted acts and outside damage make."""
 
-from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field, replace
 
 from stepdown_machine.model.breaker import Breaker
 from stepdown_machine.model.legal_answers import LegalAnswers, refused
 from stepdown_machine.model.limits import Limits
+from stepdown_machine.model.registered import DAMAGED, GONE, OWN, WHOLE, Ground, Registered
 
-WHOLE, DAMAGED, GONE = "whole", "damaged", "gone"
 UNTUNABLE = {"gone": "unknown-base", "changed": "base-mismatch"}
 """What is no base, and how a tuning of it is refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """A bundle as the oracle remembers it: what was answered when it was made, and what happened to it since.
-
-    Attributes:
-        score: Lower bound of the held-out mean, 0..1 or NaN.
-        valid: Share of legal held-out replies, 0..1.
-        trained_at: Epoch seconds.
-        version: Scenario version of its evaluation.
-        job: Dataset digest and plan, for bundles that were trained.
-        belongs: Right scenario, role and formats.
-        base: What it was tuned from and answers with; `None` for one that stands alone.
-        files: `whole`, `damaged`, or `gone` with its directory.
-    """
-
-    bundle: str
-    weights: str
-    score: float
-    valid: float
-    trained_at: float
-    version: int
-    job: tuple[str, str] | None
-    belongs: bool = True
-    enabled: bool = True
-    retired: bool = False
-    deleted: bool = False
-    files: str = WHOLE
-    base: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """A reason of a system's own, and when it is due, as a rule about the world and the role that is asked.
-
-    A rule reads `Model` and nothing else: not the system, or the system would be judged by its own word.
-    """
-
-    reason: str
-    due: Callable[["Model", str], bool]
 
 
 @dataclass(slots=True)
@@ -72,6 +30,8 @@ class Model:
         draws: Step seed to what is known of its canary draw: at least the first number, below the second.
         base: What lies where the base does.
         tuned: Plans that tune it.
+        text: What the competitor is asked with now; `asked_with` and `written_with` are the texts of steps and datasets, where
+            they are other than a fresh system's.
         judgements: What was said later of an answer: its step and a score, oldest first.
         spent: Run to the tokens and US dollars that it spent at its frontier; `None` once a price was not known.
     """
@@ -94,7 +54,10 @@ class Model:
     lacks: frozenset[str] = frozenset()
     grounds: tuple[Ground, ...] = ()
     draws: dict[int, tuple[float, float]] = field(default_factory=dict)
-    base: str = "own"
+    base: str = OWN
+    text: str = OWN
+    asked_with: dict[str, str] = field(default_factory=dict)
+    written_with: dict[str, str] = field(default_factory=dict)
     tuned: frozenset[str] = frozenset()
     judgements: tuple[tuple[str, float], ...] = ()
     spent: dict[str, tuple[int, float | None]] = field(default_factory=dict)
@@ -105,6 +68,7 @@ class Model:
         twin.bundles, twin.slots = dict(self.bundles), dict(self.slots)
         twin.breakers, twin.datasets = dict(self.breakers), dict(self.datasets)
         twin.draws, twin.spent = dict(self.draws), dict(self.spent)
+        twin.asked_with, twin.written_with = dict(self.asked_with), dict(self.written_with)
         return twin
 
     def coverage(self) -> float:
@@ -144,6 +108,10 @@ class Model:
         """Tell whether a bundle has what it answers with."""
         return registered.base in (None, self.base)
 
+    def fits(self, registered: Registered) -> bool:
+        """Tell whether a bundle belongs, and was trained with the text of now."""
+        return registered.belongs and registered.text == self.text
+
     def job(self, dataset: str, plan: str) -> tuple[str, str]:
         """Return the job of training a plan from a dataset of this digest, on the base as it is."""
         return dataset, f"{plan} on {self.base}" if plan in self.tuned else plan
@@ -180,7 +148,7 @@ class Model:
 
     def _good(self, registered: Registered) -> bool:
         whole = registered.files == WHOLE and self.based(registered)
-        return registered.enabled and not registered.retired and whole and registered.belongs
+        return registered.enabled and not registered.retired and whole and self.fits(registered)
 
     def retreat(self) -> None:
         """Go back: what lies ahead on the way is not on it any more."""
@@ -215,7 +183,9 @@ class Model:
 
     def promotion(self, bundle: str) -> LegalAnswers:
         """Judge promoting: what may not be activated may not be compared, and nothing that must not reach the frontier."""
-        due = self.activation(bundle)
+        due, registered = self.activation(bundle), self.bundles.get(bundle)
+        if due.accept and registered is not None and registered.text != self.text:
+            due = refused("bundle-incompatible", because=f"{bundle} was trained with another text")
         if self.limits.frontier_allowed("competitor"):
             return due
         kinds = frozenset() if due.accept else due.kinds
@@ -237,9 +207,9 @@ class Model:
         kinds = [kind for kind, applies in grounds.items() if applies]
         if kinds:
             return refused(*kinds, because=f"{bundle} is {', '.join(kinds)}")
-        if not registered.belongs:
+        if not self.fits(registered):
             # The contract leaves open whether one that does not belong may be activated: it serves nobody either way.
-            return LegalAnswers(True, frozenset({"bundle-incompatible"}), f"{bundle} does not belong")
+            return LegalAnswers(True, frozenset({"bundle-incompatible"}), f"{bundle} does not fit")
         return LegalAnswers(because=f"{bundle} is registered, enabled and whole")
 
     def switching(self, bundle: str) -> LegalAnswers:
@@ -270,6 +240,8 @@ class Model:
             return refused("unknown-dataset", because="no such dataset was exported")
         if dataset in self.tampered:
             return refused("dataset-malformed", because="its files were altered after the export")
+        if self.written_with.get(dataset, OWN) != self.text:
+            return refused("dataset-malformed", because="its questions were asked with another text")
         if records is not None and records < least:
             return refused("dataset-too-small", because=f"{records} records, training needs {least}")
         if plan in self.tuned and self.base in UNTUNABLE:

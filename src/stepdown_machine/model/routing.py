@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from stepdown_machine.model.breaker import Breaker
-from stepdown_machine.model.registry import DAMAGED, GONE, WHOLE, Model, Registered
+from stepdown_machine.model.registered import DAMAGED, GONE, WHOLE, Registered
+from stepdown_machine.model.registry import Model
 
 REASONS = (
     "frontier-forced",
@@ -74,7 +75,7 @@ def _asked(model: Model, role: str, seed: int | None) -> Objections:
     unsure = frozenset({"canary-held"}) if held is None else frozenset[str]()
     if registered is None:
         return Objections(_ordered(due | {"bundle-absent"}), unsure)
-    due |= set(_about_standing(registered)) | set(_about_worth(model, registered))
+    due |= set(_about_standing(model, registered)) | set(_about_worth(model, registered))
     due |= set() if model.based(registered) else {"base-mismatch"}
     if registered.files == WHOLE and registered.belongs:
         return Objections(_ordered(due), unsure)
@@ -96,12 +97,12 @@ def _about_policy(model: Model, role: str) -> list[str]:
     )
 
 
-def _about_standing(registered: Registered) -> list[str]:
+def _about_standing(model: Model, registered: Registered) -> list[str]:
     return (
         ["bundle-absent"] * (registered.files == GONE)
         + ["bundle-disabled"] * (not registered.enabled)
         + ["bundle-integrity"] * (registered.files == DAMAGED)
-        + ["bundle-incompatible"] * (not registered.belongs)
+        + ["bundle-incompatible"] * (not model.fits(registered))
     )
 
 
@@ -112,7 +113,7 @@ def _about_worth(model: Model, registered: Registered) -> list[str]:
     stale = age < 0 or (limits.max_age is not None and age > limits.max_age)
     cooling = model.breakers.get(registered.bundle, Breaker()).cooling(limits, model.now)
     due = ["bundle-stale"] * stale + ["local-cooldown"] * cooling
-    if registered.version != model.version:
+    if (registered.version, registered.text) != (model.version, model.text):
         return [*due, "quality-inconclusive"]
     # `not >=` rather than `<`: NaN must never pass.
     due += ["quality-below-threshold"] * (not registered.score >= limits.min_score)

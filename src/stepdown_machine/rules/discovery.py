@@ -81,7 +81,7 @@ class Discovery(TurnMachine):
         """Place a limit by the middle one of the scores that would be exported without it, or by the highest there can be."""
         if limit in HIGHEST:
             return HIGHEST[limit]
-        rows = eligible(self.session.seen, wanted, self.session.description)
+        rows = eligible(self.session.seen, wanted, self.session.description, self.session.model)
         scores = sorted(score for step in rows if (score := final_score(self.session.seen, step)) is not None)
         if limit is None or not scores:
             return None
