@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -17,75 +16,65 @@ import tempfile
 import urllib.request
 from functools import cache
 from pathlib import Path
-from typing import Any
 from urllib.error import HTTPError
+
+import mlx.core as mx
+from mlx.utils import tree_flatten
+from mlx_lm.models.llama import Model, ModelArgs
+from mlx_lm.tuner.utils import linear_to_lora_layers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from stepdown_machine.least import Asked, Least, Tried
 
 REQUIREMENTS = ("mlx-lm==0.32.2", "mlx[cpu]==0.32.4")
 SHOWS = {"in-place": "mlx-lm-server-adapter-gone"}
 GIVEN_UP = (
-    "reasons and the way from the adapter to the base are the shim's, as a server routes nobody",
+    "reasons and the way to the base are the shim's, as a server routes nobody; weights, which nothing names; and time",
     "a server that is stopped: its log cannot hold the calls that found nobody, and history is compared with it",
-    "weights, as neither reply nor log says which answered; and time, which is real here",
 )
-LORA = {"rank": 4, "scale": 20.0, "dropout": 0.0}
+LORA = {"fine_tune_type": "lora", "num_layers": 2, "lora_parameters": {"rank": 4, "scale": 20.0, "dropout": 0.0}}
+SHAPE = {"hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 64, "vocab_size": 259, "rms_norm_eps": 1e-5}
+CONFIG = SHAPE | {"model_type": "llama", "num_attention_heads": 4}
 TEMPLATE = "{% for m in messages %}<|user|>{{ m.content }}{% endfor %}<|assistant|>"
-CAME, WENT = "Incoming Request Body: ", "Outgoing Response: "
-"""What the server's log says before a request and before a reply."""
+CAME, WENT = "Incoming Request Body: ", "Outgoing Response: "  # what the server's log says before either
 
 
 @cache
 def template() -> Path:
-    """Make the frontier (a base), the adapter's own base, which is the same, and the adapter."""
-    import mlx.core as mx
-    from mlx.utils import tree_flatten
-    from mlx_lm.models.llama import Model, ModelArgs
-    from mlx_lm.tuner.utils import linear_to_lora_layers
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    room = Path(tempfile.mkdtemp(prefix="mlx-lm-template-"))
+    """Make a base, which is the frontier and what the adapter stands on, and the adapter."""
+    base = (room := Path(tempfile.mkdtemp(prefix="mlx-lm-template-"))) / "frontier"
     letters = ["<|end|>", "<|user|>", "<|assistant|>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
     tokens = Tokenizer(models.BPE({letter: number for number, letter in enumerate(letters)}, []))
     tokens.pre_tokenizer, tokens.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     tokens.add_special_tokens(letters[:3])
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokens, eos_token="<|end|>", chat_template=TEMPLATE)
-    fast.save_pretrained(room / "frontier")
-    shape = {"hidden_size": 32, "num_hidden_layers": 2, "intermediate_size": 64, "num_attention_heads": 4}
-    more = {"rms_norm_eps": 1e-5, "vocab_size": 259, "num_key_value_heads": 2, "tie_word_embeddings": True}
-    config = {"model_type": "llama", **shape, **more}
+    PreTrainedTokenizerFast(tokenizer_object=tokens, eos_token=letters[0], chat_template=TEMPLATE).save_pretrained(base)
+    (base / "config.json").write_text(json.dumps(CONFIG))
     mx.random.seed(3)
-    model = Model(ModelArgs.from_dict(config))
-    (room / "frontier" / "config.json").write_text(json.dumps(config))
-    weights = str(room / "frontier" / "model.safetensors")
-    mx.save_safetensors(weights, dict(tree_flatten(model.parameters())), {"format": "mlx"})
-    shutil.copytree(room / "frontier", room / "base")
+    model = Model(ModelArgs.from_dict(CONFIG))
+    model.save_weights(str(base / "model.safetensors"))
     model.freeze()
-    linear_to_lora_layers(model, 2, LORA)
+    linear_to_lora_layers(model, 2, LORA["lora_parameters"])
     mx.random.seed(97)
     changes = {name: mx.random.normal(each.shape) for name, each in tree_flatten(model.trainable_parameters())}
     (room / "local").mkdir()
     mx.save_safetensors(str(room / "local" / "adapters.safetensors"), changes)
-    settings = {"fine_tune_type": "lora", "num_layers": 2, "lora_parameters": LORA}
-    (room / "local" / "adapter_config.json").write_text(json.dumps(settings))
+    (room / "local" / "adapter_config.json").write_text(json.dumps(LORA))
     return room
 
 
 @cache
 def server() -> tuple[str, Path]:
     """Start the server, once for all examples, and return where it is and where its log is."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
+    with socket.create_server(("127.0.0.1", 0)) as held:
         port = str(held.getsockname()[1])
     log = template() / "log"
     command = [sys.executable, "-m", "mlx_lm", "server", "--port", port, "--log-level", "DEBUG"]
     with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, env=os.environ | {"HF_HUB_OFFLINE": "1"})
+        process = subprocess.Popen(command, stdout=out, stderr=out)
     atexit.register(process.kill)
     while b"Starting httpd" not in log.read_bytes():
-        if process.poll() is not None:
-            raise RuntimeError(log.read_text())
+        assert process.poll() is None, log.read_text()
     return f"http://127.0.0.1:{port}/v1/chat/completions", log
 
 
@@ -97,7 +86,7 @@ class Releases(Least):
     anew = True
 
     def __init__(self) -> None:
-        (self.url, self.path), self.room = server(), Path(tempfile.mkdtemp(prefix="mlx-lm-"))
+        self.url, self.path = server()
         self.start, self.on, self.releases, self.rows = self.path.stat().st_size, True, 0, list[Asked]()
         self.moods, self.folders, self.calls = {"local": "", "frontier": ""}, dict[str, Path](), 0
         self.mend("calm", "calm")
@@ -127,7 +116,7 @@ class Releases(Least):
     def call(self, target: str, text: str) -> Tried:
         """Send one request, which says who it is, and so does the server's log."""
         self.calls += 1
-        folder, base, user = str(self.folders[target]), str(template() / "base"), f"{self.room.name}-{self.calls}"
+        folder, base, user = str(self.folders[target]), str(template() / "frontier"), f"{self.room.name}-{self.calls}"
         whom = {"model": base, "adapters": folder} if target == "local" else {"model": folder}
         body = whom | {"messages": [{"role": "user", "content": text}], "max_tokens": 4, "temperature": 0, "user": user}
         try:
@@ -142,23 +131,13 @@ class Releases(Least):
 
     def log(self) -> list[Tried]:
         """Read the server's own log; of a request that failed it says nothing more."""
-        entries = self.path.read_bytes()[self.start :].decode().split(CAME)[1:]
-        return [self.entry(*each.partition(WENT)[::2]) for each in entries]
-
-    @staticmethod
-    def entry(came: str, went: str) -> Tried:
-        """Take a request and its reply for a call."""
-        body, text = first(came), first(went)["choices"][0]["message"]["content"] if went else ""
-        return Tried(body["user"], "local" if "adapters" in body else "frontier", None if went else "error", text)
-
-    def close(self) -> None:
-        """Remove the releases; the server stays for the next example."""
-        shutil.rmtree(self.room)
-
-
-def first(text: str) -> Any:
-    """Read the JSON that a text begins with."""
-    return json.JSONDecoder().raw_decode(text)[0]
+        calls, first = list[Tried](), json.JSONDecoder().raw_decode
+        for entry in self.path.read_bytes()[self.start :].decode().split(CAME)[1:]:
+            came, _, went = entry.partition(WENT)
+            body, text = first(came)[0], first(went)[0]["choices"][0]["message"]["content"] if went else ""
+            target = "local" if "adapters" in body else "frontier"
+            calls.append(Tried(body["user"], target, None if went else "error", text))
+        return calls
 
 
 class InPlace(Releases):

@@ -18,6 +18,8 @@ EXPLAINED: Mapping[str, str] = {
     "view of all others, and who differs is noticed as well: the toy has three observers.",
     "invariants/history.py _ending condition dropped: report.run in transition.memory.ended -> nothing": "The toy tells a run "
     "that was killed by its rows, like any other. A system that calls it interrupted meets it.",
+    "invariants/history.py _ending condition dropped: report.ending is not None -> nothing": "The toy says of every run how it "
+    "ended. A system that says it of none meets it.",
     "invariants/witnesses.py _reply condition dropped: call is not None -> nothing": "The toy's recovery leaves out a call "
     "that its provider never heard of. A system that keeps it has an attempt that the trace does not know.",
     "invariants/witnesses.py _same comparison: one is two -> one is not two": "The toy knows the price of every call, and so "
