@@ -37,6 +37,8 @@ from stepdown.workspace import Settings
 
 RECORDS, BATCH, RANK, SCALE, LAYERS = 48, 4, 16, 20.0, 8
 STREAMS, TOKENS = 64, 40
+REPORTED = "[▼▲]"
+"""What only those lines of `mlx_lm lora` hold that report a step."""
 
 
 def prepare(root: Path) -> tuple[Path, Path]:
@@ -59,13 +61,16 @@ def prepare(root: Path) -> tuple[Path, Path]:
 def seconds_between(command: list[str], pattern: str, environment: dict[str, str] | None = None) -> list[float]:
     """Run a command and return the seconds between its lines that match; the first step warms up and is no gap."""
     times = []
+    variables = {**os.environ, "PYTHONIOENCODING": "utf-8", **(environment or {})}
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, **(environment or {})}
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8", env=variables
     ) as child:
         assert child.stdout is not None
         times = [time.perf_counter() for line in child.stdout if re.search(pattern, line)]
     if child.returncode:
         raise SystemExit(f"{command[2]} failed with {child.returncode}.")
+    if len(times) < 3:
+        raise SystemExit(f"{command[2]} reported {len(times)} steps; there is nothing to measure between them.")
     return [after - before for before, after in pairwise(times)]
 
 
@@ -93,8 +98,8 @@ def training(root: Path, steps: int) -> None:
     preloaded = {"LD_PRELOAD": blas.path} if blas.path else {}
     spent = {
         "here": seconds_between(ours, '"progress"'),
-        "mlx_lm lora, with OpenBLAS": seconds_between(theirs(max(4, steps // 2)), r"^Iter \d+: Train", preloaded),
-        "mlx_lm lora, as installed": seconds_between(theirs(4), r"^Iter \d+: Train"),
+        "mlx_lm lora, with OpenBLAS": seconds_between(theirs(max(4, steps // 2)), REPORTED, preloaded),
+        "mlx_lm lora, as installed": seconds_between(theirs(4), REPORTED),
     }
     tokens = tokens_of(plain, data) * BATCH
     print(

@@ -1,6 +1,7 @@
 """litellm's Router: two deployments, a fallback, and a cooldown after the third failure of the first one.
 
-The deployments are real servers of the loopback that keep a log of their own; history is what `Router.completion` gave back.
+The deployments are real servers of the loopback that keep a log of their own; history is what its callbacks were called with,
+and who served is what `Router.completion` gave back.
 """
 
 from __future__ import annotations
@@ -8,9 +9,12 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import threading
+import time
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from stepdown_machine.least import Asked, Least, Tried
 
@@ -44,25 +48,45 @@ class _Request(BaseHTTPRequestHandler):
         """Answer, or fail, and note it."""
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         model, log = body["model"], self.server.calls
-        bad = self.server.moods[model] == "error"
+        bad, name = self.server.moods[model] == "error", f"call-{len(log)}"
         text = "" if bad else f"{model} answers {body['messages'][0]['content']}"
-        log.append(Tried(f"call-{len(log)}", model, "error" if bad else None, text))
+        log.append(Tried(name, model, "error" if bad else None, text))
         message = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
         usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
         good = {
-            "id": "1",
+            "id": name,
             "object": "chat.completion",
             "created": 1,
             "model": model,
             "choices": [message],
             "usage": usage,
         }
-        told = json.dumps({"error": {"message": "down"}} if bad else good).encode()
+        reply = json.dumps({"error": {"message": f"{name} is down"}} if bad else good).encode()
         self.send_response(500 if bad else 200)
         self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(told)))
+        self.send_header("content-length", str(len(reply)))
         self.end_headers()
-        self.wfile.write(told)
+        self.wfile.write(reply)
+
+
+@cache
+def callbacks() -> list[Tried]:
+    """Let litellm's callbacks note every call, once for all examples. They are called by keyword."""
+    import litellm
+    from litellm.integrations.custom_logger import CustomLogger
+
+    seen = list[Tried]()
+
+    class Callbacks(CustomLogger):
+        def log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:  # noqa: ARG002
+            seen.append(Tried(response_obj.id, kwargs["model"], None, response_obj.choices[0].message.content))
+
+        def log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:  # noqa: ARG002
+            (name,) = re.findall(r"call-\d+", str(kwargs["exception"]))[:1]
+            seen.append(Tried(name, kwargs["model"], "error"))
+
+    litellm.callbacks = [Callbacks()]
+    return seen
 
 
 class LitellmRouter(Least):
@@ -77,15 +101,11 @@ class LitellmRouter(Least):
         import litellm
 
         logging.disable(logging.CRITICAL)
-        self.servers, self.rows = Deployments(), list[Asked]()
+        self.servers, self.rows, self.seen = Deployments(), list[Asked](), callbacks()
         at = f"http://127.0.0.1:{self.servers.server_port}/v1"
+        where = {name: {"model": f"openai/{name}", "api_base": at, "api_key": "none"} for name in ("cheap", "dear")}
         models = [
-            {
-                "model_name": name,
-                "litellm_params": {"model": f"openai/{name}", "api_base": at, "api_key": "none"},
-                "model_info": {"id": name},
-            }
-            for name in ("cheap", "dear")
+            {"model_name": name, "litellm_params": each, "model_info": {"id": name}} for name, each in where.items()
         ]
         # The third failure within a minute cools a deployment, for longer than an example lasts.
         self.router = litellm.Router(
@@ -94,21 +114,24 @@ class LitellmRouter(Least):
 
     def ask(self, _role: str, text: str) -> None:
         """Ask the cheap group; who served is what the reply says of itself."""
-        before = len(self.servers.calls)
+        calls, before, until = len(self.servers.calls), len(self.seen), time.monotonic() + 5
         try:
             reply = self.router.completion("cheap", [{"role": "user", "content": text}])
         except Exception:
             served, said = None, ""
         else:
             served, said = reply.model, reply.choices[0].message.content
-        self.rows.append(Asked(tuple(self.servers.calls[before:]), served, said))
+        # Those of a success come from a thread of litellm's own, a moment later.
+        while len(self.seen) - before < len(self.servers.calls) - calls and time.monotonic() < until:
+            time.sleep(0.001)
+        self.rows.append(Asked(tuple(self.seen[before:]), served, said))
 
     def mend(self, local: str, frontier: str) -> None:
         """Break the servers."""
         self.servers.moods = {"cheap": local, "dear": frontier}
 
     def history(self) -> list[Asked]:
-        """Return what was given back."""
+        """Return what the callbacks noted, and what was given back."""
         return self.rows
 
     def log(self) -> list[Tried]:

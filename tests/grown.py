@@ -9,7 +9,7 @@ from typing import Any
 from stepdown.history import endings, ledger, reader, rows
 from stepdown.workspace import Workspace
 
-KINDS = (rows.Announcement, rows.Step, rows.Attempt, rows.Match, rows.Generation)
+KINDS = (rows.Announcement, rows.Step, rows.Attempt, rows.PlayedMatch, rows.Generation)
 BLOCK = 100
 """Copies that are kept in memory."""
 

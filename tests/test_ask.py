@@ -41,14 +41,19 @@ CASE = {"message": "we are furious once more"}
 
 def test_a_question_is_routed_recorded_and_told_to_whoever_asked(moods: Workspace) -> None:
     with live(moods, "moods", frontier="oracle") as desk:
-        reply = desk.ask(CASE)
+        response = desk.ask(CASE)
 
-    assert (reply.value, reply.text, reply.served, reply.reason) == ("anger", '"anger"', "frontier", "bundle-absent")
+    assert (response.value, response.reply, response.served, response.reason) == (
+        "anger",
+        '"anger"',
+        "frontier",
+        "bundle-absent",
+    )
     with moods.reading() as connection:
-        step = reader.served(connection, reply.call or "")
+        step = reader.served(connection, response.call or "")
     assert step is not None
     assert "message=we are furious once more" in step.prompt
-    assert (step.score, step.strategy) == (None, '"anger"')
+    assert (step.score, step.answer) == (None, '"anger"')
     assert differences(moods) == []
     assert story(moods, step.run).served == {"frontier": 1}
 
@@ -77,12 +82,12 @@ def test_a_question_whose_answer_is_known_is_judged_at_once_and_the_audit_derive
 
 def test_a_judgement_that_arrives_late_is_exported_like_any_score_and_the_last_word_counts(moods: Workspace) -> None:
     with live(moods, "moods", frontier="oracle") as desk:
-        replies = [desk.ask({"message": f"{word} again"}) for word in ("happy", "sad", "wow")]
+        responses = [desk.ask({"message": f"{word} again"}) for word in ("happy", "sad", "wow")]
     with pytest.raises(DatasetError, match="No step passes"):
         export(moods, Filters("moods"))
-    judge(moods, replies[0].call or "", 1.0, by="zoe", why="right")
-    judge(moods, replies[1].call or "", 1.0, by="zoe")
-    judge(moods, replies[1].call or "", 0.0, by="ada", why="no")
+    judge(moods, responses[0].call or "", 1.0, by="zoe", why="right")
+    judge(moods, responses[1].call or "", 1.0, by="zoe")
+    judge(moods, responses[1].call or "", 0.0, by="ada", why="no")
 
     dataset = export(moods, Filters("moods", min_score=0.5))
 
@@ -93,20 +98,20 @@ def test_a_judgement_that_arrives_late_is_exported_like_any_score_and_the_last_w
 
 def test_questions_from_several_threads_are_steps_of_one_run(moods: Workspace) -> None:
     with live(moods, "moods", frontier="oracle") as desk, ThreadPoolExecutor(8) as pool:
-        replies = list(pool.map(lambda number: desk.ask({"message": f"happy {number}"}), range(24)))
+        responses = list(pool.map(lambda number: desk.ask({"message": f"happy {number}"}), range(24)))
 
-    assert {reply.value for reply in replies} == {"joy"}
-    assert len({reply.step for reply in replies}) == 24
+    assert {response.value for response in responses} == {"joy"}
+    assert len({response.step for response in responses}) == 24
     assert differences(moods) == []
 
 
 def test_local_answers_a_live_question_when_it_may(local: Workspace) -> None:
     with live(local, "grid_ctf") as desk:
-        reply = desk.ask({"enemy_spawn_bias": 0.4, "resource_density": 0.6})
+        response = desk.ask({"enemy_spawn_bias": 0.4, "resource_density": 0.6})
 
-    assert (reply.served, reply.reason) == ("local", None)
+    assert (response.served, response.reason) == ("local", None)
     with local.reading() as connection:
-        step = reader.served(connection, reply.call or "")
+        step = reader.served(connection, response.call or "")
     assert step is not None
     assert attempts(local, step)[0].digest is not None
     assert differences(local) == []
@@ -124,7 +129,7 @@ def test_what_is_no_judgement_is_refused_and_nothing_is_recorded(moods: Workspac
         judge(moods, call, 1.0, by=" ")
 
     with moods.reading() as connection:
-        assert reader.count(connection, rows.Judgement) == 0
+        assert reader.count(connection, rows.GivenScore) == 0
 
 
 def test_a_case_that_cannot_be_asked_is_refused(moods: Workspace) -> None:
@@ -155,9 +160,9 @@ def test_a_judgement_of_an_answer_that_nobody_was_given_is_found(moods: Workspac
 def test_a_policy_that_forbids_the_frontier_forbids_it_to_live_questions_too(workspace: Workspace) -> None:
     configure.set_policy(workspace, {"mode": "local-only"})
     with live(workspace, "grid_ctf") as desk:
-        reply = desk.ask(3)
+        response = desk.ask(3)
 
-    assert (reply.value, reply.served, reply.error) == (None, None, "frontier-forbidden")
+    assert (response.value, response.served, response.error) == (None, None, "frontier-forbidden")
     discover(workspace)
     assert differences(workspace) == []
 

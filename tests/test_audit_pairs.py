@@ -93,13 +93,12 @@ def attempts_with_their_announcements(told: Evidence) -> Iterator[Evidence]:
 
 
 def replies_with_what_steps_keep_of_them(told: Evidence) -> Iterator[Evidence]:
-    for step in spread([row for row in told.steps if row.reply is not None and row.strategy is not None]):
+    for step in spread([row for row in told.steps if row.reply is not None and row.answer is not None]):
         for name, value in (("reply", step.reply + " "), ("score", 1.0)):
-            column = "text" if name == "reply" else name
             yield replace(
                 told,
                 steps=changed(told.steps, step, **{name: value}),
-                attempts=[replace(a, **{column: value}) if a.call == step.served_call else a for a in told.attempts],
+                attempts=[replace(a, **{name: value}) if a.call == step.served_call else a for a in told.attempts],
             )
 
 

@@ -47,8 +47,8 @@ class Few(Invoices):
 def one_step(workspace: Workspace, frontier: str, seed: int) -> rows.Step:
     """Ask one question, and nobody what is to be learned from it: that would take the server a minute."""
     with live(workspace, "invoices", frontier=frontier) as desk:
-        reply = desk.ask(seed)
-    return steps(workspace, reply.step.split("/")[0])[0]
+        response = desk.ask(seed)
+    return steps(workspace, response.step.split("/")[0])[0]
 
 
 def test_smollm2_serves_at_both_ends_and_both_witnesses_agree_with_the_servers_own_log(tmp_path: Path) -> None:
@@ -72,15 +72,15 @@ def test_smollm2_serves_at_both_ends_and_both_witnesses_agree_with_the_servers_o
         local, *rest = attempts(workspace, mine)
         (hosted,) = attempts(workspace, theirs)
         assert (mine.requested, local.target) == ("local", "local")
-        jsonschema.validate(json.loads(local.text or ""), Invoices().schema())
+        jsonschema.validate(json.loads(local.reply or ""), Invoices().schema())
         # Twenty steps teach little: an amount that nobody could owe is the harness's to refuse, and then it is said.
         assert (mine.served == "local", mine.reason, bool(rest)) == (
             (True, None, False) if local.accepted else (False, "local-invalid-output", True)
         )
         # Nobody holds the other end to a schema: what it wrote is an answer or is not, and history says which.
         assert (theirs.requested, theirs.reason) == ("frontier", "bundle-disabled")
-        assert (theirs.served, theirs.reply) == (("frontier", hosted.text) if hosted.accepted else (None, None))
-        assert (hosted.text or "").startswith('{"amount":'), "it has learned how an answer is written"
+        assert (theirs.served, theirs.reply) == (("frontier", hosted.reply) if hosted.accepted else (None, None))
+        assert (hosted.reply or "").startswith('{"amount":'), "it has learned how an answer is written"
         assert (local.provider, local.digest) == ("stepdown-local", bundle.weights)
         assert (hosted.provider, hosted.digest) == (f"openai@{url.split('/')[2]}", None)
         assert hosted.model

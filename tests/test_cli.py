@@ -267,6 +267,45 @@ def test_a_lost_trace_is_named_by_the_doctor_and_not_by_the_audit_alone(command:
     assert "trace.jsonl is gone, and history has answers that were judged" in said.out
 
 
+def spoilt(path: Path, how: str) -> None:
+    """Take away or damage what was published in a directory."""
+    if how == "gone":
+        shutil.rmtree(path)
+    elif how == "a file in its place":
+        shutil.rmtree(path)
+        path.write_text("mine")
+    elif how == "a file is missing":
+        next(file for file in sorted(path.iterdir()) if file.name != "manifest.json").unlink()
+    elif how == "a file too many":
+        (path / "more.txt").write_text("mine")
+    else:
+        with next(file for file in sorted(path.iterdir()) if file.name != "manifest.json").open("ab") as file:
+            file.write(b" ")
+
+
+@pytest.mark.parametrize("how", ["gone", "a file in its place", "a file is missing", "a file too many", "a byte more"])
+@pytest.mark.parametrize("kind", ["bundles", "datasets"])
+def test_the_doctor_names_what_history_knows_and_the_disk_does_not_hold_whole(
+    kind: str, how: str, command: Command, root: Path
+) -> None:
+    (path,) = (root / kind).iterdir()
+    spoilt(path, how)
+
+    said = command("doctor", "-w", root, "--json")
+
+    (check,) = [each for each in json.loads(said.out) if each["name"] == kind]
+    assert (said.code, check["good"]) == (1, False)
+    assert path.name[:12] in check["finding"]
+    assert "Put a copy back" in check["finding"]
+
+
+def test_the_doctor_does_not_miss_a_bundle_that_was_deleted(command: Command, root: Path) -> None:
+    (bundle,) = (root / "bundles").iterdir()
+    assert command("bundles", "delete", bundle.name, "--yes", "-w", root).code == 0
+
+    assert command("doctor", "-w", root).code == 0
+
+
 @pytest.mark.parametrize("line", ["audit", "report", "bundles list", "doctor", "policy show"])
 def test_a_history_without_its_marker_is_told_apart_from_no_workspace_and_can_be_opened_as_told(
     command: Command, root: Path, line: str

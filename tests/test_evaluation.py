@@ -51,7 +51,7 @@ def test_a_held_out_reply_is_what_serving_would_have_said(
             kept = reader.all_of(connection, rows.Holdout, schema.holdout.c.evaluation == evaluated.id)
         for row in kept[::8]:
             asked = Request("", "competitor", prompt.competitor(scenario, known, row.seed), {}, row.seed, 60.0)
-            assert provider.complete(asked).text == row.reply
+            assert provider.complete(asked).reply == row.reply
 
 
 def test_an_illegal_reply_scores_nothing_and_counts_against_the_legal_share(

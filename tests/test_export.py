@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from journey import FRONTIER, SCENARIO, Hands, active, compete, count, discover, move, steps, tape
-from stepdown.acts.datasets import Dataset, opened
+from stepdown.acts.datasets import ExportedDataset, opened
 from stepdown.acts.export import export
 from stepdown.acts.opening import open_workspace
 from stepdown.digest import digest
@@ -25,13 +25,13 @@ from stepdown.training.records import Filters, Split
 from stepdown.workspace import Settings, Workspace
 
 
-def records(dataset: Dataset, *names: str) -> list[dict[str, Any]]:
+def records(dataset: ExportedDataset, *names: str) -> list[dict[str, Any]]:
     """Return the records of a dataset's files."""
     files = [dataset.path / name for name in names or ("train.jsonl", "valid.jsonl")]
     return [json.loads(line) for path in files if path.exists() for line in path.read_bytes().splitlines()]
 
 
-def text_of(dataset: Dataset) -> str:
+def text_of(dataset: ExportedDataset) -> str:
     """Return all that a dataset's files say."""
     return "".join(path.read_text("utf-8") for path in sorted(dataset.path.iterdir()))
 
@@ -57,11 +57,11 @@ def mixed(runs: Path, tmp_path: Path, settings: Settings) -> Iterator[Workspace]
 def test_every_served_legal_strategy_is_one_record_with_its_own_score_and_no_other(mixed: Workspace) -> None:
     found = {record["step"]: record for record in records(export(mixed, Filters(SCENARIO)))}
 
-    wanted = [step for run in ("run-1", "run-2") for step in steps(mixed, run) if step.strategy is not None]
+    wanted = [step for run in ("run-1", "run-2") for step in steps(mixed, run) if step.answer is not None]
     assert found.keys() == {step.id for step in wanted}
     for step in wanted:
         record = found[step.id]
-        assert (record["prompt"], record["completion"], record["score"]) == (step.prompt, step.strategy, step.score)
+        assert (record["prompt"], record["completion"], record["score"]) == (step.prompt, step.answer, step.score)
         assert record["knowledge"]["version"] == step.knowledge
         assert record["served"]["target"] == "frontier"
 
@@ -86,7 +86,7 @@ def test_nothing_of_a_failed_or_excluded_row_appears_anywhere(mixed: Workspace) 
     remaining = {record["completion"] for record in records(dataset)}
     for step in left_out:
         assert f'"{step.id}"' not in said
-        assert step.strategy is None or step.strategy in remaining or step.strategy not in said
+        assert step.answer is None or step.answer in remaining or step.answer not in said
         assert step.score is None or f'"score":{step.score},' not in said
     for refused in ("push hard", "1.2}", '0.9,\\"defense\\":0.6,'):
         assert refused not in said
@@ -272,7 +272,7 @@ def multiply(workspace: Workspace, copies: range) -> None:
     """Append copies of the first run, as a long history would have them."""
     with workspace.writing() as connection:
         (run, *_) = reader.all_of(connection, rows.Run)
-        found = [step for step in reader.steps(connection, run.id) if step.strategy is not None]
+        found = [step for step in reader.steps(connection, run.id) if step.answer is not None]
         by_step = {attempt.step: attempt for attempt in reader.attempts(connection, run.id)}
         announced = {call.call: call for call in reader.all_of(connection, rows.Announcement)}
         for name in (f"copy-{number}" for number in copies):

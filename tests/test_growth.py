@@ -156,16 +156,16 @@ def test_the_optimizer_is_told_each_generation_once_and_draws_as_if_it_had_been_
     search = Search(grid)
     proposals = []
     for generation in range(1, 31):
-        texts = [search.complete(asked(generation * 10 + place, found)).text for place in range(4)]
+        texts = [search.complete(asked(generation * 10 + place, found)).reply for place in range(4)]
         proposals.append((found, texts))
         parsed = [roles.role_named(grid, roles.COMPETITOR).parse(text) for text in texts]
         found += tuple(Example(generation, each.value, each.text, (place + 1) / 5) for place, each in enumerate(parsed))
     assert next(told) == 29
 
     for generation, (known, texts) in enumerate(proposals, 1):
-        assert [Search(grid).complete(asked(generation * 10 + place, known)).text for place in range(4)] == texts
+        assert [Search(grid).complete(asked(generation * 10 + place, known)).reply for place in range(4)] == texts
     # And back to an earlier question, which the one that is kept does not continue.
-    assert search.complete(asked(10, ())).text == proposals[0][1][0]
+    assert search.complete(asked(10, ())).reply == proposals[0][1][0]
 
 
 def asked(seed: int, found: tuple[Example, ...]) -> Request:

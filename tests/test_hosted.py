@@ -35,7 +35,7 @@ from stepdown.providers import trace
 from stepdown.providers.anthropic import Anthropic
 from stepdown.providers.installed import frontier_named
 from stepdown.providers.openai import OpenAI
-from stepdown.providers.outcomes import Outcome, wait_asked
+from stepdown.providers.outcomes import CallOutcome, wait_asked
 from stepdown.providers.protocol import Completion, Request
 from stepdown.scenarios.grid_ctf import GridCtf
 from stepdown.views.audit import differences
@@ -307,14 +307,14 @@ def test_of_two_choices_the_first_is_taken_and_that_is_noted() -> None:
     with serving(says(200, {**whole, "choices": [*whole["choices"], other]})) as server:
         answer = openai(server).complete(request())
 
-    assert (answer.text, answer.notes) == (BEST, ("2 choices, the first is taken",))
+    assert (answer.reply, answer.notes) == (BEST, ("2 choices, the first is taken",))
 
 
 @BOTH
 @pytest.mark.parametrize("text", [f"```json\n{BEST}\n```", f"Sure! Here it is: {BEST}", f" {BEST}\n", ""])
 def test_a_reply_in_a_fence_or_behind_a_preamble_comes_as_it_is(make: Make, text: str) -> None:
     with serving(says(200, chat(text) if make is openai else message(text))) as server:
-        assert make(server).complete(request()).text == text
+        assert make(server).complete(request()).reply == text
 
 
 @BOTH
@@ -450,7 +450,7 @@ def test_a_masked_key_in_a_servers_words_is_not_kept(make: Make) -> None:
 @pytest.mark.parametrize("limit", [1e18, float("inf")])
 def test_any_time_limit_can_be_counted(make: Make, limit: float) -> None:
     with serving(good(make)) as server:
-        assert make(server).complete(request(limit)).text == BEST
+        assert make(server).complete(request(limit)).reply == BEST
 
 
 @BOTH
@@ -494,7 +494,7 @@ def test_calls_at_once_do_not_share_their_ends(make: Make) -> None:
 
     def ask(provider: Provider, limit: float) -> str:
         with contextlib.suppress(StepdownError):
-            return provider.complete(request(limit)).text
+            return provider.complete(request(limit)).reply
         return "failed"
 
     slow: Play = lambda handler: (time.sleep(0.6), good(make)(handler))[1]  # noqa: E731
@@ -505,7 +505,7 @@ def test_calls_at_once_do_not_share_their_ends(make: Make) -> None:
 
 
 def test_every_outcome_is_a_word_that_never_changes() -> None:
-    assert [outcome.value for outcome in Outcome] == [
+    assert [outcome.value for outcome in CallOutcome] == [
         "timeout", "connection", "rate-limit", "unauthorized", "forbidden", "not-found", "bad-request", "server-error",
         "refusal", "content-filter", "cut-off", "no-choice", "malformed-reply",
     ]  # fmt: skip

@@ -52,7 +52,7 @@ def test_the_model_answers_and_its_counts_are_those_of_the_server(served: Served
 
     first, second = provider.complete(request), provider.complete(request)
 
-    assert (first.text, first.model, first.finish_reason) == (BEST, str(served.model), "stop")
+    assert (first.reply, first.model, first.finish_reason) == (BEST, str(served.model), "stop")
     # Every byte is a token, and two marks say who speaks; the answer is one token, and its end another.
     assert first.input_tokens == len("Play well.\n\nstrategy:") + 2
     assert first.output_tokens == 2
@@ -73,7 +73,7 @@ def test_a_bundle_of_ours_behind_the_server_says_what_it_says_here(tmp_path: Pat
         said = OpenAI(str(tmp_path / "bundle"), url).complete(Request("run/1/0/1", "competitor", prompt, {}, 0, 60))
 
     (here,) = loaded(tmp_path / "bundle").generate([prompt], max_tokens=96)
-    assert (said.text, said.input_tokens) == (here.text, here.input_tokens)
+    assert (said.reply, said.input_tokens) == (here.text, here.input_tokens)
 
 
 def test_a_run_on_it_is_true_and_both_witnesses_agree_with_the_servers_own_log(
@@ -88,7 +88,7 @@ def test_a_run_on_it_is_true_and_both_witnesses_agree_with_the_servers_own_log(
 
     ends = [line for line in trace.lines(tmp_path / "w" / "trace.jsonl") if line.event == "end"]
     assert len(found) == 3
-    assert {attempt.text for attempt in found} == {BEST}
+    assert {attempt.reply for attempt in found} == {BEST}
     assert {attempt.provider for attempt in found} == {f"openai@{served.url.split('/')[2]}"}
     assert served.posts - before == len(ends)
     assert all(line.finish_reason == "stop" and line.output_tokens == 2 for line in ends)
@@ -114,7 +114,7 @@ def test_both_ends_are_language_models_and_each_answers_for_itself(
     assert (mine.served, theirs.served, theirs.reason) == ("local", "frontier", "bundle-disabled")
     (ours,), (hosted,) = attempts(local, mine), attempts(local, theirs)
     assert (ours.provider, ours.digest) == ("stepdown-local", bundle.weights)
-    assert (hosted.text, hosted.model, hosted.digest) == (BEST, str(served.model), None)
+    assert (hosted.reply, hosted.model, hosted.digest) == (BEST, str(served.model), None)
     assert differences(local) == []
     asked = [line for line in trace.lines(local.trace) if line.requested_provider.startswith("openai@")]
     assert served.posts - before == len([line for line in asked if line.event == "end"])

@@ -108,10 +108,10 @@ def test_what_cannot_answer_is_a_local_error_and_no_other(bundle: Path) -> None:
 
 def test_many_callers_of_one_bundle_are_answered_as_if_each_were_alone(bundle: Path) -> None:
     asked = provider(bundle)
-    alone = [asked.complete(question(number)).text for number in range(6)]
+    alone = [asked.complete(question(number)).reply for number in range(6)]
     shared = provider(bundle)
     with ThreadPoolExecutor(6) as callers:
-        together = list(callers.map(lambda number: shared.complete(question(number)).text, range(6)))
+        together = list(callers.map(lambda number: shared.complete(question(number)).reply, range(6)))
     assert together == alone
 
 

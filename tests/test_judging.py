@@ -134,15 +134,15 @@ def test_a_judge_that_fails_leaves_the_answer_unjudged_with_a_sentence_and_never
         toml = TOML.replace('"strict"', f'"openai"\nmodel = "judge-large@{server.url}"')
         with opened(write(tmp_path / "task", toml=toml)) as workspace:
             with live(workspace, "ours", frontier="labels") as desk:
-                reply = desk.ask(7)
+                response = desk.ask(7)
             call = attempts(workspace, steps(workspace, "run-1", "judge")[0])[0]
             with workspace.reading() as connection:
-                assert reader.judgements(connection, reply.call or "") == []
+                assert reader.judgements(connection, response.call or "") == []
             assert differences(workspace) == []
 
-    assert reply.score is None
+    assert response.score is None
     assert call.error_type is not None
-    assert reply.unjudged == f"The answer stays unjudged: the judge's call ended with {call.error_type}."
+    assert response.unjudged == f"The answer stays unjudged: the judge's call ended with {call.error_type}."
 
 
 def test_a_hosted_judge_is_asked_over_http_and_its_tokens_count(tmp_path: Path) -> None:

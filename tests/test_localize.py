@@ -13,7 +13,7 @@ import pytest
 
 from journey import SCENARIO, SMALL, Hands, Scouted, active, compete, count, scouted, steps
 from stepdown.acts import configure, switch
-from stepdown.acts.datasets import Dataset, find_dataset
+from stepdown.acts.datasets import ExportedDataset, find_dataset
 from stepdown.acts.datasets import opened as opened_dataset
 from stepdown.acts.localize import evaluate, localize
 from stepdown.acts.opening import open_workspace
@@ -36,7 +36,7 @@ LONG = Plan.tiny(iterations=1_000_000)
 
 
 @pytest.fixture
-def dataset(workspace: Workspace, handed_down: Path) -> Dataset:
+def dataset(workspace: Workspace, handed_down: Path) -> ExportedDataset:
     """The dataset that the handed-down bundle was trained on, in a workspace without a bundle."""
     with open_workspace(handed_down) as opened:
         found = find_dataset(opened, active(opened).dataset)
@@ -52,7 +52,7 @@ def is_untouched(workspace: Workspace) -> bool:
     return rooms == [[], []] and count(workspace, rows.Bundle) == count(workspace, rows.Evaluation) == 0
 
 
-def test_a_bundle_promises_what_it_was_made_of(workspace: Workspace, dataset: Dataset, hands: Hands) -> None:
+def test_a_bundle_promises_what_it_was_made_of(workspace: Workspace, dataset: ExportedDataset, hands: Hands) -> None:
     trained = localize(workspace, dataset.path, plan=SMALL)
 
     directory = workspace.bundle_directory(trained.bundle.id)
@@ -76,7 +76,7 @@ def test_an_evaluation_keeps_every_held_out_reply(local: Workspace) -> None:
     assert summarize([r.score for r in replies], [r.legal for r in replies]).lower == evaluation.lower
 
 
-def test_an_equal_job_is_not_trained_twice(workspace: Workspace, dataset: Dataset) -> None:
+def test_an_equal_job_is_not_trained_twice(workspace: Workspace, dataset: ExportedDataset) -> None:
     first = localize(workspace, dataset.path, plan=SMALL)
     again = localize(workspace, dataset.path, plan=replace(SMALL))
 
@@ -141,7 +141,9 @@ def test_training_afresh_really_trains_and_demands_the_same_weights(local: Works
     assert count(local, rows.Bundle) == 1
 
 
-def test_weights_that_cannot_be_made_again_are_named(workspace: Workspace, dataset: Dataset, tmp_path: Path) -> None:
+def test_weights_that_cannot_be_made_again_are_named(
+    workspace: Workspace, dataset: ExportedDataset, tmp_path: Path
+) -> None:
     cache = tmp_path / "poisoned"
     poisoned = replace(workspace.settings, cache=cache)
     with open_workspace(workspace.root, settings=poisoned) as opened:
@@ -166,7 +168,7 @@ def child(workspace: Workspace) -> int:
     return int(found.stdout.split()[0])
 
 
-def test_a_killed_child_is_a_sentence_and_nothing_else(workspace: Workspace, dataset: Dataset) -> None:
+def test_a_killed_child_is_a_sentence_and_nothing_else(workspace: Workspace, dataset: ExportedDataset) -> None:
     def kill(_progress: Progress) -> None:
         os.kill(child(workspace), signal.SIGKILL)
 
@@ -175,7 +177,7 @@ def test_a_killed_child_is_a_sentence_and_nothing_else(workspace: Workspace, dat
     assert is_untouched(workspace)
 
 
-def test_a_hanging_child_is_stopped_at_its_time_limit(workspace: Workspace, dataset: Dataset) -> None:
+def test_a_hanging_child_is_stopped_at_its_time_limit(workspace: Workspace, dataset: ExportedDataset) -> None:
     stopped: list[int] = []
 
     def hang(_progress: Progress) -> None:
@@ -191,7 +193,7 @@ def test_a_hanging_child_is_stopped_at_its_time_limit(workspace: Workspace, data
         os.kill(stopped[0], 0)
 
 
-def test_whoever_stops_the_parent_stops_the_child(workspace: Workspace, dataset: Dataset) -> None:
+def test_whoever_stops_the_parent_stops_the_child(workspace: Workspace, dataset: ExportedDataset) -> None:
     running: list[int] = []
 
     def interrupt(_progress: Progress) -> None:
@@ -205,7 +207,7 @@ def test_whoever_stops_the_parent_stops_the_child(workspace: Workspace, dataset:
     assert is_untouched(workspace)
 
 
-def test_the_childs_last_words_are_in_the_error(workspace: Workspace, dataset: Dataset) -> None:
+def test_the_childs_last_words_are_in_the_error(workspace: Workspace, dataset: ExportedDataset) -> None:
     with pytest.raises(TrainingFailed, match=r"ended with 5: .*window holds 16; widen") as failure:
         localize(workspace, dataset.path, plan=Plan.tiny(window=16))
     assert "\n" not in str(failure.value)
@@ -213,13 +215,13 @@ def test_the_childs_last_words_are_in_the_error(workspace: Workspace, dataset: D
 
 
 @pytest.mark.parametrize("limit", [float("nan"), -1.0, float("inf")])
-def test_a_time_limit_that_is_none_is_refused(workspace: Workspace, dataset: Dataset, limit: float) -> None:
+def test_a_time_limit_that_is_none_is_refused(workspace: Workspace, dataset: ExportedDataset, limit: float) -> None:
     with pytest.raises(InvalidValue, match="time limit"):
         localize(workspace, dataset.path, time_limit=limit)
     assert is_untouched(workspace)
 
 
-def rewritten(dataset: Dataset, directory: Path, changes: dict[str, object]) -> Path:
+def rewritten(dataset: ExportedDataset, directory: Path, changes: dict[str, object]) -> Path:
     """Return a copy of a dataset whose manifest says something else, and hashes to what it says."""
     shutil.copytree(dataset.path, directory)
     stored = json.loads((directory / "manifest.json").read_bytes())
@@ -238,7 +240,11 @@ def rewritten(dataset: Dataset, directory: Path, changes: dict[str, object]) -> 
     ],
 )
 def test_a_foreign_dataset_is_refused_before_any_child_starts(
-    workspace: Workspace, dataset: Dataset, tmp_path: Path, changes: dict[str, object], error: type[StepdownError]
+    workspace: Workspace,
+    dataset: ExportedDataset,
+    tmp_path: Path,
+    changes: dict[str, object],
+    error: type[StepdownError],
 ) -> None:
     with pytest.raises(error):
         localize(workspace, rewritten(dataset, tmp_path / "other", changes), plan=LONG)
@@ -247,7 +253,7 @@ def test_a_foreign_dataset_is_refused_before_any_child_starts(
 
 @pytest.mark.parametrize("line", ["no json\n", "{}\n", '{"prompt":"p"}\n', '{"prompt":"","completion":"c"}\n', "\xff"])
 def test_a_malformed_line_is_named_by_the_child(
-    workspace: Workspace, dataset: Dataset, tmp_path: Path, line: str
+    workspace: Workspace, dataset: ExportedDataset, tmp_path: Path, line: str
 ) -> None:
     path = tmp_path / "other"
     shutil.copytree(dataset.path, path)
@@ -263,7 +269,7 @@ def test_a_malformed_line_is_named_by_the_child(
 
 
 def test_a_dataset_is_found_by_the_beginning_of_its_digest_and_no_other_way(
-    workspace: Workspace, dataset: Dataset
+    workspace: Workspace, dataset: ExportedDataset
 ) -> None:
     assert find_dataset(workspace, dataset.digest[:8]) == dataset.path
     assert find_dataset(workspace, dataset.path) == dataset.path
@@ -272,7 +278,7 @@ def test_a_dataset_is_found_by_the_beginning_of_its_digest_and_no_other_way(
             find_dataset(workspace, name)
 
 
-def test_a_bundle_that_cannot_be_written_is_a_sentence(workspace: Workspace, dataset: Dataset) -> None:
+def test_a_bundle_that_cannot_be_written_is_a_sentence(workspace: Workspace, dataset: ExportedDataset) -> None:
     (workspace.root / "bundles").rmdir()
     (workspace.root / "bundles").write_text("in the way")
     try:

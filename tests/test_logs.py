@@ -21,7 +21,7 @@ from stepdown.history import reader, rows
 from stepdown.scenarios.shipped import tickets
 from stepdown.scenarios.tasks import COMPARISON, HELD_OUT, Task
 from stepdown.training import logs
-from stepdown.training.logs import Entry, Skipped, entry
+from stepdown.training.logs import LogEntry, Skipped, entry
 from stepdown.training.plan import Plan
 from stepdown.training.records import Filters
 from stepdown.views.audit import differences
@@ -78,25 +78,25 @@ def write(path: Path, lines: list[Any]) -> Path:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (chat("why?", "so"), Entry("why?", "so")),
-        ({"prompt": "why?", "completion": "so", "model": "small"}, Entry("why?", "so", "small")),
-        (gateway("why?", "so"), Entry("why?", "so", "big-1")),
+        (chat("why?", "so"), LogEntry("why?", "so")),
+        ({"prompt": "why?", "completion": "so", "model": "small"}, LogEntry("why?", "so", "small")),
+        (gateway("why?", "so"), LogEntry("why?", "so", "big-1")),
         (
             chat("why?", None, tool_calls=[{"function": {"name": "answer", "arguments": '{"a":1}'}}]),
-            Entry("why?", '{"a":1}'),
+            LogEntry("why?", '{"a":1}'),
         ),
         (
             {**chat("why?", None, tool_calls=[{"function": {"name": "answer", "arguments": {"a": 1}}}]), "tools": [{}]},
-            Entry("why?", '{"a":1}'),
+            LogEntry("why?", '{"a":1}'),
         ),
         (
             {"messages": [{"role": "user", "content": [{"type": "text", "text": "why"}, {"type": "text", "text": "?"}]},
                           {"role": "assistant", "content": "so"}]},
-            Entry("why?", "so"),
+            LogEntry("why?", "so"),
         ),
     ],
 )  # fmt: skip
-def test_every_form_of_a_line_is_one_question_and_one_answer(line: Any, said: Entry) -> None:
+def test_every_form_of_a_line_is_one_question_and_one_answer(line: Any, said: LogEntry) -> None:
     assert entry(json.dumps(line).encode(), "log line 1") == said
 
 
@@ -146,7 +146,7 @@ JSON = st.recursive(
 @given(JSON)
 def test_whatever_a_line_holds_it_is_read_or_skipped(value: Any) -> None:
     try:
-        found: Entry | str = entry(json.dumps(value).encode(), "log line 1")
+        found: LogEntry | str = entry(json.dumps(value).encode(), "log line 1")
     except Skipped as skipped:
         found = str(skipped)
 
@@ -218,10 +218,10 @@ def test_a_case_of_several_names_is_a_json_object(opened: Workspace, tmp_path: P
     ("column", "value", "finding"),
     [
         ("score", 0.5, "score"),
-        ("strategy", '"billing"', "strategy"),
+        ("strategy", '"billing"', "answer"),
         ("prompt", "asked otherwise", "prompt"),
         ("seed", 7, "seed"),
-        ("reply", '"technical"', "strategy"),
+        ("reply", '"technical"', "answer"),
     ],
 )
 def test_an_exchange_that_was_changed_is_found(

@@ -90,7 +90,7 @@ class Ageing(DeskSystem):
 
 class Random(DeskSystem):
     def _run(self, *asked):
-        self.desk.weather["local"] = ("calm", "error")[next(NUMBERS) % 2]
+        self.desk.environment["local"] = ("calm", "error")[next(NUMBERS) % 2]
         return super()._run(*asked)
 
 

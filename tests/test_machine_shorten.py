@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from stepdown_machine.shorten import LONGEST, Program, shorten, spelled
 
 
-def program(names: list[str], met: tuple[tuple[str, int], ...] = ()) -> Program:
+def program(names: list[str], warm_up: tuple[tuple[str, int], ...] = ()) -> Program:
     """Return a program of turns that take nothing."""
-    return (("begin", {"met": met}), *((name, {}) for name in names))
+    return (("begin", {"warm_up": warm_up}), *((name, {}) for name in names))
 
 
 NAMES = st.lists(st.sampled_from("abc"), max_size=LONGEST - 1)
@@ -40,13 +40,13 @@ def test_six_equal_turns_of_which_one_or_many_but_not_five_fail_become_one() -> 
     assert len(left) == 3
 
 
-def test_an_encounter_that_is_not_needed_goes_too() -> None:
-    met = (("bundle-absent", 0), ("clear away", 3), ("be raced", 1))
+def test_an_episode_that_is_not_needed_goes_too() -> None:
+    warm_up = (("bundle-absent", 0), ("clear away", 3), ("be raced", 1))
 
-    left = shorten(program(["a"], met), lambda shorter: ("clear away", 3) in shorter[0][1]["met"])
+    left = shorten(program(["a"], warm_up), lambda shorter: ("clear away", 3) in shorter[0][1]["warm_up"])
 
     assert left == program([], (("clear away", 3),))
-    assert spelled(left) == ["state.begin(met=(('clear away', 3),))"]
+    assert spelled(left) == ["state.begin(warm_up=(('clear away', 3),))"]
 
 
 def test_a_program_that_was_never_shrunk_stays_as_it_is() -> None:

@@ -275,7 +275,7 @@ def test_a_rival_may_have_seen_a_probe_that_closed_the_breaker_before_its_step_w
     at_once = op.Rival(op.Run(0), op.Run(0))
     program: Program = (
         ("begin", {"start": "empty"}),
-        ("provoke", {"cause": "local-cooldown", "choice": 0}),
+        ("lead_to", {"cause": "local-cooldown", "choice": 0}),
         ("disturb", {"local": "load-failed", "frontier": "calm", "runs": 1}),
         ("mend", {}),
         ("race", {"what": at_once}),

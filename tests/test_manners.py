@@ -243,6 +243,49 @@ def test_whatever_is_stopped_says_what_stands(
         assert ("error" in json.loads(out)) if option else out == ""
 
 
+def options(command: Any) -> list[str]:
+    """Return the long names of the options of a command that take a value, but for the reason, which may be empty."""
+    return [
+        param.opts[0]
+        for param in command.params
+        if param.param_type_name == "option" and not param.is_flag and param.name not in ("why", "help")
+    ]
+
+
+EMPTY = [(line, option) for line, (_, command) in zip(LINES, COMMANDS, strict=True) for option in options(command)]
+
+
+@pytest.mark.parametrize("value", ["", "  "])
+@pytest.mark.parametrize(("line", "option"), EMPTY, ids=lambda each: each if isinstance(each, str) else " ".join(each))
+def test_an_option_of_no_characters_is_refused_and_not_taken_for_one_that_was_left_out(
+    line: list[str],
+    option: str,
+    value: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    for words in ([option, value], [f"{option}={value}"]):
+        assert main([*line, *words]) == 2
+        out, err = capsys.readouterr()
+        answered(2, out, err)
+        assert f"after {option} is empty" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@every_command
+def test_an_argument_of_no_characters_is_refused(
+    line: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert main([*line, ""]) == 2
+    assert "is empty" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 STREAMS = {
     "Latin-1": ("", {"PYTHONIOENCODING": "latin-1"}),
     "ASCII": ("", {"PYTHONIOENCODING": "ascii"}),

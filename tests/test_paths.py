@@ -81,7 +81,7 @@ def test_an_empty_workspace_option_is_refused_and_scatters_nothing(
     monkeypatch.chdir(tmp_path)
 
     assert main([*command, "-w", empty]) == 2
-    assert "name a directory" in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert "The value after -w is empty" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -230,3 +230,18 @@ def test_an_engine_takes_parts_and_text_alike(tmp_path: Path, settings: Settings
         engine.reach(made)
         made.dispose()
     assert replace(settings, engine=engine.create) == settings
+
+
+@pytest.mark.parametrize("command", [["run"], ["report"], ["doctor"], ["ask", "3"], ["bundles", "list"]])
+@pytest.mark.parametrize("target", ["nowhere", "link"])
+def test_a_link_that_leads_nowhere_is_said_to_be_one_and_nothing_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str], target: str
+) -> None:
+    (tmp_path / "link").symlink_to(target)
+
+    code = main([*command, "-w", str(tmp_path / "link")])
+
+    said = "".join(capsys.readouterr())
+    assert code == (1 if command == ["doctor"] else 7)
+    assert command == ["doctor"] or "leads nowhere" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["link"]

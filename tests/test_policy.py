@@ -1,8 +1,6 @@
 """A policy holds what can be meant, and refuses the rest by name."""
 
 import json
-from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,9 +84,3 @@ def test_a_change_is_a_row_that_says_who_and_why_and_no_change_is_none(workspace
 
         (row,) = reader.all_of(connection, rows.PolicyChange)
     assert (row.number, row.by, row.why, row.at) == (1, "ada", "a trial", workspace.now())
-
-
-def test_the_readme_names_every_limit_in_one_paragraph() -> None:
-    text = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-    paragraph = next(part for part in text.split("\n\n") if part.startswith("The policy's limits"))
-    assert [field.name for field in fields(Policy) if f"`{field.name}`" not in paragraph] == []

@@ -43,7 +43,17 @@ from stepdown.routing.facts import Facts
 from stepdown.training import promotion
 from stepdown.training.decoding import Decoding
 from stepdown.training.plan import Plan
-from stepdown.training.promotion import LOOK, Bounds, Grounds, Outcome, Trial, bounds, differences, exceeds, settled
+from stepdown.training.promotion import (
+    LOOK,
+    Bounds,
+    Grounds,
+    PromotionOutcome,
+    Trial,
+    bounds,
+    differences,
+    exceeds,
+    settled,
+)
 from stepdown.training.records import Filters
 from stepdown.views.audit import differences as audited
 from stepdown.views.audit import evidence
@@ -245,7 +255,7 @@ def test_promote_needs_every_side_of_the_evidence(
 ) -> None:
     found = shown(**changes)
 
-    assert (found.outcome, found.objections) == (Outcome(outcome), objections)
+    assert (found.outcome, found.objections) == (PromotionOutcome(outcome), objections)
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,8 +169,8 @@ anything = st.recursive(
     max_leaves=5,
 )
 completions = st.fixed_dictionaries(
-    {name: anything for name in Completion.__dataclass_fields__ if name != "text"},
-    optional={"text": anything | st.just(BEST)},
+    {name: anything for name in Completion.__dataclass_fields__ if name != "reply"},
+    optional={"reply": anything | st.just(BEST)},
 ).map(lambda fields: SimpleNamespace(**fields))
 
 

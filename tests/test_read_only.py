@@ -19,6 +19,7 @@ from journey import discover
 from stepdown.acts import configure
 from stepdown.acts.opening import open_workspace
 from stepdown.workspace import Settings
+from test_manners import FORMS, answered
 
 NOBODY = 65534
 GOLDEN = Path(__file__).parents[1] / "fixtures" / "golden"
@@ -279,4 +280,23 @@ def test_an_auditor_reads_a_workspace_of_an_earlier_version_and_brings_none_of_i
     for command in ("audit", "report", "bundles list", "doctor"):
         said = auditor(*command.split(), "-w", copy)
         assert (said.code, "Traceback" in said.err) == (0, False), said
+    assert state(copy) == before
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o500, 0])
+@pytest.mark.parametrize("line", FORMS, ids=" ".join)
+def test_no_command_minds_that_the_workspace_is_another_users(
+    auditor: Auditor, copy: Path, line: list[str], mode: int
+) -> None:
+    copy.chmod(mode)
+    (bundle,) = [path.name for path in (copy / "bundles").iterdir()]
+    words = [bundle if word == "0123456789ab" else word for word in line]
+    if line[0] == "init":
+        words = ["init", str(copy / "task")]
+    before = state(copy)
+
+    said = auditor(*words, *([] if line[0] == "init" else ["-w", copy]))
+
+    answered(said.code, said.out, said.err)
+    assert line[0] not in ("run", "ask", "train", "promote", "import", "judge", "demo") or said.code not in (0, 1)
     assert state(copy) == before

@@ -23,7 +23,7 @@ def request(role: str = "competitor") -> Request:
 def test_each_role_has_its_replies_in_order_and_from_the_start_again() -> None:
     tape = Recorded({"competitor": [{"text": "a"}, {"text": "b"}], "coach": [{"text": "c"}]})
 
-    said = [tape.complete(request(role)).text for role in ("competitor", "coach", "competitor", "coach", "competitor")]
+    said = [tape.complete(request(role)).reply for role in ("competitor", "coach", "competitor", "coach", "competitor")]
     assert said == ["a", "c", "b", "c", "a"]
 
 
@@ -45,7 +45,7 @@ def test_it_fails_while_it_is_told_to() -> None:
         tape.complete(request())
 
     tape.failing = None
-    assert tape.complete(request()).text == "a"
+    assert tape.complete(request()).reply == "a"
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_the_shipped_tape_is_judged_reply_by_reply(workspace: Workspace) -> None
     recorded = [row for row in map(json.loads, FRONTIER.read_text("utf-8").splitlines()) if row["role"] == "competitor"]
     found = steps(workspace, run.id)
     tried = [attempts(workspace, step)[0] for step in found]
-    assert [attempt.text for attempt in tried] == [row["text"] for row in recorded]
+    assert [attempt.reply for attempt in tried] == [row["text"] for row in recorded]
     assert [attempt.input_tokens for attempt in tried] == [row["input_tokens"] for row in recorded]
     illegal = [attempt for attempt in tried if attempt.error_type == "invalid-output"]
     assert len(illegal) == 4

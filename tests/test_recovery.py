@@ -90,7 +90,7 @@ def test_a_kill_at_any_point_leaves_a_history_that_is_true_and_rooms_that_are_ti
             bundles = {bundle.id for bundle in reader.bundles(connection)}
             datasets = {dataset.digest for dataset in reader.all_of(connection, rows.Dataset)}
         assert len(recovered) == (point in {"announced", "answered", "step-appended"})
-        assert [attempt.text is None for attempt in recovered] == [point == "announced"] * len(recovered)
+        assert [attempt.reply is None for attempt in recovered] == [point == "announced"] * len(recovered)
         for room in ("jobs", "sessions"):
             assert list((root / room).iterdir()) == []
         assert {path.name for path in (root / "datasets").iterdir()} == datasets
@@ -107,7 +107,7 @@ def test_the_answer_that_a_dead_process_had_is_kept_and_never_used(
     with open_workspace(killed["answered"], settings=settings) as workspace, workspace.reading() as connection:
         (attempt,) = [attempt for attempt in reader.all_of(connection, rows.Attempt) if attempt.recovered]
         (step,) = [step for step in reader.all_of(connection, rows.Step) if step.recovered]
-    assert attempt.text is not None
+    assert attempt.reply is not None
     assert (attempt.provider, attempt.target) == ("stepdown-local", "local")
     assert (step.outcome, step.served, step.reply, step.score) == ("interrupted", None, None, None)
 

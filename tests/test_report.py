@@ -135,7 +135,7 @@ def test_the_report_shows_every_reply_and_why_it_could_not_be_used(workspace: Wo
     assert len(refused) == 2
     for attempt in refused:
         (line,) = [each for each in unused.splitlines() if each.startswith(f"| {attempt.call} |")]
-        assert attempt.text in line  # type: ignore[operator]
+        assert attempt.reply in line  # type: ignore[operator]
         assert all(refusal in line for refusal in attempt.refusals)
 
 

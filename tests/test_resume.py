@@ -1,6 +1,7 @@
 """A run and a comparison go on after they had ended before they were done: what stands is kept, and the rest is done."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -53,7 +54,7 @@ def stopped(root: Path, settings: Settings, point: str, time: int) -> None:
 def said(workspace: Workspace, run: str) -> list[tuple[str, str, str | None, float | None]]:
     """Return what every step of a run came to."""
     with workspace.reading() as connection:
-        return [(step.id, step.outcome, step.strategy, step.score) for step in reader.steps(connection, run)]
+        return [(step.id, step.outcome, step.answer, step.score) for step in reader.steps(connection, run)]
 
 
 POINTS = [
@@ -212,7 +213,7 @@ def test_ctrl_c_says_what_stands_and_how_the_rest_is_done(tmp_path: Path) -> Non
         words = running.stderr.read()
     assert running.returncode == 130
     assert words.startswith("stepdown: Stopped. run-1 stands with ")
-    assert words.endswith("`stepdown run --resume run-1` does the rest.\n")
+    assert re.search(r"`stepdown run --resume run-1 -w [^`]+` does the rest\.\n$", words)
     told = subprocess.run([*line, "audit", "--json", "-w", str(root)], capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stdout
     assert json.loads(told.stdout) == []

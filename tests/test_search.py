@@ -31,7 +31,7 @@ examples = st.lists(
 
 def asked(role: str, seed: int, told: tuple[Example, ...]) -> str:
     """Return the reply to a request."""
-    return SEARCH.complete(Request("call", role, "prompt", {}, seed, 1.0, told)).text
+    return SEARCH.complete(Request("call", role, "prompt", {}, seed, 1.0, told)).reply
 
 
 @given(st.integers(0, 2**31), examples)
@@ -75,5 +75,5 @@ def test_equal_runs_in_two_workspaces_find_the_same(workspace: Workspace, local:
     first, again = (discover(workspace, seed=4, generations=2, candidates=3) for _ in range(2))
     elsewhere = discover(local, seed=4, generations=2, candidates=3)
 
-    found = [[step.strategy for step in steps(workspace, run.id)] for run in (first, again)]
-    assert found[0] == found[1] == [step.strategy for step in steps(local, elsewhere.id)]
+    found = [[step.answer for step in steps(workspace, run.id)] for run in (first, again)]
+    assert found[0] == found[1] == [step.answer for step in steps(local, elsewhere.id)]

@@ -66,7 +66,7 @@ def told(workspace: Workspace) -> dict[str, list[Any]]:
     with workspace.reading() as connection:
         found = {
             kind.__name__: reader.all_of(connection, kind)
-            for kind in (rows.Step, rows.Announcement, rows.Attempt, rows.Match, rows.Generation, rows.Lesson)
+            for kind in (rows.Step, rows.Announcement, rows.Attempt, rows.PlayedMatch, rows.Generation, rows.Lesson)
         }
     bare = {
         name: [replace(row, **{key: None for key in ("at", "session", "latency") if hasattr(row, key)}) for row in kept]

@@ -102,7 +102,7 @@ def test_an_answer_of_the_frontier_that_is_illegal_fails_the_step(workspace: Wor
 
     assert failed
     for step in failed:
-        assert (step.served, step.reply, step.strategy, step.score, step.error) == (
+        assert (step.served, step.reply, step.answer, step.score, step.error) == (
             None,
             None,
             None,
@@ -176,7 +176,7 @@ def test_an_illegal_reply_that_a_weak_harness_lets_through_scores_zero(workspace
     configure.switch_validator(workspace, SCENARIO, "budget", enabled=False)
     step = compete(workspace, frontier=f"recorded:{tape(tmp_path / 'tape', [move(1.0, 1.0, 1.0)])}")
 
-    assert (step.outcome, step.strategy, step.score) == ("served", None, 0.0)
+    assert (step.outcome, step.answer, step.score) == ("served", None, 0.0)
     assert differences(workspace) == []
 
 
@@ -201,7 +201,7 @@ def test_the_words_of_the_step_are_the_bytes_of_the_journey(local: Workspace) ->
 
     (attempt,) = attempts(local, step)
     assert step.served_call == attempt.call == f"{step.id}/1"
-    assert step.reply == attempt.text
+    assert step.reply == attempt.reply
     assert attempt.digest == active(local).weights
 
 

@@ -2,11 +2,15 @@
 
 import io
 import re
+import shutil
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from stepdown.cli import main
 from stepdown.cli.output import table, together
 
 WORDS = st.from_regex(r"[a-z0-9:-]{1,20}", fullmatch=True)
@@ -55,3 +59,33 @@ def test_where_words_do_not_fit_side_by_side_each_row_is_lines_of_name_and_value
     text = shown(40, table("bundles", ("bundle", "role"), [(identifier, "competitor")]))
 
     assert text.splitlines() == ["bundles", "", f"bundle  {identifier}", "role    competitor"]
+
+
+class Screen(io.StringIO):
+    """A terminal."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+@pytest.mark.parametrize("width", [50, 80])
+@pytest.mark.parametrize("run", ["run-2", "run-4", "run-7"])
+def test_a_report_on_a_terminal_is_no_wider_than_that_but_for_one_word_and_in_a_file_it_is_markdown(
+    run: str, width: int, lived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = shutil.copytree(lived, tmp_path / "workspace")
+    monkeypatch.setenv("COLUMNS", str(width))
+    said = {}
+    for kind in (Screen, io.StringIO):
+        monkeypatch.setattr("sys.stdout", stream := kind())
+        assert main(["report", run, "-w", str(root)]) == 0
+        said[kind] = re.sub("\x1b\\[[0-9;]*m", "", stream.getvalue())
+
+    shown, markdown = said[Screen], said[io.StringIO]
+    wide = [line for line in shown.splitlines() if len(line) > width]
+    assert [line for line in wide if len(line.rsplit("  ", 1)[-1].split()) > 1] == []
+    assert "| --- |" in markdown
+    assert "| --- |" not in shown
+    words = [word for word in re.findall(r"[\w/:.-]{4,}", markdown) if word.strip("-:")]
+    assert [word for word in words if word not in shown] == []

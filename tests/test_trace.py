@@ -36,7 +36,7 @@ maybe = st.none() | words
         requested_provider=words,
         requested_model=words,
         at=st.datetimes(timezones=st.just(UTC)),
-        text=maybe,
+        reply=maybe,
         error_type=maybe,
         error=maybe,
         digest=maybe,
@@ -85,7 +85,7 @@ from pathlib import Path
 from stepdown.providers.trace import Line, write
 for number in range(40):
     call = f"{sys.argv[2]}/{number}"
-    line = Line("end", call, "local", "competitor", None, "p", "m", datetime.now(UTC), text="x" * 5000)
+    line = Line("end", call, "local", "competitor", None, "p", "m", datetime.now(UTC), reply="x" * 5000)
     write(Path(sys.argv[1]), line, durable=False)
 """
 """Lines that need more than one page each, from a process of its own."""
@@ -159,8 +159,8 @@ def test_a_call_leaves_a_line_before_it_and_one_after_it(tmp_path: Path) -> None
     answer = witnessed(Scripted(["a reply"], digest="d" * 64), path)
 
     start, end = trace.lines(path)
-    assert (start.event, start.text, start.provider, start.duration) == ("start", None, None, None)
-    assert (end.event, end.text, end.provider, end.model) == ("end", answer.text, "scripted", "script-1")
+    assert (start.event, start.reply, start.provider, start.duration) == ("start", None, None, None)
+    assert (end.event, end.reply, end.provider, end.model) == ("end", answer.reply, "scripted", "script-1")
     assert (end.digest, end.input_tokens, end.output_tokens, end.duration) == ("d" * 64, 7, 5, 0.0)
     assert start.call == end.call == "run-1/1/0/1"
 
@@ -171,7 +171,7 @@ def test_a_failed_call_says_how_it_failed(tmp_path: Path) -> None:
         witnessed(failing("rate-limit"), path)
 
     _, end = trace.lines(path)
-    assert (end.error_type, end.error, end.text, end.provider) == (
+    assert (end.error_type, end.error, end.reply, end.provider) == (
         "rate-limit", "It was told to fail with rate-limit.", None, None,
     )  # fmt: skip
 

@@ -82,9 +82,9 @@ def test_a_shadow_is_not_asked_where_nobody_serves(alone: Workspace) -> None:
 def test_a_live_question_is_told_that_nobody_could_be_had(alone: Workspace) -> None:
     configure.set_policy(alone, {"min_score": 1.0})
     with live(alone, "grid_ctf", frontier=KEYLESS) as desk:
-        reply = desk.ask(3)
+        response = desk.ask(3)
 
-    assert (reply.served, reply.error) == (None, "frontier-unavailable")
+    assert (response.served, response.error) == (None, "frontier-unavailable")
 
 
 def test_without_a_bundle_nothing_is_begun(workspace: Workspace, settings: Settings) -> None:

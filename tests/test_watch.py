@@ -9,7 +9,7 @@ import pytest
 
 from stepdown.bundles import marks as marked
 from stepdown.bundles import watch as watching
-from stepdown.bundles.watch import SETTLED, Watch
+from stepdown.bundles.watch import SETTLED, LookCache
 
 LONG_AGO = 1_000_000_000_000_000_000
 
@@ -41,7 +41,7 @@ class Reading:
         return {str(path.relative_to(self.directory)): path.read_bytes() for path in files}
 
 
-def look(watch: Watch, reading: Reading, content: str = "a") -> dict[str, bytes]:
+def look(watch: LookCache, reading: Reading, content: str = "a") -> dict[str, bytes]:
     return watch.look(reading.directory, content, reading, bool)[0]
 
 
@@ -86,14 +86,14 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 
 def test_what_does_not_change_is_read_once(directory: Path) -> None:
-    watch, reading = Watch(), Reading(directory)
+    watch, reading = LookCache(), Reading(directory)
     assert [look(watch, reading)["weights"] for _ in range(5)] == [b"0123456789"] * 5
     assert reading.times == 1
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_whatever_changes_is_read_again(directory: Path, change: Callable[[Path], object]) -> None:
-    watch, reading = Watch(), Reading(directory)
+    watch, reading = LookCache(), Reading(directory)
     look(watch, reading)
     change(directory)
     assert look(watch, reading) == Reading(directory)()
@@ -101,21 +101,21 @@ def test_whatever_changes_is_read_again(directory: Path, change: Callable[[Path]
 
 
 def test_what_is_looked_at_for_another_digest_is_read_for_it(directory: Path) -> None:
-    watch, reading = Watch(), Reading(directory)
+    watch, reading = LookCache(), Reading(directory)
     look(watch, reading, "a")
     look(watch, reading, "b")
     assert reading.times == 2
 
 
 def test_what_is_not_good_is_never_remembered(directory: Path) -> None:
-    watch, reading = Watch(), Reading(directory)
+    watch, reading = LookCache(), Reading(directory)
     for _ in range(3):
         watch.look(directory, "a", reading, lambda _: False)
     assert reading.times == 3
 
 
 def test_what_changes_while_it_is_read_is_read_again(directory: Path) -> None:
-    watch, reading = Watch(), Reading(directory)
+    watch, reading = LookCache(), Reading(directory)
 
     def meanwhile() -> dict[str, bytes]:
         found = reading()
@@ -130,7 +130,7 @@ def test_what_changes_while_it_is_read_is_read_again(directory: Path) -> None:
 def test_what_changed_a_moment_ago_is_read_each_time_until_it_is_settled(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    watch, reading = Watch(), Reading(directory)
+    watch, reading = LookCache(), Reading(directory)
     newest = max(path.stat().st_ctime_ns for path in [directory, *directory.rglob("*")])
     monkeypatch.setattr(watching, "file_time", lambda: newest + SETTLED - 1)
     look(watch, reading)
@@ -171,7 +171,7 @@ def test_a_watch_that_leaves_something_out_is_caught(
         watching, "marks", lambda place: tuple(cut(each) for each in marked.marks(place) or ()), raising=True
     )
     monkeypatch.setattr(watching, "settled", lambda *_: True)
-    watch, reading = Watch(), Reading(directory)
+    watch, reading = LookCache(), Reading(directory)
     look(watch, reading)
     CHANGES[change](directory)
     assert look(watch, reading) != Reading(directory)(), f"{corner} is not needed to see: {change}"

@@ -21,16 +21,50 @@ Every message is one sentence that says what to do. `kind` is a stable kebab-cas
 never renamed. A refusal that a caller expects (a gate's objection, a validator's verdict) is a value, not one of these.
 """
 
+from os import PathLike, fsdecode
+from pathlib import Path
 from typing import ClassVar
 
 LONGEST = 300
 """Characters of somebody else's words that a sentence repeats."""
 
 
-def in_one_line(error: Exception) -> str:
-    """Return what an exception of somebody else says, as a part of a sentence: one line, and not without end."""
+MISSHAPEN = "a part of it is not of the form that it should have"
+
+
+def in_one_line(error: BaseException) -> str:
+    """Return what somebody else's exception says, as a part of a sentence: in words, on one line, and not without end.
+
+    No class of Python's and no number of the system's stands in it; `--debug` shows those.
+    """
+    if isinstance(error, OSError):
+        return _of_the_system(error)
+    if isinstance(error, KeyError):
+        return f"it lacks {error}"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    if isinstance(error, TypeError | AttributeError | IndexError):
+        return MISSHAPEN
+    words = " ".join(str(error).split())[:LONGEST].rstrip(".")
+    short = {MemoryError: "there is not enough memory for it", RecursionError: "it is nested too deep"}
+    return next((said for kind, said in short.items() if isinstance(error, kind)), words or "it does not say why")
+
+
+def of_code(error: Exception) -> str:
+    """Return what an exception out of the reader's own code says: whoever mends that code looks for the class by its name."""
+    if isinstance(error, OSError):
+        return _of_the_system(error)
     words = " ".join(str(error).split())[:LONGEST].rstrip(".")
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+def _of_the_system(error: OSError) -> str:
+    """Return why the system refused something, by the name of the file that was meant, wherever it lies."""
+    name = Path(fsdecode(error.filename)).name if isinstance(error.filename, str | bytes | PathLike) else ""
+    if isinstance(error, FileNotFoundError):
+        return f"{name or 'a file of it'} is not there"
+    why = error.strerror or " ".join(str(error).split())[:LONGEST].rstrip(".") or "the system does not say why"
+    return f"{name}: {why}" if name else why
 
 
 class StepdownError(Exception):

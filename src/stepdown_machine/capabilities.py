@@ -20,7 +20,7 @@ FAILURES = {
     "local-timeout": ("timeout",),
     "local-invalid-output": ("garbage", "illegal"),
 }
-"""Reasons that a failure of local gives, and the weathers that bring it about."""
+"""Reasons that a failure of local gives, and the behaviour of its provider that brings it about."""
 
 POLICIES = {
     "frontier-forced": "mode",

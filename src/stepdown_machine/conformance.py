@@ -20,7 +20,7 @@ from stepdown_machine.broken import system as toy
 from stepdown_machine.model import REASONS
 from stepdown_machine.protocol import HandoffSystem
 from stepdown_machine.rules.bases import Bases
-from stepdown_machine.rules.wording import Wording
+from stepdown_machine.rules.wording import WordingRules
 from stepdown_machine.session import Session
 
 ADAPTER = "STEPDOWN_MACHINE_ADAPTER"
@@ -45,7 +45,7 @@ def fit() -> None:
 fit()
 
 
-class Guide(Wording, Bases):
+class Guide(WordingRules, Bases):
     """The steering rules, driven by hand."""
 
     def system(self) -> HandoffSystem:
@@ -118,7 +118,7 @@ def test_every_reason_and_local_can_be_reached(reason: str, guide: Guide) -> Non
     if reason != "local" and not guide.session.can(reason):
         pytest.skip(f"nothing that the description declares could give {reason}")
 
-    guide.provoke(cause=reason if reason in REASONS else "bundle-absent", choice=0)
+    guide.lead_to(cause=reason if reason in REASONS else "bundle-absent", choice=0)
 
     outcomes = {one.step.reason or one.step.served for one in guide.session.routed}
     assert reason in outcomes

@@ -250,7 +250,7 @@ def _walk(
 
 
 def _excuses(model: Model, transition: Transition) -> dict[str, frozenset[str | None]]:
-    """Say which provider errors the weather explains; rivals may take a bundle away between decision and load."""
+    """Say which provider errors the environment explains; rivals may take a bundle away between decision and load."""
     worded = {"garbage": None, "illegal": None, "calm": None}
     local = {worded.get(model.local, model.local)}
     frontier = {worded.get(model.frontier, model.frontier)}

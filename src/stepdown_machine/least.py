@@ -8,13 +8,17 @@
 
 Each method more is a capability more, alone or with any other: `mend` and `switch`, `advance`. What is not overridden is not
 asked. The first target is `local` to the machine, the second `frontier`. Everything above this level is
-`protocol.HandoffSystem`: a subclass names more `operations`, and performs them in `perform`.
+`protocol.HandoffSystem`: a subclass names what it `does` beside, and does it in `perform`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import ClassVar
 
 from stepdown_machine import operations as op
@@ -73,6 +77,8 @@ class Least:
         failures: How the first target can be made to fail, of `protocol.FAILURES`; `outages` the second, of `OUTAGES`.
         states: Of `reason` and `errors`, what its history says.
         breaker: Values of its breaker, where `knows` has `local-cooldown`.
+        does: Operations beside those that its methods bring with them.
+        given, damages, holds: As in `protocol.Description`, for what it `does`.
     """
 
     knows: ClassVar[frozenset[str]] = frozenset(("bundle-disabled",))
@@ -82,6 +88,10 @@ class Least:
     outages: ClassVar[tuple[str, ...]] = ("error", "timeout")
     states: ClassVar[frozenset[str]] = frozenset(("reason", "errors"))
     breaker: ClassVar[Policy] = Policy()
+    does: ClassVar[frozenset[type]] = frozenset()
+    given: ClassVar[tuple[Bundle, ...]] = (Bundle(TARGET, "", START, 1.0, 1.0),)
+    damages: ClassVar[tuple[str, ...]] = ()
+    holds: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def ask(self, role: str, text: str) -> None:
         """Send one request, as anybody would; a request that fails is not an exception here."""
@@ -109,14 +119,21 @@ class Least:
         """Tell whether a reply is garbage, which the system must not serve."""
         return not text
 
+    @cached_property
+    def room(self) -> Path:
+        """A folder of the system's own, made when it is first looked at, gone when the system is closed."""
+        return Path(tempfile.mkdtemp(prefix=f"{type(self).__name__.lower()}-"))
+
     def close(self) -> None:
         """Give everything back."""
+        if "room" in self.__dict__:
+            shutil.rmtree(self.room)
 
     @property
     def operations(self) -> frozenset[type]:
-        """What the subclass can do: what it overrides."""
+        """What the subclass can do: what it overrides, and what it says that it does."""
         own = [kind for name, kind in WAYS.items() if getattr(type(self), name) is not getattr(Least, name)]
-        return frozenset[type]({op.Run}).union(*own)
+        return frozenset[type]({op.Run}).union(self.does, *own)
 
     def describe(self) -> Description:
         """Say it in the machine's terms."""
@@ -124,7 +141,9 @@ class Least:
         return Description(
             origin=Origin(type(self).__module__, type(self).__qualname__),
             operations=self.operations,
-            given=(Bundle(TARGET, "", START, 1.0, 1.0),),
+            given=self.given,
+            damages=self.damages,
+            holds=self.holds,
             roles=("competitor",),
             scores=False,
             refuses=type(self).refuses,

@@ -14,37 +14,47 @@ from typing import Any
 from stepdown_machine.restarts import name_seed, own_seed, run
 from stepdown_machine.rules.bases import Bases
 from stepdown_machine.rules.chaos import Chaos
-from stepdown_machine.rules.damage import Damage
+from stepdown_machine.rules.damage import DamageRules
 from stepdown_machine.rules.discovery import Discovery
 from stepdown_machine.rules.environment import Environment
 from stepdown_machine.rules.inspection import Inspection
 from stepdown_machine.rules.policy import Governing
 from stepdown_machine.rules.registry import Registry
 from stepdown_machine.rules.spending import Spending
-from stepdown_machine.rules.succession import Succession
+from stepdown_machine.rules.succession import SuccessionRules
 from stepdown_machine.rules.training import Training
 from stepdown_machine.rules.turns import TurnMachine, turns
-from stepdown_machine.rules.wording import Wording
+from stepdown_machine.rules.wording import WordingRules
 from stepdown_machine.settings import deterministic, profile
 
 __all__ = ["HandoffMachine", "LearningMachine", "RegistryMachine", "RoutingMachine", "TurnMachine", "case", "turns"]
 
 
 class HandoffMachine(
-    Chaos, Wording, Bases, Spending, Damage, Discovery, Inspection, Registry, Succession, Training, Environment
+    Chaos,
+    WordingRules,
+    Bases,
+    Spending,
+    DamageRules,
+    Discovery,
+    Inspection,
+    Registry,
+    SuccessionRules,
+    Training,
+    Environment,
 ):
     """Everything that can happen, in fifteen rules."""
 
 
-class RoutingMachine(Wording, Bases, Spending, Damage, Discovery, Registry, Environment):
-    """Who serves and why: policy, damage, weather and time, without training, kills and races."""
+class RoutingMachine(WordingRules, Bases, Spending, DamageRules, Discovery, Registry, Environment):
+    """Who serves and why: policy, damage, environment and time, without training, kills and races."""
 
 
 class LearningMachine(Discovery, Training, Registry, Governing, Inspection):
     """What is learned from whom: runs, exports, trainings and reports."""
 
 
-class RegistryMachine(Chaos, Registry, Succession, Discovery, Training):
+class RegistryMachine(Chaos, Registry, SuccessionRules, Discovery, Training):
     """Who is active: kills, races and verdicts around the registry."""
 
 

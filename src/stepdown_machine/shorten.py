@@ -1,7 +1,7 @@
 """Leave out of a failing program what it does not need, turn by turn.
 
 Hypothesis deletes five choices at a time, and a turn whose first picks are switched off takes more: turns that do nothing
-can stay in a program that it calls the smallest. Here whole turns are taken away, and words of what an example met.
+can stay in a program that it calls the smallest. Here whole turns are taken away, and episodes of its warm-up.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ def shorten(program: Program, fails: Callable[[Program], bool]) -> Program:
 
 
 def _parts(program: Program) -> Iterator[Program]:
-    """Yield the program with many turns less, then with fewer, the late ones first; then with one encounter less."""
+    """Yield the program with many turns less, then with fewer, the late ones first; then with one episode less."""
     begin, *rest = program
     for size in (8, 4, 2, 1):
         for end in range(len(rest), size - 1, -1):
             yield (begin, *rest[: end - size], *rest[end:])
     name, drawn = begin
-    met = drawn.get("met", ())
-    for position in range(len(met)):
-        yield ((name, {**drawn, "met": (*met[:position], *met[position + 1 :])}), *rest)
+    warm_up = drawn.get("warm_up", ())
+    for position in range(len(warm_up)):
+        yield ((name, {**drawn, "warm_up": (*warm_up[:position], *warm_up[position + 1 :])}), *rest)
 
 
 def spelled(program: Program) -> list[str]:

@@ -25,7 +25,7 @@ class Desk:
         self.lessons: dict[str, str] = {}
         self.models: dict[str, dict[str, Any]] = {}
         self.chosen: str | None = None
-        self.weather = {"local": "calm", "frontier": "calm"}
+        self.environment = {"local": "calm", "frontier": "calm"}
 
     def ask(self, run: str, role: str, question: str) -> None:
         """Answer one question: the small model if nothing is against it, then the large one if that failed."""
@@ -50,7 +50,7 @@ class Desk:
 
     def call(self, provider: str, question: str) -> dict[str, Any]:
         """Ask a provider, which keeps a log of its own."""
-        bad = self.weather[provider] if self.weather[provider] in ("load-failed", "error", "timeout") else None
+        bad = self.environment[provider] if self.environment[provider] in ("load-failed", "error", "timeout") else None
         weights = self.models[self.chosen or ""]["weights"] if provider == "local" and not bad else None
         entry = {"call": f"call-{len(self.calls)}", "provider": provider, "error": bad, "weights": weights}
         self.calls.append(entry | {"text": "" if bad else f"{provider} on {question}"})
@@ -103,7 +103,7 @@ class DeskSystem:
                 return self._switch(operation, bundle)
             case op.Disturb(local=local, frontier=frontier):
                 # From now on a provider fails like this: the one thing that a system must let itself be told.
-                desk.weather = {"local": local, "frontier": frontier}
+                desk.environment = {"local": local, "frontier": frontier}
         return None
 
     def _run(self, seed: int, generations: int, candidates: int) -> Ran:

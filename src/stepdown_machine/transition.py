@@ -41,7 +41,7 @@ class StepReview:
         bundle: The slot's bundle at that moment.
         open: Whether the policy of that moment let the role's prompts reach the frontier, and the run's budget did.
         now: Epoch seconds at that moment.
-        excused: Errors that the weather of that moment explains, by provider; `None` where any is excused.
+        excused: Errors that the environment of that moment explains, by provider; `None` where any is excused.
     """
 
     step: Step

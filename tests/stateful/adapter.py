@@ -14,7 +14,7 @@ from stateful import bases, exported, other_scenarios
 from stateful.children import HELD, Errand, process, said, settle
 from stateful.damages import clear, damage
 from stateful.doing import PLANS, TUNED, answered, interleaved, spelled
-from stateful.environment import ASKED, ON_GRID, SCENARIO, TEXTS, Weather, settings
+from stateful.environment import ASKED, ON_GRID, SCENARIO, TEXTS, Environment, settings
 from stateful.falsifying import WAYS, Forgery
 from stateful.observing import Observer
 from stateful.planting import plant
@@ -76,7 +76,7 @@ def room() -> Path:
         plans = (PLANS["tiny-a"], PLANS["tiny-b"])
         other_scenarios.settle(made / "template", made / "cache", plans, SCENARIO)
     else:
-        open_workspace(made / "template", settings=settings(Weather(), made / "template", made / "cache")).close()
+        open_workspace(made / "template", settings=settings(Environment(), made / "template", made / "cache")).close()
     (made / "rehearsals").mkdir()
     # What is loaded by now stays. Looked at by the collector it would cost a tenth of a second, every few seconds.
     gc.freeze()
@@ -84,10 +84,10 @@ def room() -> Path:
 
 
 class StepdownSystem:
-    """A fresh workspace, the weather around it, and an observer beside it."""
+    """A fresh workspace, the environment around it, and an observer beside it."""
 
     def __init__(self) -> None:
-        self._weather = Weather()
+        self._environment = Environment()
         # Always the same place while it is free: whatever knows a database by its path goes on knowing it.
         self._base = next(place for number in count() if not (place := room() / f"place-{number}").exists())
         self._base.mkdir()
@@ -102,7 +102,7 @@ class StepdownSystem:
         self._based = False
 
     def _open(self) -> None:
-        self._workspace = open_workspace(self._root, settings=settings(self._weather, self._root, room() / "cache"))
+        self._workspace = open_workspace(self._root, settings=settings(self._environment, self._root, room() / "cache"))
 
     def describe(self) -> Description:
         """Return the static description."""
@@ -134,9 +134,9 @@ class StepdownSystem:
             self._based = True
             self._lay_the_base()
         rivals = (operation.first, operation.second) if isinstance(operation, op.Rival) else ()
-        self._weather.alone = not any(isinstance(rival, op.Run) for rival in rivals)
+        self._environment.alone = not any(isinstance(rival, op.Run) for rival in rivals)
         answer = self._performed(operation)
-        assert not self._weather.wrong, self._weather.wrong[0]
+        assert not self._environment.wrong, self._environment.wrong[0]
         return answer
 
     def _performed(self, operation: op.Operation) -> Answer:
@@ -146,7 +146,7 @@ class StepdownSystem:
                 return None
             case op.Crash(operation=inner, point=point):
                 self._workspace.close()
-                with process(room(), Errand(self._root, self._weather, room() / "cache", inner, point)):
+                with process(room(), Errand(self._root, self._environment, room() / "cache", inner, point)):
                     pass
                 self._open()
                 return None
@@ -172,13 +172,13 @@ class StepdownSystem:
     def _exported(self, operation: op.Export) -> One:
         made = answered(self._workspace, operation)
         if isinstance(made, Dataset) and ON_GRID:
-            directory, reworded = self._root / "datasets" / made.dataset, self._weather.text != TEXTS[0]
+            directory, reworded = self._root / "datasets" / made.dataset, self._environment.text != TEXTS[0]
             exported.check(directory, operation, self._observer.rows, reworded=reworded)
         return made
 
     def _raced(self, race: op.Rival) -> tuple[One, One]:
         """Act while another process acts, or is held in the middle of it."""
-        errand = Errand(self._root, self._weather, room() / "cache", race.second, hold_at=race.held)
+        errand = Errand(self._root, self._environment, room() / "cache", race.second, hold_at=race.held)
         with process(room(), errand) as pipe:
             pipe.send("go")
             told = said(pipe, errand) if race.held else HELD
@@ -186,19 +186,19 @@ class StepdownSystem:
             if race.held and told == HELD:
                 pipe.send("go on")
             theirs, wrong = said(pipe, errand) if told == HELD else told
-        self._weather.wrong += wrong
+        self._environment.wrong += wrong
         return mine, theirs
 
     def _around(self, operation: op.Plain) -> None:
         match operation:
             case op.Revise(version=version):
-                self._weather.version = version
+                self._environment.version = version
             case op.Reword(text=text):
-                self._weather.text = text
+                self._environment.text = text
             case op.Disturb(local=local, frontier=frontier):
-                self._weather.local, self._weather.frontier = local, frontier
+                self._environment.local, self._environment.frontier = local, frontier
             case op.Advance(seconds=seconds):
-                self._weather.now += seconds
+                self._environment.now += seconds
             case op.Reopen():
                 self._workspace.close()
                 self._open()
@@ -239,7 +239,9 @@ class StepdownSystem:
             shutil.copytree(self._root, copy, ignore=shutil.ignore_patterns("stepdown.db*"))
             # Never open a live database as a file: closing it would give up the locks that SQLite holds in this process.
             self._observer.copy_database(copy / "stepdown.db")
-            self._forgery = Forgery(copy, settings(self._weather, copy, room() / "cache"), self._weather.version)
+            self._forgery = Forgery(
+                copy, settings(self._environment, copy, room() / "cache"), self._environment.version
+            )
         return Audited(self._forgery.audited(what))
 
     def _forget_the_forgery(self) -> None:

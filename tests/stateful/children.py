@@ -23,7 +23,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from stateful.environment import Weather, settings
+from stateful.environment import Environment, settings
 from stepdown_machine import operations as op
 from stepdown_machine.values import Policy
 
@@ -57,7 +57,7 @@ class Errand:
 
     Attributes:
         root: Of the workspace that it opens.
-        weather: Around it.
+        environment: Around it.
         cache: Finished trainings.
         operation: What it does there.
         kill_at: The point at which it is killed; None for one that waits for a word, acts, and answers.
@@ -65,7 +65,7 @@ class Errand:
     """
 
     root: Path
-    weather: Weather
+    environment: Environment
     cache: Path
     operation: op.Plain
     kill_at: str | None = None
@@ -202,16 +202,16 @@ def _stand_ready(pipe: Connection, room: Path) -> None:
     except EOFError:
         # Nobody had an errand any more: who called has ended.
         return
-    told = settings(errand.weather, errand.root, errand.cache, _stop(errand, pipe))
+    told = settings(errand.environment, errand.root, errand.cache, _stop(errand, pipe))
     with open_workspace(errand.root, settings=told) as workspace:
         if errand.kill_at is None:
             pipe.send("open")
             pipe.recv()
         answer = answered(workspace, errand.operation)
     if errand.kill_at is None:
-        pipe.send((answer, errand.weather.wrong))
+        pipe.send((answer, errand.environment.wrong))
         return
-    assert not errand.weather.wrong, errand.weather.wrong[0]
+    assert not errand.environment.wrong, errand.environment.wrong[0]
 
 
 def _stop(errand: Errand, pipe: Connection) -> Callable[[str], None]:
@@ -220,9 +220,9 @@ def _stop(errand: Errand, pipe: Connection) -> Callable[[str], None]:
 
     def reached(point: str) -> None:
         if point == errand.kill_at:
-            if errand.weather.wrong:
+            if errand.environment.wrong:
                 # Nothing comes back from the killed: this is said, and the process ends otherwise than it should.
-                sys.stderr.write(f"{errand.weather.wrong[0]}\n")
+                sys.stderr.write(f"{errand.environment.wrong[0]}\n")
                 os._exit(1)
             os.kill(os.getpid(), signal.SIGKILL)
         if point in ahead:

@@ -1,6 +1,6 @@
 """What surrounds a workspace under the machine: a clock that is moved, a scenario that is revised, providers that fail.
 
-Everything real stays real: the embedded frontier proposes, a trained bundle is loaded from its bytes and decodes. Weather
+Everything real stays real: the embedded frontier proposes, a trained bundle is loaded from its bytes and decodes. Environment
 stands between the trace and the provider, where the world is.
 """
 
@@ -52,7 +52,7 @@ GARBAGE = "I would push hard on the left flank."
 
 
 @dataclass(slots=True)
-class Weather:
+class Environment:
     """What the machine moves, and what comes to light in it. It is sent to child processes as it is.
 
     Attributes:
@@ -89,11 +89,11 @@ TEXTS = ("own", "other")
 """What a competitor can be asked with."""
 
 
-def worded(scenario: type[Scenario], weather: Weather) -> Mapping[str, str]:
-    """Return a scenario's texts in this weather: another one ends with another word."""
+def worded(scenario: type[Scenario], environment: Environment) -> Mapping[str, str]:
+    """Return a scenario's texts in this environment: another one ends with another word."""
     own: Mapping[str, str] = getattr(scenario, "prompts", {})
     question = own.get(COMPETITOR, FIRST[COMPETITOR])
-    return own if weather.text == TEXTS[0] else {**own, COMPETITOR: other(question)}
+    return own if environment.text == TEXTS[0] else {**own, COMPETITOR: other(question)}
 
 
 def other(text: str) -> str:
@@ -102,18 +102,18 @@ def other(text: str) -> str:
 
 
 class SmallGrid(GridCtf):
-    """grid_ctf with few seeds, and with the version and the text that the weather says."""
+    """grid_ctf with few seeds, and with the version and the text that the environment says."""
 
-    def __init__(self, weather: Weather) -> None:
-        self._weather = weather
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
 
     @property
     def version(self) -> int:  # type: ignore[override]
-        return self._weather.version
+        return self._environment.version
 
     @property
     def prompts(self) -> Mapping[str, str]:  # type: ignore[override]
-        return worded(GridCtf, self._weather)
+        return worded(GridCtf, self._environment)
 
     def tournament_seeds(self) -> Sequence[int]:
         return super().tournament_seeds()[:2]
@@ -126,18 +126,18 @@ class SmallGrid(GridCtf):
 
 
 class SmallInvoices(Invoices):
-    """invoices with few sentences, and with the version and the text that the weather says."""
+    """invoices with few sentences, and with the version and the text that the environment says."""
 
-    def __init__(self, weather: Weather) -> None:
-        self._weather = weather
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
 
     @property
     def version(self) -> int:  # type: ignore[override]
-        return self._weather.version
+        return self._environment.version
 
     @property
     def prompts(self) -> Mapping[str, str]:  # type: ignore[override]
-        return worded(Invoices, self._weather)
+        return worded(Invoices, self._environment)
 
     def holdout_seeds(self) -> Sequence[int]:
         return super().holdout_seeds()[:4]
@@ -150,24 +150,24 @@ Small = SmallGrid if ON_GRID else SmallInvoices
 
 
 class Frontier:
-    """The embedded frontier, in this weather, at a price: that of the tape that ships with stepdown."""
+    """The embedded frontier, in this environment, at a price: that of the tape that ships with stepdown."""
 
     name, model = "recorded", "tape-2026-11"
 
-    def __init__(self, weather: Weather, scenario: Scenario, asked: Callable[[Request], None]) -> None:
-        self._weather, self._asked = weather, asked
+    def __init__(self, environment: Environment, scenario: Scenario, asked: Callable[[Request], None]) -> None:
+        self._environment, self._asked = environment, asked
         self._search: Provider = Search(scenario) if ON_GRID else Extract()
 
     def complete(self, request: Request) -> Completion:
         self._asked(request)
-        match self._weather.frontier:
+        match self._environment.frontier:
             case "error":
                 raise ProviderError("The frontier failed, as it was told to.", error_type="error")
             case "timeout":
                 raise ProviderError("The frontier was late, as it was told to be.", error_type="timeout")
             case "illegal" if request.role != "coach":
                 return self._charged(request, ILLEGAL)
-        return self._charged(request, self._search.complete(request).text)
+        return self._charged(request, self._search.complete(request).reply)
 
     def _charged(self, request: Request, text: str) -> Completion:
         """Count a token for each word and each character, as nobody does: what matters is that calls differ in price."""
@@ -177,14 +177,14 @@ class Frontier:
 
 
 def local(
-    weather: Weather,
+    environment: Environment,
     asked: Callable[[Request], None],
     directory: Path,
     manifest: Manifest,
     decoding: Decoding,
     base: Path | None = None,
 ) -> LocalProvider:
-    """Return a bundle's provider, in this weather."""
+    """Return a bundle's provider, in this environment."""
     from stepdown.local.provider import BundleProvider
 
     class Bundle(BundleProvider):
@@ -192,21 +192,23 @@ def local(
 
         def complete(self, request: Request) -> Completion:
             asked(request)
-            match weather.local:
+            match environment.local:
                 case "load-failed":
-                    weather.turn += 1
-                    with changed(directory, manifest, weather.turn) as place:
-                        said = BundleProvider(place, manifest, decoding, weather.clock(), base).complete(request)
-                    weather.wrong.append(f"{request.call} is answered by a bundle that is another one by now")
+                    environment.turn += 1
+                    with changed(directory, manifest, environment.turn) as place:
+                        said = BundleProvider(place, manifest, decoding, environment.clock(), base).complete(request)
+                    environment.wrong.append(f"{request.call} is answered by a bundle that is another one by now")
                     return said
                 case "error":
                     self.load()
                     raise LocalError("Local failed, as it was told to.")
                 case "timeout":
-                    return BundleProvider(directory, manifest, decoding, weather.impatient(), base).complete(request)
+                    return BundleProvider(directory, manifest, decoding, environment.impatient(), base).complete(
+                        request
+                    )
                 case "garbage" | "illegal" as how:
                     said = super().complete(request)
-                    return replace(said, text=GARBAGE if how == "garbage" else ILLEGAL)
+                    return replace(said, reply=GARBAGE if how == "garbage" else ILLEGAL)
             return super().complete(request)
 
         def _generate(
@@ -222,7 +224,7 @@ def local(
                 DECODED[key] = super()._generate(loaded, prompts, seeds, expired, schema)
             return DECODED[key]
 
-    return Bundle(directory, manifest, decoding, weather.clock(), base)
+    return Bundle(directory, manifest, decoding, environment.clock(), base)
 
 
 @contextmanager
@@ -261,27 +263,27 @@ DECODED: dict[tuple[str, tuple[str, ...]], list[LocalReply]] = {}
 
 
 def settings(
-    weather: Weather, root: Path, cache_directory: Path, reached: Callable[[str], None] = lambda _point: None
+    environment: Environment, root: Path, cache_directory: Path, reached: Callable[[str], None] = lambda _point: None
 ) -> Settings:
-    """Compose the workspace at a root in this weather, and who is told of the points that it reaches."""
-    scenario = Small(weather)
+    """Compose the workspace at a root in this environment, and who is told of the points that it reaches."""
+    scenario = Small(environment)
 
     def asked(request: Request) -> None:
         try:
-            weather.wrong += wrong(root, request, alone=weather.alone)
+            environment.wrong += wrong(root, request, alone=environment.alone)
         except Exception as error:
-            weather.wrong.append(f"{request.call} cannot be held against any rows: {error!r}")
+            environment.wrong.append(f"{request.call} cannot be held against any rows: {error!r}")
         reached(ASKED)
 
     def frontier(_word: str, _scenario: object) -> Provider:
-        return Frontier(weather, scenario, asked)
+        return Frontier(environment, scenario, asked)
 
     return Settings(
-        clock=weather.clock(),
+        clock=environment.clock(),
         scenario=_only(scenario),
         frontier=frontier,
         local=lambda directory, manifest, decoding, _clock, base: local(
-            weather, asked, directory, manifest, decoding, base
+            environment, asked, directory, manifest, decoding, base
         ),
         decoding=Decoding(max_tokens=64 if ON_GRID else 200),
         durability="normal",
@@ -295,7 +297,7 @@ _engine = cache(engines.create)
 """One engine for each database, whoever opens it anew: what it has compiled stays compiled. It was left without connections."""
 
 NEIGHBOURS = ("duel", "skirmish")
-"""Scenarios that share the database with ours; weather is local, and theirs is always fair."""
+"""Scenarios that share the database with ours; disturbances are local, and theirs is always calm."""
 
 
 def _only(scenario: Scenario) -> Callable[[str], Scenario]:
@@ -304,7 +306,7 @@ def _only(scenario: Scenario) -> Callable[[str], Scenario]:
     @cache
     def found(name: str) -> Scenario:
         if name in NEIGHBOURS:
-            return type(name, (SmallGrid,), {"name": name})(Weather())
+            return type(name, (SmallGrid,), {"name": name})(Environment())
         return scenario if name == scenario.name else scenario_named(name)
 
     return found

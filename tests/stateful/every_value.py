@@ -34,7 +34,7 @@ LIMITS = ("min_score", "min_valid", "min_coverage", "max_age")
 def reasons(machine: StepdownMachine) -> None:
     """Every reason, and the way back from it; then every report, and an audit."""
     for place, cause in enumerate(REASONS):
-        machine.provoke(cause=cause, choice=place)
+        machine.lead_to(cause=cause, choice=place)
     for run in machine.session.names.of("run"):
         machine.inspect(run=run, how="report", choice=0)
     for how in ("reopen", "audit"):

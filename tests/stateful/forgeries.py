@@ -104,7 +104,7 @@ KINDS = ("more", "less", "gone")
 
 def kinds(table: str, column: str) -> tuple[str, ...]:
     """Return in which ways a column can be altered."""
-    found = schema.metadata.tables[table].c[column]
+    found = next(each for each in schema.metadata.tables[table].columns if each.name == column)
     if isinstance(found.type, Boolean):
         return ("more",)
     # A setting that is not there is at its default, as an older stepdown wrote it.

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stateful.asking import ALLOWED
-from stateful.environment import NEIGHBOURS, Weather, settings
+from stateful.environment import NEIGHBOURS, Environment, settings
 from stepdown.acts import configure, switch
 from stepdown.acts.export import export
 from stepdown.acts.localize import localize
@@ -45,8 +45,8 @@ class Interruption(BaseException):
 
 def settle(root: Path, cache: Path, plans: Iterable[Plan], ours: str) -> None:
     """Make a workspace in which the neighbours have lived."""
-    weather = Weather()
-    composed = settings(weather, root, cache)
+    environment = Environment()
+    composed = settings(environment, root, cache)
     with open_workspace(root, settings=composed) as opened:
         # Under the policy that nobody set.
         play(start(opened, LAST, seed=4, generations=1, candidates=1))
@@ -55,8 +55,8 @@ def settle(root: Path, cache: Path, plans: Iterable[Plan], ours: str) -> None:
                 "the policy that nobody set is another one"
             )
         configure.set_policy(opened, LENIENT)
-        _live(opened, weather, list(plans))
-        _others(opened, weather, ours)
+        _live(opened, environment, list(plans))
+        _others(opened, environment, ours)
         for scenario, role in ((LAST, "competitor"), *((ours, role) for role in ROLES)):
             _plant(opened, scenario, role)
         play(start(opened, LAST, seed=5, generations=2, candidates=2))
@@ -67,7 +67,7 @@ def settle(root: Path, cache: Path, plans: Iterable[Plan], ours: str) -> None:
             for validator in opened.scenario(scenario).validators:
                 configure.switch_validator(opened, scenario, validator, enabled=False)
         configure.set_policy(opened, Policy().as_json())
-    assert not weather.wrong, weather.wrong[0]
+    assert not environment.wrong, environment.wrong[0]
 
 
 def _interrupt(point: str) -> None:
@@ -75,16 +75,16 @@ def _interrupt(point: str) -> None:
         raise Interruption
 
 
-def _live(workspace: Workspace, weather: Weather, plans: list[Plan]) -> None:
+def _live(workspace: Workspace, environment: Environment, plans: list[Plan]) -> None:
     """Live a whole life in the first neighbour's scenario."""
     play(start(workspace, FIRST, seed=1, generations=2, candidates=2))
     made = export(workspace, Filters(FIRST, matches=True))
     one, two = (localize(workspace, made.path, plan=plan).bundle.id for plan in plans)
     switch.activate(workspace, one, forced=True)
     for local, frontier in (("calm", "calm"), ("error", "calm"), ("garbage", "error"), ("timeout", "illegal")):
-        weather.local, weather.frontier = local, frontier
+        environment.local, environment.frontier = local, frontier
         play(start(workspace, FIRST, seed=2, generations=1, candidates=2))
-    weather.local, weather.frontier = "calm", "calm"
+    environment.local, environment.frontier = "calm", "calm"
     for change in ({"shadow": True}, {"shadow": False, "canary": 0.5}, {"canary": 1.0}, {"mode": "local-only"}):
         configure.set_policy(workspace, change)
         play(start(workspace, FIRST, seed=3, generations=1, candidates=2))
@@ -98,14 +98,14 @@ def _live(workspace: Workspace, weather: Weather, plans: list[Plan]) -> None:
     switch.enable(workspace, two)
 
 
-def _others(workspace: Workspace, weather: Weather, scenario: str) -> None:
+def _others(workspace: Workspace, environment: Environment, scenario: str) -> None:
     """Let frontiers of other names be paid in the machine's own scenario, for replies that teach nobody anything."""
     configure.set_policy(workspace, {"frontier_never": "coach"})
     configure.switch_validator(workspace, scenario, "budget", enabled=False)
-    weather.frontier = "illegal"
+    environment.frontier = "illegal"
     for word in ("another", "zeal"):
         play(start(workspace, scenario, seed=7, generations=1, candidates=1, frontier=word))
-    weather.frontier = "calm"
+    environment.frontier = "calm"
     configure.switch_validator(workspace, scenario, "budget", enabled=True)
     configure.set_policy(workspace, {"frontier_never": ""})
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from stateful.environment import SmallGrid, Weather
+from stateful.environment import Environment, SmallGrid
 from stateful.forgeries import EVALUATED, WHERE, Copy, Lie, altered, one_value
 from stateful.removals import new_bundle
 from stepdown.scenarios import roles
@@ -190,7 +190,7 @@ def other_champion(which: str, copy: Copy) -> bool:
 
 def easier_seed(copy: Copy) -> bool:
     """Let an evaluation rest on a seed that its terms do not say, and be the sum of just that."""
-    grid = SmallGrid(Weather())
+    grid = SmallGrid(Environment())
     for evaluation, seeds in copy.rows(f"SELECT id, terms FROM evaluation WHERE id IN ({EVALUATED}) ORDER BY seq DESC"):
         other = 1 + max(json.loads(seeds)["seeds"])
         query = "SELECT seq, reply, score, legal FROM holdout WHERE evaluation = :id ORDER BY seq"

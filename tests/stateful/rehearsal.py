@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import event
 
-from stateful.environment import Weather, settings
+from stateful.environment import Environment, settings
 from stepdown.acts.opening import open_workspace
 from stepdown.history import urls
 from stepdown.workspace import Workspace
@@ -28,7 +28,7 @@ def rehearse(room: Path, act: Callable[[Workspace], object]) -> None:
     """
     elsewhere = Path(tempfile.mkdtemp(dir=room / "rehearsals")) / "workspace"
     shutil.copytree(room / "template", elsewhere)
-    told = settings(Weather(), elsewhere, room / "cache")
+    told = settings(Environment(), elsewhere, room / "cache")
     engine = told.engine(urls.sqlite(room / STAGE / "stepdown.db"), "normal", told.busy_milliseconds)
 
     def lead(_dialect: Any, _record: Any, arguments: list[Any], _options: Any) -> None:

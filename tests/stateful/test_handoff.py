@@ -69,10 +69,10 @@ class StepdownInvoices(RoutingMachine):
         known = super().episodes()
         return {word: known[word] for word in MET}
 
-    def meet(self, met: tuple[tuple[str, int], ...]) -> None:
+    def play_warm_up(self, warm_up: tuple[tuple[str, int], ...]) -> None:
         """Lose the base first, and get it back: every other example would do without."""
-        self._lead_to(BASE, 1)
-        super().meet(met)
+        self._lead(BASE, 1)
+        super().play_warm_up(warm_up)
 
 
 def bounded(made: object, *, dev: int, ci: int) -> object:

@@ -44,7 +44,7 @@ class FrozenSystem(adapter.StepdownSystem):
         super().__init__()
 
     def _open(self) -> None:
-        told = composed(self._weather, self._root, adapter.room() / "cache")
+        told = composed(self._environment, self._root, adapter.room() / "cache")
         self._workspace = open_workspace(self._root, settings=replace(told, clock=Clock()))
 
     def describe(self) -> Description:
@@ -56,7 +56,7 @@ class FrozenSystem(adapter.StepdownSystem):
     def _around(self, operation: op.Plain) -> None:
         super()._around(operation)
         if isinstance(operation, op.Advance):
-            self._frozen.move_to(datetime.fromtimestamp(self._weather.now, UTC))
+            self._frozen.move_to(datetime.fromtimestamp(self._environment.now, UTC))
 
     def close(self) -> None:
         try:
@@ -68,7 +68,7 @@ class FrozenSystem(adapter.StepdownSystem):
 
 
 class FrozenMachine(RoutingMachine):
-    """Policy, damage, weather and time, with every clock frozen far from Greenwich."""
+    """Policy, damage, environment and time, with every clock frozen far from Greenwich."""
 
     def system(self) -> HandoffSystem:
         return FrozenSystem("America/St_Johns")

@@ -3,9 +3,9 @@
 ::
 
     with live(workspace, "invoices", frontier="openai:gpt-5") as desk:
-        reply = desk.ask({"text": "Invoice INV-7 of 4 March 2025: 12.50 EUR."})
-        print(reply.value, reply.served, reply.reason, reply.call)
-    judge(workspace, reply.call, 1.0, by="zoe", why="read it")
+        response = desk.ask({"text": "Invoice INV-7 of 4 March 2025: 12.50 EUR."})
+        print(response.value, response.served, response.reason, response.call)
+    judge(workspace, response.call, 1.0, by="zoe", why="read it")
 """
 
 import threading
@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stepdown.acts.judging import unjudged
-from stepdown.acts.question import Question, rendering, shown
+from stepdown.acts.question import Assignment, Question, rendering, shown
 from stepdown.acts.run import fail, start
-from stepdown.acts.step import Task, take
+from stepdown.acts.step import take
 from stepdown.acts.switch import OPERATOR, check_name
 from stepdown.acts.under_way import RunUnderWay
 from stepdown.errors import InvalidValue, NotFound, Refused, StepdownError
@@ -31,12 +31,12 @@ from stepdown.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Response:
     """What came back.
 
     Attributes:
         value: The answer, a JSON value; None when nobody's reply could be used.
-        text: The reply, untouched; None likewise.
+        reply: The text that came, untouched; None likewise.
         served: `local` or `frontier`; None when nobody served.
         reason: Why local did not serve; None when it did.
         score: How good it is, 0..1, where somebody knows at once; None otherwise, until somebody judges it.
@@ -47,7 +47,7 @@ class Reply:
     """
 
     value: Any
-    text: str | None
+    reply: str | None
     served: str | None
     reason: str | None
     score: float | None
@@ -69,7 +69,7 @@ class Desk:
     _asked: int = 0
     _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def ask(self, case: Mapping[str, Any] | int) -> Reply:
+    def ask(self, case: Mapping[str, Any] | int) -> Response:
         """Ask one question.
 
         Args:
@@ -83,8 +83,8 @@ class Desk:
         with self._turn:
             position, self._asked = self._asked, self._asked + 1
         run = self.under_way
-        step = take(run.workspace, Task(run.run.id, 1, position, question, run.frontier))
-        return replace(_reply(step, run.role), **self._judged(step))
+        step = take(run.workspace, Assignment(run.run.id, 1, position, question, run.frontier))
+        return replace(_response(step, run.role), **self._judged(step))
 
     def _judged(self, step: rows.Step) -> dict[str, Any]:
         """Let a model judge an answer that was served, where one judges, and return what it said."""
@@ -94,7 +94,7 @@ class Desk:
         with run.workspace.reading() as connection:
             lesson = reader.knowledge(connection, run.scenario.name, step.knowledge) or Knowledge()
         knowledge = Knowledge(step.knowledge, lesson.playbook, lesson.hints)
-        judged = [take(run.workspace, task) for task in run.bench.tasks([step], knowledge)]
+        judged = [take(run.workspace, each) for each in run.bench.assignments([step], knowledge)]
         scored = run.bench.scored([step], judged)[0]
         return {"score": scored.score, "unjudged": unjudged(judged[0]) if judged else None}
 
@@ -142,12 +142,12 @@ def live(
     under_way.end()
 
 
-def judge(workspace: Workspace, call: str, score: float, *, by: str = OPERATOR, why: str = "") -> rows.Judgement:
+def judge(workspace: Workspace, call: str, score: float, *, by: str = OPERATOR, why: str = "") -> rows.GivenScore:
     """Say how good an answer was that somebody was given; the last word counts, and is exported like any score.
 
     Args:
         workspace: Where it was asked.
-        call: Id of the call that served it, see `Reply.call`.
+        call: Id of the call that served it, see `Response.call`.
         score: 0..1.
         by: Who says so.
         why: The reason.
@@ -163,13 +163,13 @@ def judge(workspace: Workspace, call: str, score: float, *, by: str = OPERATOR, 
         raise InvalidValue(f"A score is a number from 0 to 1, not {score!r}.", kind="score-out-of-range")
     with workspace.writing() as connection:
         if reader.served(connection, call) is None:
-            raise NotFound(f"No step was served by a call {call!r}; a reply names its own.", kind="unknown-call")
-        row = rows.Judgement(call, float(score), by, why, workspace.now())
+            raise NotFound(f"No step was served by a call {call!r}; a response names its own.", kind="unknown-call")
+        row = rows.GivenScore(call, float(score), by, why, workspace.now())
         ledger.append(connection, row)
     workspace.reached("act-recorded")
     return row
 
 
-def _reply(step: rows.Step, role: roles.Role) -> Reply:
-    value = role.parse(step.strategy).value if step.strategy is not None else None
-    return Reply(value, step.reply, step.served, step.reason, step.score, step.error, step.served_call, step.id)
+def _response(step: rows.Step, role: roles.Role) -> Response:
+    value = role.parse(step.answer).value if step.answer is not None else None
+    return Response(value, step.reply, step.served, step.reason, step.score, step.error, step.served_call, step.id)

@@ -37,7 +37,7 @@ def unanswered(announcement: rows.Announcement, workspace: Workspace) -> rows.At
         digest=None,
         error_type=None,
         error=None,
-        text=None,
+        reply=None,
         refusals=[],
         score=None,
         input_tokens=None,
@@ -50,22 +50,22 @@ def unanswered(announcement: rows.Announcement, workspace: Workspace) -> rows.At
     )
 
 
-def verdicts(question: Question, step: rows.Step) -> list[rows.Judgement]:
+def verdicts(question: Question, step: rows.Step) -> list[rows.GivenScore]:
     """Return what a judging step says of the answer that it was asked about; nothing of any other step."""
     verdict = judging.verdict(step.reply) if question.judges is not None and step.reply is not None else None
     if verdict is None or question.judges is None:
         return []
     score, why = verdict
-    return [rows.Judgement(question.judges, score, f"{judging.BY}{step.served_call}", why, step.at)]
+    return [rows.GivenScore(question.judges, score, f"{judging.BY}{step.served_call}", why, step.at)]
 
 
-def answered(answer: Completion) -> dict[str, Any]:
+def answered(completion: Completion) -> dict[str, Any]:
     """Return the columns of an attempt that the provider itself filled."""
     return {
-        "provider": answer.provider,
-        "model": answer.model,
-        "digest": answer.digest,
-        "text": answer.text,
-        "input_tokens": answer.input_tokens,
-        "output_tokens": answer.output_tokens,
+        "provider": completion.provider,
+        "model": completion.model,
+        "digest": completion.digest,
+        "reply": completion.reply,
+        "input_tokens": completion.input_tokens,
+        "output_tokens": completion.output_tokens,
     }

@@ -14,8 +14,7 @@ from itertools import chain
 from stepdown.acts.concurrent import take_all
 from stepdown.acts.examine import comparing
 from stepdown.acts.hearing import Hearing, check_heard
-from stepdown.acts.question import Question, ask
-from stepdown.acts.step import Task
+from stepdown.acts.question import Assignment, Question, ask
 from stepdown.acts.under_way import RunUnderWay
 from stepdown.errors import LocalError
 from stepdown.history import reader, rows
@@ -136,13 +135,13 @@ class Comparison:
                 # The slot's bundle is no rival if it cannot even answer; routing says so at every step.
                 self.champion = None
         standing = [self.standing[position] for position in positions if position in self.standing]
-        tasks = [
-            self._task(at, question)
+        assignments = [
+            self._assignment(at, question)
             for at, question in zip(positions, questions, strict=True)
             if at not in self.standing
         ]
         replies = {}
-        for step in chain(standing, take_all(self.run.workspace, tasks, self.run.at_once)):
+        for step in chain(standing, take_all(self.run.workspace, assignments, self.run.at_once)):
             reply = self._frontier_reply(step)
             if reply is not None:
                 replies[step.position] = judge_held_out(scenario, role, step.seed, reply)
@@ -168,8 +167,8 @@ class Comparison:
     def _examiner(self, who: Player) -> Examiner:
         return comparing(self.run.workspace, who.bundle, self.run.run.id)
 
-    def _task(self, position: int, question: Question) -> Task:
-        return Task(self.run.run.id, 1, position, question, self.run.frontier, comparison=True)
+    def _assignment(self, position: int, question: Question) -> Assignment:
+        return Assignment(self.run.run.id, 1, position, question, self.run.frontier, comparison=True)
 
     def _frontier_reply(self, step: rows.Step) -> str | None:
         """Return what the frontier said in a step; an illegal reply is a reply, a call that failed or was cut off is none."""

@@ -10,14 +10,14 @@ from typing import Any
 from stepdown.bundles.disk import manifest_bytes
 from stepdown.digest import digest as digest_of
 from stepdown.digest import sha256
-from stepdown.errors import DatasetError, NotFound
+from stepdown.errors import DatasetError, NotFound, in_one_line
 from stepdown.workspace import Workspace
 
 NAME = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Dataset:
+class ExportedDataset:
     """An export on disk.
 
     Attributes:
@@ -26,7 +26,7 @@ class Dataset:
         path: Its directory.
         records: How many records train and validate together.
         train: Records in `train.jsonl`.
-        valid: Records in `valid.jsonl`; 0 (and no file) when there is one distinct strategy only.
+        valid: Records in `valid.jsonl`; 0 (and no file) when there is one distinct answer only.
         reworded: Rows that passed every filter and were left out, because they were asked with another text than prompts have
             now. Known of an export that was just made.
     """
@@ -54,15 +54,15 @@ def find_dataset(workspace: Workspace, name: str | Path) -> Path:
     return directories[0]
 
 
-def described(path: Path, digest: str, stored: dict[str, Any]) -> Dataset:
+def described(path: Path, digest: str, stored: dict[str, Any]) -> ExportedDataset:
     """Return a dataset by what its manifest says."""
     counts = {name: int(entry["records"]) for name, entry in stored["files"].items()}
     train, valid = counts.get("train.jsonl", 0), counts.get("valid.jsonl", 0)
     learned = {name: stored["files"][name]["sha256"] for name in ("train.jsonl", "valid.jsonl") if name in counts}
-    return Dataset(digest, digest_of(learned), path, train + valid, train, valid)
+    return ExportedDataset(digest, digest_of(learned), path, train + valid, train, valid)
 
 
-def opened(path: Path) -> tuple[Dataset, dict[str, Any]]:
+def opened(path: Path) -> tuple[ExportedDataset, dict[str, Any]]:
     """Open a dataset directory, and check every file against its manifest.
 
     Returns:
@@ -81,7 +81,7 @@ def opened(path: Path) -> tuple[Dataset, dict[str, Any]]:
         dataset = described(path, sha256(data), stored)
         whole = is_whole(path, dataset.digest) and dataset.train > 0
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DatasetError(f"{path.name} is not a dataset of ours ({error!r}); export it again.") from error
+        raise DatasetError(f"{path.name} is not a dataset of ours ({in_one_line(error)}); export it again.") from error
     if not whole:
         raise DatasetError(f"The files of {path.name[:12]} are not the ones its manifest lists; export it again.")
     return dataset, stored

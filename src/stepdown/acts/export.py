@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from sqlalchemy import Connection
 
-from stepdown.acts.datasets import NAME, Dataset, described, is_whole
+from stepdown.acts.datasets import NAME, ExportedDataset, described, is_whole
 from stepdown.bundles.disk import sync
 from stepdown.digest import canonical, sha256
 from stepdown.errors import DatasetError, NotFound, WorkspaceError
@@ -28,7 +28,7 @@ from stepdown.workspace import Workspace
 from stepdown.workspace.unknown import set_aside
 
 
-def export(workspace: Workspace, filters: Filters) -> Dataset:
+def export(workspace: Workspace, filters: Filters) -> ExportedDataset:
     """Export the steps that a filter accepts.
 
     Raises:
@@ -165,7 +165,7 @@ def _write_files(source: _Selection, split: Split, part: Path) -> dict[str, Any]
             runs[step.run] += 1
             if filters.matches:
                 for match in reader.matches(connection, step.id):
-                    files.write("matches.jsonl", line({"strategy": step.strategy, **_match(match)}))
+                    files.write("matches.jsonl", line({"strategy": step.answer, **_match(match)}))
         for exchange in source.exchanges():
             side = "valid.jsonl" if split.validates(content(source.scenario, exchange)) else "train.jsonl"
             files.write(side, line(imported(exchange)))
@@ -199,11 +199,11 @@ def _knowledge(connection: Connection, scenario: str, version: int) -> Knowledge
     return Knowledge(lesson.version, lesson.playbook, lesson.hints) if lesson else Knowledge()
 
 
-def _match(match: rows.Match) -> dict[str, Any]:
+def _match(match: rows.PlayedMatch) -> dict[str, Any]:
     return {"step": match.step, "seed": match.seed, "score": match.score, "won": match.won, **match.parts}
 
 
-def _publish(workspace: Workspace, part: Path, filters: Filters, written: dict[str, Any]) -> Dataset:
+def _publish(workspace: Workspace, part: Path, filters: Filters, written: dict[str, Any]) -> ExportedDataset:
     """Write the manifest last, make everything durable, and record the dataset in the transaction that renames it."""
     data = canonical(written)
     digest = sha256(data)

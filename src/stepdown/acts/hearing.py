@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from stepdown.acts.concurrent import take_all
 from stepdown.acts.examine import Examined, record_evaluation
 from stepdown.acts.judging import Bench
-from stepdown.acts.question import Question
+from stepdown.acts.question import Assignment, Question
 from stepdown.acts.run import fail, start
-from stepdown.acts.step import Task
 from stepdown.errors import ProviderError, StepdownError
 from stepdown.history import ledger, reader, rows
 from stepdown.scenarios import judging, roles
@@ -46,15 +45,15 @@ class Hearing:
         prompts = hearing.asked(bench.scenario, self.role, self.knowledge, replies)
         standing = [step for step in self.standing if step.generation == self.generation and step.position in replies]
         done = {step.position for step in standing}
-        tasks = (self._task(place, prompt) for place, prompt in prompts.items() if place not in done)
-        return hearing.heard(replies, prompts, [*standing, *take_all(self.workspace, tasks, bench.at_once)])
+        assignments = (self._assignment(place, prompt) for place, prompt in prompts.items() if place not in done)
+        return hearing.heard(replies, prompts, [*standing, *take_all(self.workspace, assignments, bench.at_once)])
 
-    def _task(self, place: int, prompt: str) -> Task:
+    def _assignment(self, place: int, prompt: str) -> Assignment:
         run, scenario = self.bench.run, self.bench.scenario
         seed, role = step_seed(run.seed, self.generation, place), roles.role_named(scenario, judging.JUDGE)
         question = Question(scenario, role, seed, self.knowledge.version, prompt)
         compared = run.purpose == rows.COMPARISON
-        return Task(run.id, self.generation, place, question, self.bench.provider, comparison=compared)
+        return Assignment(run.id, self.generation, place, question, self.bench.provider, comparison=compared)
 
 
 def conclude(workspace: Workspace, scenario: Scenario, examined: Examined) -> rows.Evaluation:

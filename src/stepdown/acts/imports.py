@@ -26,7 +26,7 @@ from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.referee import judge, judged_on
 from stepdown.scenarios.roles import Role, judged_role, proposer
 from stepdown.scenarios.wording import wording
-from stepdown.training.logs import UNKEPT, Entry, Skipped, entry
+from stepdown.training.logs import UNKEPT, LogEntry, Skipped, entry
 from stepdown.workspace import Workspace
 
 ILLEGAL = "its answer is none that the scenario accepts"
@@ -172,7 +172,7 @@ class Read:
                 except Skipped as reason:
                     self.skipped[str(reason)] += 1
 
-    def _exchange(self, entry: Entry, seen: tuple[str, ...]) -> dict[str, Any]:
+    def _exchange(self, entry: LogEntry, seen: tuple[str, ...]) -> dict[str, Any]:
         if not storable(entry.question) or not storable(entry.reply):
             raise Skipped(UNKEPT)
         case = _case(entry.question, seen, self.pattern)
@@ -192,7 +192,7 @@ class Read:
             "seed": seed,
             "prompt": prompt,
             "reply": entry.reply,
-            "strategy": judgement.answer.text,
+            "answer": judgement.answer.text,
             "score": judgement.score,
             "model": word(entry.model) if entry.model is not None else None,
         }

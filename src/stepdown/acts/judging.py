@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 
 from stepdown.acts.concurrent import calls_at_once
 from stepdown.acts.preparation import frontier_of
-from stepdown.acts.question import Question
-from stepdown.acts.step import Task
+from stepdown.acts.question import Assignment, Question
 from stepdown.errors import Refused
 from stepdown.history import rows
 from stepdown.providers.protocol import Provider
@@ -36,26 +35,28 @@ class Bench:
     provider: Provider
     at_once: int = 1
 
-    def tasks(self, answers: Sequence[rows.Step], knowledge: Knowledge, judged: Sequence[rows.Step] = ()) -> list[Task]:
+    def assignments(
+        self, answers: Sequence[rows.Step], knowledge: Knowledge, judged: Sequence[rows.Step] = ()
+    ) -> list[Assignment]:
         """Return the steps that judge answers which were served, apart from those that were judged already."""
         done = {(step.generation, step.position) for step in judged if step.role == judging.JUDGE}
         return [
-            self._task(step, knowledge)
+            self._assignment(step, knowledge)
             for step in answers
-            if step.strategy is not None and step.served_call is not None and self._place(step) not in done
+            if step.answer is not None and step.served_call is not None and self._place(step) not in done
         ]
 
-    def _task(self, step: rows.Step, knowledge: Knowledge) -> Task:
+    def _assignment(self, step: rows.Step, knowledge: Knowledge) -> Assignment:
         generation, position = self._place(step)
         question = Question(
             self.scenario,
             roles.role_named(self.scenario, judging.JUDGE),
             step_seed(self.run.seed, generation, position),
             step.knowledge,
-            judging_prompt(self.scenario, self.role, step.seed, knowledge, step.prompt, step.strategy or ""),
+            judging_prompt(self.scenario, self.role, step.seed, knowledge, step.prompt, step.answer or ""),
             judges=step.served_call,
         )
-        return Task(self.run.id, generation, position, question, self.provider)
+        return Assignment(self.run.id, generation, position, question, self.provider)
 
     def _place(self, step: rows.Step) -> tuple[int, int]:
         live = self.run.purpose == rows.LIVE

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from stepdown import __version__
 from stepdown.acts import switch
-from stepdown.acts.datasets import Dataset, opened
+from stepdown.acts.datasets import ExportedDataset, opened
 from stepdown.acts.examine import Examined, examined, record_evaluation
 from stepdown.acts.hearing import conclude
 from stepdown.acts.judging import check_judge
@@ -104,7 +104,7 @@ def localize(
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _opened(path: Path) -> tuple[Dataset, Mapping[str, Any]]:
+def _opened(path: Path) -> tuple[ExportedDataset, Mapping[str, Any]]:
     dataset, stored = opened(path)
     if stored.get("prompt_format") != prompt.FORMAT or not isinstance(stored.get("scenario"), str):
         raise DatasetError(f"{dataset.path.name[:12]} has another prompt format; export it again.")
@@ -112,7 +112,7 @@ def _opened(path: Path) -> tuple[Dataset, Mapping[str, Any]]:
 
 
 def _job(
-    workspace: Workspace, scenario: Scenario, dataset: Dataset, role: str, plan: AnyPlan | None
+    workspace: Workspace, scenario: Scenario, dataset: ExportedDataset, role: str, plan: AnyPlan | None
 ) -> tuple[Job, Tuned | None]:
     """Return the job, and what a tuning needs besides."""
     held_out_seeds(scenario)  # A bundle that cannot be evaluated is not worth training.
@@ -156,7 +156,7 @@ def _role(workspace: Workspace, scenario: Scenario, stored: Mapping[str, Any], w
 
 
 def _manifest(
-    workspace: Workspace, scenario: Scenario, dataset: Dataset, job: Job, part: Path, done: Mapping[str, Any]
+    workspace: Workspace, scenario: Scenario, dataset: ExportedDataset, job: Job, part: Path, done: Mapping[str, Any]
 ) -> Manifest:
     return Manifest(
         format=FORMAT,

@@ -32,8 +32,8 @@ def check(
     """
     if not (1 <= generations <= 10_000 and 1 <= candidates <= 1_000 and 0 <= seed < 2**63):
         raise InvalidValue(
-            f"A run needs 1 to 10000 generations of 1 to 1000 candidates and a seed of at least 0, not {generations} of "
-            f"{candidates} with seed {seed}."
+            f"A run needs 1 to 10000 generations of 1 to 1000 candidates and a seed from 0 to 2**63 - 1, "
+            f"not {generations} of {candidates} with seed {seed}."
         )
     scenario = settings.scenario(scenario_name)
     asked = roles.proposer(scenario) if role is None else roles.judged_role(scenario, role)

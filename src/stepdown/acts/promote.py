@@ -18,8 +18,9 @@ from stepdown.acts.question import examples
 from stepdown.acts.resume import begun_comparison, reopened
 from stepdown.acts.run import fail, start
 from stepdown.acts.switch import OPERATOR
+from stepdown.bundles.disk import Condition
 from stepdown.bundles.standing import PROMOTION
-from stepdown.errors import InvalidValue, Refused, StepdownError
+from stepdown.errors import InvalidValue, LocalError, Refused, StepdownError
 from stepdown.history import ledger, reader, rows
 from stepdown.routing.policy import Policy
 from stepdown.scenarios.harness import coverage
@@ -27,7 +28,7 @@ from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.roles import judged_role
 from stepdown.training import hearing
 from stepdown.training.evaluation import evaluation_of
-from stepdown.training.promotion import Grounds, Outcome, Trial, bounds
+from stepdown.training.promotion import Grounds, PromotionOutcome, Trial, bounds
 from stepdown.workspace import Workspace
 
 
@@ -74,17 +75,28 @@ def promote(
     try:
         comparison.play(watch)
     except StepdownError as error:
-        fail(comparison.run, error)
-        raise
+        fail(comparison.run, reason := _reason(workspace, bundle, error))
+        raise reason from error.__cause__
     comparison.run.end()
     workspace.reached("comparison-played")
     with workspace.writing() as connection:
         verdict = _judge(workspace, connection, comparison, bundle, by, why)
         ledger.append(connection, verdict)
-        if verdict.outcome == Outcome.PROMOTE:
+        if verdict.outcome == PromotionOutcome.PROMOTE:
             _activate(workspace, connection, bundle, hands, switch.asked_for(by, why))
     workspace.reached("act-recorded")
     return verdict
+
+
+def _reason(workspace: Workspace, bundle: rows.Bundle, error: StepdownError) -> StepdownError:
+    """Return what to say of a comparison that broke off: that the bundle cannot answer, or that somebody removed it."""
+    if not isinstance(error, LocalError) or workspace.look(bundle.id).condition is not Condition.ABSENT:
+        return error
+    return Refused(
+        f"The bundle {bundle.id[:12]} was removed while it was compared, and nothing was decided; "
+        "`stepdown bundles history` shows who did it.",
+        kind="bundle-absent",
+    )
 
 
 def _begin(

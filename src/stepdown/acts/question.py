@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from stepdown.history import reader, rows
-from stepdown.providers.protocol import Example
+from stepdown.providers.protocol import Example, Provider
 from stepdown.scenarios.guard import guarded
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
@@ -48,6 +48,32 @@ class Question:
         return self.scenario.rules if own is None else own
 
 
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What one step is asked to do, and where it stands.
+
+    Attributes:
+        run: Id of the run.
+        generation: Its generation, from 1.
+        position: Place in the generation, from 0.
+        question: What is asked, and of whom.
+        frontier: Who answers when local does not.
+        comparison: The frontier is asked for its own sake, whatever the gates would say.
+    """
+
+    run: str
+    generation: int
+    position: int
+    question: Question
+    frontier: Provider
+    comparison: bool = False
+
+    @property
+    def step(self) -> str:
+        """The step's id."""
+        return f"{self.run}/{self.generation}/{self.position}"
+
+
 def ask(
     scenario: Scenario, role: Role, knowledge: Knowledge, seed: int, examples: tuple[Example, ...] = ()
 ) -> Question:
@@ -79,15 +105,15 @@ def rendering(scenario: Scenario, role: Role, knowledge: Knowledge, seed: int) -
 
 def examples(connection: Connection, role: Role, run: str) -> tuple[Example, ...]:
     """Return a run's legal answers of a role so far and their scores, by their places."""
-    return tuple(_example(role, *answer) for answer in reader.strategies(connection, run, role.name))
+    return tuple(_example(role, *answer) for answer in reader.answers(connection, run, role.name))
 
 
 def new_examples(role: Role, steps: Sequence[rows.Step]) -> tuple[Example, ...]:
     """Return what steps of a role that were just taken add to these."""
     return tuple(
-        _example(role, step.generation, step.strategy, step.score)
+        _example(role, step.generation, step.answer, step.score)
         for step in steps
-        if step.strategy is not None and step.score is not None
+        if step.answer is not None and step.score is not None
     )
 
 

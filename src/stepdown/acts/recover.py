@@ -99,7 +99,7 @@ def _interrupted(
         served=None,
         served_call=None,
         reply=None,
-        strategy=None,
+        answer=None,
         score=None,
         recovered=True,
         at=workspace.now(),
@@ -120,10 +120,10 @@ def _attempt(workspace: Workspace, call: rows.Announcement, end: trace.Line | No
     if end is None:
         return replace(attempt, error_type=INTERRUPTED, error="The process ended before the answer was known.")
     recovered = replace(attempt, latency=end.duration, error_type=end.error_type, error=end.error)
-    if end.text is None or end.provider is None or end.model is None:
+    if end.reply is None or end.provider is None or end.model is None:
         return recovered
-    answer = Completion(end.text, end.provider, end.model, end.digest, end.input_tokens, end.output_tokens)
-    return replace(recovered, **answered(answer))
+    completion = Completion(end.reply, end.provider, end.model, end.digest, end.input_tokens, end.output_tokens)
+    return replace(recovered, **answered(completion))
 
 
 def _clear(workspace: Workspace) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from stepdown.acts.attempt import answered, unanswered, verdicts, with_breaker
-from stepdown.acts.question import Question
+from stepdown.acts.question import Assignment
 from stepdown.errors import ProviderError
 from stepdown.history import ledger, reader, rows
 from stepdown.providers.missing import Missing
@@ -28,33 +28,7 @@ LOOKS = 3
 """How often a bundle is looked at ahead of a step's transaction, before it is looked at inside it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What one step is asked to do, and where it stands.
-
-    Attributes:
-        run: Id of the run.
-        generation: Its generation, from 1.
-        position: Place in the generation, from 0.
-        question: What is asked, and of whom.
-        frontier: Who answers when local does not.
-        comparison: The frontier is asked for its own sake, whatever the gates would say.
-    """
-
-    run: str
-    generation: int
-    position: int
-    question: Question
-    frontier: Provider
-    comparison: bool = False
-
-    @property
-    def step(self) -> str:
-        """The step's id."""
-        return f"{self.run}/{self.generation}/{self.position}"
-
-
-def take(workspace: Workspace, task: Task) -> rows.Step:
+def take(workspace: Workspace, assignment: Assignment) -> rows.Step:
     """Take one step, and return what was recorded of it.
 
     A refusal, a failed call and an illegal reply are outcomes of the step, not exceptions.
@@ -62,10 +36,10 @@ def take(workspace: Workspace, task: Task) -> rows.Step:
     Raises:
         WorkspaceError: History or trace cannot be written; what was announced is closed at the next opening.
     """
-    return begin(workspace, task).finish()
+    return begin(workspace, assignment).finish()
 
 
-def begin(workspace: Workspace, task: Task) -> "StepUnderWay":
+def begin(workspace: Workspace, assignment: Assignment) -> "StepUnderWay":
     """Gather, decide, announce and start a step; nobody waits for its answer yet.
 
     Facts, decision and announcement are one transaction: nothing can change between looking and saying so. A large bundle is
@@ -74,29 +48,30 @@ def begin(workspace: Workspace, task: Task) -> "StepUnderWay":
     Raises:
         WorkspaceError: History or trace cannot be written.
     """
-    slot = task.question.scenario, task.question.role.name
+    slot = assignment.question.scenario, assignment.question.role.name
     for _ in range(LOOKS):
-        begun = _begin(workspace, task, look_ahead(workspace, *slot))
+        begun = _begin(workspace, assignment, look_ahead(workspace, *slot))
         if begun is not None:
             return begun
-    return _begin(workspace, task, None) or begin(workspace, task)  # A look inside the transaction always holds.
+    # A look inside the transaction always holds.
+    return _begin(workspace, assignment, None) or begin(workspace, assignment)
 
 
-def _begin(workspace: Workspace, task: Task, ahead: Ahead | None) -> "StepUnderWay | None":
+def _begin(workspace: Workspace, assignment: Assignment, ahead: Ahead | None) -> "StepUnderWay | None":
     """Begin a step on a look ahead of it; None, and nothing written, when that no longer holds."""
-    question = task.question
+    question = assignment.question
     slot = question.scenario, question.role.name
     with workspace.announcing:
         with workspace.writing() as connection:
             if ahead is not None and not ahead.holds(workspace, connection, *slot):
                 return None
             scene = gather(workspace, connection, *slot, question.seed, ahead, knowledge=question.knowledge)
-            over = scene.policy.budgeted and scene.policy.overspent(*reader.spent(connection, task.run))
-            facts = replace(scene.facts, over_budget=over, unavailable=isinstance(task.frontier, Missing))
-            scene = replace(scene, facts=replace(facts, mode=Mode.FRONTIER_ONLY) if task.comparison else facts)
+            over = scene.policy.budgeted and scene.policy.overspent(*reader.spent(connection, assignment.run))
+            facts = replace(scene.facts, over_budget=over, unavailable=isinstance(assignment.frontier, Missing))
+            scene = replace(scene, facts=replace(facts, mode=Mode.FRONTIER_ONLY) if assignment.comparison else facts)
             decision = decide(scene.facts)
             targets = walk(decision, scene.facts.frontier_objection)
-            asking = _Asking(workspace, task, scene, decision)
+            asking = _Asking(workspace, assignment, scene, decision)
             if not targets:
                 return StepUnderWay(asking, targets, None, asking.record(connection, []))
             announcement = asking.announce(connection, targets[0], ordinal=1)
@@ -108,7 +83,7 @@ class _Asking:
     """What was decided for one step, and the acts that follow from it."""
 
     workspace: Workspace
-    task: Task
+    assignment: Assignment
     scene: Scene
     decision: Decision
 
@@ -116,9 +91,9 @@ class _Asking:
         self, connection: Connection, target: Target, *, ordinal: int, shadow: bool = False
     ) -> rows.Announcement:
         """Say durably who is about to be asked."""
-        task, provider, facts = self.task, self._provider(target), self.scene.facts
+        assignment, provider, facts = self.assignment, self._provider(target), self.scene.facts
         announcement = rows.Announcement(
-            call=f"{task.step}/{ordinal}",
+            call=f"{assignment.step}/{ordinal}",
             **self._circumstances(),
             target=target.value,
             shadow=shadow,
@@ -134,12 +109,12 @@ class _Asking:
 
     def _circumstances(self) -> dict[str, Any]:
         """Return what announcement and step both say of the question and of what was decided."""
-        task, question = self.task, self.task.question
+        assignment, question = self.assignment, self.assignment.question
         return {
-            "step": task.step,
-            "run": task.run,
-            "generation": task.generation,
-            "position": task.position,
+            "step": assignment.step,
+            "run": assignment.run,
+            "generation": assignment.generation,
+            "position": assignment.position,
             "role": question.role.name,
             "seed": question.seed,
             "knowledge": question.knowledge,
@@ -154,7 +129,7 @@ class _Asking:
         """Let the trace say that the announced provider is about to be asked."""
         self.workspace.reached("announced")
         target = Target(announcement.target)
-        question, policy, settings = self.task.question, self.scene.policy, self.workspace.settings
+        question, policy, settings = self.assignment.question, self.scene.policy, self.workspace.settings
         request = Request(
             call=announcement.call,
             role=question.role.name,
@@ -174,12 +149,12 @@ class _Asking:
     def answer(self, asked: "_Asked") -> "_Tried":
         """Wait for the answer, and judge it."""
         try:
-            answer: Completion | ProviderError = asked.call.answer()
+            completion: Completion | ProviderError = asked.call.answer()
         except ProviderError as error:
-            answer = error
+            completion = error
         latency = max(0.0, self.workspace.settings.clock.monotonic() - asked.began)
         self.workspace.reached("answered")
-        return self._tried(replace(unanswered(asked.announcement, self.workspace), latency=latency), answer)
+        return self._tried(replace(unanswered(asked.announcement, self.workspace), latency=latency), completion)
 
     def ask_next(self, target: Target, *, ordinal: int, shadow: bool = False) -> "_Tried":
         """Announce and ask, after an earlier attempt of the same step."""
@@ -189,11 +164,11 @@ class _Asking:
             asked = self.start(announcement)
         return self.answer(asked)
 
-    def _tried(self, attempt: rows.Attempt, answer: Completion | ProviderError) -> "_Tried":
-        if isinstance(answer, ProviderError):
-            return _Tried(replace(attempt, error_type=answer.error_type, error=str(answer)))
-        question = self.task.question
-        judgement = judge(question.scenario, question.role, answer.text, question.judged_on, self.scene.validators)
+    def _tried(self, attempt: rows.Attempt, completion: Completion | ProviderError) -> "_Tried":
+        if isinstance(completion, ProviderError):
+            return _Tried(replace(attempt, error_type=completion.error_type, error=str(completion)))
+        question = self.assignment.question
+        judgement = judge(question.scenario, question.role, completion.reply, question.judged_on, self.scene.validators)
         refusals = judgement.refusals
         attempt = replace(
             attempt,
@@ -201,14 +176,14 @@ class _Asking:
             error=refusals[0] if refusals else None,
             refusals=list(refusals),
             score=judgement.score,
-            cost=None if attempt.shadow else cost(answer, attempt.at),
-            **answered(answer),
+            cost=None if attempt.shadow else cost(completion, attempt.at),
+            **answered(completion),
         )
         return _Tried(attempt, judgement)
 
     def _provider(self, target: Target) -> Provider:
         if target is Target.FRONTIER:
-            return self.task.frontier
+            return self.assignment.frontier
         return self.workspace.local(self.scene.facts.bundle or "", self.scene.look)
 
     def record(self, connection: Connection, tried: Sequence["_Tried"]) -> rows.Step:
@@ -220,8 +195,8 @@ class _Asking:
         for each in tried:
             ledger.append(connection, with_breaker(connection, each.attempt, self.scene))
         played = served.judgement.matches if served is not None and served.judgement is not None else ()
-        ledger.append_all(connection, [rows.Match(step.id, m.seed, m.score, m.won, m.parts) for m in played])
-        ledger.append_all(connection, verdicts(self.task.question, step))
+        ledger.append_all(connection, [rows.PlayedMatch(step.id, m.seed, m.score, m.won, m.parts) for m in played])
+        ledger.append_all(connection, verdicts(self.assignment.question, step))
         self.workspace.reached("step-appended")
         return step
 
@@ -230,7 +205,8 @@ class _Asking:
         if reason is None and not counted[0].accepted:
             reason = local_failure(counted[0].error_type or "")
         used = served.attempt if served else None
-        answer = served.judgement.answer if served and served.judgement and self.task.question.role.judged else None
+        judged = self.assignment.question.role.judged
+        answer = served.judgement.answer if served and served.judgement and judged else None
         identity = self._circumstances()
         return rows.Step(
             id=identity.pop("step"),
@@ -241,8 +217,8 @@ class _Asking:
             error=None if used else self._error(counted),
             served=used.target if used else None,
             served_call=used.call if used else None,
-            reply=used.text if used else None,
-            strategy=answer.text if answer else None,
+            reply=used.reply if used else None,
+            answer=answer.text if answer else None,
             score=used.score if used else None,
             recovered=False,
             at=self.workspace.now() if counted else self.scene.at,

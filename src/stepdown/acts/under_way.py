@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 
 from stepdown.acts.concurrent import take_all
 from stepdown.acts.judging import Bench, bench
-from stepdown.acts.question import Question, ask, new_examples
-from stepdown.acts.step import Task, take
+from stepdown.acts.question import Assignment, Question, ask, new_examples
+from stepdown.acts.step import take
 from stepdown.errors import WorkspaceError
 from stepdown.history import ledger, reader, rows
 from stepdown.providers.protocol import Example, Provider
@@ -29,7 +29,7 @@ def nobody(_step: rows.Step) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """The best strategy of a run so far, and the version of the knowledge that it was found with."""
+    """The best answer of a run so far, and the version of the knowledge that it was found with."""
 
     step: str
     score: float
@@ -87,19 +87,19 @@ class RunUnderWay:
         before = self.standing.pop(self.number, ())
         taken = [step for step in before if step.position < self.run.candidates]
         standing = {step.position for step in taken}
-        tasks = (
-            self._task(position, self._question(knowledge, position))
+        assignments = (
+            self._assignment(position, self._question(knowledge, position))
             for position in range(self.run.candidates)
             if position not in standing
         )
-        for step in take_all(self.workspace, tasks, self.at_once):
+        for step in take_all(self.workspace, assignments, self.at_once):
             taken.append(step)
             self.count(step)
             yield step
         taken.sort(key=lambda step: step.position)
         if self.bench is not None:
             judged = [step for step in before if step.position >= self.run.candidates]
-            for step in take_all(self.workspace, self.bench.tasks(taken, knowledge, judged), self.bench.at_once):
+            for step in take_all(self.workspace, self.bench.assignments(taken, knowledge, judged), self.bench.at_once):
                 judged.append(step)
                 yield step
             taken = self.bench.scored(taken, judged)
@@ -139,12 +139,12 @@ class RunUnderWay:
         with self.workspace.reading() as connection:
             return self.workspace.knowledge(connection, self.scenario.name)
 
-    def _task(self, position: int, question: Question) -> Task:
-        return Task(self.run.id, self.number, position, question, self.frontier)
+    def _assignment(self, position: int, question: Question) -> Assignment:
+        return Assignment(self.run.id, self.number, position, question, self.frontier)
 
     def _decide(self, steps: Sequence[rows.Step]) -> None:
         """Decide against the best so far, record it, and on a rollback return to what the champion knew."""
-        scores = {step.id: step.score for step in steps if step.strategy is not None and step.score is not None}
+        scores = {step.id: step.score for step in steps if step.answer is not None and step.score is not None}
         best, score = outcome(scores, own_case=own_case(self.scenario))
         decision = gate(score, self.champion.score if self.champion else None)
         if decision == "advance" and best is not None and score is not None:
@@ -173,7 +173,7 @@ class RunUnderWay:
         seed = step_seed(self.run.seed, self.number, position)
         text = prompt.coach(self.scenario, knowledge, self._results(steps))
         question = Question(self.scenario, coach, seed, knowledge.version, text, self.examples)
-        step = take(self.workspace, self._task(position, question))
+        step = take(self.workspace, self._assignment(position, question))
         self._keep(step)
         return step
 
@@ -188,9 +188,7 @@ class RunUnderWay:
 
     def _results(self, steps: Sequence[rows.Step]) -> Mapping[str, float]:
         scored = [
-            (step.seed, step.strategy, step.score)
-            for step in steps
-            if step.strategy is not None and step.score is not None
+            (step.seed, step.answer, step.score) for step in steps if step.answer is not None and step.score is not None
         ]
         return prompt.results(self.scenario, scored, own_case=own_case(self.scenario))
 

@@ -1,5 +1,6 @@
 """Find what history names and does not have, and what a completed run must have left. Pure."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -43,7 +44,7 @@ def dangling(evidence: Evidence) -> Iterator[Difference]:
     ]
     for referring, name, ids in references:
         for wanted in dict.fromkeys(getattr(row, name) for row in referring if getattr(row, name) not in ids):
-            kind = type(referring[0]).__name__.lower()
+            kind = re.sub("(?<!^)(?=[A-Z])", " ", type(referring[0]).__name__).lower()
             yield Difference("I10", wanted, f"history has no such {name}, and a row of kind {kind} names it")
     yield from _unreadable(evidence)
 

@@ -16,7 +16,7 @@ def generations(evidence: Evidence) -> Iterator[Difference]:
     """Decide every generation again from its steps (I10)."""
     by_generation: dict[tuple[str, int], list[rows.Step]] = defaultdict(list)
     for step in verdicts.scored(evidence):
-        if step.strategy is not None and step.score is not None:
+        if step.answer is not None and step.score is not None:
             by_generation[step.run, step.generation].append(step)
     scenario_of = {run.id: run.scenario for run in evidence.runs}
     champions: dict[str, tuple[str | None, float | None]] = defaultdict(lambda: (None, None))
@@ -48,7 +48,7 @@ def coached(evidence: Evidence) -> Iterator[Difference]:
     versions = knowledge_of(evidence)
     answers: dict[tuple[str, int], list[rows.Step]] = defaultdict(list)
     for step in verdicts.scored(evidence):
-        if step.strategy is not None and step.score is not None:
+        if step.answer is not None and step.score is not None:
             answers[step.run, step.generation].append(step)
     for step in evidence.steps:
         run = run_of[step.run]
@@ -60,7 +60,7 @@ def coached(evidence: Evidence) -> Iterator[Difference]:
         if not wording(scenario, step.role).is_of(step.facts.get("prompts", "")):
             continue
         given = sorted(answers[step.run, step.generation], key=lambda each: each.position)
-        scored = [(each.seed, each.strategy or "", each.score or 0.0) for each in given]
+        scored = [(each.seed, each.answer or "", each.score or 0.0) for each in given]
         results = prompt.results(scenario, scored, own_case=referee.own_case(scenario))
         expected = {"prompt": prompt.coach(scenario, knowledge or Knowledge(), results)}
         yield from compare("I10", step.id, step, expected, "its generation")

@@ -50,7 +50,7 @@ def _again(scenario: Scenario, log: rows.Log, exchange: rows.Exchange, where: st
     again = {
         "seed": seed,
         **({"prompt": words} if _worded(scenario, log) else {}),
-        "strategy": judgement.answer.text if judgement.answer is not None else None,
+        "answer": judgement.answer.text if judgement.answer is not None else None,
         **({"score": judgement.score} if reproducible(scenario) else {}),
     }
     yield from compare("I7", where, exchange, again, "deriving it again")

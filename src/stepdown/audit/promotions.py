@@ -158,9 +158,9 @@ def _frontier_answers(
     """Return what the frontier answered in a run, each with its score: the scenario's, or what its judging call said."""
     steps = {step.id: step for step in sources.evidence.steps if step.run == run and step.role == role.name}
     replies = {
-        steps[attempt.step].position: judge_held_out(scenario, role, steps[attempt.step].seed, attempt.text)
+        steps[attempt.step].position: judge_held_out(scenario, role, steps[attempt.step].seed, attempt.reply)
         for attempt in sources.evidence.attempts
-        if attempt.step in steps and attempt.text is not None and not (attempt.recovered or attempt.shadow)
+        if attempt.step in steps and attempt.reply is not None and not (attempt.recovered or attempt.shadow)
     }
     where = hearing.where(run, hearing.FRONTIER)
     prompts = heard.prompts_of(scenario, role, challenger, replies, sources.versions)

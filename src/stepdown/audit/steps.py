@@ -1,4 +1,4 @@
-"""Derive again what history says was derived: decisions from facts, walks from decisions, scores from strategies. Pure."""
+"""Derive again what history says was derived: decisions from facts, walks from decisions, scores from answers. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -114,7 +114,7 @@ LIMITS = ("mode", "max_age", "min_score", "min_valid", "min_coverage", "shadow",
 def _walked(
     step: rows.Step,
     attempts: Sequence[rows.Attempt],
-    matches: Sequence[rows.Match],
+    matches: Sequence[rows.PlayedMatch],
     scenario: Scenario,
     judged: Mapping[str, referee.Judgement] | None,
 ) -> Iterator[Difference]:
@@ -163,7 +163,7 @@ def _recovered(step: rows.Step, decision: Decision, counted: Sequence[rows.Attem
     """What recovery closes, it closes as interrupted: nobody was served, for the reason that the decision gave."""
     failed_first = len(counted) > 1 and decision.reason is None
     expected = {
-        **dict.fromkeys(("served", "served_call", "reply", "strategy", "score")),
+        **dict.fromkeys(("served", "served_call", "reply", "answer", "score")),
         "requested": counted[0].target if counted else None,
         "reason": local_failure(counted[0].error_type or "invalid-output") if failed_first else decision.reason,
         "outcome": "interrupted",
@@ -190,7 +190,7 @@ def _outcome(local: bool, facts: Facts, reason: str | None, counted: Sequence[ro
         "error": error,
         "served": served.target if served else None,
         "served_call": served.call if served else None,
-        "reply": served.text if served else None,
+        "reply": served.reply if served else None,
     }
 
 
@@ -207,9 +207,9 @@ def _judgements(
         asked = (scenario, role, step.seed, knowledge, step.prompt)
         seeds = referee.live_seeds(*asked) if live else referee.seeds_of(scenario, step.seed)
     return {
-        attempt.call: referee.judge(scenario, role, attempt.text, seeds, step.validators)
+        attempt.call: referee.judge(scenario, role, attempt.reply, seeds, step.validators)
         for attempt in attempts
-        if attempt.text is not None
+        if attempt.reply is not None
     }
 
 
@@ -217,7 +217,7 @@ def _used(step: rows.Step, judgement: referee.Judgement | None, scenario: Scenar
     """Return what a step keeps of the reply that was used."""
     answer = judgement.answer if judgement and step.role in roles.roles(scenario) else None
     judged = answer is not None and roles.role_named(scenario, step.role).judged
-    used: dict[str, Any] = {"strategy": answer.text if answer and judged else None}
+    used: dict[str, Any] = {"answer": answer.text if answer and judged else None}
     if judgement is None or referee.reproducible(scenario):
         used["score"] = judgement.score if judgement else None
     return used
@@ -225,13 +225,13 @@ def _used(step: rows.Step, judgement: referee.Judgement | None, scenario: Scenar
 
 def _judged(attempt: rows.Attempt, judgement: referee.Judgement | None, *, again: bool) -> Iterator[Difference]:
     """What the harness said, the score and the cost follow from the reply."""
-    if attempt.text is None or judgement is None:
+    if attempt.reply is None or judgement is None:
         empty: dict[str, Any] = {"refusals": [], "score": None, "cost": None}
         yield from compare("I7", attempt.call, attempt, empty, "a call without a reply")
         return
     refusals = list(judgement.refusals)
-    answer = Completion(
-        attempt.text,
+    completion = Completion(
+        attempt.reply,
         attempt.provider or "",
         attempt.model or "",
         attempt.digest,
@@ -246,17 +246,21 @@ def _judged(attempt: rows.Attempt, judgement: referee.Judgement | None, *, again
     }
     yield from compare("I7", attempt.call, attempt, expected, "the harness and the scenario")
     yield from compare(
-        "I12", attempt.call, attempt, {"cost": None if attempt.shadow else cost(answer, attempt.at)}, "the price table"
+        "I12",
+        attempt.call,
+        attempt,
+        {"cost": None if attempt.shadow else cost(completion, attempt.at)},
+        "the price table",
     )
 
 
 def _matched(
-    step: rows.Step, matches: Sequence[rows.Match], judgement: referee.Judgement | None, scenario: Scenario
+    step: rows.Step, matches: Sequence[rows.PlayedMatch], judgement: referee.Judgement | None, scenario: Scenario
 ) -> Iterator[Difference]:
     played = judgement.matches if judgement else ()
-    expected = [rows.Match(step.id, match.seed, match.score, match.won, match.parts) for match in played]
+    expected = [rows.PlayedMatch(step.id, match.seed, match.score, match.won, match.parts) for match in played]
     if list(matches) != expected:
-        yield Difference("I7", step.id, f"its matches are not what {scenario.name} gives for its strategy")
+        yield Difference("I7", step.id, f"its matches are not what {scenario.name} gives for its answer")
 
 
 def reworded(evidence: Evidence) -> Iterator[str]:

@@ -54,7 +54,7 @@ def pairs(evidence: Evidence) -> Iterator[Pair]:
             continue
         judges = {(step.generation, step.position): step for step in taken[run.id] if step.role == judging.JUDGE}
         for step in taken[run.id]:
-            if step.strategy is not None and step.role != judging.JUDGE:
+            if step.answer is not None and step.role != judging.JUDGE:
                 live = run.purpose == rows.LIVE
                 yield step, judges.get(judging.place(step.generation, step.position, run.candidates, live=live))
 
@@ -62,31 +62,31 @@ def pairs(evidence: Evidence) -> Iterator[Pair]:
 def scored(evidence: Evidence) -> list[rows.Step]:
     """Return the steps, each answer with the score that its run went by: its own, or what its judging call said."""
     scores: dict[str, float | None] = {}
-    for answer, judge in pairs(evidence):
+    for step, judge in pairs(evidence):
         verdict = judging.verdict(judge.reply) if judge is not None and judge.reply is not None else None
-        scores[answer.id] = verdict[0] if verdict is not None else None
+        scores[step.id] = verdict[0] if verdict is not None else None
     return [replace(step, score=scores[step.id]) if step.id in scores else step for step in evidence.steps]
 
 
-def _asked(evidence: Evidence, run: rows.Run, answer: rows.Step, judge: rows.Step) -> Iterator[Difference]:
+def _asked(evidence: Evidence, run: rows.Run, step: rows.Step, judge: rows.Step) -> Iterator[Difference]:
     """The judge was asked about this answer to this question, and about nothing else."""
     scenario = evidence.scenarios(run.scenario)
     if scenario.version != run.scenario_version:
         return
-    knowledge = knowledge_of(evidence).get((run.scenario, answer.knowledge), Knowledge())
-    role = roles.role_named(scenario, answer.role)
-    asked = referee.judging_prompt(scenario, role, answer.seed, knowledge, answer.prompt, answer.strategy or "")
-    yield from compare("I7", judge.id, judge, {"prompt": asked, "knowledge": answer.knowledge}, "the answer it judges")
+    knowledge = knowledge_of(evidence).get((run.scenario, step.knowledge), Knowledge())
+    role = roles.role_named(scenario, step.role)
+    asked = referee.judging_prompt(scenario, role, step.seed, knowledge, step.prompt, step.answer or "")
+    yield from compare("I7", judge.id, judge, {"prompt": asked, "knowledge": step.knowledge}, "the answer it judges")
 
 
-def _given(answer: rows.Step, judge: rows.Step, row: rows.Judgement | None) -> Iterator[Difference]:
+def _given(step: rows.Step, judge: rows.Step, row: rows.GivenScore | None) -> Iterator[Difference]:
     """The verdict in history is the one in the judge's reply, and there is none where the judge said none."""
     verdict = judging.verdict(judge.reply) if judge.reply is not None else None
     if verdict is None or row is None:
         if (verdict is None) is not (row is None):
             yield Difference("I7", judge.id, "its reply and history disagree on whether there is a verdict")
         return
-    expected = {"call": answer.served_call, "score": verdict[0], "why": verdict[1]}
+    expected = {"call": step.served_call, "score": verdict[0], "why": verdict[1]}
     yield from compare("I7", f"judgement of {row.call}", row, expected, "the judging call")
 
 

@@ -72,7 +72,7 @@ class Evidence:
     announcements: Sequence[rows.Announcement]
     attempts: Sequence[rows.Attempt]
     steps: Sequence[rows.Step]
-    matches: Sequence[rows.Match]
+    matches: Sequence[rows.PlayedMatch]
     generations: Sequence[rows.Generation]
     lessons: Sequence[rows.Lesson]
     policies: Sequence[rows.PolicyChange]
@@ -82,7 +82,7 @@ class Evidence:
     holdouts: Sequence[rows.Holdout]
     acts: Sequence[rows.Act]
     verdicts: Sequence[rows.Verdict]
-    judgements: Sequence[rows.Judgement]
+    judgements: Sequence[rows.GivenScore]
     datasets: Sequence[rows.Dataset]
     trace: Sequence[Line]
     scenarios: Callable[[str], Scenario]
@@ -197,7 +197,7 @@ def _attempt(
         yield from compare("I4", where, attempt, nothing, "a trace without an end of it")
 
 
-ANSWERED = ("provider", "model", "text", "input_tokens", "output_tokens")
+ANSWERED = ("provider", "model", "reply", "input_tokens", "output_tokens")
 
 
 def _ended(attempt: rows.Attempt, end: Line) -> Iterator[Difference]:
@@ -256,7 +256,7 @@ def weights(evidence: Evidence) -> Iterator[Difference]:
     """What answered for a bundle is what was registered under its name (I5)."""
     registered = {bundle.id: bundle.weights for bundle in evidence.bundles}
     for attempt in evidence.attempts:
-        if attempt.bundle is not None and attempt.text is not None:
+        if attempt.bundle is not None and attempt.reply is not None:
             expected = {"digest": registered.get(attempt.bundle)}
             yield from compare("I5", attempt.call, attempt, expected, "its bundle's registration")
 

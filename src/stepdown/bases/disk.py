@@ -11,7 +11,7 @@ from typing import Any
 
 from stepdown.bundles.disk import listing, sync
 from stepdown.digest import canonical, sha256
-from stepdown.errors import InvalidValue, NotFound, Refused
+from stepdown.errors import InvalidValue, NotFound, Refused, in_one_line
 
 FOLDER = "bases"
 RECORD = "base.json"
@@ -120,7 +120,7 @@ def problem(directory: Path, digest: str) -> str:
     except FileNotFoundError:
         return "it is gone"
     except (OSError, ValueError) as error:
-        return f"it cannot be read ({error})"
+        return f"it cannot be read ({in_one_line(error)})"
     return "" if sha256(canonical({path: sha for path, (sha, _) in files.items()})) == digest else "it is another one"
 
 

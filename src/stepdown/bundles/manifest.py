@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from stepdown.bundles.kinds import KINDS, NET, Kind
 from stepdown.digest import canonical, digest, sha256
+from stepdown.errors import in_one_line
 
 FORMAT = 1
 """The bundle format that this version writes, and the newest that it reads."""
@@ -106,7 +107,7 @@ class Manifest:
             values = {name: stored[name] for name in needed}
             values["trained_at"] = datetime.fromisoformat(values["trained_at"])
         except (KeyError, TypeError) as error:
-            raise ValueError(f"the manifest is malformed: {error!r}") from error
+            raise ValueError(f"the manifest is malformed: {in_one_line(error)}") from error
         values["files"] = listed_files(data)
         manifest = cls(**values)
         texts = (manifest.base, manifest.curve, manifest.prompts)
@@ -143,7 +144,7 @@ def listed_files(data: bytes) -> dict[str, tuple[str, int]]:
     try:
         return {str(path): (str(sha), int(size)) for path, (sha, size) in json.loads(data)["files"].items()}
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"the manifest lists no files: {error!r}") from error
+        raise ValueError(f"the manifest lists no files: {in_one_line(error)}") from error
 
 
 class NewerFormat(ValueError):

@@ -15,7 +15,7 @@ MECHANISMS = {PROMOTION: "activate", ROLLBACK: "activate", PRUNE: "delete"}
 """Who acts when no person does, and the one kind of act that is theirs; nobody may act under these names."""
 
 
-class Act(Protocol):
+class SlotAct(Protocol):
     """What the fold looks at; `history.rows.Act` is one."""
 
     @property
@@ -58,7 +58,7 @@ class Standing:
     disabled: frozenset[str] = frozenset()
     retired: frozenset[str] = frozenset()
 
-    def after(self, act: Act) -> "Standing":
+    def after(self, act: SlotAct) -> "Standing":
         """Return the standing after one act."""
         match act.kind:
             case "activate":
@@ -81,7 +81,7 @@ class Standing:
         return Status.ACTIVE if bundle in self.active.values() else Status.CANDIDATE
 
 
-def fold(acts: Iterable[Act]) -> Standing:
+def fold(acts: Iterable[SlotAct]) -> Standing:
     """Return the standing after all acts, oldest first."""
     standing = Standing()
     for act in acts:

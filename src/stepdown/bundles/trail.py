@@ -10,7 +10,7 @@ from typing import Protocol
 from stepdown.bundles import standing
 
 
-class Act(standing.Act, Protocol):
+class AttributedAct(standing.SlotAct, Protocol):
     """What the fold looks at; `history.rows.Act` is one."""
 
     @property
@@ -18,7 +18,7 @@ class Act(standing.Act, Protocol):
         """Who did it; `rollback` for a rollback."""
 
 
-def behind(acts: Iterable[Act], slot: standing.Slot, current: str | None) -> list[str]:
+def behind(acts: Iterable[AttributedAct], slot: standing.Slot, current: str | None) -> list[str]:
     """Return the bundles that a slot can go back to, the nearest first.
 
     Args:

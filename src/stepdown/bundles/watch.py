@@ -24,7 +24,7 @@ SETTLED = 2_000_000_000
 Found = TypeVar("Found")
 
 
-class Watch:
+class LookCache:
     """What is remembered of directories, for as long as nothing about them changes. Threads may share one."""
 
     def __init__(self) -> None:

@@ -1,15 +1,19 @@
 """Commands on a bundle's life: promote, evaluate, history, active, rollback, prune."""
 
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stepdown.cli.bundles import Id
 from stepdown.cli.consent import DryRun, Yes, agreed
-from stepdown.cli.options import DEFAULT, By, Directory, Json, Why, about, workspace
+from stepdown.cli.options import DEFAULT, By, Directory, Json, Why, about, spelled, workspace
 from stepdown.cli.output import emit, err, progress, table
 from stepdown.cli.stopping import resumable
+
+if TYPE_CHECKING:
+    from stepdown.training.promotion import Trial
 
 Slot = Annotated[str, typer.Option("--slot", help="SCENARIO or SCENARIO/ROLE; by default the task's, or grid_ctf.")]
 
@@ -48,9 +52,11 @@ def promote(
     from stepdown.training.promotion import Trial
 
     trial = Trial(margin, error_rate, budget, look)
+    given = [word for field in fields(trial) for word in _given(trial, field.name, field.default)]
+    again = [bundle, *given, *(["--frontier", frontier] if frontier else [])]
     with workspace(directory) as opened, progress("promote") as show:
         watch = lambda done, most: show(done, most, "seeds")  # noqa: E731
-        with resumable(opened, lambda run_id: f"stepdown promote {bundle} --resume {run_id}"):
+        with resumable(opened, lambda run_id: spelled(directory, "promote", *again, "--resume", run_id)):
             verdict = promote(
                 opened, bundle, trial=trial, frontier=frontier, by=by, why=why, resume=resume, watch=watch
             )
@@ -58,10 +64,16 @@ def promote(
     if verdict.outcome != "promote":
         err().print(
             "stepdown: the frontier goes on serving; `stepdown run` with another --seed finds more, then export, train and "
-            f"promote again. `stepdown report {verdict.run}` shows the comparison.",
+            f"promote again. `{spelled(directory, 'report', verdict.run)}` shows the comparison.",
             soft_wrap=True,
         )
         raise typer.Exit(1)
+
+
+def _given(trial: "Trial", name: str, usual: object) -> list[str]:
+    """Return the words that give a limit of a comparison, where it is not the usual one."""
+    value = getattr(trial, name)
+    return [] if value == usual else [f"--{name.replace('_', '-')}", f"{value!r}"]
 
 
 def evaluate(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> None:

@@ -36,16 +36,16 @@ def ask(
         workspace(directory, create=True) as opened,
         live(opened, who.scenario, role=role, frontier=who.frontier) as desk,
     ):
-        reply = desk.ask(asked)
-    lines = [json.dumps(reply.value, ensure_ascii=False) if reply.served else f"nobody served: {reply.error}"]
-    score = "" if reply.score is None else f"score {reply.score:.3f}; "
+        response = desk.ask(asked)
+    lines = [json.dumps(response.value, ensure_ascii=False) if response.served else f"nobody served: {response.error}"]
+    score = "" if response.score is None else f"score {response.score:.3f}; "
     lines.append(
-        f"{score}served by {reply.served or 'nobody'}; local did not: {reply.reason or '–'}; call {reply.call or '–'}"
+        f"{score}served by {response.served or 'nobody'}; local did not: {response.reason or '–'}; call {response.call or '–'}"
     )
-    if reply.unjudged:
-        lines.append(reply.unjudged)
-    emit(reply, as_json=as_json, people=lambda: "\n".join(lines))
-    if reply.served is None:
+    if response.unjudged:
+        lines.append(response.unjudged)
+    emit(response, as_json=as_json, people=lambda: "\n".join(lines))
+    if response.served is None:
         raise typer.Exit(8)
 
 

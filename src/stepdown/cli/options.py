@@ -1,5 +1,7 @@
 """Options that several commands share, spelled once."""
 
+import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,6 +49,12 @@ Frontier = Annotated[
 ]
 
 DEFAULT = Path(".stepdown")
+
+
+def spelled(directory: Path, *words: str) -> str:
+    """Return a command as somebody would type it for this workspace: a sentence that says what to do next can be copied."""
+    usual = Path(os.environ.get("STEPDOWN_WORKSPACE") or DEFAULT)
+    return shlex.join(["stepdown", *words, *([] if directory == usual else ["-w", str(directory)])])
 
 
 @contextmanager

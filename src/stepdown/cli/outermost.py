@@ -9,12 +9,13 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any, TextIO
 
 import typer
 
 from stepdown.cli import FAULT, STOPPED, UNWRITTEN
-from stepdown.errors import StepdownError
+from stepdown.errors import InvalidValue, StepdownError
 
 USAGE = 2
 
@@ -24,6 +25,7 @@ _USAGE_ERROR: Any = typer.BadParameter.__mro__[1]
 
 def guarded(arguments: Sequence[str]) -> int:
     """Run a command whatever its world is like, and return the exit code."""
+    _take_their_places()
     for stream in (sys.stdout, sys.stderr):
         _encode_anything(stream)
     wanted = _Wanted(as_json="--json" in arguments, debug="--debug" in arguments)
@@ -48,6 +50,7 @@ def _run(arguments: Sequence[str]) -> int:
 
     if sys.stdout is None:  # The shell closed it: `>&-`.
         raise OSError("stdout is closed")
+    _check_given(arguments)
     try:
         done = app(args=list(arguments), prog_name="stepdown", standalone_mode=False)
     except typer.Exit as end:
@@ -59,6 +62,19 @@ def _run(arguments: Sequence[str]) -> int:
     if done == STOPPED:  # The parser takes Ctrl-C for an answer, and says nothing.
         raise KeyboardInterrupt
     return done if isinstance(done, int) else 0
+
+
+def _check_given(arguments: Sequence[str]) -> None:
+    """Refuse a value of no characters: an unset variable of a script would count as one that was left out, or as any name.
+
+    Raises:
+        InvalidValue: There is one; only a reason may be empty.
+    """
+    for before, word in pairwise(["", *arguments]):
+        option, equals, value = word.partition("=") if word.startswith("--") else (before, "=", word)
+        if equals and not value.strip() and option != "--why":
+            where = f"after {option}" if option.startswith("-") else f"{arguments.index(word) + 1} on the command line"
+            raise InvalidValue(f"The value {where} is empty; write it, or leave it out.", kind="usage")
 
 
 class _Wanted:
@@ -121,6 +137,23 @@ def describe(error: BaseException) -> tuple[int, str, str]:
 def _plain(text: str) -> str:
     """Return a sentence on one line, without what a terminal would obey."""
     return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+
+
+def _take_their_places() -> None:
+    """Put nothing in the place of a stream of input or of errors that the shell closed.
+
+    The next file to be opened would get its number, be it the database, and a library's words would land in that.
+    """
+    for number in (0, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
 
 
 def _encode_anything(stream: Any) -> None:

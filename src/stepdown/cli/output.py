@@ -1,6 +1,7 @@
 """Printing: one value, as a table for people or as JSON for programs."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,9 +22,14 @@ FRAME = 3
 """Columns of a terminal that the frame of a table's column takes: a line and a space at each side."""
 
 
+def on_terminal() -> bool:
+    """Tell whether somebody looks at the results as they are printed, rather than a file or a program."""
+    return sys.stdout.isatty()
+
+
 def out() -> Console:
     """Return the console of results."""
-    width = None if sys.stdout.isatty() else PIPED_WIDTH
+    width = None if on_terminal() else PIPED_WIDTH
     return Console(file=sys.stdout, width=width, highlight=False, soft_wrap=False)
 
 
@@ -88,7 +94,8 @@ class Sheet:
         yield table
 
     def _stacked(self, width: int) -> Iterator[Text]:
-        yield Text(self.title)
+        if self.title:
+            yield Text(self.title)
         name_width = max(map(cell_len, self.head))
         for row in self.rows:
             yield Text()
@@ -109,6 +116,29 @@ def _lines(name: str, cell: str, width: int) -> Iterator[str]:
             break_on_hyphens=False,
         ) or [name]
         name = " " * len(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A document on a terminal: its lines broken between words, under their own beginning, and its tables as sheets.
+
+    Attributes:
+        parts: Lines and tables, in order.
+    """
+
+    parts: tuple["str | Sheet", ...]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator["Sheet | Text"]:
+        """Yield every line and table."""
+        for part in self.parts:
+            if isinstance(part, Sheet):
+                yield part
+                yield Text()
+                continue
+            indent = re.match(r"\s*(- )?", part)
+            first = indent[0] if indent else ""
+            for number, line in enumerate(_lines("", part[len(first) :], options.max_width - len(first))):
+                yield Text((first if not number else " " * len(first)) + line, overflow="ignore")
 
 
 def together(*shown: Sheet) -> object:

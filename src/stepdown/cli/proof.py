@@ -1,16 +1,17 @@
 """Commands that prove: report, audit, doctor."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stepdown.cli.options import DEFAULT, Directory, Json, workspace
-from stepdown.cli.output import emit, table, together
+from stepdown.cli.output import Page, emit, on_terminal, table, together
 from stepdown.reports.invariants import EVERY
 
 if TYPE_CHECKING:
     from stepdown.history.rows import Ending, Run
+    from stepdown.reports.markdown import Block
 
 
 def register(app: typer.Typer) -> None:
@@ -26,17 +27,22 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Tell a run from its rows, as Markdown or JSON: trajectory, who served and why, tokens, bundles, knowledge."""
-    from stepdown.reports.markdown import render
+    from stepdown.reports.markdown import blocks, render
     from stepdown.views.runs import runs, story
 
     with workspace(directory) as opened:
         if run is not None:
             summary = story(opened, run)
-            emit(summary, as_json=as_json, people=lambda: render(summary))
+            emit(summary, as_json=as_json, people=lambda: _page(blocks(summary)) if on_terminal() else render(summary))
             return
         every_run = runs(opened)
     value = [{"run": begun, "ending": end} for begun, end in every_run]
     emit(value, as_json=as_json, people=lambda: _listed(every_run))
+
+
+def _page(parts: "Iterable[Block]") -> Page:
+    """Return a report as a terminal shows it; what is redirected into a file is Markdown."""
+    return Page(tuple(each if isinstance(each, str) else table("", each.head, each.body) for each in parts))
 
 
 def _listed(every_run: "Sequence[tuple[Run, Ending | None]]") -> object:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepdown.cli.options import DEFAULT, Directory, Frontier, Json, ScenarioName, about, workspace
+from stepdown.cli.options import DEFAULT, Directory, Frontier, Json, ScenarioName, about, spelled, workspace
 from stepdown.cli.output import emit, err, progress, table
-from stepdown.cli.stopping import resumable
+from stepdown.cli.stopping import resumable, trainable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +95,7 @@ def run(
             size = partial(start, seed=seed, generations=generations, candidates=candidates)
             under_way = size(opened, asked.scenario, frontier=asked.frontier, at_once=at_once, role=role, adopting=True)
         run = under_way.run
-        with resumable(opened, lambda run_id: f"stepdown run --resume {run_id}"):
+        with resumable(opened, lambda run_id: spelled(directory, "run", "--resume", run_id)):
             asked_each = 1 if under_way.bench is None else 2
             play(under_way, _counted(show, run.generations * (run.candidates * asked_each + 1)))
         summary = story(opened, run.id)
@@ -105,7 +105,9 @@ def run(
     emit(summary, as_json=as_json, people=lambda: table(title, head, body))
     _unjudged(summary)
     if summary.ending is not None and summary.ending.outcome != "completed":
-        err().print(f"stepdown: {summary.ending.error} `stepdown report {summary.run.id}` says more.")
+        err().print(
+            f"stepdown: {summary.ending.error} `{spelled(directory, 'report', run.id)}` says more.", soft_wrap=True
+        )
         raise typer.Exit(8)
 
 
@@ -131,11 +133,11 @@ def export(
     min_score: Annotated[float | None, typer.Option(help="Least mean score, 0..1.")] = None,
     kept_only: Annotated[bool, typer.Option("--kept-only", help="Only generations that advanced.")] = False,
     include_local: Annotated[bool, typer.Option("--include-local", help="Also replies of local models.")] = False,
-    matches: Annotated[bool, typer.Option("--matches", help="Also write each strategy's matches.")] = False,
+    matches: Annotated[bool, typer.Option("--matches", help="Also write each answer's matches.")] = False,
     imported: Annotated[bool, typer.Option("--imported", help="Also what logs say that were brought in.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write strategies as training data, from the rows as they are now."""
+    """Write answers as training data, from the rows as they are now."""
     from stepdown.acts.export import export
     from stepdown.training.records import Filters
 
@@ -212,7 +214,13 @@ def train(
     from stepdown.acts.datasets import find_dataset
     from stepdown.acts.localize import localize
 
-    with workspace(directory) as opened, progress("train") as show:
+    options = [*(["--base", base] if base else []), *(["--plan", plan] if plan != "default" else [])]
+    command = partial(spelled, directory)
+    with (
+        workspace(directory) as opened,
+        progress("train") as show,
+        trainable(opened, command, "train", dataset, *options),
+    ):
         trained = localize(
             opened,
             find_dataset(opened, dataset),
@@ -233,7 +241,7 @@ def train(
         ("held-out seeds", evaluation.seeds),
     ]
     emit(trained, as_json=as_json, people=lambda: table("trained", ("", ""), body))
-    err().print(f"It serves nobody yet: `stepdown promote {trained.bundle.id[:12]}` compares it.", soft_wrap=True)
+    err().print(f"It serves nobody yet: `{command('promote', trained.bundle.id[:12])}` compares it.", soft_wrap=True)
 
 
 def _plan(name: str, base: str | None) -> "AnyPlan | None":

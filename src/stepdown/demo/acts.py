@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from stepdown.acts import adopt, configure, switch
 from stepdown.acts.clear import TAKEN_AWAY
-from stepdown.acts.datasets import Dataset
+from stepdown.acts.datasets import ExportedDataset
 from stepdown.acts.export import export
 from stepdown.acts.localize import localize
 from stepdown.acts.promote import promote
@@ -52,7 +52,7 @@ class Acts:
         self.theme = theme
         self.show = show
         self.round = 1
-        self.dataset: Dataset
+        self.dataset: ExportedDataset
         self.bundle: rows.Bundle
         self.lower = 0.0
         self.left: deque[Act] = deque(

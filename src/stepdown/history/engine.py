@@ -108,7 +108,7 @@ SENTENCES = {
     "database is locked": "The database {url} is locked by another process; wait for it to finish, or stop it.",
     "readonly": "The database {url} is read-only; make the workspace writable, or choose another with --workspace.",
     "disk is full": "The disk that holds {url} is full; free some space and try again. Nothing was half-written.",
-    "disk i/o error": "The disk that holds {url} failed; nothing was half-written. Check it with `stepdown doctor`.",
+    "disk i/o error": "The disk that holds {url} failed or is full; nothing was half-written. `stepdown doctor` looks at it.",
     "unable to open": "The database {url} cannot be opened; check that the directory exists and is writable.",
     "malformed": "The database {url} is damaged; restore a copy of it.",
     "not a database": "The file {url} is not a database; restore a copy, or choose another workspace.",

@@ -126,7 +126,7 @@ class HarnessSwitch:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class GivenScore:
     """What somebody said later of an answer that was served; the newest of a call counts.
 
     Attributes:

@@ -32,7 +32,7 @@ exchange = table(
     Column("seed", Integer, nullable=False),
     Column("prompt", Text, nullable=False),
     Column("reply", Text, nullable=False),
-    Column("strategy", Text, nullable=False),
+    Column("strategy", Text, nullable=False, key="answer"),
     Column("score", Float),
     word("model", nullable=True),
     Index(None, "log", "line", unique=True),
@@ -83,7 +83,7 @@ class Exchange:
         seed: Of that case in its scenario; drawn from its content where the scenario does not have it.
         prompt: The case in the scenario's words, as a bundle is asked; the log's own words are not kept.
         reply: What was answered, untouched.
-        strategy: The answer in it, canonical JSON.
+        answer: The answer in it, canonical JSON.
         score: 0..1, four decimals; None where nobody knows what is right.
         model: Who answered, as the log says it.
     """
@@ -94,6 +94,6 @@ class Exchange:
     seed: int
     prompt: str
     reply: str
-    strategy: str
+    answer: str
     score: float | None
     model: str | None

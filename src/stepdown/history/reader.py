@@ -44,11 +44,11 @@ def steps(connection: Connection, run_id: str) -> list[rows.Step]:
     return sorted(all_of(connection, rows.Step, run=run_id), key=lambda step: (step.generation, step.position))
 
 
-def strategies(connection: Connection, run_id: str, role: str) -> list[tuple[int, str, float]]:
-    """Return generation, text and score of every answer of a role that a run accepted and scored, by their places."""
+def answers(connection: Connection, run_id: str, role: str) -> list[tuple[int, str, float]]:
+    """Return generation, canonical text and score of every answer of a role that a run accepted and scored, by their places."""
     return [
-        (generation, text, score)
-        for generation, text, score in connection.execute(questions.STRATEGIES, {"run": run_id, "role": role})
+        (generation, answer, score)
+        for generation, answer, score in connection.execute(questions.ANSWERS, {"run": run_id, "role": role})
     ]
 
 
@@ -117,7 +117,7 @@ def attempt(connection: Connection, call: str) -> rows.Attempt:
 def frontier_reply(connection: Connection, step_id: str) -> str | None:
     """Return what the frontier said in a step, accepted or not; None when it said nothing."""
     attempt = newest(connection, rows.Attempt, step=step_id, target="frontier")
-    return attempt.text if attempt is not None else None
+    return attempt.reply if attempt is not None else None
 
 
 def served(connection: Connection, call: str) -> rows.Step | None:
@@ -127,19 +127,19 @@ def served(connection: Connection, call: str) -> rows.Step | None:
     return step if step is not None and step.served_call == call else None
 
 
-def judgements(connection: Connection, call: str) -> list[rows.Judgement]:
+def judgements(connection: Connection, call: str) -> list[rows.GivenScore]:
     """Return what was said later of the answer of a call, oldest first."""
-    return all_of(connection, rows.Judgement, call=call)
+    return all_of(connection, rows.GivenScore, call=call)
 
 
-def judgement(connection: Connection, call: str) -> rows.Judgement | None:
+def judgement(connection: Connection, call: str) -> rows.GivenScore | None:
     """Return what was last said of the answer of a call, or None."""
-    return newest(connection, rows.Judgement, call=call)
+    return newest(connection, rows.GivenScore, call=call)
 
 
-def matches(connection: Connection, step_id: str) -> list[rows.Match]:
+def matches(connection: Connection, step_id: str) -> list[rows.PlayedMatch]:
     """Return a step's matches, in the order played."""
-    return all_of(connection, rows.Match, step=step_id)
+    return all_of(connection, rows.PlayedMatch, step=step_id)
 
 
 def exportable(

@@ -11,10 +11,10 @@ from stepdown.history.lifecycle import (
     Bundle,
     Dataset,
     Evaluation,
+    GivenScore,
     HarnessSwitch,
     Holdout,
     Json,
-    Judgement,
     Loss,
     PolicyChange,
     Spending,
@@ -23,8 +23,8 @@ from stepdown.history.lifecycle import (
 from stepdown.history.logs import Exchange, Log
 
 __all__ = (
-    "Act", "Announcement", "Attempt", "Bundle", "Dataset", "Ending", "Evaluation", "Exchange", "Generation",
-    "HarnessSwitch", "Holdout", "Json", "Judgement", "Lesson", "Log", "Loss", "Match", "PolicyChange", "Resumption", "Run",
+    "Act", "Announcement", "Attempt", "Bundle", "Dataset", "Ending", "Evaluation", "Exchange", "Generation", "GivenScore",
+    "HarnessSwitch", "Holdout", "Json", "Lesson", "Log", "Loss", "PlayedMatch", "PolicyChange", "Resumption", "Run",
     "Spending", "Step", "Unsound", "Verdict",
 )  # fmt: skip
 
@@ -123,6 +123,7 @@ class Attempt:
         provider: Who says it answered, and `model`: with what. None when nobody did.
         digest: SHA-256 of the weights that answered, if local.
         error_type: None when a reply came and the harness accepted it; else what went wrong.
+        reply: What the provider returned, untouched; None when nothing came.
         refusals: What the harness said against the reply.
         score: Mean score of the reply, if it was judged (shadows are judged as well).
         input_tokens: As the provider counted; None when it does not count.
@@ -144,7 +145,7 @@ class Attempt:
     digest: str | None
     error_type: str | None
     error: str | None
-    text: str | None
+    reply: str | None
     refusals: list[str]
     score: float | None
     input_tokens: int | None
@@ -173,7 +174,7 @@ class Step:
         served: The side whose reply was used.
         served_call: The attempt it came from.
         reply: The reply that was used, as it came.
-        strategy: Its canonical text, if it is a legal strategy.
+        answer: What the referee read from it, canonical JSON, if it is a legal answer.
         score: Mean over the tournament seeds; 0 for an illegal reply that the harness let through.
     """
 
@@ -196,15 +197,15 @@ class Step:
     served: str | None
     served_call: str | None
     reply: str | None
-    strategy: str | None
+    answer: str | None
     score: float | None
     recovered: bool
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
-    """One strategy played on one tournament seed."""
+class PlayedMatch:
+    """One answer played on one tournament seed."""
 
     step: str
     seed: int

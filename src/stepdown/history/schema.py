@@ -1,7 +1,8 @@
 """The tables. Nothing is ever updated or deleted: triggers refuse it, so what a row says is what was written.
 
 Every table counts its rows in `seq`, the order in which they were committed. Changing anything here needs a migration
-beside it (`history/migrations`); a test compares the two.
+beside it (`history/migrations`); a test compares the two. A column that was named before there was a word for what it holds
+keeps its name, and `key` says the word.
 """
 
 from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, String, Text, text
@@ -86,7 +87,7 @@ step = table(
     word("served", nullable=True),
     word("served_call", nullable=True),
     Column("reply", Text),
-    Column("strategy", Text),
+    Column("strategy", Text, key="answer"),
     Column("score", Float),
     Column("recovered", Boolean, nullable=False),
     at(),
@@ -108,7 +109,7 @@ attempt = table(
     word("digest", nullable=True),
     word("error_type", nullable=True),
     Column("error", Text),
-    Column("text", Text),
+    Column("text", Text, key="reply"),
     Column("refusals", JSON, nullable=False),
     Column("score", Float),
     Column("input_tokens", Integer),

@@ -186,7 +186,7 @@ def _words(value: Any) -> Any:
 
 
 READS = {
-    kind: tuple((field.name, _read(table.c[field.name], field.type)) for field in fields(kind))
+    kind: tuple((table.c[field.name].name, _read(table.c[field.name], field.type)) for field in fields(kind))
     for kind, table in TABLES.items()
 }
 """How each column of a kind of row is read."""

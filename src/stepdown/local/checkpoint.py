@@ -12,6 +12,7 @@ import mlx.core as mx
 from mlx.utils import tree_flatten, tree_unflatten
 
 from stepdown.errors import TrainingFailed, in_one_line
+from stepdown.local.tensors import write
 
 STATE = "state.json"
 """What a checkpoint is of; written last."""
@@ -38,8 +39,8 @@ def keep(model: Any, optimizer: Any, directory: Path, done: int, curve: Sequence
     aside = _aside(directory)
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    mx.save_safetensors(str(aside / WEIGHTS), flat(model.trainable_parameters()))
-    mx.save_safetensors(str(aside / OPTIMIZER), flat(optimizer.state))
+    write(aside / WEIGHTS, flat(model.trainable_parameters()), marked=False)
+    write(aside / OPTIMIZER, flat(optimizer.state), marked=False)
     (aside / STATE).write_text(json.dumps({"done": done, "curve": curve}), encoding="utf-8")
     shutil.rmtree(directory, ignore_errors=True)
     aside.rename(directory)

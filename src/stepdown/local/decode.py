@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from stepdown.errors import ContextOverflow, InvalidValue, LoadFailed, LocalTimeout
+from stepdown.errors import ContextOverflow, InvalidValue, LoadFailed, LocalTimeout, in_one_line
 from stepdown.local.blas import load_blas
 
 load_blas()  # Before mlx is imported, or it would not be used.
@@ -186,4 +186,4 @@ def _fill(net: Llama, weights: bytes) -> None:
         net.load_weights(list(tensors.items()), strict=True)
         mx.eval(net.parameters())
     except (RuntimeError, ValueError, TypeError) as error:
-        raise LoadFailed(f"model.safetensors does not hold this net's weights ({error}).") from error
+        raise LoadFailed(f"model.safetensors does not hold this net's weights ({in_one_line(error)}).") from error

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from stepdown.digest import digest, sha256
-from stepdown.errors import DatasetError, InvalidValue, StepdownError, TrainingFailed
+from stepdown.errors import DatasetError, InvalidValue, StepdownError, TrainingFailed, in_one_line
 from stepdown.local.blas import load_blas
 from stepdown.local.parent import die_with_parent, named
 
@@ -33,6 +33,7 @@ import mlx.core as mx  # noqa: E402
 from stepdown.local.dataset import Record, TokenRecord, parse_records, read_file, token_records  # noqa: E402
 from stepdown.local.learn import learn, mean_loss  # noqa: E402
 from stepdown.local.model import Llama, Shape  # noqa: E402
+from stepdown.local.tensors import write  # noqa: E402
 from stepdown.local.tokens import end_token, tokenizer_files, train_tokenizer  # noqa: E402
 from stepdown.training.plan import Plan  # noqa: E402
 
@@ -90,7 +91,7 @@ def fit(
 def records(dataset: Path, content: str | None) -> tuple[list[Record], list[Record]]:
     """Read what there is to learn and to validate on, each file once: somebody may replace it after it was checked."""
     files = {"train.jsonl": read_file(dataset / "train.jsonl")}
-    # An export with one distinct strategy has nothing to validate on, and mlx-lm's loader refuses an empty file.
+    # An export with one distinct answer has nothing to validate on, and mlx-lm's loader refuses an empty file.
     if (dataset / "valid.jsonl").exists():
         files["valid.jsonl"] = read_file(dataset / "valid.jsonl")
     if content is not None and digest({name: sha256(data) for name, data in files.items()}) != content:
@@ -126,10 +127,7 @@ def _save(out: Path, texts: dict[str, str], net: Llama) -> None:
     """Write texts first and the weights last, under their name only when they are whole."""
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8")
-    # Not "model…": mlx-lm loads every model*.safetensors it finds.
-    unfinished = out / "unfinished.safetensors"
-    mx.save_safetensors(str(unfinished), net.tensors(), metadata={"format": "mlx"})
-    unfinished.replace(out / "model.safetensors")
+    write(out / "model.safetensors", net.tensors())
 
 
 def work_in_batches() -> None:
@@ -153,7 +151,7 @@ def _read_plan(path: Path) -> Plan:
     try:
         return Plan.parse(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidValue(f"The plan {path.name} cannot be read ({error}).") from error
+        raise InvalidValue(f"The plan {path.name} cannot be read ({in_one_line(error)}).") from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:

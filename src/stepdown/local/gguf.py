@@ -16,6 +16,7 @@ import mlx.core as mx
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from stepdown.errors import InvalidValue, in_one_line
+from stepdown.local.tensors import write
 
 _Loaded = tuple[dict[str, mx.array], dict[str, Any]]
 
@@ -57,7 +58,7 @@ def convert(file: Path, out: Path) -> None:
     (out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
     tokenizer.save(str(out / "tokenizer.json"))
     (out / "tokenizer_config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", "utf-8")
-    mx.save_safetensors(str(out / "model.safetensors"), weights, metadata={"format": "mlx"})
+    write(out / "model.safetensors", weights)
 
 
 def configuration(metadata: Mapping[str, Any], weights: Mapping[str, mx.array]) -> dict[str, Any]:

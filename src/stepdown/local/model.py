@@ -20,7 +20,7 @@ from mlx.nn.layers.linear import Linear
 from mlx.nn.layers.normalization import RMSNorm
 from mlx.utils import tree_flatten
 
-from stepdown.errors import LoadFailed
+from stepdown.errors import LoadFailed, in_one_line
 
 _EPSILON = 1e-5
 _ROPE_BASE = 10_000.0
@@ -65,7 +65,7 @@ class Shape:
                 raise LoadFailed(f"config.json describes a {config['model_type']!r} model, not a llama.")
             shape = cls(tied=config["tie_word_embeddings"], **{name: int(config[key]) for name, key in _KEYS.items()})
         except (ValueError, KeyError, TypeError) as error:
-            raise LoadFailed(f"config.json is not a llama's configuration ({error!r}).") from error
+            raise LoadFailed(f"config.json is not a llama's configuration ({in_one_line(error)}).") from error
         if min(shape.width, shape.layers, shape.heads, shape.kv_heads) < 1 or not shape._divides():
             raise LoadFailed("config.json gives sizes that no net can have.")
         return shape

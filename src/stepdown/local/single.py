@@ -58,7 +58,7 @@ def read(model: Any, tokens: Sequence[int], expired: Callable[[], bool], cache: 
     return cache
 
 
-class Reply:
+class SingleReply:
     """A reply that grows alone.
 
     A pass of the model costs much the same for one token as for some: what must follow a token is read along with it. mlx-lm's

@@ -13,7 +13,7 @@ from typing import Any
 from stepdown.bundles.kinds import ADAPTER, MODEL
 from stepdown.bundles.manifest import digest_with_base
 from stepdown.digest import sha256
-from stepdown.errors import ContextOverflow, InvalidValue, LoadFailed, LocalTimeout
+from stepdown.errors import ContextOverflow, InvalidValue, LoadFailed, LocalTimeout, in_one_line
 from stepdown.local.blas import all_cores
 from stepdown.local.pretrained import Pretrained, opened, read_directory
 
@@ -21,7 +21,7 @@ from stepdown.local.pretrained import Pretrained, opened, read_directory
 import mlx.core as mx
 
 from stepdown.local.provider import LocalReply
-from stepdown.local.single import READ, Reply, Sampler, read
+from stepdown.local.single import READ, Sampler, SingleReply, read
 
 SERVING = "serving.json"
 """Beside the weights: how the bundle is decoded."""
@@ -99,7 +99,7 @@ class Speaker:
         shared, caches = self._read_together(rows, expired)
         if len(rows) == 1:
             cache = caches[0] if caches else None
-            reply = Reply(self._model, cache, Sampler(temperature, seeds[0]), followers[0], expired)
+            reply = SingleReply(self._model, cache, Sampler(temperature, seeds[0]), followers[0], expired)
             return [reply.grow(rows[0][shared:], limits[0])]
         samplers: list[Any] | None = [Sampler(temperature, seed) for seed in seeds] if temperature else None
         return self._batch(rows, shared, caches, limits, samplers, followers, expired)
@@ -205,5 +205,5 @@ def load(files: Mapping[str, bytes], base: Path | None = None) -> Speaker:
     try:
         model = opened(read_directory(base), rest)
     except (OSError, ValueError) as error:
-        raise LoadFailed(f"The base cannot be read ({error}).") from error
+        raise LoadFailed(f"The base cannot be read ({in_one_line(error)}).") from error
     return Speaker(digest_with_base(sha256(files[ADAPTER.weights_file]), model.digest), constrained, model)

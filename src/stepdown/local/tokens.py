@@ -10,7 +10,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from stepdown.errors import InvalidValue, LoadFailed
+from stepdown.errors import InvalidValue, LoadFailed, in_one_line
 
 END = "<|end|>"
 """Ends every completion; also fills the unused places of a batch."""
@@ -85,7 +85,7 @@ def read_tokenizer(content: bytes) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_buffer(content)
     except Exception as error:  # The Rust library raises plain Exception and nothing narrower.
-        raise LoadFailed(f"tokenizer.json is not a tokenizer ({error}).") from error
+        raise LoadFailed(f"tokenizer.json is not a tokenizer ({in_one_line(error)}).") from error
     end_token(tokenizer)
     tokenizer.encode_special_tokens = True
     return tokenizer

@@ -238,7 +238,7 @@ def _plan(path: Path) -> Tuning:
     try:
         plan = parse_plan(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidValue(f"The plan {path.name} cannot be read ({error}).") from error
+        raise InvalidValue(f"The plan {path.name} cannot be read ({in_one_line(error)}).") from error
     if not isinstance(plan, Tuning):
         raise InvalidValue("The plan names no base, and there is nothing to tune.")
     return plan

@@ -15,6 +15,7 @@ from stepdown.local.checkpoint import flat
 from stepdown.local.dataset import TokenRecord
 from stepdown.local.pretrained import Pretrained, read_directory
 from stepdown.local.speak import SERVING
+from stepdown.local.tensors import write
 from stepdown.training.tuning import Tuning
 
 _ALIKE = 1e-3  # How far the scores of a fused model may lie from those of its parts.
@@ -50,7 +51,7 @@ def save(base: Pretrained, source: Path, plan: Tuning, probe: TokenRecord, out: 
         (out / "adapter_config.json").write_text(
             json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8"
         )
-        _write(out, ADAPTER.weights_file, flat(model.trainable_parameters()))
+        write(out / ADAPTER.weights_file, flat(model.trainable_parameters()))
         return
     tokens = mx.array([probe.tokens])
     before = model(tokens)
@@ -64,11 +65,4 @@ def save(base: Pretrained, source: Path, plan: Tuning, probe: TokenRecord, out: 
         if not path.endswith((".safetensors", ".safetensors.index.json")) and path != "config.json":
             (out / path).write_bytes(data)
     (out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    _write(out, MODEL.weights_file, flat(model.parameters()))
-
-
-def _write(out: Path, name: str, tensors: dict[str, mx.array]) -> None:
-    # Not "model…": mlx-lm loads every model*.safetensors it finds.
-    unfinished = out / "unfinished.safetensors"
-    mx.save_safetensors(str(unfinished), tensors, metadata={"format": "mlx"})
-    unfinished.replace(out / name)
+    write(out / MODEL.weights_file, flat(model.parameters()))

@@ -11,7 +11,7 @@ from typing import Any
 
 from stepdown.errors import Unavailable
 from stepdown.providers.hosted import Failure, Fallback, Service, address, asked, called, counted, key_of, text_of
-from stepdown.providers.outcomes import Outcome, at_path
+from stepdown.providers.outcomes import CallOutcome, at_path
 from stepdown.providers.protocol import Completion, Request
 from stepdown.scenarios.protocol import Scenario
 
@@ -66,7 +66,7 @@ class Anthropic:
         """Ask.
 
         Raises:
-            ProviderError: There is no answer; `error_type` is an `Outcome`.
+            ProviderError: There is no answer; `error_type` is a `CallOutcome`.
         """
         import anthropic
 
@@ -92,15 +92,15 @@ class Anthropic:
     def _read(self, body: Any, request_id: str | None) -> Completion | Failure:
         content, stop = at_path(body, "content"), at_path(body, "stop_reason")
         if stop == "refusal":
-            return Failure(Outcome.REFUSAL, "the model refuses to answer", 200, request_id)
+            return Failure(CallOutcome.REFUSAL, "the model refuses to answer", 200, request_id)
         if stop in ("max_tokens", "model_context_window_exceeded"):
-            return Failure(Outcome.CUT_OFF, f"its answer was cut off (stop_reason {stop})", 200, request_id)
+            return Failure(CallOutcome.CUT_OFF, f"its answer was cut off (stop_reason {stop})", 200, request_id)
         if content == []:
-            return Failure(Outcome.NO_CHOICE, "its answer has no content", 200, request_id)
+            return Failure(CallOutcome.NO_CHOICE, "its answer has no content", 200, request_id)
         blocks = content if isinstance(content, list) else []
         texts = [at_path(block, "text") for block in blocks if at_path(block, "type") == "text"]
         if not texts or not all(isinstance(text, str) for text in texts):
-            return Failure(Outcome.MALFORMED, "it sent no message with a text in it", 200, request_id)
+            return Failure(CallOutcome.MALFORMED, "it sent no message with a text in it", 200, request_id)
         usage = at_path(body, "usage")
         cached = at_path(usage, "cache_read_input_tokens")
         return Completion(

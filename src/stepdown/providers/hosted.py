@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 
 from stepdown.clock import utc_now
 from stepdown.errors import InvalidValue, ProviderError
-from stepdown.providers.outcomes import HIDDEN, RETRIED, Outcome, at_path, of_status, redacted, wait_asked
+from stepdown.providers.outcomes import HIDDEN, RETRIED, CallOutcome, at_path, of_status, redacted, wait_asked
 from stepdown.providers.protocol import Completion, Request
 from stepdown.scenarios.prompt import interface
 
 if TYPE_CHECKING:
-    from stepdown.providers.wire import Watch
+    from stepdown.providers.wire import CallDeadline
 
 MOST_TRIES = 4
 """The first and three more, as many as a patient user of either SDK sets."""
@@ -44,7 +44,7 @@ class Failure:
         wait: Seconds that the server asks to wait.
     """
 
-    outcome: Outcome
+    outcome: CallOutcome
     words: str
     status: int | None = None
     request_id: str | None = None
@@ -94,33 +94,33 @@ def asked(
         pause: Seconds before the second try, doubled for each later one.
 
     Raises:
-        ProviderError: There is no answer; `error_type` is an `Outcome`, `notes` are the tries.
+        ProviderError: There is no answer; `error_type` is a `CallOutcome`, `notes` are the tries.
     """
-    from stepdown.providers.wire import watched
+    from stepdown.providers.wire import limited
 
     notes = ["the schema is in the prompt: the server refused it beside it"] if learned.refused else []
     beside, number = not learned.refused, 0
-    with watched(request.time_limit, service.key) as watch:
+    with limited(request.time_limit, service.key) as deadline:
         while True:
             number += 1
-            answer = _once(service, send, watch, beside)
-            if isinstance(answer, Completion):
+            completion = _once(service, send, deadline, beside)
+            if isinstance(completion, Completion):
                 learned.refused = not beside
-                return replace(answer, notes=(*notes, *answer.notes))
-            notes.append(answer.note(number))
-            if beside and answer.status in (400, 422):
+                return replace(completion, notes=(*notes, *completion.notes))
+            notes.append(completion.note(number))
+            if beside and completion.status in (400, 422):
                 beside = False
                 notes.append("asked again with the schema in the prompt")
                 continue
-            if answer.outcome not in RETRIED or number >= MOST_TRIES:
+            if completion.outcome not in RETRIED or number >= MOST_TRIES:
                 break
-            wait = _wait(answer, request, number, pause)
-            if wait >= watch.left:
-                notes.append(f"a wait of {wait:g} s is longer than the {watch.left:.3g} s that are left")
+            wait = _wait(completion, request, number, pause)
+            if wait >= deadline.left:
+                notes.append(f"a wait of {wait:g} s is longer than the {deadline.left:.3g} s that are left")
                 break
             notes.append(f"waited {wait:.3g} s")
             threading.Event().wait(wait)
-    raise _error(service, answer, number, notes)
+    raise _error(service, completion, number, notes)
 
 
 def _wait(failure: Failure, request: Request, number: int, pause: float) -> float:
@@ -141,27 +141,29 @@ def _error(service: Service, failure: Failure, number: int, notes: list[str]) ->
     )
 
 
-def _once(service: Service, send: Callable[[float, bool], Any], watch: "Watch", beside: bool) -> Completion | Failure:
+def _once(
+    service: Service, send: Callable[[float, bool], Any], deadline: "CallDeadline", beside: bool
+) -> Completion | Failure:
     import httpx2
 
     from stepdown.providers.wire import Unreadable
 
     try:
-        response = send(watch.patience, beside).http_response
+        response = send(deadline.patience, beside).http_response
     except service.sdk.APIStatusError as error:
         return _refused(service, error)
     except Unreadable as error:
-        return Failure(Outcome.MALFORMED, str(error))
+        return Failure(CallOutcome.MALFORMED, str(error))
     except (service.sdk.APIConnectionError, httpx2.HTTPError) as error:
         # One SDK wraps what the body's reader raised, the other lets it through.
         if isinstance(error.__cause__, Unreadable):
-            return Failure(Outcome.MALFORMED, str(error.__cause__))
-        return _unreachable(service, error, watch)
+            return Failure(CallOutcome.MALFORMED, str(error.__cause__))
+        return _unreachable(service, error, deadline)
     try:
         body = redacted(response.json(), service.key)
     except (ValueError, RecursionError):
         kind = redacted(response.headers.get("content-type", "nothing that it names"), service.key)[:80]
-        return Failure(Outcome.MALFORMED, f"it sent {kind} that is no JSON", response.status_code)
+        return Failure(CallOutcome.MALFORMED, f"it sent {kind} that is no JSON", response.status_code)
     return service.read(body, request_id(response.headers, service.key))
 
 
@@ -172,7 +174,7 @@ def _refused(service: Service, error: Any) -> Failure:
     words = f": {_shown(message)}" if isinstance(message, str) and message.strip() else ""
     outcome = of_status(error.status_code)
     if at_path(body, "code") == "content_filter":
-        outcome = Outcome.CONTENT_FILTER
+        outcome = CallOutcome.CONTENT_FILTER
     wait = wait_asked({name.lower(): value for name, value in error.response.headers.items()}, utc_now())
     words = f"HTTP {error.status_code}, {outcome.value}{words}"
     return Failure(outcome, words, error.status_code, request_id(error.response.headers, service.key), wait)
@@ -186,11 +188,11 @@ def _shown(message: str) -> str:
     return _MASKED.sub(HIDDEN, " ".join(message.split()))[:LONGEST_WORDS].rstrip(".")
 
 
-def _unreachable(service: Service, error: Any, watch: "Watch") -> Failure:
-    if not watch.left or isinstance(error, service.sdk.APITimeoutError):
-        return Failure(Outcome.TIMEOUT, "the time was up")
+def _unreachable(service: Service, error: Any, deadline: "CallDeadline") -> Failure:
+    if not deadline.left or isinstance(error, service.sdk.APITimeoutError):
+        return Failure(CallOutcome.TIMEOUT, "the time was up")
     cause = redacted(str(error.__cause__ or error), service.key)[:LONGEST_WORDS].rstrip(".")
-    return Failure(Outcome.CONNECTION, f"the connection failed ({cause})")
+    return Failure(CallOutcome.CONNECTION, f"the connection failed ({cause})")
 
 
 def request_id(headers: Mapping[str, str], secret: str) -> str | None:

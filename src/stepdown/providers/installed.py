@@ -15,7 +15,7 @@ a key), and `Refused` for a scenario that it cannot answer for.
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 
-from stepdown.errors import NotFound, StepdownError, Unavailable
+from stepdown.errors import NotFound, StepdownError, Unavailable, of_code
 from stepdown.providers.protocol import Provider
 from stepdown.scenarios.protocol import Scenario
 
@@ -77,7 +77,7 @@ def provider(name: str, make: Factory, argument: str | None, scenario: Scenario)
 
 def _broken(name: str, what: str, error: Exception) -> Unavailable:
     return Unavailable(
-        f"The frontier {name} cannot {what} ({type(error).__name__}: {error}); mend its package, or choose another.",
+        f"The frontier {name} cannot {what} ({of_code(error)}); mend its package, or choose another.",
         kind="provider-broken",
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from stepdown.errors import Unavailable
 from stepdown.providers.hosted import Failure, Fallback, Service, address, asked, called, counted, key_of, text_of
-from stepdown.providers.outcomes import Outcome, at_path
+from stepdown.providers.outcomes import CallOutcome, at_path
 from stepdown.providers.protocol import Completion, Request
 from stepdown.scenarios.protocol import Scenario
 
@@ -65,7 +65,7 @@ class OpenAI:
         """Ask.
 
         Raises:
-            ProviderError: There is no answer; `error_type` is an `Outcome`.
+            ProviderError: There is no answer; `error_type` is a `CallOutcome`.
         """
         import openai
 
@@ -93,15 +93,15 @@ class OpenAI:
         finish, text = at_path(choices, 0, "finish_reason"), at_path(choices, 0, "message", "content")
         refusal = at_path(choices, 0, "message", "refusal")
         if choices == []:
-            return Failure(Outcome.NO_CHOICE, "its list of choices is empty", 200, request_id)
+            return Failure(CallOutcome.NO_CHOICE, "its list of choices is empty", 200, request_id)
         if finish == "length":
-            return Failure(Outcome.CUT_OFF, "its answer was cut off (finish_reason length)", 200, request_id)
+            return Failure(CallOutcome.CUT_OFF, "its answer was cut off (finish_reason length)", 200, request_id)
         if finish == "content_filter":
-            return Failure(Outcome.CONTENT_FILTER, "a content filter held its answer back", 200, request_id)
+            return Failure(CallOutcome.CONTENT_FILTER, "a content filter held its answer back", 200, request_id)
         if refusal:
-            return Failure(Outcome.REFUSAL, "the model refuses to answer", 200, request_id)
+            return Failure(CallOutcome.REFUSAL, "the model refuses to answer", 200, request_id)
         if not isinstance(text, str):
-            return Failure(Outcome.MALFORMED, "it sent no chat completion with a text in it", 200, request_id)
+            return Failure(CallOutcome.MALFORMED, "it sent no chat completion with a text in it", 200, request_id)
         usage = at_path(body, "usage")
         return Completion(
             text,

@@ -11,7 +11,7 @@ from math import isfinite
 from typing import Any
 
 
-class Outcome(StrEnum):
+class CallOutcome(StrEnum):
     """Why there is no answer."""
 
     TIMEOUT = "timeout"
@@ -29,17 +29,17 @@ class Outcome(StrEnum):
     MALFORMED = "malformed-reply"
 
 
-RETRIED = frozenset((Outcome.CONNECTION, Outcome.RATE_LIMIT, Outcome.SERVER_ERROR))
+RETRIED = frozenset((CallOutcome.CONNECTION, CallOutcome.RATE_LIMIT, CallOutcome.SERVER_ERROR))
 """What may be better a moment later. Time that is up is not: it was the whole call's."""
 
 _STATUS = {
-    401: Outcome.UNAUTHORIZED,
-    403: Outcome.FORBIDDEN,
-    404: Outcome.NOT_FOUND,
+    401: CallOutcome.UNAUTHORIZED,
+    403: CallOutcome.FORBIDDEN,
+    404: CallOutcome.NOT_FOUND,
     # A server that gave up waiting for us, or that is busy with another writer: both SDKs ask again.
-    408: Outcome.SERVER_ERROR,
-    409: Outcome.SERVER_ERROR,
-    429: Outcome.RATE_LIMIT,
+    408: CallOutcome.SERVER_ERROR,
+    409: CallOutcome.SERVER_ERROR,
+    429: CallOutcome.RATE_LIMIT,
 }
 
 LEAST_SECRET = 12
@@ -48,13 +48,13 @@ LEAST_SECRET = 12
 HIDDEN = "[key]"
 
 
-def of_status(status: int) -> Outcome:
+def of_status(status: int) -> CallOutcome:
     """Return the outcome that an HTTP status stands for; a redirect is nothing that an API answers with."""
     if status in _STATUS:
         return _STATUS[status]
     if status >= 500:
-        return Outcome.SERVER_ERROR
-    return Outcome.BAD_REQUEST if status >= 400 else Outcome.MALFORMED
+        return CallOutcome.SERVER_ERROR
+    return CallOutcome.BAD_REQUEST if status >= 400 else CallOutcome.MALFORMED
 
 
 def wait_asked(headers: Mapping[str, str], now: datetime) -> float | None:

@@ -51,30 +51,30 @@ def table() -> dict[tuple[str, str], list[Price]]:
 
 
 def cost(
-    answer: Completion, at: datetime, prices: Mapping[tuple[str, str], Sequence[Price]] | None = None
+    completion: Completion, at: datetime, prices: Mapping[tuple[str, str], Sequence[Price]] | None = None
 ) -> float | None:
-    """Return what an answer cost in US dollars, by who *answered*; None when price or token count is unknown.
+    """Return what a completion cost in US dollars, by who *answered*; None when price or token count is unknown.
 
     Args:
-        answer: What came.
+        completion: What came.
         at: When, aware.
         prices: By provider and model, oldest first; by default the shipped table.
     """
-    if answer.provider in FREE:
+    if completion.provider in FREE:
         return 0.0
-    price = _price(answer, at, table() if prices is None else prices)
+    price = _price(completion, at, table() if prices is None else prices)
     if price is None or price.input is None or price.output is None:
         return None
-    if answer.input_tokens is None or answer.output_tokens is None:
+    if completion.input_tokens is None or completion.output_tokens is None:
         return None
-    if price.most is not None and answer.input_tokens > price.most:
+    if price.most is not None and completion.input_tokens > price.most:
         return None
-    return (answer.input_tokens * price.input + answer.output_tokens * price.output) / 1_000_000
+    return (completion.input_tokens * price.input + completion.output_tokens * price.output) / 1_000_000
 
 
-def _price(answer: Completion, at: datetime, prices: Mapping[tuple[str, str], Sequence[Price]]) -> Price | None:
+def _price(completion: Completion, at: datetime, prices: Mapping[tuple[str, str], Sequence[Price]]) -> Price | None:
     """Return the price of the very model; where the table has none, that of the model it is a dated snapshot of."""
-    for model in (answer.model, _DAY.sub("", answer.model)):
-        if (answer.provider, model) in prices:
-            return next((price for price in reversed(prices[answer.provider, model]) if price.since <= at), None)
+    for model in (completion.model, _DAY.sub("", completion.model)):
+        if (completion.provider, model) in prices:
+            return next((price for price in reversed(prices[completion.provider, model]) if price.since <= at), None)
     return None

@@ -51,7 +51,7 @@ class Completion:
     """One answer, as the provider that gave it describes it.
 
     Attributes:
-        text: The reply, untouched.
+        reply: The text that it returned, untouched.
         provider: Who answered, in its own words; not an echo of the request.
         model: The model that answered, in its own words.
         digest: SHA-256 of the weights in memory, if local.
@@ -64,7 +64,7 @@ class Completion:
         notes: What else is worth knowing of the call: each try before this one, what was left out of the answer.
     """
 
-    text: str
+    reply: str
     provider: str
     model: str
     digest: str | None = None

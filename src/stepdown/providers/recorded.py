@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from stepdown.errors import InvalidValue, ProviderError
+from stepdown.errors import InvalidValue, ProviderError, in_one_line
 from stepdown.providers.protocol import Completion, Request
 from stepdown.scenarios.protocol import Scenario
 
@@ -53,7 +53,7 @@ class Recorded:
                     row["text"].encode()
                 tape.setdefault(row["role"], []).append(row)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InvalidValue(f"{path} is not a tape of recorded replies: {error!r}.") from error
+            raise InvalidValue(f"{path} is not a tape of recorded replies: {in_one_line(error)}.") from error
         if not tape:
             raise InvalidValue(f"{path} is an empty tape; record a reply first.")
         return cls(tape)

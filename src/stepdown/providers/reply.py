@@ -6,7 +6,7 @@ A reply that is no text is a failed call. Any other field that is not what it sh
 import re
 from typing import Any
 
-from stepdown.errors import ProviderError
+from stepdown.errors import ProviderError, in_one_line
 from stepdown.providers.protocol import Completion
 
 MALFORMED = "malformed-reply"
@@ -43,10 +43,10 @@ def checked(completion: Any, asked: str) -> tuple[Completion, tuple[str, ...]]:
     Raises:
         ProviderError: There is no reply in it that could be kept (`malformed-reply`).
     """
-    text = getattr(completion, "text", None)
-    if not isinstance(text, str):
-        raise ProviderError(f"{asked} answered with {type(text).__name__} and not with a text.", error_type=MALFORMED)
-    if not storable(text):
+    reply = getattr(completion, "reply", None)
+    if not isinstance(reply, str):
+        raise ProviderError(f"{asked} answered with {type(reply).__name__} and not with a text.", error_type=MALFORMED)
+    if not storable(reply):
         raise ProviderError(
             f"{asked} answered with a text that cannot be kept: it holds half a surrogate pair or a NUL.",
             error_type=MALFORMED,
@@ -62,7 +62,7 @@ def checked(completion: Any, asked: str) -> tuple[Completion, tuple[str, ...]]:
     fields |= {name: UNKNOWN for name in ("provider", "model") if fields[name] is None}
     noted = tuple(name for name, value in fields.items() if value != getattr(completion, name, None))
     # A plain copy: what a subclass of str or int would do later is nobody's business here.
-    return Completion(text=str.__str__(text), **fields, notes=notes(completion)), noted
+    return Completion(reply=str.__str__(reply), **fields, notes=notes(completion)), noted
 
 
 def notes(source: object) -> tuple[str, ...]:
@@ -83,7 +83,8 @@ def failure(error: BaseException, asked: str) -> ProviderError:
     kind = word(type(error).__name__)
     words = sentence(error)
     if not isinstance(error, ProviderError):
-        return ProviderError(f"{asked} broke: {kind}: {words}", error_type=kind)
+        said = words if isinstance(error, OSError) else f"{kind}: {words}"
+        return ProviderError(f"{asked} broke: {said}", error_type=kind)
     given = error.error_type
     kept = word(given) if isinstance(given, str) and given.strip() else "error"
     if (kept, words) == (given, str(error)):
@@ -99,9 +100,9 @@ def word(text: str) -> str:
 def sentence(error: BaseException) -> str:
     """Return what an error says, as far as it says anything that can be kept."""
     try:
-        words = str(error)
-    except Exception as trouble:
-        words = f"it does not say how ({type(trouble).__name__})"
+        words = in_one_line(error) if isinstance(error, OSError) else str(error)
+    except Exception:
+        words = "it does not say how"
     return _kept(words)[:LONGEST_TEXT]
 
 

@@ -74,7 +74,7 @@ class Search:
     _turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def complete(self, request: Request) -> Completion:
-        """Propose a strategy to a competitor, or a lesson to a coach."""
+        """Propose an answer to a competitor, or a lesson to a coach."""
         reply = self._lesson(request) if request.role == COACH else self._strategy(request)
         return Completion(json.dumps(reply, separators=(",", ":"), sort_keys=True), self.name, self.model)
 

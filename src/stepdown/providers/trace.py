@@ -34,7 +34,7 @@ KEYS = {
     "digest": "stepdown.weights.digest",
     "error_type": "error.type",
     "error": "stepdown.error.message",
-    "text": "stepdown.output.text",
+    "reply": "stepdown.output.text",
     "input_tokens": "gen_ai.usage.input_tokens",
     "output_tokens": "gen_ai.usage.output_tokens",
     "cached_tokens": "gen_ai.usage.cache_read.input_tokens",
@@ -77,7 +77,7 @@ class Line:
     digest: str | None = None
     error_type: str | None = None
     error: str | None = None
-    text: str | None = None
+    reply: str | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_tokens: int | None = None

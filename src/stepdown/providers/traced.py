@@ -99,7 +99,7 @@ class Call:
             provider=completion.provider,
             model=completion.model,
             digest=completion.digest,
-            text=completion.text,
+            reply=completion.reply,
             input_tokens=completion.input_tokens,
             output_tokens=completion.output_tokens,
             cached_tokens=completion.cached_tokens,

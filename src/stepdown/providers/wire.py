@@ -32,7 +32,7 @@ class Unreadable(Exception):
 
 
 @dataclass(slots=True)
-class Watch:
+class CallDeadline:
     """The time of one call.
 
     Attributes:
@@ -75,7 +75,7 @@ class Watch:
                 continue
 
 
-_WATCH: ContextVar[Watch] = ContextVar("watch")
+_DEADLINE: ContextVar[CallDeadline] = ContextVar("deadline")
 
 
 TALKATIVE = ("anthropic", "httpcore2", "httpx2", "openai")
@@ -84,9 +84,9 @@ TALKATIVE = ("anthropic", "httpcore2", "httpx2", "openai")
 
 class _Redaction(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        watch = _WATCH.get(None)
-        if watch is not None:
-            record.msg, record.args = redacted(record.getMessage(), watch.secret), ()
+        deadline = _DEADLINE.get(None)
+        if deadline is not None:
+            record.msg, record.args = redacted(record.getMessage(), deadline.secret), ()
         return True
 
 
@@ -101,24 +101,24 @@ def _hush() -> None:
 
 
 @contextmanager
-def watched(seconds: float, secret: str) -> Iterator[Watch]:
+def limited(seconds: float, secret: str) -> Iterator[CallDeadline]:
     """Give every request that is made within it, in this thread, one common end, and keep a secret out of logs."""
     _hush()
-    watch = Watch(monotonic() + seconds, secret)
-    alarm = threading.Timer(min(seconds, threading.TIMEOUT_MAX), watch.cut)
+    deadline = CallDeadline(monotonic() + seconds, secret)
+    alarm = threading.Timer(min(seconds, threading.TIMEOUT_MAX), deadline.cut)
     alarm.daemon = True
-    token = _WATCH.set(watch)
+    token = _DEADLINE.set(deadline)
     alarm.start()
     try:
-        yield watch
+        yield deadline
     finally:
         alarm.cancel()
-        _WATCH.reset(token)
+        _DEADLINE.reset(token)
 
 
 @cache
 def client() -> httpx2.Client:
-    """Return the one client of the process. It keeps no connection, so that a watch knows every socket of its call."""
+    """Return the one client of the process. It keeps no connection, so that a deadline knows every socket of its call."""
     return httpx2.Client(
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=0),
         # A redirect would carry headers, and with them a key, to somebody who was never named.
@@ -130,7 +130,7 @@ def client() -> httpx2.Client:
 
 
 def _watch(request: httpx2.Request) -> None:
-    request.extensions["trace"] = _WATCH.get().connected
+    request.extensions["trace"] = _DEADLINE.get().connected
 
 
 def _bound(response: httpx2.Response) -> None:

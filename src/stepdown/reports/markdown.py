@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 
@@ -15,9 +16,36 @@ BLOCKS, WIDTH = "▁▂▃▄▅▆▇█", 40
 """What a curve is drawn with, and at most how many of them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of a report, before anybody says how it is shown.
+
+    Attributes:
+        head: Names of the columns.
+        body: Values of the cells.
+    """
+
+    head: Sequence[str]
+    body: Iterable[Sequence[object]]
+
+
+Block = str | Table
+"""What a report is made of: lines of Markdown, and tables."""
+
+
+def blocks(story: Story) -> Iterator[Block]:
+    """Yield the report of a run."""
+    for section in SECTIONS:
+        yield from section(story)
+
+
 def render(story: Story) -> str:
-    """Return the report of a run."""
-    return "\n".join(line for section in SECTIONS for line in section(story))
+    """Return the report of a run as Markdown."""
+    return "\n".join(
+        line
+        for block in blocks(story)
+        for line in ([block] if isinstance(block, str) else table(block.head, block.body))
+    )
 
 
 def table(head: Sequence[str], body: Iterable[Sequence[object]]) -> Iterator[str]:
@@ -46,7 +74,7 @@ def _short(text: str | None, length: int) -> str | None:
     return line if len(line) <= length else f"{line[: length - 1]}…"
 
 
-def _head(story: Story) -> Iterator[str]:
+def _head(story: Story) -> Iterator[Block]:
     run, ending = story.run, story.ending
     outcome = f"{ending.outcome} at {ending.at:%Y-%m-%d %H:%M:%S} UTC" if ending else "under way"
     yield f"# {run.id}: {run.scenario}"
@@ -71,7 +99,7 @@ def _head(story: Story) -> Iterator[str]:
     yield ""
 
 
-def _verdict(story: Story) -> Iterator[str]:
+def _verdict(story: Story) -> Iterator[Block]:
     verdict = story.verdict
     if verdict is None:
         return
@@ -90,17 +118,17 @@ def _verdict(story: Story) -> Iterator[str]:
     yield ""
 
 
-def _trajectory(story: Story) -> Iterator[str]:
+def _trajectory(story: Story) -> Iterator[Block]:
     if not story.generations:
         return
     yield "## Trajectory"
     yield ""
     head = ("generation", "best", "score", "decision", "champion", "champion's score")
     body = ((g.number, g.best, g.score, g.decision, g.champion, g.champion_score) for g in story.generations)
-    yield from table(head, body)
+    yield Table(head, body)
 
 
-def _served(story: Story) -> Iterator[str]:
+def _served(story: Story) -> Iterator[Block]:
     yield "## Who served"
     yield ""
     if story.local_share is not None:
@@ -111,7 +139,7 @@ def _served(story: Story) -> Iterator[str]:
             yield f"The policy lets it serve no other role: {', '.join(others)} is the frontier's."
         yield ""
     served = Counter((step.role, step.served or step.outcome) for step in story.steps)
-    yield from table(("role", "served by", "steps"), ((*who, count) for who, count in sorted(served.items())))
+    yield Table(("role", "served by", "steps"), ((*who, count) for who, count in sorted(served.items())))
     if story.unjudged:
         yield _cell(unjudged(story))
         yield ""
@@ -120,10 +148,10 @@ def _served(story: Story) -> Iterator[str]:
     yield "## Why local did not"
     yield ""
     reasons = Counter((step.reason, step.role) for step in story.steps if step.reason is not None)
-    yield from table(("reason", "role", "steps"), ((*why, count) for why, count in sorted(reasons.items())))
+    yield Table(("reason", "role", "steps"), ((*why, count) for why, count in sorted(reasons.items())))
 
 
-def _steps(story: Story) -> Iterator[str]:
+def _steps(story: Story) -> Iterator[Block]:
     yield "## Steps"
     yield ""
     head = ("step", "role", "requested", "attempted", "served", "reason", "error", "score", "shadow", "reply")
@@ -140,10 +168,10 @@ def _steps(story: Story) -> Iterator[str]:
         (s.id, s.role, s.requested, asked.get(s.id), s.served, s.reason, s.error, s.score, shadows.get(s.id), reply)
         for s, reply in ((step, _short(step.reply, REPLY)) for step in story.steps)
     )
-    yield from table(head, body)
+    yield Table(head, body)
 
 
-def _refused(story: Story) -> Iterator[str]:
+def _refused(story: Story) -> Iterator[Block]:
     """Show what could not be used: what came, from whom, and every objection to it."""
     unused = [attempt for attempt in story.attempts if not attempt.accepted]
     if not unused:
@@ -151,10 +179,10 @@ def _refused(story: Story) -> Iterator[str]:
     yield "## What could not be used"
     yield ""
     body = (
-        (a.call, a.requested_provider, a.error_type, "; ".join(a.refusals) or a.error, _short(a.text, REFUSED))
+        (a.call, a.requested_provider, a.error_type, "; ".join(a.refusals) or a.error, _short(a.reply, REFUSED))
         for a in unused
     )
-    yield from table(("call", "asked", "error", "why", "reply"), body)
+    yield Table(("call", "asked", "error", "why", "reply"), body)
 
 
 def _outcome(attempt: rows.Attempt) -> str:
@@ -162,11 +190,11 @@ def _outcome(attempt: rows.Attempt) -> str:
     return f"{outcome}{' (recovered)' if attempt.recovered else ''}"
 
 
-def _spends(story: Story) -> Iterator[str]:
+def _spends(story: Story) -> Iterator[Block]:
     yield "## Tokens, money, time"
     yield ""
     head = ("provider", "as", "calls", "failed", "tokens in", "tokens out", "US$", "median s", "95 % s")
-    yield from table(head, map(_spend, story.spends))
+    yield Table(head, map(_spend, story.spends))
 
 
 def _spend(spend: Spend) -> tuple[object, ...]:
@@ -178,7 +206,7 @@ def _spend(spend: Spend) -> tuple[object, ...]:
     return (spend.provider, spend.target, spend.attempts, spend.failed, *tokens, cost, middle, high)
 
 
-def _savings(story: Story) -> Iterator[str]:
+def _savings(story: Story) -> Iterator[Block]:
     for role, saved in story.savings.items():
         if saved is None:
             yield f"Savings of {role}: unknown, since no step of it by this frontier has a known cost."
@@ -190,7 +218,7 @@ def _savings(story: Story) -> Iterator[str]:
         yield ""
 
 
-def _bundles(story: Story) -> Iterator[str]:
+def _bundles(story: Story) -> Iterator[Block]:
     yield "## Bundles asked"
     yield ""
     if not story.bundles:
@@ -200,7 +228,7 @@ def _bundles(story: Story) -> Iterator[str]:
         yield from _bundle(provenance)
 
 
-def _bundle(provenance: Provenance) -> Iterator[str]:
+def _bundle(provenance: Provenance) -> Iterator[Block]:
     bundle, evaluation, promise = provenance.bundle, provenance.evaluation, provenance.promise
     yield f"- **{bundle.id[:12]}** for {bundle.scenario} {bundle.role}, trained {bundle.trained_at:%Y-%m-%d %H:%M:%S} UTC"
     yield f"    - weights {bundle.weights[:12]}, dataset {bundle.dataset[:12]}, job {bundle.job[:12]}"
@@ -243,13 +271,13 @@ def _curve(points: Sequence[rows.Loss]) -> str:
     )
 
 
-def _knowledge(story: Story) -> Iterator[str]:
+def _knowledge(story: Story) -> Iterator[Block]:
     if not story.lessons:
         return
     yield "## Knowledge learned"
     yield ""
     head = ("version", "from", "playbook", "hints")
-    yield from table(head, ((k.version, k.step, k.playbook, k.hints) for k in story.lessons))
+    yield Table(head, ((k.version, k.step, k.playbook, k.hints) for k in story.lessons))
 
 
 SECTIONS = (_head, _verdict, _trajectory, _served, _steps, _refused, _spends, _savings, _bundles, _knowledge)

@@ -94,7 +94,7 @@ class Story:
         attempts: Every call.
         served: Steps by side that served; failed and interrupted ones under those words.
         reasons: Steps by reason why local did not serve.
-        best: Best score of a served strategy; None without one.
+        best: Best score of a served answer; None without one.
         local_share: Share of the local-eligible role's served steps that local served; None without one, and in a comparison,
             where local was not to serve.
         spends: By provider.
@@ -220,7 +220,7 @@ def spends(attempts: Sequence[rows.Attempt]) -> list[Spend]:
 
 
 def _spend(provider: str, target: str, attempts: Sequence[rows.Attempt]) -> Spend:
-    answered = [attempt for attempt in attempts if attempt.text is not None]
+    answered = [attempt for attempt in attempts if attempt.reply is not None]
     # A shadow serves nobody, so it has no price at all: neither zero nor unknown.
     priced = [] if target == SHADOW else answered
     costs = [attempt.cost for attempt in priced if attempt.cost is not None]

@@ -158,7 +158,8 @@ def _typed(name: str, value: Any) -> Any:
             return _switch(value)
         return _number(value, whole=name in COUNTS)
     except (ValueError, TypeError, OverflowError):
-        hint = f"one of {', '.join(Mode)}" if name == "mode" else "a value of its kind"
+        hints = {"mode": f"one of {', '.join(Mode)}", "shadow": "on or off", **dict.fromkeys(COUNTS, "a whole number")}
+        hint = hints.get(name, "a list of roles" if name in ROLES else "a number")
         raise InvalidValue(f"{name} must be {hint}, not {value!r}.", kind="policy-out-of-range") from None
 
 

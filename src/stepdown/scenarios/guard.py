@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from stepdown.errors import InvalidValue, StepdownError
+from stepdown.errors import InvalidValue, StepdownError, of_code
 from stepdown.scenarios.protocol import IllegalAnswer, Scenario
 
 Result = TypeVar("Result")
@@ -26,8 +26,8 @@ def guarded(scenario: Scenario, doing: str, call: Callable[[], Result]) -> Resul
     except (IllegalAnswer, StepdownError):
         raise
     except Exception as error:
-        name, kind = getattr(scenario, "name", type(scenario).__name__), type(error).__name__
+        name = getattr(scenario, "name", type(scenario).__name__)
         raise InvalidValue(
-            f"The scenario {name} broke while {doing} ({kind}: {error}); mend it, or leave it out.",
+            f"The scenario {name} broke while {doing} ({of_code(error)}); mend it, or leave it out.",
             kind="scenario-broken",
         ) from error

@@ -3,7 +3,7 @@
 from functools import cache
 from importlib.metadata import entry_points
 
-from stepdown.errors import InvalidValue, NotFound
+from stepdown.errors import InvalidValue, NotFound, of_code
 from stepdown.scenarios.protocol import Scenario
 
 GROUP = "stepdown.scenarios"
@@ -41,7 +41,7 @@ def scenario_named(name: str) -> Scenario:
         missing = [need for need in NEEDED if not hasattr(scenario, need)]
     except Exception as error:
         raise InvalidValue(
-            f"The scenario {name} cannot be loaded ({type(error).__name__}: {error}); mend its package.",
+            f"The scenario {name} cannot be loaded ({of_code(error)}); mend its package.",
             kind="scenario-broken",
         ) from error
     if missing:

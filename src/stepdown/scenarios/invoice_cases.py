@@ -58,7 +58,7 @@ SENTENCES: Mapping[str, Sequence[str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class InvoiceCase:
     """One sentence and what it says.
 
     Attributes:
@@ -73,7 +73,7 @@ class Case:
 
 
 @lru_cache(1024)
-def case(seed: int) -> Case:
+def case(seed: int) -> InvoiceCase:
     """Return the case of a seed."""
     draw = random.Random(f"invoices/{seed}")
     language = draw.choice(sorted(SENTENCES))
@@ -88,7 +88,7 @@ def case(seed: int) -> Case:
     # A sentence may begin with a word of the date or the amount.
     text = text[0].upper() + text[1:]
     expected = {"amount": float(amount), "currency": currency, "date": day.isoformat(), "number": number}
-    return Case(" ".join(text.split()), language, expected)
+    return InvoiceCase(" ".join(text.split()), language, expected)
 
 
 def _number(draw: random.Random, day: date) -> str:

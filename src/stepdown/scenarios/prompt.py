@@ -44,7 +44,7 @@ class Knowledge:
 
 
 def competitor(scenario: Scenario, knowledge: Knowledge, seed: int) -> str:
-    """Return what the competitor is asked on a seed. It carries no score and no earlier strategy, so nothing leaks."""
+    """Return what the competitor is asked on a seed. It carries no score and no earlier answer, so nothing leaks."""
     return of_case(scenario, knowledge, scenario.observation(seed))
 
 

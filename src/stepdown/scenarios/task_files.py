@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
 from stepdown.digest import digest, parsed, why
-from stepdown.errors import InvalidValue
+from stepdown.errors import InvalidValue, in_one_line
 from stepdown.scenarios import judging
 from stepdown.scenarios.prompt import COMPETITOR
 from stepdown.scenarios.readers import READERS, written
@@ -35,7 +35,7 @@ NAME = re.compile(r"[a-z][a-z0-9_-]{0,59}")
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class TaskSettings:
     """What a task's own file says.
 
     Attributes:
@@ -59,7 +59,7 @@ class Settings:
     others: Mapping[str, Any]
 
 
-def settings(text: str, file: str = TASK) -> Settings:
+def settings(text: str, file: str = TASK) -> TaskSettings:
     """Read a task's own file.
 
     Raises:
@@ -68,7 +68,7 @@ def settings(text: str, file: str = TASK) -> Settings:
     try:
         table = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InvalidValue(f"{file} is no TOML: {error}.") from error
+        raise InvalidValue(f"{file} is no TOML: {in_one_line(error)}.") from error
     if unknown := sorted(table.keys() - KEYS.keys()):
         raise InvalidValue(f"{file}{line_of(text, unknown[0])} has {unknown[0]!r}, which no task has.")
     for name, value in table.items():
@@ -93,7 +93,7 @@ def settings(text: str, file: str = TASK) -> Settings:
         raise InvalidValue(f"{file}{line_of(text, 'judge')}: {error}") from error
     complete = {**DEFAULTS, **table}
     others = {name: table.get(name, {}) for name in ("frontier", "training", "policy")}
-    return Settings(
+    return TaskSettings(
         name=complete["name"],
         version=complete["version"],
         cases=complete["cases"],
@@ -208,7 +208,7 @@ def _key(case: Case, where: str) -> str:
 
 
 def task(
-    settings: Settings,
+    settings: TaskSettings,
     instructions: str,
     answers: Mapping[str, Any],
     listed: list[Case],

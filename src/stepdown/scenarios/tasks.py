@@ -25,7 +25,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from stepdown.digest import digest, shown
-from stepdown.errors import InvalidValue
+from stepdown.errors import InvalidValue, of_code
 from stepdown.scenarios import judging
 from stepdown.scenarios.judges import Judge, judge
 from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, Probe, Validator, answer
@@ -250,7 +250,7 @@ def judge_of(settings: Mapping[str, Any]) -> Judge:
     try:
         function: Callable[[Any, Any], Any] = getattr(import_module(module), name)
     except Exception as error:
-        raise InvalidValue(f"judge: {path} cannot be imported ({type(error).__name__}: {error}).") from error
+        raise InvalidValue(f"judge: {path} cannot be imported ({of_code(error)}).") from error
 
     def judged(given: Any, expected: Any) -> Mapping[str, float]:
         verdict = function(given, expected)

@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from string import Template
 
-from stepdown.errors import InvalidValue
+from stepdown.errors import InvalidValue, in_one_line
 
 
 def named(*folders: str) -> Mapping[str, str]:
@@ -39,7 +39,7 @@ def filled(text: str, values: Mapping[str, object]) -> str:
     try:
         return Template(text).substitute(values)
     except (KeyError, ValueError) as error:
-        raise InvalidValue(f"A prompt's text cannot be filled: {error}.") from error
+        raise InvalidValue(f"A prompt's text cannot be filled: {in_one_line(error)}.") from error
 
 
 @lru_cache(maxsize=256)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,12 +17,14 @@ from stepdown.errors import InvalidValue
 
 TAIL = 2000
 """Characters of a child's stderr that are kept."""
+TRACE = "Traceback (most recent call last):"
+_CLASS = re.compile(r"^[\w.]*(Error|Exception|Interrupt): ")
 NOT_STARTED = 126
 """The status of what could not be executed, as a shell has it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class ChildExit:
     """How a child ended.
 
     Attributes:
@@ -55,7 +58,7 @@ def check_time_limit(seconds: float) -> None:
         raise InvalidValue(f"A training's time limit is a number of seconds from 0 on, not {seconds!r}.")
 
 
-def run(module: str, arguments: Sequence[str], time_limit: float, watch: Callable[[dict[str, Any]], None]) -> Ending:
+def run(module: str, arguments: Sequence[str], time_limit: float, watch: Callable[[dict[str, Any]], None]) -> ChildExit:
     """Run a module of ours in a child process until it ends or time is up.
 
     Args:
@@ -70,7 +73,7 @@ def run(module: str, arguments: Sequence[str], time_limit: float, watch: Callabl
             child = _start(command, words)
         except OSError as error:
             # Another user's interpreter, no memory for one more process, a limit of them.
-            return Ending(None, NOT_STARTED, error.strerror or str(error), late=False)
+            return ChildExit(None, NOT_STARTED, error.strerror or str(error), late=False)
         late = threading.Event()
         alarm = threading.Timer(time_limit, _stop, (child, late))
         alarm.start()
@@ -83,7 +86,16 @@ def run(module: str, arguments: Sequence[str], time_limit: float, watch: Callabl
             if child.stdout is not None:
                 child.stdout.close()
         words.seek(0)
-        return Ending(done, status, words.read()[-TAIL:].strip(), late.is_set())
+        return ChildExit(done, status, last_words(words.read()), late.is_set())
+
+
+def last_words(text: str) -> str:
+    """Return the end of what a child said; of a failure that it did not foresee, what that says and not where it was."""
+    said, trace, stack = text.strip().rpartition(TRACE)
+    if not trace:
+        return said[-TAIL:] or stack[-TAIL:]
+    error = next((line for line in reversed(stack.splitlines()) if line and not line.startswith(" ")), "")
+    return " ".join([*said.partition(TRACE)[0].splitlines(), _CLASS.sub("", error)]).strip()[-TAIL:]
 
 
 def _start(command: Sequence[str], words: IO[str]) -> subprocess.Popen[str]:

@@ -29,7 +29,7 @@ UNKEPT = "it holds what cannot be kept"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LogEntry:
     """A question and its answer, as a log has them.
 
     Attributes:
@@ -47,7 +47,7 @@ class Skipped(ValueError):
     """A line holds nothing to learn from; the message says why, and many lines share it."""
 
 
-def entry(line: bytes, where: str) -> Entry:
+def entry(line: bytes, where: str) -> LogEntry:
     """Read one line of a log.
 
     Args:
@@ -71,11 +71,11 @@ def entry(line: bytes, where: str) -> Entry:
     if "request" in row and "response" in row:
         return _exchange(row["request"], row["response"])
     if "prompt" in row and "completion" in row:
-        return Entry(_text(row["prompt"], NO_QUESTION), _text(row["completion"], NO_ANSWER), _word(row.get("model")))
+        return LogEntry(_text(row["prompt"], NO_QUESTION), _text(row["completion"], NO_ANSWER), _word(row.get("model")))
     raise Skipped(UNKNOWN)
 
 
-def _exchange(request: Any, response: Any) -> Entry:
+def _exchange(request: Any, response: Any) -> LogEntry:
     if not isinstance(request, Mapping) or not isinstance(response, Mapping):
         raise Skipped(UNKNOWN)
     choices = response.get("choices")
@@ -87,7 +87,7 @@ def _exchange(request: Any, response: Any) -> Entry:
     return _chat(request.get("messages"), choices[0].get("message"), model)
 
 
-def _chat(messages: Any, answer: Any, model: str | None) -> Entry:
+def _chat(messages: Any, answer: Any, model: str | None) -> LogEntry:
     """Return the one question of a conversation and its answer: the last message, unless that stands apart."""
     if not isinstance(messages, list) or not all(isinstance(each, Mapping) for each in messages):
         raise Skipped(UNKNOWN)
@@ -101,7 +101,7 @@ def _chat(messages: Any, answer: Any, model: str | None) -> Entry:
         raise Skipped(NO_QUESTION)
     if len(questions) > 1 or any(each.get("role") in ("assistant", "tool") for each in asked):
         raise Skipped(SEVERAL_TURNS)
-    return Entry(_text(questions[0].get("content"), NO_QUESTION), _answered(answer), model)
+    return LogEntry(_text(questions[0].get("content"), NO_QUESTION), _answered(answer), model)
 
 
 def _answered(message: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from stepdown.bundles.kinds import NET
-from stepdown.errors import InvalidValue
+from stepdown.errors import InvalidValue, in_one_line
 
 _LIMITS: dict[str, tuple[float, float]] = {
     "layers": (1, 64),
@@ -137,7 +137,7 @@ def read_object(text: str) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidValue(f"plan: not JSON ({error}).") from error
+        raise InvalidValue(f"plan: not JSON ({in_one_line(error)}).") from error
     if not isinstance(content, dict):
         raise InvalidValue("plan: not a JSON object.")
     return content

@@ -41,7 +41,7 @@ VALIDITY = "validity-below-threshold"
 COVERAGE = "coverage-weak"
 
 
-class Outcome(StrEnum):
+class PromotionOutcome(StrEnum):
     """What a promotion answers."""
 
     PROMOTE = "promote"
@@ -139,11 +139,11 @@ class Grounds:
         return tuple(name for name, holds in objecting.items() if holds)
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> PromotionOutcome:
         """Promote what is shown to be as good, reject what is shown not to be, hold what is not shown either way."""
         if self.to_frontier is not None and self.to_frontier.upper < -self.trial.margin:
-            return Outcome.REJECT
-        return Outcome.HOLD if self.objections else Outcome.PROMOTE
+            return PromotionOutcome.REJECT
+        return PromotionOutcome.HOLD if self.objections else PromotionOutcome.PROMOTE
 
 
 def differences(challenger: Sequence[float], other: Sequence[float]) -> list[float]:

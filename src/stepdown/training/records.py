@@ -13,7 +13,7 @@ from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.referee import own_case
 
 VALID_SHARE = 10
-"""One in this many distinct strategies goes to validation."""
+"""One in this many distinct answers goes to validation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Filters:
         min_score: Least mean score, 0..1, inclusive; None takes every score.
         kept_only: Only what a gate kept: the best of a generation that advanced.
         include_local: Also replies that a local model served. Off, no model is trained on itself by accident.
-        matches: Also write each strategy's matches, to `matches.jsonl`.
+        matches: Also write each answer's matches, to `matches.jsonl`.
         role: Only this role; None takes the one whose answers a run of the scenario looks for.
         imported: Also what logs of other systems say; of no run, and never kept by a gate.
     """
@@ -58,7 +58,7 @@ class Filters:
             step: The step.
             generation: Its generation's gate decision; None when it was never decided.
         """
-        if step.outcome != "served" or step.strategy is None or step.score is None or step.recovered:
+        if step.outcome != "served" or step.answer is None or step.score is None or step.recovered:
             return False
         if step.served == "local" and not self.include_local:
             return False
@@ -84,14 +84,14 @@ def record(
     """Return one record: prompt and completion for a trainer, and beside them where they come from.
 
     Args:
-        step: A served step with a legal strategy.
+        step: A served step with a legal answer.
         generation: Its generation's gate decision.
         knowledge: The version that was in its prompt.
         attempt: The one that served it.
     """
     return {
         "prompt": step.prompt,
-        "completion": step.strategy,
+        "completion": step.answer,
         "score": step.score,
         "decision": generation.decision if generation else None,
         "kept": kept(step, generation),
@@ -112,7 +112,7 @@ def imported(exchange: rows.Exchange) -> dict[str, Any]:
     blank = Knowledge()
     return {
         "prompt": exchange.prompt,
-        "completion": exchange.strategy,
+        "completion": exchange.answer,
         "score": exchange.score,
         "decision": None,
         "kept": False,
@@ -159,7 +159,7 @@ def content(scenario: Scenario, row: rows.Step | rows.Exchange) -> str:
     """Return the hash that decides on which side a row falls: of its question where that is judged, else of its answer."""
     if own_case(scenario):
         return digest(dict(row.input) if isinstance(row, rows.Exchange) else scenario.observation(row.seed))
-    return sha256((row.strategy or "").encode())
+    return sha256((row.answer or "").encode())
 
 
 def manifest(

@@ -17,7 +17,7 @@ from stepdown.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ShelfEntry:
     """One bundle.
 
     Attributes:
@@ -43,7 +43,7 @@ class Entry:
     outdated: str = ""
 
 
-def shelf(workspace: Workspace) -> list[Entry]:
+def shelf(workspace: Workspace) -> list[ShelfEntry]:
     """Return every bundle, oldest first."""
     with workspace.reading() as connection:
         acts = reader.acts(connection)
@@ -51,7 +51,13 @@ def shelf(workspace: Workspace) -> list[Entry]:
         return [_entry(workspace, connection, bundle, standing, acts) for bundle in reader.bundles(connection)]
 
 
-def entry(workspace: Workspace, bundle_id: str) -> Entry:
+def registered_here(workspace: Workspace) -> list[rows.Bundle]:
+    """Return the bundles that this process registered, oldest first."""
+    with workspace.reading() as connection:
+        return [bundle for bundle in reader.bundles(connection) if bundle.session == workspace.session.id]
+
+
+def entry(workspace: Workspace, bundle_id: str) -> ShelfEntry:
     """Return one bundle by the beginning of its id.
 
     Raises:
@@ -62,7 +68,7 @@ def entry(workspace: Workspace, bundle_id: str) -> Entry:
         return _entry(workspace, connection, switch.find(connection, bundle_id), fold(acts), acts)
 
 
-def verify(workspace: Workspace, bundle_id: str) -> Entry:
+def verify(workspace: Workspace, bundle_id: str) -> ShelfEntry:
     """Look at every byte of a bundle, and load its weights as serving would."""
     listed = entry(workspace, bundle_id)
     if listed.condition is not Condition.WHOLE:
@@ -85,9 +91,9 @@ def verify(workspace: Workspace, bundle_id: str) -> Entry:
 
 def _entry(
     workspace: Workspace, connection: Connection, bundle: rows.Bundle, standing: Standing, acts: list[rows.Act]
-) -> Entry:
+) -> ShelfEntry:
     seen, evaluation = workspace.look(bundle.id), reader.newest_evaluation(connection, bundle.id)
-    return Entry(
+    return ShelfEntry(
         bundle=bundle,
         status=standing.status(bundle.id),
         condition=seen.condition,

@@ -24,6 +24,7 @@ from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.tasks import Task
 from stepdown.training import child
 from stepdown.training.evaluation import held_out_seeds
+from stepdown.views.losses import lost_bundles, lost_datasets
 from stepdown.workspace import Workspace
 from stepdown.workspace.marker import DATABASE, FOLDERS, NAME, Marker, absent, present
 from stepdown.workspace.task import read as read_task
@@ -162,6 +163,7 @@ def _workspace(directory: Path) -> Iterator[Check]:
             yield from _remembered(workspace)
             yield _guarded("trace", lambda: _trace(workspace))
             yield from _rooms(workspace)
+            yield from _published(workspace)
     except StepdownError as error:
         yield Check("workspace", False, str(error))
     yield _free(directory)
@@ -188,11 +190,28 @@ def _remembered(workspace: Workspace) -> Iterator[Check]:
 def _trace(workspace: Workspace) -> str:
     """Say whether the second witness is there; a lost one is begun anew by the next call, and only the audit would miss it."""
     with workspace.reading() as connection:
-        judged = reader.newest(connection, rows.Match)
+        judged = reader.newest(connection, rows.PlayedMatch)
     size = workspace.trace.stat().st_size if workspace.trace.exists() else 0
     if judged is not None and not size:
         raise OSError(f"{workspace.trace} is gone, and history has answers that were judged; restore a copy of it")
     return f"{size >> 10} KiB"
+
+
+def _published(workspace: Workspace) -> Iterator[Check]:
+    """Say which bundles and datasets history knows and the disk does not hold whole, and what to do about it."""
+    wanted = (
+        (
+            "bundles",
+            lost_bundles,
+            "Put a copy back, or train and promote another; `stepdown bundles delete` ends a lost one",
+        ),
+        ("datasets", lost_datasets, "Put a copy back, or `stepdown export` again; what was trained from it stands"),
+    )
+    for name, lost, advice in wanted:
+        problems = list(lost(workspace))
+        if problems:
+            more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+            yield Check(name, False, f"{'; '.join(problems[:SHOWN])}{more}. {advice}.")
 
 
 def _rooms(workspace: Workspace) -> Iterator[Check]:

@@ -111,7 +111,7 @@ def check_path(root: Path) -> None:
     """Refuse a path that no file system takes.
 
     Raises:
-        WorkspaceError: It holds a character that cannot be.
+        WorkspaceError: It holds a character that cannot be, or is a link that leads nowhere.
     """
     try:
         os.fsencode(root)
@@ -119,6 +119,14 @@ def check_path(root: Path) -> None:
         raise unusable(root, error) from error
     if "\0" in str(root):
         raise unusable(root, ValueError())
+    _check_link(root)
+
+
+def _check_link(root: Path) -> None:
+    if root.is_symlink() and not root.exists():
+        raise WorkspaceError(
+            f"{root} is a link to {root.readlink()}, which leads nowhere; mend it, or name another place."
+        )
 
 
 def present(root: Path) -> bool:
@@ -130,8 +138,10 @@ def present(root: Path) -> bool:
     try:
         (root / NAME).lstat()
     except (FileNotFoundError, NotADirectoryError):
+        _check_link(root)
         return False
     except (OSError, ValueError) as error:
+        _check_link(root)
         raise unusable(root, error) from error
     return True
 

@@ -49,7 +49,7 @@ class Beside:
         return self._task
 
 
-def named(directory: Path) -> task_files.Settings | None:
+def named(directory: Path) -> task_files.TaskSettings | None:
     """Return what a directory's task says of itself, or None where there is no task's file.
 
     Raises:

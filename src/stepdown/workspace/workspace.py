@@ -35,7 +35,7 @@ from stepdown.bundles import disk
 from stepdown.bundles.disk import Condition, Look
 from stepdown.bundles.manifest import Manifest
 from stepdown.bundles.marks import marks
-from stepdown.bundles.watch import Watch
+from stepdown.bundles.watch import LookCache
 from stepdown.clock import Clock
 from stepdown.errors import WorkspaceError
 from stepdown.history import engine as engines
@@ -114,7 +114,7 @@ class Workspace:
         closing: Called with the workspace once its claim is given up, to close what it announced and did not finish.
         announcing: Held from a call's announcement to its start in the trace, so that both witnesses have calls that are asked
             side by side in one order.
-        watch: What was found of bundles and bases whose files have not changed since.
+        looks: What was found of bundles and bases whose files have not changed since.
     """
 
     root: Path
@@ -126,7 +126,7 @@ class Workspace:
     read_only: bool = False
     closing: Callable[["Workspace"], object] = unrecovered
     announcing: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    watch: Watch = field(default_factory=Watch, repr=False)
+    looks: LookCache = field(default_factory=LookCache, repr=False)
     _turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def close(self) -> None:
@@ -205,7 +205,7 @@ class Workspace:
         """Look at a registered bundle, and at the base that it answers with."""
         directory = self.bundle_directory(bundle)
         # Through `disk`, where a test may count the looks that read every byte.
-        look, seen = self.watch.look(
+        look, seen = self.looks.look(
             directory, bundle, lambda: disk.look(directory, bundle), lambda look: look.condition is Condition.WHOLE
         )
         return self.with_base(replace(look, marks=(seen,)))
@@ -218,7 +218,7 @@ class Workspace:
         base = bases.locate(self.root, digest)
         if base is None:
             return replace(look, base_problem=f"no base of the digest {digest[:12]} is here")
-        problem, seen = self.watch.look(base, digest, lambda: bases.problem(base, digest), lambda problem: not problem)
+        problem, seen = self.looks.look(base, digest, lambda: bases.problem(base, digest), lambda problem: not problem)
         problem = problem and f"{base.name}: {problem}"
         return replace(look, base=base, base_problem=problem, marks=(*look.marks, seen))
 

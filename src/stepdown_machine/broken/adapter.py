@@ -185,13 +185,13 @@ class ToySystem:
             case op.Tamper(dataset=dataset):
                 disk.datasets[dataset] += "\n"
             case op.Revise(version=version):
-                disk.weather["version"] = version
+                disk.environment["version"] = version
             case op.Disturb(local=local, frontier=frontier):
-                disk.weather |= {"local": local, "frontier": frontier}
+                disk.environment |= {"local": local, "frontier": frontier}
             case op.Advance(seconds=seconds):
                 disk.now += seconds
             case op.SetBase() | op.Reword():
-                disk.weather |= asdict(operation)
+                disk.environment |= asdict(operation)
             case op.Reopen():
                 self._toy = self._module.Toy(disk)
         return None

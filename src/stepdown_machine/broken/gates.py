@@ -99,7 +99,7 @@ ORDER = (
 
 
 @dataclass(frozen=True, slots=True)
-class Breaker:
+class ToyBreaker:
     """What is remembered between two local attempts of a bundle; times in seconds."""
 
     opened: float | None = None
@@ -114,20 +114,20 @@ class Breaker:
             return OPEN
         return CLOSED if self.successes >= policy["breaker_probes"] else HALF_OPEN
 
-    def after(self, policy: dict[str, Any], now: float, *, failed: bool) -> Breaker:
+    def after(self, policy: dict[str, Any], now: float, *, failed: bool) -> ToyBreaker:
         """Return the breaker after one more local attempt."""
         state = self.state(policy, now)
         if state == OPEN:
-            return Breaker(max(now, self.opened or now)) if failed else self
+            return ToyBreaker(max(now, self.opened or now)) if failed else self
         if state == HALF_OPEN:
-            return Breaker(now) if failed else self.probed(policy)
+            return ToyBreaker(now) if failed else self.probed(policy)
         earlier = () if self.opened is not None else self.failures
         if not failed:
-            return Breaker(failures=earlier)
+            return ToyBreaker(failures=earlier)
         recent = (*(at for at in earlier if at >= now - policy["breaker_window"]), now)
-        return Breaker(opened=now) if len(recent) >= policy["breaker_threshold"] else Breaker(failures=recent)
+        return ToyBreaker(opened=now) if len(recent) >= policy["breaker_threshold"] else ToyBreaker(failures=recent)
 
-    def probed(self, policy: dict[str, Any]) -> Breaker:
+    def probed(self, policy: dict[str, Any]) -> ToyBreaker:
         """Return the breaker after a good probe."""
         successes = self.successes + 1
-        return Breaker() if successes >= policy["breaker_probes"] else Breaker(self.opened, (), successes)
+        return ToyBreaker() if successes >= policy["breaker_probes"] else ToyBreaker(self.opened, (), successes)

@@ -106,8 +106,8 @@ def plant(toy: Any, disk: Disk, kind: str) -> Bundle:
         "scenario": "othello" if kind == "other-scenario" else "grid_ctf",
         "format": 2 if kind == "newer-format" else 1,
         "dataset": None, "plan": kind, "trained_at": disk.now, "score": 0.9, "valid": 1.0, "evaluation": marks,
-        "version": disk.weather["version"], "made": len(disk.acts), "base": None,
-        "wording": disk.weather["text"],
+        "version": disk.environment["version"], "made": len(disk.acts), "base": None,
+        "wording": disk.environment["text"],
         "files": {"weights": digest(f"planted {kind}"), "config": digest(kind)},
     }  # fmt: skip
     manifest = json.dumps(facts)

@@ -37,7 +37,7 @@ class Disk:
         bundles: Directory name to its files.
         judgements: What was said later of a step's answer.
         checkpoints: How far killed tunings had come, by job.
-        weather: How providers behave; `version` is the scenario's, `base` lies where the base does, `text` is asked with.
+        environment: How providers behave; `version` is the scenario's, `base` lies where the base does, `text` is asked with.
     """
 
     now: float
@@ -46,13 +46,13 @@ class Disk:
     announced: dict[str, Row] = field(default_factory=dict)
     steps: list[Row] = field(default_factory=list)
     generations: list[Row] = field(default_factory=list)
-    breakers: dict[str, gates.Breaker] = field(default_factory=dict)
+    breakers: dict[str, gates.ToyBreaker] = field(default_factory=dict)
     trace: list[Row] = field(default_factory=list)
     datasets: dict[str, str] = field(default_factory=dict)
     bundles: dict[str, dict[str, Any]] = field(default_factory=dict)
     judgements: list[tuple[str, float]] = field(default_factory=list)
     checkpoints: dict[tuple[str, ...], tuple[int, str]] = field(default_factory=dict)
-    weather: dict[str, Any] = field(
+    environment: dict[str, Any] = field(
         default_factory=lambda: {"local": "calm", "frontier": "calm", "version": 1, "base": "own", "text": "own"}
     )
 
@@ -145,7 +145,7 @@ class Runs:
     def facts(self, role: str, seed: int) -> gates.Facts:
         """Gather what a decision rests on."""
         bundle, policy = self.active(role), self.policy()
-        breaker = self.disk.breakers.get(bundle or "", gates.Breaker())
+        breaker = self.disk.breakers.get(bundle or "", gates.ToyBreaker())
         return gates.Facts(
             role=role,
             policy=policy,
@@ -154,12 +154,12 @@ class Runs:
             present=bundle in self.disk.bundles,
             whole=bundle is not None and self.whole(bundle),
             now=self.disk.now,
-            version=self.disk.weather["version"],
+            version=self.disk.environment["version"],
             coverage=harness.coverage(frozenset(self.validators())),
             breaker=breaker.state(policy, self.disk.now),
             seed=seed,
-            base=self.disk.weather["base"],
-            wording=self.disk.weather["text"],
+            base=self.disk.environment["base"],
+            wording=self.disk.environment["text"],
             probing=any(call["bundle"] == bundle for call in self.disk.announced.values() if not call["shadow"]),
         )
 
@@ -173,7 +173,7 @@ class Runs:
         row: Row = {
             "step": f"{run}.{generation}.{position}", "run": run, "generation": generation, "place": position, "role": role,
             "seed": seed, "at": self.disk.now, "objections": objections, "reason": objections[0] if objections else None,
-            "attempts": [], "wording": self.disk.weather["text"],
+            "attempts": [], "wording": self.disk.environment["text"],
             "requested": "local" if not objections else "none" if closed else "frontier",
             "served": None, "outcome": "failed", "error": closed, "text": "", "matches": (),
             "score": None, "recovered": False, "purpose": purpose, "said": None, "bundle": None,
@@ -223,7 +223,7 @@ class Runs:
         for attempt in row["attempts"]:
             self.disk.announced.pop(attempt["call"])
             if attempt["provider"] == "local" and bundle is not None and not attempt["shadow"]:
-                breaker = self.disk.breakers.get(bundle, gates.Breaker())
+                breaker = self.disk.breakers.get(bundle, gates.ToyBreaker())
                 failed = attempt["error"] is not None
                 self.disk.breakers[bundle] = breaker.after(policy, self.disk.now, failed=failed)
 
@@ -254,23 +254,23 @@ class Runs:
         self.disk.trace.append(entry)
         yield "asked"
         # A rival may have taken the directory away since the decision.
-        weather = self.disk.weather[provider] if weights or provider != "local" else "load-failed"
+        behaviour = self.disk.environment[provider] if weights or provider != "local" else "load-failed"
         entry["input_tokens"] = len(prompt)
-        if weather in ("load-failed", "error", "timeout"):
-            entry |= {"ended": True, "error": weather}
+        if behaviour in ("load-failed", "error", "timeout"):
+            entry |= {"ended": True, "error": behaviour}
         else:
-            text = self.reply(weights, prompt, weather)
+            text = self.reply(weights, prompt, behaviour)
             entry |= {"ended": True, "text": text, "output_tokens": len(text)}
         yield "called"
         return entry
 
-    def reply(self, weights: str | None, prompt: str, weather: str) -> str:
+    def reply(self, weights: str | None, prompt: str, behaviour: str) -> str:
         """Say something."""
         if prompt.startswith("coach"):
             return f"Playbook: {digest(prompt)}"
-        if weather == "illegal":
+        if behaviour == "illegal":
             return harness.ILLEGAL
-        if weather == "garbage":
+        if behaviour == "garbage":
             return harness.GARBAGE
         if weights is not None and weights.startswith("weak") and digest(weights + prompt) < "8":
             return harness.ILLEGAL

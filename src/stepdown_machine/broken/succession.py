@@ -25,7 +25,7 @@ class Succession(runs.Runs):
         mean = fmean(mark or 0.0 for _, mark in marks)
         bound = math.nan if plan == "diverged" else round(mean - 0.02, 4)
         valid = sum(mark is not None for _, mark in marks) / len(marks)
-        return {"score": bound, "valid": valid, "evaluation": marks, "version": self.disk.weather["version"]}
+        return {"score": bound, "valid": valid, "evaluation": marks, "version": self.disk.environment["version"]}
 
     def mark(self, weights: str, seed: int) -> tuple[str, int, float | None]:
         """Return a bundle's reply to a held-out seed, the seed, and the score; an illegal reply has none."""
@@ -80,7 +80,7 @@ class Succession(runs.Runs):
             raise Refused("frontier-forbidden")
         held, before = self.active("competitor"), self.pointer()
         champion = held if held != bundle and held is not None and self.fit(held) else None
-        if self.registered(bundle)["version"] != self.disk.weather["version"]:
+        if self.registered(bundle)["version"] != self.disk.environment["version"]:
             facts = self.evaluate(self.disk.bundles[bundle]["weights"], self.registered(bundle)["plan"])
             self.disk.acts.append(("evaluate", bundle, facts))
         verdict: Row = yield from self.compare(bundle, champion)
@@ -139,11 +139,11 @@ class Succession(runs.Runs):
 
     def based(self, bundle: str) -> bool:
         """Tell whether a bundle has the base that it answers with."""
-        return self.registered(bundle)["base"] in (None, self.disk.weather["base"])
+        return self.registered(bundle)["base"] in (None, self.disk.environment["base"])
 
     def worded(self, bundle: str) -> bool:
         """Tell whether a bundle was trained with the text that is asked with now."""
-        return bool(self.registered(bundle)["wording"] == self.disk.weather["text"])
+        return bool(self.registered(bundle)["wording"] == self.disk.environment["text"])
 
     def way(self) -> list[str]:
         """Fold the way that the slot was led, oldest first: a rollback goes back along it."""

@@ -49,7 +49,7 @@ class Toy(succession.Succession):
             row["role"] == "competitor"
             and row["purpose"] == "work"
             and row["outcome"] == "served"
-            and row["wording"] == self.disk.weather["text"]
+            and row["wording"] == self.disk.environment["text"]
             and harness.referee(row["text"])
             and wanted["run"] in (None, row["run"])
             and wanted["scenario"] in (None, "grid_ctf")
@@ -87,9 +87,9 @@ class Toy(succession.Succession):
             raise Refused("unknown-dataset")
         if "D" + digest(self.disk.datasets[dataset]) != dataset:
             raise Refused("dataset-malformed")
-        if self.asked_with(dataset) != self.disk.weather["text"]:
+        if self.asked_with(dataset) != self.disk.environment["text"]:
             raise Refused("dataset-malformed")
-        base = self.disk.weather["base"] if plan in TUNED else None
+        base = self.disk.environment["base"] if plan in TUNED else None
         if base in UNTUNABLE:
             raise Refused(UNTUNABLE[base])
         earlier = self.equal(dataset, plan, base)
@@ -143,7 +143,7 @@ class Toy(succession.Succession):
             facts = self.registered(act[1]) if act[0] == "register" else {}
             job = (facts["dataset"], facts["plan"], facts["base"], facts["version"]) if facts else None
             if (
-                job == (dataset, plan, base, self.disk.weather["version"])
+                job == (dataset, plan, base, self.disk.environment["version"])
                 and self.whole(act[1])
                 and not self.retired(act[1])
             ):

@@ -74,7 +74,7 @@ def _causes(one: StepReview) -> Iterator[Finding]:
         excused = one.excused[call.provider]
         if call.error not in excused:
             words = " or ".join(sorted(str(error) for error in excused))
-            yield Finding("I3", f"{call.provider} ends with {words}", f"{call.error}", "the weather at that moment")
+            yield Finding("I3", f"{call.provider} ends with {words}", f"{call.error}", "the environment at that moment")
 
 
 def _walks(one: StepReview) -> Iterator[Finding]:

@@ -36,7 +36,7 @@ class Model:
         breakers: Bundle id to the fold of its finished local attempts; closed and clear where there is none.
         datasets: Dataset id to digest; `tampered` are those altered behind the system's back.
         version: Scenario version now.
-        local: Weather at the local provider; `frontier` likewise.
+        local: How the local provider behaves; `frontier` likewise.
         probes: One pair (legal, objectors) for each coverage probe.
         lacks: Reasons that the system has no notion of; `grounds` are those of its own.
         draws: Step seed to what is known of its canary draw: at least the first number, below the second.

@@ -17,12 +17,12 @@ class Bases(Steering):
         """Add a training that is killed on its way and gone on with."""
         return {**super().episodes(), "train on": self._train_on}
 
-    def _lead_to(self, cause: str, choice: int) -> None:
+    def _lead(self, cause: str, choice: int) -> None:
         """Lead to every reason; this one needs a bundle that was tuned."""
         if cause != BASE or not self.session.can(cause):
-            super()._lead_to(cause, choice)
+            super()._lead(cause, choice)
             return
-        self.provoked[cause] += 1
+        self.led_to[cause] += 1
         before = self._fit(weak=False)
         bundle = self._tuned(choice)
         if bundle is None:

@@ -9,7 +9,7 @@ from stepdown_machine.protocol import DAMAGES, PLANTS
 from stepdown_machine.rules.turns import RUNS, TurnMachine, pick, turn
 
 
-class Damage(TurnMachine):
+class DamageRules(TurnMachine):
     """Files go, change, come back; bundles appear that do not belong."""
 
     @turn(

@@ -49,14 +49,14 @@ ALONE = (
 
 @st.composite
 def causes(draw: st.DrawFn) -> str:
-    """Draw a reason that was not provoked yet in this example: Hypothesis repeats itself, and some would starve."""
+    """Draw a reason that nothing led to yet in this example: Hypothesis repeats itself, and some would starve."""
     machine, choice = draw(st.runner()), draw(st.integers(0, 79))
     reasons = reasons_of(machine.session.description) or ("bundle-absent",)
     if choice < len(reasons):
         # Said directly, so that a shrunk program does not need the reasons before it.
         return reasons[choice]
-    least = min(machine.provoked[reason] for reason in reasons)
-    left = [reason for reason in reasons if machine.provoked[reason] == least]
+    least = min(machine.led_to[reason] for reason in reasons)
+    left = [reason for reason in reasons if machine.led_to[reason] == least]
     return left[choice % len(left)]
 
 
@@ -65,21 +65,21 @@ class Steering(Governing):
 
     def __init__(self) -> None:
         super().__init__()
-        self.provoked: Counter[str] = Counter()
+        self.led_to: Counter[str] = Counter()
 
     @turn(op.Run, cause=causes(), choice=st.integers(0, 7))
-    def provoke(self, cause: str, choice: int) -> None:
+    def lead_to(self, cause: str, choice: int) -> None:
         """Make local fit, take one thing away, run, give it back, run: the reason, and the way back from it."""
-        self._lead_to(cause, choice)
+        self._lead(cause, choice)
 
     def episodes(self) -> dict[str, Episode]:
         """Add the way to each reason."""
-        return {**super().episodes(), **{reason: partial(self._lead_to, reason) for reason in REASONS}}
+        return {**super().episodes(), **{reason: partial(self._lead, reason) for reason in REASONS}}
 
-    def _lead_to(self, cause: str, choice: int) -> None:
+    def _lead(self, cause: str, choice: int) -> None:
         if not self.session.can(cause):
             return
-        self.provoked[cause] += 1
+        self.led_to[cause] += 1
         bundle = self._fit(weak=cause == "validity-below-threshold")
         if bundle is None:
             self.act(op.Run(choice % 4))

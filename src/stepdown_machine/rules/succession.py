@@ -19,7 +19,7 @@ WHO = ("this one", "this one", "another", "a weak one")
 THEN = ("go on", "roll back", "prune it", "prune", "prune all", "go all the way back", "clear away", "ask every limit")
 
 
-class Succession(TurnMachine):
+class SuccessionRules(TurnMachine):
     """What becomes of the slot."""
 
     def __init__(self) -> None:

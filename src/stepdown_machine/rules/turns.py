@@ -63,10 +63,10 @@ def with_script(machine: TurnMachine, method: Callable[..., None], drawn: dict[s
 
 
 @st.composite
-def tours(draw: st.DrawFn) -> tuple[tuple[str, int], ...]:
-    """Draw nothing, or one time in four nearly every encounter: all equally often, where chance would starve some.
+def warm_ups(draw: st.DrawFn) -> tuple[tuple[str, int], ...]:
+    """Draw nothing, or one time in four nearly every episode: all equally often, where chance would starve some.
 
-    One number decides about each and what it is like, so that a shrunk program meets only those that it needs.
+    One number decides about each and what it is like, so that a shrunk program plays only those that it needs.
     """
     machine = draw(st.runner())
     if draw(st.integers(0, 3)) < 3:
@@ -91,22 +91,22 @@ class TurnMachine(RuleBasedStateMachine):
         raise NotImplementedError(f"{type(self).__name__} does not say which system it tests; override system()")
 
     def episodes(self) -> dict[str, Episode]:
-        """Name what an example may meet before its first turn; each concern adds its own."""
+        """Name what may happen in an example before its first turn; each concern adds its own."""
         return {}
 
-    @initialize(start=st.sampled_from(("empty", "discovered", "trained", *["serving"] * 13)), met=tours())
-    def begin(self, start: str, met: tuple[tuple[str, int], ...] = ()) -> None:
-        """Open a fresh system, mostly one that already serves locally, and sometimes one that has met nearly everything."""
+    @initialize(start=st.sampled_from(("empty", "discovered", "trained", *["serving"] * 13)), warm_up=warm_ups())
+    def begin(self, start: str, warm_up: tuple[tuple[str, int], ...] = ()) -> None:
+        """Open a fresh system, mostly one that serves locally already, sometimes one that went through nearly everything."""
         self._began, self._last = time.perf_counter(), ""
-        self.program: Program = (("begin", {"start": start, "met": met}),)
+        self.program: Program = (("begin", {"start": start, "warm_up": warm_up}),)
         self.session = opened(self.system())
         with_script(self, TurnMachine._prepare, {"start": start})
-        with_script(self, type(self).meet, {"met": met})
+        with_script(self, type(self).play_warm_up, {"warm_up": warm_up})
 
-    def meet(self, met: tuple[tuple[str, int], ...]) -> None:
-        """Tell the stories that were drawn."""
+    def play_warm_up(self, warm_up: tuple[tuple[str, int], ...]) -> None:
+        """Play the episodes that were drawn, before the first turn."""
         episodes = self.episodes()
-        for word, choice in met:
+        for word, choice in warm_up:
             episodes[word](choice)
 
     def _prepare(self, start: str) -> None:
