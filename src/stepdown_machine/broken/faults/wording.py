@@ -8,13 +8,13 @@ from stepdown_machine.broken.variant import Variant
 
 # fmt: off
 FAULTS: Mapping[str, Variant] = {
-    "serves-another-text": Variant("I1", "provoke", "gates", "a bundle serves though the prompt changed: trained with one template, asked with another",
+    "serves-another-text": Variant("I1", "lead_to", "gates", "a bundle serves though the prompt changed: trained with one template, asked with another",
         'worded = bundle["wording"] == facts.wording',
         "worded = True"),
-    "measured-with-another-text": Variant("I3", "provoke", "gates", "an evaluation used another prompt than serving, and counts (autocontext #1061)",
+    "measured-with-another-text": Variant("I3", "lead_to", "gates", "an evaluation used another prompt than serving, and counts (autocontext #1061)",
         "counts = counts and worded",
         "counts = bool(counts)"),
-    "reworded-for-ever": Variant("I2", "provoke", "runs", "what did not fit once is remembered as unfit (openclaw #64083 in kind)",
+    "reworded-for-ever": Variant("I2", "lead_to", "runs", "what did not fit once is remembered as unfit (openclaw #64083 in kind)",
         'wording=self.disk.environment["text"],',
         'wording=(said := self.__dict__.setdefault("said", [])).append(self.disk.environment["text"]) or next((t for t in said if t != "own"), "own"),'),
     "exports-another-text": Variant("I8", "export", "toy", "steps that were asked with another text are exported with those of now",
@@ -23,13 +23,13 @@ FAULTS: Mapping[str, Variant] = {
     "exports-the-first-text": Variant("I8", "export", "toy", "only what a fresh system asked is exported, whatever is asked now",
         'row["wording"] == self.disk.environment["text"]',
         'row["wording"] == "own"'),
-    "trained-on-another-text": Variant("A0", "provoke", "toy", "a dataset is trained from though nobody is asked so any more",
+    "trained-on-another-text": Variant("A0", "lead_to", "toy", "a dataset is trained from though nobody is asked so any more",
         'if self.asked_with(dataset) != self.disk.environment["text"]:',
         "if not dataset:"),
-    "promoted-though-reworded": Variant("A0", "provoke", "succession", "a bundle is compared, at a price, that cannot serve whatever comes of it",
+    "promoted-though-reworded": Variant("A0", "lead_to", "succession", "a bundle is compared, at a price, that cannot serve whatever comes of it",
         '        if not self.worded(bundle):\n            raise Refused("bundle-incompatible")\n',
         ""),
-    "back-to-another-text": Variant("A0", "provoke", "succession", "a rollback leads to what learned another text",
+    "back-to-another-text": Variant("A0", "lead_to", "succession", "a rollback leads to what learned another text",
         "        if not self.worded(bundle):\n            return False\n",
         ""),
 }
