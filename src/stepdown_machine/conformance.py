@@ -20,7 +20,7 @@ from stepdown_machine.broken import system as toy
 from stepdown_machine.model import REASONS
 from stepdown_machine.protocol import HandoffSystem
 from stepdown_machine.rules.bases import Bases
-from stepdown_machine.rules.wording import Wording
+from stepdown_machine.rules.wording import WordingRules
 from stepdown_machine.session import Session
 
 ADAPTER = "STEPDOWN_MACHINE_ADAPTER"
@@ -45,7 +45,7 @@ def fit() -> None:
 fit()
 
 
-class Guide(Wording, Bases):
+class Guide(WordingRules, Bases):
     """The steering rules, driven by hand."""
 
     def system(self) -> HandoffSystem:

@@ -24,7 +24,7 @@ from stepdown_machine.rules.spending import Spending
 from stepdown_machine.rules.succession import SuccessionRules
 from stepdown_machine.rules.training import Training
 from stepdown_machine.rules.turns import TurnMachine, turns
-from stepdown_machine.rules.wording import Wording
+from stepdown_machine.rules.wording import WordingRules
 from stepdown_machine.settings import deterministic, profile
 
 __all__ = ["HandoffMachine", "LearningMachine", "RegistryMachine", "RoutingMachine", "TurnMachine", "case", "turns"]
@@ -32,7 +32,7 @@ __all__ = ["HandoffMachine", "LearningMachine", "RegistryMachine", "RoutingMachi
 
 class HandoffMachine(
     Chaos,
-    Wording,
+    WordingRules,
     Bases,
     Spending,
     DamageRules,
@@ -46,7 +46,7 @@ class HandoffMachine(
     """Everything that can happen, in fifteen rules."""
 
 
-class RoutingMachine(Wording, Bases, Spending, DamageRules, Discovery, Registry, Environment):
+class RoutingMachine(WordingRules, Bases, Spending, DamageRules, Discovery, Registry, Environment):
     """Who serves and why: policy, damage, environment and time, without training, kills and races."""
 
 

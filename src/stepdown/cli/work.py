@@ -103,11 +103,7 @@ def run(
     head = ("generation", "best score", "decision", "champion's score", "champion")
     title = f"{summary.run.id}: {', '.join(f'{count} {who}' for who, count in summary.served.items())}"
     emit(summary, as_json=as_json, people=lambda: table(title, head, body))
-    _unjudged(summary)
-    if summary.ending is not None and summary.ending.outcome != "completed":
-        more = f"`{spelled(directory, 'report', run.id)}` says more."
-        err().print(f"stepdown: {summary.ending.error} {more}", soft_wrap=True)
-        raise typer.Exit(8)
+    _check_done(summary, spelled(directory, "report", run.id))
 
 
 def _asked_in_one(under_way: "RunUnderWay") -> int:
@@ -115,13 +111,15 @@ def _asked_in_one(under_way: "RunUnderWay") -> int:
     return under_way.run.candidates * (1 if under_way.bench is None else 2) + 1
 
 
-def _unjudged(summary: "Story") -> None:
-    """Say how many answers a judging model said nothing of."""
+def _check_done(summary: "Story", report: str) -> None:
+    """Say how many answers a judging model said nothing of, and why a run did not come to its end; exit 8 where it did not."""
     from stepdown.reports.story import unjudged
 
     if summary.unjudged:
-        shows = f"`stepdown report {summary.run.id}` shows those calls."
-        err().print(f"stepdown: {unjudged(summary)} {shows}", soft_wrap=True)
+        err().print(f"stepdown: {unjudged(summary)} `{report}` shows those calls.", soft_wrap=True)
+    if summary.ending is not None and summary.ending.outcome != "completed":
+        err().print(f"stepdown: {summary.ending.error} `{report}` says more.", soft_wrap=True)
+        raise typer.Exit(8)
 
 
 def _counted(show: "Callable[[int, int, str], None]", total: int) -> "Callable[[Step], None]":

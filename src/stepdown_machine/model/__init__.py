@@ -12,8 +12,8 @@ from stepdown_machine.model.breaker import Breaker, after
 from stepdown_machine.model.legal_answers import LegalAnswers
 from stepdown_machine.model.limits import Limits
 from stepdown_machine.model.promotion import outcome, surest
-from stepdown_machine.model.registered import Ground, Registered
-from stepdown_machine.model.registry import Model
+from stepdown_machine.model.registered import Registered
+from stepdown_machine.model.registry import Ground, Model
 from stepdown_machine.model.routing import REASONS, Objections, objections
 
 REFEREES: Mapping[str, Callable[[str], frozenset[str]]] = {

@@ -1,13 +1,6 @@
-"""A bundle as the oracle remembers it, and a rule about the world that a system brings."""
+"""A bundle as the oracle remembers it."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from stepdown_machine.model.registry import Model
 
 WHOLE, DAMAGED, GONE = "whole", "damaged", "gone"
 OWN = "own"
@@ -44,14 +37,3 @@ class Registered:
     files: str = WHOLE
     base: str | None = None
     text: str = OWN
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """A reason of a system's own, and when it is due, as a rule about the world and the role that is asked.
-
-    A rule reads `Model` and nothing else: not the system, or the system would be judged by its own word.
-    """
-
-    reason: str
-    due: Callable[[Model, str], bool]

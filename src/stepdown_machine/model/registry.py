@@ -1,15 +1,27 @@
 """What is registered, switched, damaged and allowed: the state that accepted acts and outside damage make."""
 
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field, replace
 
 from stepdown_machine.model.breaker import Breaker
 from stepdown_machine.model.legal_answers import LegalAnswers, refused
 from stepdown_machine.model.limits import Limits
-from stepdown_machine.model.registered import DAMAGED, GONE, OWN, WHOLE, Ground, Registered
+from stepdown_machine.model.registered import DAMAGED, GONE, OWN, WHOLE, Registered
 
 UNTUNABLE = {"gone": "unknown-base", "changed": "base-mismatch"}
 """What is no base, and how a tuning of it is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A reason of a system's own, and when it is due, as a rule about the world and the role that is asked.
+
+    A rule reads `Model` and nothing else: not the system, or the system would be judged by its own word.
+    """
+
+    reason: str
+    due: Callable[["Model", str], bool]
 
 
 @dataclass(slots=True)

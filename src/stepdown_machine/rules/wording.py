@@ -9,7 +9,7 @@ from stepdown_machine.rules.turns import Episode
 from stepdown_machine.values import Bundle
 
 
-class Wording(Steering):
+class WordingRules(Steering):
     """The way to another text, and back."""
 
     def episodes(self) -> dict[str, Episode]:
