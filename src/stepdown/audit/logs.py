@@ -21,6 +21,8 @@ def logs(evidence: Evidence) -> Iterator[Difference]:
             yield Difference(
                 "I10", log.id, f"it says that {log.exchanges} of its lines became exchanges, and {counts[log.id]} did"
             )
+        if log.prompts == "":
+            yield Difference("I10", log.id, "it names another text than the first, and does not say which")
     named = {log.id: log for log in evidence.logs}
     for exchange in evidence.exchanges:
         log, where = named[exchange.log], f"{exchange.log} line {exchange.line}"
