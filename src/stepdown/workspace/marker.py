@@ -123,7 +123,11 @@ def check_path(root: Path) -> None:
 
 
 def _check_link(root: Path) -> None:
-    if root.is_symlink() and not root.exists():
+    try:
+        nowhere = root.is_symlink() and not root.exists()
+    except OSError:
+        return  # What is not even a name is refused where it is used.
+    if nowhere:
         raise WorkspaceError(
             f"{root} is a link to {root.readlink()}, which leads nowhere; mend it, or name another place."
         )

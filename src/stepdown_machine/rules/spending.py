@@ -31,6 +31,10 @@ class Spending(TurnMachine):
             self.tell((op.SetPolicy(replace(limits, mode="frontier-only")), op.Run(choice % 4, 2, 2)))
             self._report()
         least = min(self._limits(taken), key=lambda each: each.run_tokens or 0.0, default=Policy(run_tokens=0.0))
+        if "illegal" in self.session.description.outages:
+            # What cannot be used is paid for all the same.
+            self.tell((op.SetPolicy(replace(least, mode="frontier-only")), op.Disturb(frontier="illegal")))
+            self.tell((op.Run(choice % 4, 2, 2), op.Disturb()))
         # Local serves as ever, and where it fails there is nobody to fall back to.
         self.tell((op.SetPolicy(replace(least, breaker_threshold=99)), op.Run(choice % 3, 1, 2), op.Disturb("error")))
         self.tell((op.Run(choice % 3, 1, 2), op.Disturb(), op.SetPolicy(replace(least, shadow=True)), op.Run(1, 1, 2)))
