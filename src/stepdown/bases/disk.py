@@ -85,7 +85,7 @@ def find(root: Path, name: str) -> tuple[Base, Path]:
         return _read(directory), directory
     except FileNotFoundError as error:
         names = ", ".join(base.name for base in shelf(root)[0])
-        choices = names or "none yet: `stepdown base import` and `base add` bring one"
+        choices = names or "none yet: `stepdown base import` and `stepdown base add` bring one"
         raise NotFound(f"There is no base {name!r} here; there are {choices}.", kind="unknown-base") from error
     except UNREADABLE as error:
         raise InvalidValue(f"{directory / RECORD} is damaged; remove the base and bring it again.") from error

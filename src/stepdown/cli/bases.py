@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepdown.cli.options import DEFAULT, Directory, Json, workspace
-from stepdown.cli.output import emit, err, table
+from stepdown.cli.advice import DEFAULT
+from stepdown.cli.options import Directory, Json, workspace
+from stepdown.cli.output import emit, note, table
 
 if TYPE_CHECKING:
     from stepdown.workspace import Workspace
@@ -54,9 +55,7 @@ def list_(directory: Directory = DEFAULT, as_json: Json = False) -> None:
     with workspace(directory) as opened:
         bases, damaged = shelf(opened.root)
     for name in damaged:
-        err().print(
-            f"stepdown: The record of {name} cannot be read; remove the base and bring it again.", soft_wrap=True
-        )
+        note(f"stepdown: The record of {name} cannot be read; remove the base and bring it again.")
     head = ("base", "digest", "architecture", "parameters", "bits", "context", "from")
     body = [
         (base.name, base.digest[:12], base.architecture, f"{base.parameters:,}", base.bits, base.context, base.source)

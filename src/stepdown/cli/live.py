@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from stepdown.cli.options import DEFAULT, By, Directory, Frontier, Json, ScenarioName, Why, about, workspace
+from stepdown.cli.advice import DEFAULT, advised
+from stepdown.cli.options import By, Directory, Frontier, Json, ScenarioName, Why, about, workspace
 from stepdown.cli.output import emit
 
 
@@ -105,5 +106,5 @@ def bring(
         log = bring(opened, entries, by=by, why=why)
     skipped = [f"skipped {count}: {reason}" for reason, count in log.skipped.items()]
     first = f"{log.id}  {log.exchanges} exchanges of {log.lines} lines of {log.file}"
-    last = "`stepdown export --imported` takes them in."
+    last = advised("`stepdown export --imported` takes them in.")
     emit(log, as_json=as_json, people=lambda: "\n".join([first, *skipped, last]))

@@ -1,11 +1,13 @@
 """Commands on what decides: policy, harness, route."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepdown.cli.options import DEFAULT, By, Directory, Json, ScenarioName, Why, about, workspace
-from stepdown.cli.output import emit, err, table
+from stepdown.cli.advice import DEFAULT, advised
+from stepdown.cli.options import By, Directory, Json, ScenarioName, Why, about, workspace
+from stepdown.cli.output import emit, note, table
 from stepdown.cli.roles import known_role
 
 policy = typer.Typer(help="What the gates demand.", no_args_is_help=True)
@@ -135,9 +137,10 @@ def route(
 
     with workspace(directory) as opened:
         explanation = explain_route(opened, about(directory, scenario).scenario, role, seed)
+    explanation = replace(explanation, outdated=advised(explanation.outdated))
     line = f"{explanation.serves}  {explanation.reason or 'every gate passed'}"
     head = ("gate", "objects", "facts")
     body = [(gate.name, gate.objection or "–", gate.facts) for gate in explanation.gates]
     emit(explanation, as_json=as_json, people=lambda: table(line, head, body) if explain else line)
     if explain and explanation.outdated:
-        err().print(f"stepdown: {explanation.outdated}", soft_wrap=True, markup=False)
+        note(f"stepdown: {explanation.outdated}")

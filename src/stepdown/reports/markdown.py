@@ -1,7 +1,7 @@
 """A story as Markdown."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
@@ -33,17 +33,23 @@ Block = str | Table
 """What a report is made of: lines of Markdown, and tables."""
 
 
-def blocks(story: Story) -> Iterator[Block]:
-    """Yield the report of a run."""
+def blocks(story: Story, advised: Callable[[str], str] = str) -> Iterator[Block]:
+    """Yield the report of a run.
+
+    Args:
+        story: The run's, with sentences that its reader can follow already.
+        advised: Makes the report's own sentences such.
+    """
+    yield from _head(story, advised)
     for section in SECTIONS:
         yield from section(story)
 
 
-def render(story: Story) -> str:
-    """Return the report of a run as Markdown."""
+def render(story: Story, advised: Callable[[str], str] = str) -> str:
+    """Return the report of a run as Markdown, see `blocks`."""
     return "\n".join(
         line
-        for block in blocks(story)
+        for block in blocks(story, advised)
         for line in ([block] if isinstance(block, str) else table(block.head, block.body))
     )
 
@@ -74,7 +80,7 @@ def _short(text: str | None, length: int) -> str | None:
     return line if len(line) <= length else f"{line[: length - 1]}…"
 
 
-def _head(story: Story) -> Iterator[Block]:
+def _head(story: Story, advised: Callable[[str], str]) -> Iterator[Block]:
     run, ending = story.run, story.ending
     outcome = f"{ending.outcome} at {ending.at:%Y-%m-%d %H:%M:%S} UTC" if ending else "under way"
     yield f"# {run.id}: {run.scenario}"
@@ -92,10 +98,12 @@ def _head(story: Story) -> Iterator[Block]:
         yield f"It had ended before it was done, and was resumed at {again.at:%Y-%m-%d %H:%M:%S} UTC."
     if ending and ending.error:
         yield f"It failed: {_cell(ending.error)}"
-    if ending and ending.outcome in ("interrupted", "stopped") and run.purpose == rows.WORK:
-        yield f"`stepdown run --resume {run.id}` does the rest of it."
+    # A run may have failed at its very end, with nothing left to do but that.
+    undone = ending is not None and (ending.outcome != "failed" or len(story.generations) < run.generations)
+    if ending and ending.outcome != "completed" and undone and run.purpose == rows.WORK:
+        yield advised(f"`stepdown run --resume {run.id}` does the rest of it.")
     elif ending and ending.outcome != "completed" and run.purpose == rows.COMPARISON:
-        yield f"`stepdown promote BUNDLE --resume {run.id}`, with the same limits, does the rest of it."
+        yield advised(f"`stepdown promote BUNDLE --resume {run.id}`, with the same limits, does the rest of it.")
     yield ""
 
 
@@ -280,4 +288,4 @@ def _knowledge(story: Story) -> Iterator[Block]:
     yield Table(head, ((k.version, k.step, k.playbook, k.hints) for k in story.lessons))
 
 
-SECTIONS = (_head, _verdict, _trajectory, _served, _steps, _refused, _spends, _savings, _bundles, _knowledge)
+SECTIONS = (_verdict, _trajectory, _served, _steps, _refused, _spends, _savings, _bundles, _knowledge)
