@@ -29,6 +29,7 @@ LONGEST = 300
 """Characters of somebody else's words that a sentence repeats."""
 
 
+TOO_MANY_DIGITS = "a number in it has more digits than are read"
 MISSHAPEN = "a part of it is not of the form that it should have"
 
 
@@ -46,6 +47,8 @@ def in_one_line(error: BaseException) -> str:
     if isinstance(error, TypeError | AttributeError | IndexError):
         return MISSHAPEN
     words = " ".join(str(error).split())[:LONGEST].rstrip(".")
+    if "integer string conversion" in words:
+        return TOO_MANY_DIGITS
     short = {MemoryError: "there is not enough memory for it", RecursionError: "it is nested too deep"}
     return next((said for kind, said in short.items() if isinstance(error, kind)), words or "it does not say why")
 

@@ -12,6 +12,7 @@ from typing import Any
 from stepdown.bundles.disk import listing, sync
 from stepdown.digest import canonical, sha256
 from stepdown.errors import InvalidValue, NotFound, Refused, in_one_line
+from stepdown.files import contents
 
 FOLDER = "bases"
 RECORD = "base.json"
@@ -162,6 +163,6 @@ def publish(part: Path, root: Path, name: str, facts: Mapping[str, Any], source:
 
 
 def _read(directory: Path) -> Base:
-    stored = json.loads((directory / RECORD).read_bytes())
+    stored = json.loads(contents(directory / RECORD))
     files = {str(path): (str(sha), int(size)) for path, (sha, size) in stored["files"].items()}
     return Base(**{**stored, "name": directory.name, "files": files})

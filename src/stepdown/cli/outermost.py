@@ -176,7 +176,7 @@ def _take_their_places() -> None:
 
 def _encode_anything(stream: Any) -> None:
     """Let a terminal that cannot show a character show its escape, rather than nothing."""
-    if hasattr(stream, "reconfigure"):
+    with suppress(OSError, ValueError, AttributeError):
         stream.reconfigure(errors="backslashreplace")
 
 

@@ -247,7 +247,8 @@ def train(
 
 def _plan(name: str, base: str | None) -> "AnyPlan | None":
     """Return the plan of a word or a file; None for the one that suits the scenario."""
-    from stepdown.errors import InvalidValue
+    from stepdown import files
+    from stepdown.errors import InvalidValue, in_one_line
     from stepdown.training.plan import Plan
     from stepdown.training.tuning import Tuning, parse_plan
 
@@ -256,6 +257,9 @@ def _plan(name: str, base: str | None) -> "AnyPlan | None":
     if name == "tiny" and base is None:
         return Plan.tiny()
     try:
-        return parse_plan(Path(name).read_text("utf-8"), base)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidValue(f"There is no plan {name!r}; choose default, tiny, or a JSON file.") from error
+        written = files.text(Path(name))
+    except (OSError, ValueError) as error:
+        raise InvalidValue(
+            f"There is no plan {name!r} ({in_one_line(error)}); choose default, tiny, or a JSON file."
+        ) from error
+    return parse_plan(written, base)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
@@ -143,6 +142,10 @@ def read_object(text: str) -> dict[str, Any]:
     return content
 
 
+LONGEST_NUMBER = 40
+"""Characters of a number that a sentence shows."""
+
+
 def check_number(name: str, value: object, limits: tuple[float, float], *, whole: bool) -> None:
     """Refuse what is no number of a plan.
 
@@ -153,5 +156,6 @@ def check_number(name: str, value: object, limits: tuple[float, float], *, whole
     # bool is an int, and 1e3 is a float: neither may slip into a count.
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
         raise InvalidValue(f"plan: {name} must be {'a whole' if whole else 'a'} number, not {value!r}.")
-    if not (math.isfinite(value) and low <= value <= high):
-        raise InvalidValue(f"plan: {name} must be between {low:g} and {high:g}, not {value:g}.")
+    if not low <= value <= high:  # NaN is between no two numbers.
+        shown = f"{value:g}" if isinstance(value, float) else f"{value}"[:LONGEST_NUMBER]
+        raise InvalidValue(f"plan: {name} must be between {low:g} and {high:g}, not {shown}.")

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from stepdown import files
 from stepdown.errors import WorkspaceError
 from stepdown.history import owner, urls
-from stepdown.workspace.marker import NAME, Marker, same_database, sessions, unusable, write_atomically
+from stepdown.workspace.marker import LIMIT, NAME, Marker, same_database, sessions, unusable, write_atomically
 
 RECORD = "workspace.json"
 """The file beside the locks of a SQLite database that names its workspace's directory."""
@@ -81,7 +82,7 @@ def _remembered(root: Path, marker: Marker, connection: Connection) -> Path | No
         address = owner.address(connection)
         return Path(address) if address else None
     try:
-        stored = json.loads((sessions(root, marker) / RECORD).read_text("utf-8"))
+        stored = json.loads(files.contents(sessions(root, marker) / RECORD, LIMIT))
         return Path(stored["workspace"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

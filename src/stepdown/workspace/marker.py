@@ -11,6 +11,7 @@ from typing import Any, Self, get_args
 
 from sqlalchemy import URL
 
+from stepdown import files
 from stepdown.errors import InvalidValue, WorkspaceError
 from stepdown.history import urls
 from stepdown.history.engine import Durability
@@ -61,7 +62,7 @@ class Marker:
         """
         path = root / NAME
         try:
-            stored = json.loads(_regular(path))
+            stored = json.loads(files.contents(path, LIMIT))
             marker = cls(**_believed(stored))
         except FileNotFoundError:
             return None
@@ -85,18 +86,6 @@ def _believed(stored: Any) -> dict[str, Any]:
     if values["durability"] not in get_args(Durability):
         raise ValueError("it names no durability")
     return {**values, "database": urls.from_json(stored.get("database"))}
-
-
-def _regular(path: Path) -> bytes:
-    """Read a small file; a pipe in its place is not waited for."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, looked at before it is read
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError("it is not a file")
-        data = file.read(LIMIT + 1)
-    if len(data) > LIMIT:
-        raise ValueError("it is too large")
-    return data
 
 
 def unusable(root: Path, error: OSError | ValueError) -> WorkspaceError:
