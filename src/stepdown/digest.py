@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any
 
-from stepdown.errors import TOO_MANY_DIGITS
+from stepdown.errors import HALF_A_CHARACTER, TOO_MANY_DIGITS
 
 
 def canonical(value: Any) -> bytes:
@@ -34,7 +34,7 @@ def shown(value: Any) -> str:
 def why(error: Exception) -> str:
     """Return in words why a value has no canonical form."""
     if isinstance(error, UnicodeEncodeError):
-        return "a text in it holds half a character (a lone surrogate)"
+        return HALF_A_CHARACTER
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     return "a number in it is not finite" if isinstance(error, ValueError) else str(error)

@@ -30,6 +30,7 @@ LONGEST = 300
 
 
 TOO_MANY_DIGITS = "a number in it has more digits than are read"
+HALF_A_CHARACTER = "a text in it holds half a character (a lone surrogate)"
 MISSHAPEN = "a part of it is not of the form that it should have"
 
 
@@ -44,6 +45,8 @@ def in_one_line(error: BaseException) -> str:
         return f"it lacks {error}"
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8"
+    if isinstance(error, UnicodeEncodeError):
+        return HALF_A_CHARACTER
     if isinstance(error, TypeError | AttributeError | IndexError):
         return MISSHAPEN
     words = " ".join(str(error).split())[:LONGEST].rstrip(".")

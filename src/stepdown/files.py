@@ -16,10 +16,14 @@ def contents(path: Path, most: int = LARGEST) -> bytes:
         ValueError: It is no file, or is larger than that; in words that a sentence can go on with.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, looked at before it is read
+    try:
+        # A directory opened as a stream would leave its descriptor behind.
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError("it is no file")
-        data = file.read(most + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(most + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > most:
         raise ValueError(f"it is larger than {most >> 20} MiB")
     return data

@@ -29,9 +29,12 @@ def ask(
     """Ask one question, routed like any other step, and say who served, why, and under which call."""
     from stepdown.acts.ask import live
     from stepdown.acts.preparation import check
+    from stepdown.scenarios import cases
     from stepdown.workspace.marker import present
 
     asked, who = _case(case), about(directory, scenario, frontier)
+    if isinstance(asked, dict):
+        cases.check(who.settings.scenario(who.scenario), asked)  # Before a workspace is made for it.
     check(who.settings, who.scenario, 0, 1, 1, who.frontier, role=role, routed=present(directory))
     with (
         workspace(directory, create=True) as opened,
@@ -72,15 +75,17 @@ def _case(text: str) -> Any:
     Raises:
         InvalidValue: It is neither a JSON object nor a seed.
     """
-    from stepdown.errors import InvalidValue
+    from stepdown.digest import parsed
+    from stepdown.errors import InvalidValue, in_one_line
 
+    why = ""
     try:
-        case = json.loads(text)
-    except (ValueError, RecursionError):
-        case = None
+        case = parsed(text)
+    except ValueError as error:
+        case, why = None, f" ({in_one_line(error)})"
     if isinstance(case, dict) or (isinstance(case, int) and not isinstance(case, bool) and 0 <= case < 2**63):
         return case
-    raise InvalidValue(f'A case is a JSON object like {{"message": "…"}}, or a seed from 0 on, not {text!r}.')
+    raise InvalidValue(f'A case is a JSON object like {{"message": "…"}}, or a seed from 0 on, not {text!r}{why}.')
 
 
 def bring(

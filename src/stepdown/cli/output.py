@@ -20,6 +20,9 @@ from stepdown.cli.advice import advised
 PIPED_WIDTH = 160
 """Columns of a table that no terminal shows."""
 
+LARGE = 1e15
+"""A larger number is shown by its power of ten: nobody counts hundreds of digits."""
+
 FRAME = 3
 """Columns of a terminal that the frame of a table's column takes: a line and a space at each side."""
 
@@ -55,7 +58,8 @@ def emit(value: Any, *, as_json: bool, people: Callable[[], object]) -> None:
         return
     shown = people()
     if isinstance(shown, str):
-        sys.stdout.write(shown if shown.endswith("\n") else shown + "\n")
+        text = _shown(shown)
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
     else:
         out().print(shown, crop=False)
 
@@ -170,7 +174,7 @@ def _cell(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_cell(each)}" for name, each in value.items()) or "–"
     if isinstance(value, float):
-        return f"{value:.4f}".rstrip("0").rstrip(".")
+        return f"{value:.4f}".rstrip("0").rstrip(".") if abs(value) < LARGE else f"{value:g}"
     return _shown(str(value))
 
 

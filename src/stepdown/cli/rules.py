@@ -42,7 +42,7 @@ def policy_set(
     """Change some values of the policy: all of them, or none if one is wrong."""
     from stepdown.acts.configure import set_policy
 
-    wanted = dict(_pair(change) for change in changes)
+    wanted = _wanted(changes)
     with workspace(directory) as opened:
         for name in ("local_roles", "local_never", "frontier_never"):
             for role in filter(None, map(str.strip, wanted.get(name, "").split(","))):
@@ -51,6 +51,23 @@ def policy_set(
         with opened.reading() as connection:
             number, rules = opened.policy(connection)
     _show_policy(number, rules.as_json(), as_json=as_json)
+
+
+def _wanted(changes: list[str]) -> dict[str, str]:
+    """Return the values that a line asks for, by name.
+
+    Raises:
+        InvalidValue: One is no pair, or a name stands twice.
+    """
+    from stepdown.errors import InvalidValue
+
+    wanted: dict[str, str] = {}
+    for change in changes:
+        name, value = _pair(change)
+        if name in wanted:
+            raise InvalidValue(f"{name} stands twice; say it once.")
+        wanted[name] = value
+    return wanted
 
 
 def _pair(change: str) -> tuple[str, str]:

@@ -10,6 +10,8 @@ from stepdown.history import rows
 from stepdown.reports.events import act_line, verdict_line
 from stepdown.reports.story import SHADOW, Provenance, Spend, Story, unjudged
 
+LARGE = 1e15
+"""A larger number is shown by its power of ten."""
 REPLY, REFUSED = 100, 300
 """Characters that are shown of a reply that was used, and of one that was not."""
 BLOCKS, WIDTH = "▁▂▃▄▅▆▇█", 40
@@ -66,7 +68,7 @@ def table(head: Sequence[str], body: Iterable[Sequence[object]]) -> Iterator[str
 def _cell(value: object) -> str:
     if value is None:
         return "–"
-    text = f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    text = f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) and abs(value) < LARGE else str(value)
     # The backslash first: one that stands before a bar would undo the bar's own. What a terminal would obey is a space.
     shown = " ".join(text.replace("\\", "\\\\").replace("|", "\\|").split())
     return "".join(c if c.isprintable() else " " for c in shown)
@@ -113,7 +115,7 @@ def _verdict(story: Story) -> Iterator[Block]:
         return
     yield "## Verdict"
     yield ""
-    yield f"**{verdict.outcome}** for bundle {verdict.bundle[:12]}, asked for by {verdict.by}: {verdict_line(verdict)}."
+    yield f"**{verdict.outcome}** for bundle {verdict.bundle[:12]}, asked for by {_cell(verdict.by)}: {verdict_line(verdict)}."
     shown, champion = verdict.evidence, verdict.evidence["to_champion"]
     if champion is not None:
         yield f"To the champion {champion['mean']:+.4f}, from {champion['lower']:+.4f} to {champion['upper']:+.4f}."
