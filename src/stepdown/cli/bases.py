@@ -1,5 +1,6 @@
 """Commands on bases."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,7 +30,7 @@ def import_(
 
     with workspace(directory) as opened:
         given = Path(source)
-        if given.exists() or given.suffix == ".gguf":
+        if os.path.lexists(given) or given.suffix == ".gguf":
             _bring(opened, given, name, as_json=as_json)
         else:
             _bring(opened, packaged(source), name or source, as_json=as_json)
