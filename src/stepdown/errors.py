@@ -56,7 +56,7 @@ def in_one_line(error: BaseException) -> str:
     return next((said for kind, said in short.items() if isinstance(error, kind)), words or "it does not say why")
 
 
-def of_code(error: Exception) -> str:
+def of_code(error: BaseException) -> str:
     """Return what an exception out of the reader's own code says: whoever mends that code looks for the class by its name."""
     if isinstance(error, OSError):
         return _of_the_system(error)

@@ -17,6 +17,11 @@ def choose(directory: Path = DEFAULT) -> Path:
     return directory
 
 
+def named() -> Path:
+    """Return the workspace that the command which runs is about."""
+    return _named.get()
+
+
 def advised(sentence: str) -> str:
     """Return a sentence of ours as somebody can follow it: a command in it is for the workspace that was named."""
     return advice.for_workspace(sentence, _needed(_named.get()))

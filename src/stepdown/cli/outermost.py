@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import typer
 
 from stepdown.cli import FAULT, STOPPED, UNWRITTEN
-from stepdown.cli.advice import advised, choose
+from stepdown.cli.advice import advised, choose, named
 from stepdown.errors import InvalidValue, StepdownError
 
 USAGE = 2
@@ -100,7 +100,7 @@ class _Wanted:
 
     def tell(self, error: BaseException) -> int:
         """Say what happened, and return the exit code for it."""
-        code, kind, sentence = describe(error)
+        code, kind, sentence = describe(_explained(error))
         sentence = advised(sentence)
         if self.debug:
             _say(sys.stderr, "".join(traceback.format_exception(error)))
@@ -114,6 +114,22 @@ class _Wanted:
             _say(sys.stdout, as_text(answer, sys.stdout))
         _say(sys.stderr, f"stepdown: {sentence}\n")
         return code
+
+
+def _explained(error: BaseException) -> BaseException:
+    """Return what a failure that nobody foresaw comes from, where that is a history in which somebody else wrote."""
+    if not isinstance(error, Exception) or describe(error)[0] != FAULT:
+        return error
+    # Whatever it is, the look for its cause may not hide it.
+    with suppress(Exception):
+        from stepdown.acts.opening import open_workspace
+        from stepdown.views.damage import damage
+        from stepdown.workspace.marker import present
+
+        if present(named()):
+            with open_workspace(named()) as opened:
+                return damage(opened) or error
+    return error
 
 
 def describe(error: BaseException) -> tuple[int, str, str]:

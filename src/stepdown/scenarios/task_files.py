@@ -144,6 +144,8 @@ def schema(text: str, file: str) -> Mapping[str, Any]:
         raise InvalidValue(f"{file} holds what cannot be kept: {problem}.")
     try:
         Draft202012Validator.check_schema(schema_)
+    except RecursionError as error:
+        raise InvalidValue(f"{file} is nested too deeply.") from error
     except SchemaError as error:
         where = "/".join(map(str, error.absolute_path)) or "its top"
         raise InvalidValue(f"{file} is no JSON Schema, at {where}: {error.message[:200]}.") from error

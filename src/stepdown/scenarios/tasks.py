@@ -249,7 +249,7 @@ def judge_of(settings: Mapping[str, Any]) -> Judge:
         raise InvalidValue(f"judge: a Python judge is written python:MODULE:FUNCTION, and nothing else, not {kind!r}.")
     try:
         function: Callable[[Any, Any], Any] = getattr(import_module(module), name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InvalidValue(f"judge: {path} cannot be imported ({of_code(error)}).") from error
 
     def judged(given: Any, expected: Any) -> Mapping[str, float]:
