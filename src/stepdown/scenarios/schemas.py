@@ -35,7 +35,8 @@ def check_references(schema: Mapping[str, Any], file: str) -> None:
                 f"{file} names another schema, {name[:100]!r}, and none is fetched; write it into the file."
             )
     try:
-        for value in (None, True, 0, "", [], {}):
+        values: tuple[Any, ...] = (None, True, 0, "", [], {})
+        for value in values:
             validator(schema).is_valid(value)
         for name in _references(schema):
             validator({**schema, "$ref": name}).is_valid(None)
