@@ -14,6 +14,7 @@ from stepdown.acts import configure, switch
 from stepdown.acts.ask import judge, live
 from stepdown.acts.export import export
 from stepdown.acts.opening import open_workspace
+from stepdown.cli import main
 from stepdown.errors import DatasetError, InvalidValue, NotFound, Refused
 from stepdown.history import reader, rows
 from stepdown.scenarios import roles
@@ -115,6 +116,31 @@ def test_local_answers_a_live_question_when_it_may(local: Workspace) -> None:
     assert step is not None
     assert attempts(local, step)[0].weights_digest is not None
     assert differences(local) == []
+
+
+def test_a_case_of_other_names_is_refused_with_those_that_there_are(local: Workspace) -> None:
+    for case in ({}, {"enemy_spawn_bias": 0.4}, {"enemy_spawn_bas": 0.4, "resource_density": 0.6}):
+        with (
+            live(local, "grid_ctf") as desk,
+            pytest.raises(InvalidValue, match="has enemy_spawn_bias, resource_density"),
+        ):
+            desk.ask(case)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"enemy_spawn_bias": 0.5}',
+        '{"a": 1, "a": 2}',
+        '{"enemy_spawn_bias": NaN, "resource_density": 1}',
+        "[]",
+        "9" * 5000,
+    ],
+)
+def test_a_case_that_is_none_makes_no_workspace(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", text, "-w", str(tmp_path / "w")]) == 2
+    assert "case" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_no_judgement_is_refused_and_nothing_is_recorded(moods: Workspace) -> None:

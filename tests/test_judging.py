@@ -18,6 +18,7 @@ from stepdown.acts.run import play, start
 from stepdown.cli import main
 from stepdown.errors import InvalidValue
 from stepdown.history import reader
+from stepdown.scenarios.judging import verdict
 from stepdown.training.records import Filters
 from stepdown.views.audit import differences, examined
 from stepdown.views.doctor import examine as doctor
@@ -79,6 +80,10 @@ def test_who_asks_live_gets_the_score_that_the_model_gave(workspace: Workspace) 
 
     assert (first.score, second.score, first.unjudged) == (1.0, 1.0, None)
     assert differences(workspace) == []
+
+
+def test_a_verdict_of_less_than_nothing_by_its_sign_alone_is_nothing() -> None:
+    assert repr(verdict('{"score":-0.0,"why":""}')) == repr((0.0, ""))
 
 
 FORGERIES = {

@@ -142,6 +142,7 @@ class Cancelled(BaseException):
         (ProviderError("odd", error_type=7), "error"),  # type: ignore[arg-type]
         (RecursionError("too deep"), "RecursionError"),
         (MemoryError(), "MemoryError"),
+        (SystemExit(3), "SystemExit"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else value[:20],
 )

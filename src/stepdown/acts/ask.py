@@ -165,7 +165,7 @@ def judge(workspace: Workspace, call: str, score: float, *, by: str = OPERATOR, 
     with workspace.writing() as connection:
         if reader.served(connection, call) is None:
             raise NotFound(f"No step was served by a call {call!r}; a response names its own.", kind="unknown-call")
-        row = rows.GivenScore(call, float(score), by, why, workspace.now())
+        row = rows.GivenScore(call, float(score) + 0.0, by, why, workspace.now())
         ledger.append(connection, row)
     workspace.reached("act-recorded")
     return row

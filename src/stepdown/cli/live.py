@@ -8,7 +8,7 @@ import typer
 
 from stepdown.cli.advice import DEFAULT, advised
 from stepdown.cli.options import By, Directory, Frontier, Json, ScenarioName, Why, about, workspace
-from stepdown.cli.output import emit
+from stepdown.cli.output import emit, note
 
 
 def register(app: typer.Typer) -> None:
@@ -50,6 +50,8 @@ def ask(
         lines.append(response.unjudged)
     emit(response, as_json=as_json, people=lambda: "\n".join(lines))
     if response.served is None:
+        run = response.step.partition("/")[0]
+        note(f"stepdown: Nobody served: {response.error}; `stepdown report {run}` shows who was asked, and why not.")
         raise typer.Exit(8)
 
 

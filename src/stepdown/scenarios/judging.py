@@ -153,7 +153,7 @@ def verdict(reply: str | None) -> tuple[float, str] | None:
         fields = parse(reply or "").value
     except IllegalAnswer:
         return None
-    return round(float(fields["score"]), 6), fields["why"]
+    return round(float(fields["score"]), 6) + 0.0, fields["why"]  # -0.0 is 0.0, in every text and database.
 
 
 def place(generation: int, position: int, candidates: int, *, live: bool) -> tuple[int, int]:

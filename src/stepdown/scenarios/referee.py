@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from stepdown.errors import InvalidValue
@@ -161,11 +161,17 @@ def _parsed(scenario: Scenario, role: Role, reply: str) -> tuple[Answer | None, 
 
 
 def _played(scenario: Scenario, play: Callable[[Answer, int], Match], answer: Answer, seed: int) -> Match:
-    match = guarded(scenario, f"playing seed {seed}", lambda: play(answer, seed))
-    if not 0 <= match.score <= 1:
+    match, score = guarded(scenario, f"playing seed {seed}", lambda: _scored(play(answer, seed)))
+    if not 0 <= score <= 1:
         raise InvalidValue(
             f"{scenario.name} gave a score of {match.score!r} on seed {seed}, which cannot be compared; scores are numbers "
             "from 0 to 1.",
             kind="score-out-of-range",
         )
-    return match
+    # What is the least score in one database must be it in every text: -0.0 is 0.0, and a number of numpy's is a number.
+    return match if repr(match.score) == repr(score) else replace(match, score=score)
+
+
+def _scored(match: Match) -> tuple[Match, float]:
+    """Return a match with its score, where it has one."""
+    return match, float(match.score) + 0.0
