@@ -69,7 +69,7 @@ def test_a_score_is_one_number_in_every_text_and_database(score: Any) -> None:
 
 @pytest.mark.parametrize(
     "match", [None, 0.5, Match(3, None, False, {}), Match(3, "x", False, {}), Match(3, 10**400, False, {})]
-)  # type: ignore[arg-type]
+)
 def test_what_is_no_score_is_a_sentence_about_the_scenario(match: Any) -> None:
     strange = Strange(GridCtf(), play=lambda *_: match)
 
@@ -81,8 +81,9 @@ def test_what_somebodys_code_ends_the_program_with_is_a_sentence_too() -> None:
     def leave(*_: object) -> Match:
         raise SystemExit(3)
 
+    strange = Strange(GridCtf(), play=leave)
     with pytest.raises(InvalidValue, match=r"broke while playing seed 3 \(SystemExit: 3\)"):
-        judge(Strange(GridCtf(), play=leave), role_named(GridCtf(), COMPETITOR), BEST, [3])
+        judge(strange, role_named(strange, COMPETITOR), BEST, [3])
 
 
 def test_a_step_plays_its_tournament_once(tmp_path: Path, settings: Settings) -> None:

@@ -186,6 +186,7 @@ def test_a_database_that_this_program_cannot_drive_leaves_nothing(tmp_path: Path
         ["--seed", "-1"],
         ["--database", "sqlite:////nowhere/at/all.db"],
         ["--database", "sqlite:////"],
+        ["--database", "sqlite:////tmp/a%00b.db"],
         ["--database", "nonsense"],
     ],
     ids=" ".join,
@@ -245,3 +246,12 @@ def test_a_link_that_leads_nowhere_is_said_to_be_one_and_nothing_is_made(
     assert code == (1 if command == ["doctor"] else 7)
     assert command == ["doctor"] or "leads nowhere" in said
     assert [path.name for path in tmp_path.iterdir()] == ["link"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no such file system here")
+@pytest.mark.parametrize("command", [["run"], ["ask", "3"], ["demo"]])
+def test_a_place_in_which_no_directory_can_be_made_is_said_and_not_waited_for(
+    capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    assert main([*command, "-w", "/proc/workspace"]) == 7
+    assert "cannot be used as a workspace" in capsys.readouterr().err

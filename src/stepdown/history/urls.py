@@ -74,7 +74,9 @@ def check_memorable(url: URL) -> None:
         raise InvalidValue(
             f"The database URL {shown(url)!r} names a database in memory, which is gone with its process; name a file."
         )
-    if url.get_backend_name() == "sqlite" and (url.query.keys() - SQLITE_OPTIONS or not Path(named).name):
+    if url.get_backend_name() == "sqlite" and (
+        url.query.keys() - SQLITE_OPTIONS or not Path(named).name or "\0" in named
+    ):
         raise InvalidValue(
             f"The database URL {shown(url)!r} cannot be used: for SQLite it is sqlite:/// and the path of a file."
         )

@@ -1,5 +1,6 @@
 """The directory of a workspace while it is being made: held, and taken away again where that fails."""
 
+import errno
 import fcntl
 import os
 import stat
@@ -40,7 +41,7 @@ def founding(root: Path, database: Path | None, *more: Path) -> Iterator[None]:
 def _hold(locks: ExitStack, root: Path, beside: Path) -> list[Path]:
     """Make a directory, lock it and the database's, and return the directories that were made, the innermost first."""
     created: set[Path] = set()
-    while True:
+    for _ in range(TRIES):
         # Whoever made it or held it before may have failed, and removed it again, between any two of these lines.
         with ExitStack() as taken, suppress(FileNotFoundError):
             for path in reversed((root, *root.parents)):
@@ -50,6 +51,12 @@ def _hold(locks: ExitStack, root: Path, beside: Path) -> list[Path]:
             if any(os.path.samestat(root.stat(), os.fstat(descriptor)) for descriptor in held):
                 locks.push(taken.pop_all())
                 return sorted(created, key=lambda path: len(path.parts), reverse=True)
+    # Nobody removes it that often: here no directory can be, as in /proc.
+    raise FileNotFoundError(errno.ENOENT, "no directory can be made there", str(root))
+
+
+TRIES = 2000
+"""How often somebody else may remove a directory while it is made."""
 
 
 def _make(directory: Path) -> bool:
