@@ -79,6 +79,7 @@ def _given(trial: "Trial", name: str, usual: object) -> list[str]:
 def evaluate(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> None:
     """Evaluate a bundle anew on the held-out seeds, as scenario, prompt and decoding are now."""
     from stepdown.acts.localize import evaluate
+    from stepdown.reports.events import judged_line
 
     with workspace(directory) as opened:
         evaluation = evaluate(opened, bundle)
@@ -88,6 +89,7 @@ def evaluate(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) 
         ("lower 95 % bound", evaluation.lower),
         ("legal replies", evaluation.valid),
         ("held-out seeds", evaluation.seeds),
+        *([("judged by a model", line)] if (line := judged_line(evaluation)) else []),
     ]
     emit(evaluation, as_json=as_json, people=lambda: table(evaluation.id, ("", ""), body))
 

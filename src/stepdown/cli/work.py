@@ -215,6 +215,7 @@ def train(
     """Train a bundle in a child process, evaluate it on held-out seeds, and register it. It is not activated."""
     from stepdown.acts.datasets import find_dataset
     from stepdown.acts.localize import localize
+    from stepdown.reports.events import judged_line
 
     options = [*(["--base", base] if base else []), *(["--plan", plan] if plan != "default" else [])]
     command = partial(spelled, directory)
@@ -241,6 +242,7 @@ def train(
         ("lower 95 % bound", evaluation.lower),
         ("legal replies", evaluation.valid),
         ("held-out seeds", evaluation.seeds),
+        *([("judged by a model", line)] if (line := judged_line(evaluation)) else []),
     ]
     emit(trained, as_json=as_json, people=lambda: table("trained", ("", ""), body))
     err().print(f"It serves nobody yet: `{command('promote', trained.bundle.id[:12])}` compares it.", soft_wrap=True)

@@ -101,7 +101,7 @@ def scan(workspace: Workspace, filters: Filters) -> Scan:
         spent = reader.frontier_costs(connection, scenario.name, best.frontier, role.name) if best else None
     learned = Known(
         [step.prompt for step in looked_at],
-        [step.answer or "" for step in looked_at],
+        [role.reply(step.answer or "") for step in looked_at],
         [step.score or 0.0 for step in looked_at],
     )
     seeds = held_out_seeds(scenario)
