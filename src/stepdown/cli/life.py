@@ -13,6 +13,7 @@ from stepdown.cli.output import emit, err, progress, table
 from stepdown.cli.stopping import resumable
 
 if TYPE_CHECKING:
+    from stepdown.history.rows import Verdict
     from stepdown.training.promotion import Trial
 
 Slot = Annotated[str, typer.Option("--slot", help="SCENARIO or SCENARIO/ROLE; by default the task's, or grid_ctf.")]
@@ -67,7 +68,24 @@ def promote(
             f"promote again. `{spelled(directory, 'report', verdict.run)}` shows the comparison.",
             soft_wrap=True,
         )
+        if (needed := _short_of(trial, verdict)) is not None:
+            err().print(
+                f"stepdown: even answers that score alike on every seed show it only after {needed} seeds, and there were "
+                f"{verdict.evidence['seeds']}: add cases for comparisons, or allow a larger --margin.",
+                soft_wrap=True,
+            )
         raise typer.Exit(1)
+
+
+def _short_of(trial: "Trial", verdict: "Verdict") -> int | None:
+    """Return how many seeds would have shown what so few could not, however good the bundle is; None where enough were seen."""
+    from stepdown.training.promotion import INCONCLUSIVE, alike
+
+    evidence = verdict.evidence
+    if INCONCLUSIVE not in evidence["objections"] or verdict.outcome != "hold":
+        return None
+    needed = alike(trial.margin, evidence.get("share") or trial.error_rate)
+    return needed if needed is not None and needed > evidence["seeds"] else None
 
 
 def _given(trial: "Trial", name: str, usual: object) -> list[str]:

@@ -178,6 +178,11 @@ def scan(
         if outlook.calls is None
         else f"A promotion asks the frontier {outlook.calls[0]} to {outlook.calls[1]} times, {cost}.",
     ]
+    if outlook.calls is not None and outlook.alike is not None and outlook.compared < outlook.alike:
+        lines.append(
+            f"Even a bundle that scores as the frontier on every case is shown to be as good only after {outlook.alike} cases, "
+            f"and {outlook.compared} are for comparisons: add cases, or promote with a larger --margin."
+        )
     title = f"on {outlook.held_out} held-out questions"
     if outlook.verdicts is not None:
         evaluation, promotion = outlook.verdicts
