@@ -69,7 +69,7 @@ class Step:
         score: Mean of the matches, four decimals; `None` for the coach and for steps not served.
         recovered: Closed by recovery after a crash.
         seed: What the canary's draw depends on.
-        purpose: `work`, or `comparison` with the frontier, for a promotion's verdict.
+        purpose: `work`, `comparison` with the frontier, for a promotion's verdict, or `live`: see `operations.Ask`.
         answer: What an export holds of the reply, where it is spelled in one way only; empty for the reply itself.
     """
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from stepdown_machine.optional import Judge as Judge  # noqa: PLC0414 - as if it stood here
+from stepdown_machine.optional import Ask as Ask  # noqa: PLC0414 - as if it stood here
+from stepdown_machine.optional import Judge as Judge  # noqa: PLC0414
+from stepdown_machine.optional import Resume as Resume  # noqa: PLC0414
 from stepdown_machine.optional import Reword as Reword  # noqa: PLC0414
+from stepdown_machine.optional import Route as Route  # noqa: PLC0414
 from stepdown_machine.optional import SetBase as SetBase  # noqa: PLC0414
 from stepdown_machine.values import Policy
 
@@ -241,7 +244,7 @@ class Advance:
 Plain: TypeAlias = (
     Run | Export | Train | Activate | Disable | Enable | Retire | Delete | Promote | Rollback | Prune | SetPolicy
     | SetValidator | Report | Audit | Reopen | Damage | Restore | Plant | Tamper | Revise | Disturb | Advance | SetBase | Reword
-    | Judge
+    | Judge | Ask | Route | Resume
 )  # fmt: skip
 
 
@@ -263,11 +266,13 @@ class Rival:
     Attributes:
         held: One of `Description.holds`: the second is held there until the first has ended. A point that it does not
             reach holds nobody. `None` leaves the order to chance.
+        later: Seconds that pass, for both, once the first has ended: while the second is held, or after it.
     """
 
     first: Plain
     second: Plain
     held: str | None = None
+    later: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What can be asked of some systems: a base below their bundles, other texts of a prompt, judgements that arrive late."""
+"""What can be asked of some systems: a base below bundles, other texts, judgements that arrive late, one answer, a way on."""
 
 from __future__ import annotations
 
@@ -51,3 +51,34 @@ class Judge:
     run: str
     position: int
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask one question, outside of all generations. Answers `Responded`.
+
+    It is a step like any other, of a run that has no other one: `Step.purpose` is `live`. No gate keeps it, and no coach learns
+    from it; it is exported like a candidate of a run.
+    """
+
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Say who would be asked on a seed at this moment, without asking anybody. Answers `Routed`."""
+
+    role: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Go on with a run that was killed or stopped before it was done. Answers `Ran`, with the id that it has.
+
+    What stands is kept, and the rest is done as it would have been: each candidate of each generation is asked once, and so is
+    the coach; one whose call was cut off is not asked again. Refusals: `unknown-run`, `run-done`, `run-of-another-kind` (a
+    comparison, or a question), and `stale` where the scenario's version or the competitor's text is another by now.
+    """
+
+    run: str

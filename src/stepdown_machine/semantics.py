@@ -11,6 +11,7 @@ from stepdown_machine.model.legal_answers import refused
 from stepdown_machine.model.registered import DAMAGED, GONE, OWN, WHOLE
 from stepdown_machine.observed import Observation, Step
 from stepdown_machine.protocol import START, Answer, Description
+from stepdown_machine.resuming import resuming
 from stepdown_machine.transition import Memory
 from stepdown_machine.values import Bundle, Dataset, Policy, Promoted, Pruned, Refusal
 
@@ -41,7 +42,7 @@ def eligible(rows: Observation, wanted: op.Export, description: Description, mod
         step
         for step in rows.steps
         if step.role == "competitor"
-        and step.purpose == "work"
+        and step.purpose != "comparison"
         and step.outcome == "served"
         and model.asked_with.get(step.step, OWN) == model.text
         and not (objectors is not None and objectors(step.text))
@@ -73,8 +74,8 @@ def legal_answers(
             return LegalAnswers() if recorded else refused("unknown-run", because=f"history has no run {run}")
         case op.Train(dataset=dataset, plan=plan):
             return model.training(dataset, plan, _records(memory, dataset), description.min_records)
-        case op.Judge():
-            return _judgement(operation, rows)
+        case op.Judge() | op.Resume():
+            return _afterwards(operation, rows, model, memory)
         case op.Activate(bundle=bundle):
             return model.activation(bundle)
         case op.Enable(bundle=bundle) | op.Disable(bundle=bundle):
@@ -92,6 +93,12 @@ def legal_answers(
 def answered_steps(rows: Observation, run: str) -> list[Step]:
     """Return the competitor's steps of a run that somebody was given an answer in."""
     return [step for step in rows.steps if (step.run, step.role) == (run, "competitor") and step.served is not None]
+
+
+def _afterwards(operation: op.Judge | op.Resume, rows: Observation, model: Model, memory: Memory) -> LegalAnswers:
+    if isinstance(operation, op.Resume):
+        return resuming(operation.run, rows, model, memory)
+    return _judgement(operation, rows)
 
 
 def _judgement(judgement: op.Judge, rows: Observation) -> LegalAnswers:

@@ -14,7 +14,7 @@ from stateful import bases, exported, other_scenarios
 from stateful.children import HELD, Errand, process, said, settle
 from stateful.damages import clear, damage
 from stateful.doing import PLANS, TUNED, answered, interleaved, spelled
-from stateful.environment import ASKED, ON_GRID, SCENARIO, TEXTS, Environment, settings
+from stateful.environment import ASKED, ON_GRID, PRICES, SCENARIO, TEXTS, Environment, settings
 from stateful.falsifying import WAYS, Forgery
 from stateful.observing import Observer
 from stateful.planting import plant
@@ -60,6 +60,7 @@ HOLDS = {
     "Run": ("announced", ASKED, "answered", "step-finished", "generation-decided", "knowledge-learned"),
     "Promote": ("announced", ASKED, "comparison-played"),
     "Rollback": ("rollback-checked",),
+    "Train": ("weights-written",),
 }
 """Where a process can wait in the middle of its act: it holds no lock of the database."""
 SHM = Path("/dev/shm")
@@ -124,6 +125,8 @@ class StepdownSystem:
             validators=tuple(scenario.validators),
             scores=ON_GRID,
             referee=SCENARIO,
+            prices=PRICES,
+            astray=0.05,
         )
 
     def perform(self, operation: op.Operation) -> Answer:
@@ -183,8 +186,11 @@ class StepdownSystem:
             pipe.send("go")
             told = said(pipe, errand) if race.held else HELD
             mine = answered(self._workspace, race.first)
+            if isinstance(race.first, op.Reopen):
+                self._around(race.first)
+            self._environment.now += race.later
             if race.held and told == HELD:
-                pipe.send("go on")
+                pipe.send(race.later)
             theirs, wrong = said(pipe, errand) if told == HELD else told
         self._environment.wrong += wrong
         return mine, theirs

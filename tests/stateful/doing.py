@@ -13,12 +13,13 @@ from stateful.exported import wants_matches
 from stateful.ranges import out_of_range
 from stateful.saying import bundle, dataset, promoted, report
 from stepdown.acts import configure, switch
-from stepdown.acts.ask import judge
+from stepdown.acts.ask import judge, live
 from stepdown.acts.datasets import find_dataset
 from stepdown.acts.export import export
 from stepdown.acts.localize import localize
 from stepdown.acts.promote import promote
 from stepdown.acts.prune import prune
+from stepdown.acts.resume import resume_run
 from stepdown.acts.rollback import rollback
 from stepdown.acts.run import play, start
 from stepdown.acts.under_way import RunUnderWay
@@ -32,6 +33,7 @@ from stepdown.training.promotion import Trial
 from stepdown.training.records import Filters
 from stepdown.training.tuning import AnyPlan
 from stepdown.views.audit import differences
+from stepdown.views.route import explain_route
 from stepdown.workspace import Workspace
 from stepdown_machine import operations as op
 from stepdown_machine.protocol import One
@@ -42,6 +44,8 @@ from stepdown_machine.values import (
     Pruned,
     Ran,
     Refusal,
+    Responded,
+    Routed,
 )
 
 SMALL = {"width": 32, "heads": 2, "ffn": 48, "batch": 4, "rehearsals": 1}
@@ -78,8 +82,8 @@ def refused(operation: op.Plain, kind: str, sentence: str) -> Refusal:
 def work(workspace: Workspace, operation: op.Plain) -> One:
     """Do one operation through stepdown's own functions."""
     match operation:
-        case op.Run():
-            return Ran(play(begun(workspace, operation)).id)
+        case op.Run() | op.Resume() | op.Ask() | op.Route():
+            return played(workspace, operation)
         case op.Export(run=run, scenario=scenario, min_score=limit, kept_only=kept_only, include_local=include_local):
             asked = {"run": run, "min_score": limit, "kept_only": kept_only, "include_local": include_local}
             asked["matches"] = wants_matches(operation)
@@ -117,6 +121,25 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
         case op.Audit():
             return Audited(tuple(map(str, differences(workspace))))
     return None
+
+
+def played(workspace: Workspace, operation: op.Run | op.Resume | op.Ask | op.Route) -> One:
+    """Ask, as a run does, as somebody who goes on with one, as somebody with one question; or say who would be asked."""
+    match operation:
+        case op.Run():
+            return Ran(play(begun(workspace, operation)).id)
+        case op.Resume(run=run):
+            return Ran(play(resume_run(workspace, run)).id)
+        case op.Route(role=role, seed=seed):
+            way = explain_route(workspace, SCENARIO, role, seed)
+            stated = tuple(gate.objection for gate in way.gates if gate.objection is not None)
+            assert way.reason == next(iter(stated), None), f"the reason of {stated} is said to be {way.reason}"
+            return Routed(way.serves, stated)
+        case op.Ask(seed=seed):
+            with live(workspace, SCENARIO) as desk:
+                told = desk.ask(seed)
+            run = desk.under_way.run.id
+            return Responded(run, told.reply or "", told.served, told.reason, told.score, told.error)
 
 
 def trained(workspace: Workspace, asked: op.Train) -> One:

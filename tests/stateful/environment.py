@@ -23,6 +23,7 @@ from stepdown.bundles.manifest import Manifest
 from stepdown.clock import Clock
 from stepdown.errors import LocalError, ProviderError
 from stepdown.history import engine as engines
+from stepdown.providers import prices
 from stepdown.providers.extract import Extract
 from stepdown.providers.protocol import Completion, LocalProvider, Provider, Request
 from stepdown.providers.search import Search
@@ -33,6 +34,7 @@ from stepdown.scenarios.protocol import Scenario
 from stepdown.training.decoding import Decoding
 from stepdown.workspace import Settings
 from stepdown_machine.protocol import START
+from stepdown_machine.values import Price
 
 if TYPE_CHECKING:
     from stepdown.local.provider import LocalReply, Model
@@ -149,10 +151,18 @@ class SmallInvoices(Invoices):
 Small = SmallGrid if ON_GRID else SmallInvoices
 
 
-class Frontier:
-    """The embedded frontier, in this environment, at a price: that of the tape that ships with stepdown."""
+PRICES = (Price(datetime(2026, 11, 1, tzinfo=UTC).timestamp(), 3.0, 15.0), Price(START + 20, 2.0, 20.0))
+"""Of the machine's frontier: the second one is news that its clock soon comes to."""
+SOLD = "recorded", "tape-2027-01"
+prices.table()[SOLD] = [
+    prices.Price(datetime.fromtimestamp(each.since, UTC), each.input, each.output) for each in PRICES
+]
 
-    name, model = "recorded", "tape-2026-11"
+
+class Frontier:
+    """The embedded frontier, in this environment, at a price that changes once."""
+
+    name, model = SOLD
 
     def __init__(self, environment: Environment, scenario: Scenario, asked: Callable[[Request], None]) -> None:
         self._environment, self._asked = environment, asked

@@ -99,12 +99,14 @@ class Succession(runs.Runs):
         """Play challenger, champion and frontier on matched seeds; the frontier takes a step for each."""
         run = self.begin()
         weights = {name: self.disk.bundles[name]["weights"] for name in (bundle, champion) if name is not None}
-        pairs, ahead, valid = [], [], []
+        pairs, ahead, valid, rivals = [], [], [], []
         for position, seed in enumerate(COMPARED):
             text, _, mine = self.mark(weights[bundle], seed)
             valid.append(mine is not None)
             if champion is not None:
-                ahead.append((mine or 0.0) - (self.mark(weights[champion], seed)[2] or 0.0))
+                said, _, its = self.mark(weights[champion], seed)
+                rivals.append((seed, said, its or 0.0))
+                ahead.append((mine or 0.0) - (its or 0.0))
             row = yield from self.step(run, 0, position, "competitor", seed, purpose="comparison")
             if row["said"] is not None:
                 pairs.append((seed, text, mine or 0.0, harness.score(row["said"], seed)))
@@ -113,7 +115,7 @@ class Succession(runs.Runs):
         return {
             "run": run, "pairs": pairs, "unanswered": len(COMPARED) - len(pairs), "valid": fmean(valid),
             "mean": fmean(differences) if differences else math.nan, "lower": lower(differences), "upper": upper(differences),
-            "champion": champion, "ahead": upper(ahead),
+            "champion": champion, "ahead": upper(ahead), "rivals": rivals,
         }  # fmt: skip
 
     def outcome(self, verdict: Row, margin: float) -> str:
@@ -166,6 +168,10 @@ class Succession(runs.Runs):
         yield "begun"
         for bundle in self.behind():
             if self.enabled(bundle) and self.fit(bundle):
+                before = self.pointer()
+                yield "rollback-checked"
+                if self.pointer() != before:
+                    raise Refused("stale")
                 self.disk.acts.append(("activate", bundle, "rollback"))
                 yield "committed"
                 return bundle

@@ -47,7 +47,7 @@ class Toy(succession.Succession):
         """Tell whether a row passes every filter."""
         return (
             row["role"] == "competitor"
-            and row["purpose"] == "work"
+            and row["purpose"] != "comparison"
             and row["outcome"] == "served"
             and row["wording"] == self.disk.environment["text"]
             and harness.referee(row["text"])
@@ -81,6 +81,19 @@ class Toy(succession.Succession):
         self.disk.judgements.append((given[position]["step"], score))
         yield "committed"
 
+    def resume(self, run: str) -> Points:
+        """Go on with a run that was not done."""
+        yield "begun"
+        if run not in self.disk.runs:
+            raise Refused("unknown-run")
+        if run not in self.disk.plans:
+            raise Refused("run-of-another-kind")
+        if self.disk.endings[run] == "done":
+            raise Refused("run-done")
+        if self.disk.plans[run][-1] != self.circumstances():
+            raise Refused("stale")
+        return (yield from self.play(run))
+
     def train(self, dataset: str, plan: str, *, fresh: bool, resume: bool) -> Points:
         """Make weights beside the shelf, evaluate them, write the manifest last, put them on the shelf, register."""
         if ("export", dataset) not in self.disk.acts:
@@ -95,7 +108,7 @@ class Toy(succession.Succession):
         earlier = self.equal(dataset, plan, base)
         if earlier is not None and not fresh:
             return earlier
-        part = f"{dataset}-{plan}.part"
+        part = f"{dataset}-{plan}.{self.process}.part"
         learned = (yield from self.tune((dataset, plan, base), resume=resume)) if base else digest(dataset + plan)
         weights = f"{plan.split('-', maxsplit=1)[0]} {learned}"
         self.disk.bundles[part] = {"weights": weights, "config": plan}
@@ -190,7 +203,6 @@ class Toy(succession.Succession):
         attempts = [attempt for row in steps for attempt in row["attempts"]]
         scores = [row["score"] for row in steps if row["score"] is not None]
         roles = sorted({row["role"] for row in steps if row["served"] == "local"})
-        asked = [row for row in steps if row["role"] == "competitor"]
         return {
             "run": run,
             "steps": len(steps),
@@ -200,7 +212,9 @@ class Toy(succession.Succession):
             "input_tokens": sum(attempt["input_tokens"] for attempt in attempts),
             "output_tokens": sum(attempt["output_tokens"] for attempt in attempts),
             "saved": tuple((role, self.saved(run, role)) for role in roles),
-            "ending": "stopped" if any(row["error"] == runs.OVER for row in asked) else "ended",
+            "ending": self.disk.endings.get(run, "done"),
+            "share": share(steps),
+            "spent": tuple(taken(side, attempts) for side in ("frontier", "local", "shadow")),
         }
 
     def saved(self, run: str, role: str) -> float | None:
@@ -228,6 +242,23 @@ def count(words: Any) -> tuple[tuple[str, int], ...]:
     """Count words, leaving out None."""
     present = [word for word in words if word is not None]
     return tuple(sorted((word, present.count(word)) for word in set(present)))
+
+
+def share(steps: list[Row]) -> tuple[float, ...]:
+    """Return the share of served steps that local served, of those that it might; of other work than a run's there is none."""
+    open_ = [row for row in steps if row["purpose"] == "work" and "role-not-eligible" not in row["objections"]]
+    served = [row["served"] for row in open_ if row["served"]]
+    return (served.count("local") / len(served),) if served else ()
+
+
+def taken(side: str, attempts: list[Row]) -> Row:
+    """Sum up one side's calls; what served nobody has no price."""
+    mine = [each for each in attempts if ("shadow" if each["shadow"] else each["provider"]) == side]
+    failed = [each for each in mine if each["error"] is not None]
+    costs = [each.get("cost") for each in mine if each["error"] in (None, "invalid-output") and not each["shadow"]]
+    priced = [cost for cost in costs if cost is not None]
+    sums = {"cost": sum(priced), "unpriced": len(costs) - len(priced)}
+    return {"side": side, "attempts": len(mine), "failed": len(failed), **sums}
 
 
 def spent(row: Row) -> float:

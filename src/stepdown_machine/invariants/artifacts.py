@@ -45,8 +45,13 @@ def export_is_a_function_of_rows(
 
     Blind to rows that are wrong themselves (I4, I7).
     """
+    decided = Counter((each.run, each.index) for each in transition.seen.generations)
     for generation in transition.generations:
+        if decided[generation.run, generation.index] > 1:
+            yield Finding("I8", "one decision", f"{generation} is another", "a generation is decided once")
         yield from _gate(generation, transition)
+        if transition.description.scores:
+            yield from _decided(generation, transition)
     for operation, answer in transition.answered():
         if isinstance(operation, op.Export) and isinstance(answer, Dataset):
             rows = eligible(transition.seen, operation, transition.description, model)
@@ -68,6 +73,31 @@ def _gate(generation: Generation, transition: Transition) -> Iterator[Finding]:
     if not (right if generation.gate == "advance" else not generation.kept):
         says = f"one of {sorted(best)} kept" if generation.gate == "advance" else "nothing kept"
         yield Finding("I8", says, f"kept {generation.kept}", f"{generation.run} decided {generation.gate}")
+
+
+def _decided(generation: Generation, transition: Transition) -> Iterator[Finding]:
+    """Check a gate's word against the best before: only what is better advances, and the first of several equals is kept."""
+    description, run = transition.description, generation.run
+    legal = [
+        step
+        for step in transition.seen.steps
+        if step.run == run and step.role == "competitor" and step.score is not None
+    ]
+    legal = [step for step in legal if description.objectors is None or not description.objectors(step.text)]
+    now = [step for step in legal if step.generation == generation.index]
+    before = max((step.score or 0.0 for step in legal if step.generation < generation.index), default=None)
+    best = max(now, key=lambda step: step.score or 0.0, default=None)
+    if best is None or best.score is None:
+        due: tuple[str, tuple[str, ...]] = "retry", ()
+    elif before is None or best.score > before:
+        due = "advance", (best.step,)
+    elif description.astray is not None and best.score < before - description.astray:
+        due = "rollback", ()
+    else:
+        due = "retry", ()
+    if (generation.gate, generation.kept) != due:
+        scores = [(step.step, step.score) for step in now]
+        yield Finding("I8", f"{due}", f"{generation.gate}, {generation.kept}", f"{scores} after {before}")
 
 
 def _membership(dataset: Dataset, rows: list[Step], transition: Transition) -> Iterator[Finding]:

@@ -32,6 +32,7 @@ def succession_follows_its_evidence(
             yield from _replayed(answer, transition)
             yield from _bounded(answer, transition.description.objectors)
             yield from _unchanged(answer, transition)
+            yield from _standing(answer, transition)
 
 
 def _replayed(promoted: Promoted, transition: Transition) -> Iterator[Finding]:
@@ -73,6 +74,26 @@ def _bounded(promoted: Promoted, objectors: Callable[[str], frozenset[str]] | No
     legal = [not objectors(pair.reply) for pair in promoted.pairs] if objectors is not None else [True]
     if objectors is not None and not promoted.unanswered and abs(promoted.valid - fmean(legal)) > SLACK:
         yield Finding("I14", f"legal share {fmean(legal)}", f"{promoted.valid}", "its own replies say so")
+
+
+def _standing(promoted: Promoted, transition: Transition) -> Iterator[Finding]:
+    """The slot's bundle answers the very seeds that the other one answers, now, and is scored alike."""
+    if promoted.rivals is None:
+        return
+    seeds = sorted(step.seed for step in transition.steps if step.run == promoted.run) if promoted.champion else []
+    if sorted(each.seed for each in promoted.rivals) != seeds:
+        did = f"{sorted(each.seed for each in promoted.rivals)}"
+        yield Finding("I14", f"{promoted.champion} on seeds {seeds}", did, "both answer what the frontier is asked")
+        return
+    for each in promoted.rivals if transition.description.scores else ():
+        if abs((due := grid_ctf.score(each.reply, each.seed)) - each.score) > SLACK:
+            yield Finding("I14", f"{due} on seed {each.seed}", f"{promoted.champion} got {each.score}", each.reply)
+    its = {each.seed: each.score for each in promoted.rivals}
+    ahead = [pair.score - its[pair.seed] for pair in promoted.pairs if pair.seed in its]
+    if ahead and not promoted.unanswered and promoted.ahead < -surest(-fmean(ahead), len(ahead)) - SLACK:
+        yield Finding(
+            "I14", f"not below {-surest(-fmean(ahead), len(ahead))}", f"{promoted.ahead}", f"{len(ahead)} seeds"
+        )
 
 
 def _unchanged(promoted: Promoted, transition: Transition) -> Iterator[Finding]:

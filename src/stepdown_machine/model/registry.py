@@ -45,6 +45,7 @@ class Model:
         text: What the competitor is asked with now; `asked_with` and `written_with` are the texts of steps and datasets, where
             they are other than a fresh system's.
         judgements: What was said later of an answer: its step and a score, oldest first.
+        moves: How often the competitor's slot changed hands.
         spent: Run to the tokens and US dollars that it spent at its frontier; `None` once a price was not known.
     """
 
@@ -72,6 +73,7 @@ class Model:
     written_with: dict[str, str] = field(default_factory=dict)
     tuned: frozenset[str] = frozenset()
     judgements: tuple[tuple[str, float], ...] = ()
+    moves: int = 0
     spent: dict[str, tuple[int, float | None]] = field(default_factory=dict)
 
     def fork(self) -> "Model":
@@ -147,7 +149,7 @@ class Model:
     def point(self, bundle: str) -> None:
         """Make a bundle the competitor's; what is its already stays so without another step of the way."""
         if self.slots.get("competitor") != bundle:
-            self.slots = {**self.slots, "competitor": bundle}
+            self.slots, self.moves = {**self.slots, "competitor": bundle}, self.moves + 1
             self.way = (*self.way, bundle)
 
     def behind(self) -> tuple[str, ...]:
@@ -168,6 +170,7 @@ class Model:
         if target is not None:
             last = len(self.way) - self.way[::-1].index(target)
             self.way, self.slots = self.way[:last], {**self.slots, "competitor": target}
+            self.moves += 1
 
     def needed(self, keep: int | None) -> frozenset[str]:
         """Return the bundles that must stay; a run that is kept needs what it asked."""
@@ -269,7 +272,7 @@ class Model:
     def retire(self, bundle: str, *, deleted: bool = False) -> None:
         """Take a bundle out of use for ever; its slot, if it had one, is empty."""
         registered = self.bundles[bundle]
-        gone = deleted or registered.deleted
+        gone, self.moves = deleted or registered.deleted, self.moves + (bundle in self.slots.values())
         self.bundles[bundle] = replace(
             registered, retired=True, deleted=gone, files=GONE if deleted else registered.files
         )

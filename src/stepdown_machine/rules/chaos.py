@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 from hypothesis import strategies as st
 
@@ -54,7 +55,7 @@ def killable(machine: TurnMachine, choice: int) -> tuple[op.Plain, ...]:
     spared = () if machine.session.model.unsure else (op.Prune(),)
     # What leaves most behind comes first: it is reached soonest.
     victims = (
-        op.Run(choice % 4),
+        op.Run(choice % 4, 1 + choice % 2, 1 + choice // 2 % 2),
         untrained(machine, choice),
         op.Export(include_local=choice % 2 == 0),
         *spared,
@@ -139,6 +140,13 @@ class Chaos(TurnMachine):
         """Kill the process in the middle of an operation, and reopen."""
         if self.session.description.points:
             self.act(what)
+            self._go_on(what)
+
+    def _go_on(self, what: op.Crash) -> None:
+        """Go on with a run that was killed; where there was none, be told that the last one is done."""
+        if isinstance(what.operation, op.Run):
+            for run in self.session.names.of("run")[-1:]:
+                self.act(op.Resume(run))
 
     @turn(op.Rival, op.Interleave, what=races())
     def race(self, what: op.Rival | op.Interleave) -> None:
@@ -154,13 +162,32 @@ class Chaos(TurnMachine):
         while left := [crash for crash in _crashes(self, choice) if _moment(crash) not in met]:
             if len(met) % 4 == choice % 4:
                 self.tell((left[0],))
+                self._go_on(left[0])
             met.add(_moment(left[0]))
+
+    def _meanwhile(self, choice: int) -> Iterator[op.Rival]:
+        """Open the system anew while another process is on its way; move the slot while somebody is about to."""
+        holds = self.session.description.holds
+        if "announced" in holds.get("Run", ()):
+            yield op.Rival(op.Reopen(), op.Run(choice % 4), "announced")
+        if "weights-written" in holds.get("Train", ()) and choice % 3 == 0 and self.session.names.of("dataset"):
+            yield op.Rival(op.Reopen(), untrained(self, choice), "weights-written")
+        one, two = self.session.usable(0), self.session.usable(1)
+        if one is None or two is None or one == two:
+            return
+        for first, other in ((one, two), (two, one))[: 1 + choice % 2]:
+            self.tell((op.Activate(first),))
+            if "rollback-checked" in holds.get("Rollback", ()):
+                yield op.Rival(op.Activate(other), op.Rollback(), "rollback-checked")
+            if "announced" in holds.get("Promote", ()) and _comparable(self, other):
+                yield op.Rival(op.Retire(first) if choice == 7 else op.Rollback(), op.Promote(other, 0.5), "announced")
 
     def _raced(self, choice: int) -> None:
         holds = self.session.description.holds.get("Run", ())
         if holds and self.can(op.Audit, op.Run):
             # Both witnesses are read while somebody is on the way from one to the other.
             self.tell((op.Rival(op.Audit(), op.Run(choice % 4), holds[choice % len(holds)]),))
+        self.tell(self._meanwhile(choice))
         if self.can(op.Run):
             self.tell((at_once(self, op.Run(choice % 4), op.Run(choice % 3, 1, 2), apart=True, hold=choice),))
         for first in range(choice % 3, len(raceable(self, choice)), 3):
