@@ -120,6 +120,8 @@ class Description:
         failures: How local can be made to fail; `outages` likewise the frontier.
         shows: What an observation holds beside steps and calls, of `SHOWN`.
         prices: Of the frontier, oldest first; none where nobody knows its price, or its calls have several.
+        shared: All comparisons of a slot share one error rate: its n-th may spend a share of 1 / (n (n + 1)) of it.
+        sure: How many standard errors the lower bound of a held-out score lies below its mean, at least; 0 where nobody says.
         astray: How far below the best so far the best of a generation lies that is rolled back; `None` where none is.
     """
 
@@ -154,6 +156,8 @@ class Description:
     referee: str = ""
     prices: tuple[Price, ...] = ()
     astray: float | None = None
+    shared: bool = False
+    sure: float = 0.0
 
     @property
     def objectors(self) -> Callable[[str], frozenset[str]] | None:

@@ -191,6 +191,7 @@ def _succeed(model: Model, operation: op.Promote | op.Rollback | op.Prune, answe
             model.alter(answer.bundle, version=answer.version, score=answer.score, valid=answer.valid)
         case op.Promote(bundle=bundle), Promoted():
             model.asked |= {bundle, answer.champion or bundle}
+            model.compared += 1
             if answer.outcome == "promote":
                 model.point(bundle)
         case op.Promote(bundle=bundle), None:

@@ -127,6 +127,8 @@ class StepdownSystem:
             referee=SCENARIO,
             prices=PRICES,
             astray=0.05,
+            shared=True,
+            sure=1.645,
         )
 
     def perform(self, operation: op.Operation) -> Answer:

@@ -172,17 +172,33 @@ class Frontier:
         self._asked(request)
         match self._environment.frontier:
             case "error":
-                raise ProviderError("The frontier failed, as it was told to.", error_type="error")
+                return self._broken()
             case "timeout":
                 raise ProviderError("The frontier was late, as it was told to be.", error_type="timeout")
             case "illegal" if request.role != "coach":
                 return self._charged(request, ILLEGAL)
         return self._charged(request, self._search.complete(request).reply)
 
+    def _broken(self) -> Completion:
+        """Fail: in stepdown's own words, in somebody else's, or with an answer that is none."""
+        self._environment.turn += 1
+        match self._environment.turn % 3:
+            case 0:
+                raise ProviderError("The frontier failed, as it was told to.", error_type="error")
+            case 1:
+                raise RuntimeError("The frontier failed, as it was told to.")
+        return Completion(None, *SOLD)  # type: ignore[arg-type]
+
     def _charged(self, request: Request, text: str) -> Completion:
         """Count a token for each word and each character, as nobody does: what matters is that calls differ in price."""
         return Completion(
-            text, self.name, self.model, input_tokens=len(request.prompt.split()), output_tokens=len(text)
+            text,
+            *SOLD,
+            input_tokens=len(request.prompt.split()),
+            output_tokens=len(text),
+            cached_tokens=len(text) // 2,
+            request_id=request.call,
+            notes=("as asked",),
         )
 
 

@@ -91,6 +91,8 @@ class ToySystem:
             most={"breaker_threshold": 1000, "breaker_probes": 1000},
             holds=POINTS,
             falsifiable=("trace-weights", "trace-lost", "history-score", "history-reason"),
+            shared=True,
+            sure=1.645,
             prices=tuple(Price(since, 0.0, price) for since, price in harness.PRICES),
         )
 

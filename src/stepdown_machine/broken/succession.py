@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from statistics import fmean
+from statistics import fmean, stdev
 
 from stepdown_machine.broken import harness, runs
 
@@ -13,6 +13,8 @@ Row = runs.Row
 COMPARED = range(8001, 8017)
 """Seeds on which a bundle is compared with the frontier; nobody trains or is evaluated on them."""
 ERROR_RATE = 0.05
+SURE = 2.0
+"""Standard errors that a bound lies below its mean."""
 TINY = 5e-324
 
 
@@ -22,8 +24,9 @@ class Succession(runs.Runs):
     def evaluate(self, weights: str, plan: str) -> Row:
         """Play the held-out seeds with the prompt of serving."""
         marks = tuple(self.mark(weights, seed)[1:] for seed in runs.HOLDOUT)
-        mean = fmean(mark or 0.0 for _, mark in marks)
-        bound = math.nan if plan == "diverged" else round(mean - 0.02, 4)
+        scores = [mark or 0.0 for _, mark in marks]
+        error = stdev(scores) / math.sqrt(len(scores))
+        bound = math.nan if plan == "diverged" else max(0.0, fmean(scores) - SURE * error)
         valid = sum(mark is not None for _, mark in marks) / len(marks)
         return {"score": bound, "valid": valid, "evaluation": marks, "version": self.disk.environment["version"]}
 
@@ -111,11 +114,12 @@ class Succession(runs.Runs):
             if row["said"] is not None:
                 pairs.append((seed, text, mine or 0.0, harness.score(row["said"], seed)))
         yield "compared"
-        differences = [mine - its for _, _, mine, its in pairs]
+        differences, rate = [mine - its for _, _, mine, its in pairs], self.rate()
         return {
             "run": run, "pairs": pairs, "unanswered": len(COMPARED) - len(pairs), "valid": fmean(valid),
-            "mean": fmean(differences) if differences else math.nan, "lower": lower(differences), "upper": upper(differences),
-            "champion": champion, "ahead": upper(ahead), "rivals": rivals,
+            "mean": fmean(differences) if differences else math.nan,
+            "lower": lower(differences, rate), "upper": upper(differences, rate),
+            "champion": champion, "ahead": upper(ahead, rate), "rivals": rivals,
         }  # fmt: skip
 
     def outcome(self, verdict: Row, margin: float) -> str:
@@ -127,6 +131,11 @@ class Succession(runs.Runs):
         fit = fit and harness.coverage(frozenset(self.validators())) >= policy["min_coverage"]
         fit = fit and not verdict["ahead"] < -margin
         return "promote" if fit and verdict["lower"] > -margin else "hold"
+
+    def rate(self) -> float:
+        """Return what the next verdict may err: all of a slot's together stay below their error rate."""
+        number = 1 + sum(act[0] == "verdict" for act in self.disk.acts)
+        return ERROR_RATE / (number * (number + 1))
 
     def pointer(self) -> int:
         """Count how often the slot was pointed somewhere."""
@@ -210,23 +219,20 @@ class Succession(runs.Runs):
         return served | under_way | compared
 
 
-def lower(differences: list[float]) -> float:
+def lower(differences: list[float], rate: float) -> float:
     """Return what the mean of differences is not below: a bettor who stakes all on every seed has not refuted it.
 
-    Shares x of [0, 1] with a mean of at most m let the product of x / m grow past 1 / ERROR_RATE at any time with a chance
-    of at most ERROR_RATE (Ville), so their geometric mean times ERROR_RATE ** (1 / n) is such a bound.
+    Shares x of [0, 1] with a mean of at most m let the product of x / m grow past 1 / rate at any time with a chance of at
+    most the rate (Ville), so their geometric mean times rate ** (1 / n) is such a bound.
     """
     if not differences:
         return math.nan
     return (
-        2
-        * math.exp(
-            math.log(math.prod((value + 1) / 2 for value in differences) * ERROR_RATE or TINY) / len(differences)
-        )
+        2 * math.exp(math.log(math.prod((value + 1) / 2 for value in differences) * rate or TINY) / len(differences))
         - 1
     )
 
 
-def upper(differences: list[float]) -> float:
+def upper(differences: list[float], rate: float) -> float:
     """Return what the mean of differences is not above."""
-    return -lower([-value for value in differences])
+    return -lower([-value for value in differences], rate)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from statistics import fmean
+from math import sqrt
+from statistics import fmean, stdev
 
 from stepdown_machine import operations as op
 from stepdown_machine.findings import Finding
@@ -166,7 +167,7 @@ def bundles_are_whole_or_invisible(
         )
     for operation, answer in transition.answered():
         if isinstance(operation, op.Train) and isinstance(answer, Bundle) and answer.bundle in model.bundles:
-            yield from _promises(answer)
+            yield from _promises(answer, transition.description.sure)
             yield from _repeats(operation, answer, transition, model)
 
 
@@ -186,7 +187,7 @@ def _shelved(registered: Registered, shelved: Shelved | None) -> Iterator[Findin
         )
 
 
-def _promises(bundle: Bundle) -> Iterator[Finding]:
+def _promises(bundle: Bundle, sure: float) -> Iterator[Finding]:
     scores = [score or 0.0 for _, score in bundle.evaluation]
     if not scores:
         return
@@ -194,8 +195,10 @@ def _promises(bundle: Bundle) -> Iterator[Finding]:
     if abs(bundle.valid - legal) > 1e-9:
         yield Finding("I9", f"valid share {legal}", f"{bundle.valid}", "its own evaluation says so")
     # Of one that could not be measured nothing is claimed: NaN is not above anything.
-    if bundle.score > fmean(scores) + 1e-9:
-        yield Finding("I9", f"score at most {fmean(scores)}", f"{bundle.score}", "a lower bound is below its mean")
+    spread = stdev(scores) / sqrt(len(scores)) if len(scores) > 1 else 0.0
+    most = max(0.0, fmean(scores) - sure * spread)
+    if bundle.score > most + 1e-9:
+        yield Finding("I9", f"score at most {most}", f"{bundle.score}", "a lower bound is below its mean")
 
 
 def _repeats(asked: op.Train, bundle: Bundle, transition: Transition, model: Model) -> Iterator[Finding]:

@@ -45,7 +45,7 @@ class Model:
         text: What the competitor is asked with now; `asked_with` and `written_with` are the texts of steps and datasets, where
             they are other than a fresh system's.
         judgements: What was said later of an answer: its step and a score, oldest first.
-        moves: How often the competitor's slot changed hands.
+        moves: How often the competitor's slot changed hands; `compared` is how many verdicts there were on it.
         spent: Run to the tokens and US dollars that it spent at its frontier; `None` once a price was not known.
     """
 
@@ -74,6 +74,7 @@ class Model:
     tuned: frozenset[str] = frozenset()
     judgements: tuple[tuple[str, float], ...] = ()
     moves: int = 0
+    compared: int = 0
     spent: dict[str, tuple[int, float | None]] = field(default_factory=dict)
 
     def fork(self) -> "Model":

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
+from stepdown_machine.model.registered import OWN
 from stepdown_machine.rules.training import untrained
 from stepdown_machine.rules.turns import Episode, TurnMachine, some, turn
 from stepdown_machine.values import Policy
@@ -144,9 +145,16 @@ class Chaos(TurnMachine):
 
     def _go_on(self, what: op.Crash) -> None:
         """Go on with a run that was killed; where there was none, be told that the last one is done."""
-        if isinstance(what.operation, op.Run):
-            for run in self.session.names.of("run")[-1:]:
-                self.act(op.Resume(run))
+        if not isinstance(what.operation, op.Run):
+            return
+        for run in self.session.names.of("run")[-1:]:
+            version, text = self.session.model.version, self.session.model.text
+            if what.point == "answered" or what.point == "called":
+                # Half of it would be of one version or text, and half of another.
+                self.tell((op.Revise(version + 1), op.Resume(run), op.Revise(version)))
+                for other in self.session.description.texts[1:2] if text == OWN else ():
+                    self.tell((op.Reword(other), op.Resume(run), op.Reword(OWN)))
+            self.act(op.Resume(run))
 
     @turn(op.Rival, op.Interleave, what=races())
     def race(self, what: op.Rival | op.Interleave) -> None:
