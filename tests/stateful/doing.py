@@ -10,6 +10,7 @@ from stateful import bases
 from stateful.children import REAL
 from stateful.environment import ON_GRID, SCENARIO
 from stateful.exported import wants_matches
+from stateful.observing import error_said
 from stateful.ranges import out_of_range
 from stateful.saying import bundle, dataset, promoted, report
 from stepdown.acts import configure, switch
@@ -139,7 +140,7 @@ def played(workspace: Workspace, operation: op.Run | op.Resume | op.Ask | op.Rou
             with live(workspace, SCENARIO) as desk:
                 told = desk.ask(seed)
             run = desk.under_way.run.id
-            return Responded(run, told.reply or "", told.served, told.reason, told.score, told.error)
+            return Responded(run, told.reply or "", told.served, told.reason, told.score, error_said(told.error))
 
 
 def trained(workspace: Workspace, asked: op.Train) -> One:

@@ -263,7 +263,7 @@ def _step(row: sqlite3.Row, attempts: list[sqlite3.Row], matches: list[tuple[int
         attempts=tuple(map(_attempt, attempts)),
         served=row["served"],
         outcome=row["outcome"],
-        error=row["error"],
+        error=error_said(row["error"]),
         text=row["reply"] or "",
         matches=tuple(matches) if matches or row["score"] is None else ILLEGAL_MATCHES,
         score=row["score"],
@@ -284,7 +284,7 @@ def _attempt(row: sqlite3.Row) -> Attempt:
     return Attempt(
         call=row["call"],
         provider=row["target"],
-        error=_error(row["error_type"]),
+        error=error_said(row["error_type"]),
         weights=row["digest"],
         input_tokens=row["input_tokens"] or 0,
         output_tokens=row["output_tokens"] or 0,
@@ -299,7 +299,7 @@ def _call(said: dict[str, Any]) -> Call:
         call=said["stepdown.call"],
         provider=said["stepdown.target"],
         ended=said["event"] == "end",
-        error=_error(said.get("error.type")),
+        error=error_said(said.get("error.type")),
         weights=said.get("stepdown.weights.digest"),
         text=said.get("stepdown.output.text", ""),
         input_tokens=said.get("gen_ai.usage.input_tokens", 0),
@@ -307,6 +307,9 @@ def _call(said: dict[str, Any]) -> Call:
     )
 
 
-def _error(word: str | None) -> str | None:
+KNOWN = ("load-failed", "timeout", "invalid-output", "interrupted", *CLOSED)
+
+
+def error_said(word: str | None) -> str | None:
     """Say an error type in the machine's words: what it has no word for is an error."""
-    return word if word in (None, "load-failed", "timeout", "invalid-output", "interrupted") else "error"
+    return word if word is None or word in KNOWN else "error"
