@@ -82,3 +82,23 @@ class Resume:
     """
 
     run: str
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """Bring in what another system logged, to learn from. Answers `Imported`. Refusal: `log-empty`, where nothing is legal.
+
+    Nothing of it happened here: no step and no call comes of it. What was brought in before is not brought in again.
+
+    Attributes:
+        lines: Seed of a question, and the reply.
+    """
+
+    lines: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tamper:
+    """Alter the dataset's files behind the system's back; training from it is `dataset-malformed`."""
+
+    dataset: str

@@ -21,6 +21,7 @@ from stepdown_machine.values import (
     Audited,
     Bundle,
     Dataset,
+    Imported,
     Pointed,
     Policy,
     Price,
@@ -34,7 +35,19 @@ from stepdown_machine.values import (
 )
 
 One: TypeAlias = (
-    Ran | Dataset | Bundle | Promoted | Pointed | Pruned | RunReport | Audited | Responded | Routed | Refusal | None
+    Ran
+    | Dataset
+    | Bundle
+    | Promoted
+    | Pointed
+    | Pruned
+    | RunReport
+    | Audited
+    | Responded
+    | Routed
+    | Imported
+    | Refusal
+    | None
 )
 Answer: TypeAlias = One | tuple[One, One]
 """`None` means done, nothing to say. `Rival` and `Interleave` answer a pair."""
@@ -59,7 +72,7 @@ EVERYTHING: frozenset[type] = frozenset(
         op.Run, op.Export, op.Train, op.Activate, op.Disable, op.Enable, op.Retire, op.Delete, op.Promote, op.Rollback,
         op.Prune, op.SetPolicy, op.SetValidator, op.Report, op.Audit, op.Reopen, op.Damage, op.Restore, op.Plant,
         op.Tamper, op.Revise, op.Disturb, op.Advance, op.Crash, op.Rival, op.Interleave, op.SetBase, op.Reword,
-        op.Judge, op.Ask, op.Route, op.Resume,
+        op.Judge, op.Ask, op.Route, op.Resume, op.Import,
     )
 )  # fmt: skip
 

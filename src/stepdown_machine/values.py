@@ -73,12 +73,12 @@ class Record:
     """One line of a dataset.
 
     Attributes:
-        step: Id of the step it came from.
+        step: Id of the step it came from, or log and line with a colon between.
         split: `train` or `valid`.
         prompt: Text the model sees.
         completion: Text the model learns.
         score: The step's own score, 0..1; `None` where nothing is scored.
-        served: Who served the step.
+        served: Who served the step; `imported` for what was logged elsewhere.
     """
 
     step: str
@@ -216,6 +216,14 @@ class Routed:
 
     asks: str
     objections: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A log, and what of it can be learned from: number of the line, from 1, the text that a model learns, and its score."""
+
+    log: str
+    lines: tuple[tuple[int, str, float | None], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from stateful import bases
@@ -13,7 +16,7 @@ from stateful.exported import wants_matches
 from stateful.observing import error_said
 from stateful.ranges import out_of_range
 from stateful.saying import bundle, dataset, promoted, report
-from stepdown.acts import configure, switch
+from stepdown.acts import configure, imports, switch
 from stepdown.acts.ask import judge, live
 from stepdown.acts.datasets import find_dataset
 from stepdown.acts.export import export
@@ -40,6 +43,7 @@ from stepdown_machine import operations as op
 from stepdown_machine.protocol import One
 from stepdown_machine.values import (
     Audited,
+    Imported,
     Pointed,
     Policy,
     Pruned,
@@ -89,6 +93,7 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
             asked = {"run": run, "min_score": limit, "kept_only": kept_only, "include_local": include_local}
             asked["matches"] = wants_matches(operation)
             # What is not asked for is not said: what then happens is for stepdown to know.
+            asked["imported"] = operation.imported
             told: dict[str, Any] = {
                 name: value for name, value in asked.items() if value is not None and value is not False
             }
@@ -99,6 +104,8 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
             return dataset(export(workspace, filters).path)
         case op.Train():
             return trained(workspace, operation)
+        case op.Import(lines=lines):
+            return brought(workspace, lines)
         case op.Judge(run=run, position=place, score=score):
             judge(workspace, served_call(workspace, run, place), score, by=PERSON, why="the machine says so")
         case op.Activate(bundle=name):
@@ -141,6 +148,19 @@ def played(workspace: Workspace, operation: op.Run | op.Resume | op.Ask | op.Rou
                 told = desk.ask(seed)
             run = desk.under_way.run.id
             return Responded(run, told.reply or "", told.served, told.reason, told.score, error_said(told.error))
+
+
+def brought(workspace: Workspace, lines: tuple[tuple[int, str], ...]) -> One:
+    """Bring in a log of completions."""
+    scenario = workspace.scenario(SCENARIO)
+    written = [{"prompt": json.dumps(scenario.observation(seed)), "completion": reply} for seed, reply in lines]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "log.jsonl"
+        path.write_text("".join(f"{json.dumps(line)}\n" for line in written), "utf-8")
+        log = imports.bring(workspace, imports.read(scenario, path), by=PERSON)
+    with workspace.reading() as connection:
+        kept = reader.all_of(connection, rows.Exchange, log=log.id)
+    return Imported(log.id, tuple((each.line, each.answer, each.score) for each in kept))
 
 
 def trained(workspace: Workspace, asked: op.Train) -> One:

@@ -73,7 +73,14 @@ def dataset(path: Path) -> Dataset:
     files = {split: path / f"{split}.jsonl" for split in ("train", "valid")}
     texts = {split: file.read_text("utf-8") for split, file in files.items() if file.exists()}
     found = tuple(
-        Record(row["step"], split, row["prompt"], row["completion"], row["score"], row["served"]["target"])
+        Record(
+            row["step"] if "step" in row else f"{row['log']}:{row['line']}",
+            split,
+            row["prompt"],
+            row["completion"],
+            row["score"],
+            row["served"]["target"] or row["provenance"],
+        )
         for split, text in texts.items()
         for row in map(json.loads, text.splitlines())
     )

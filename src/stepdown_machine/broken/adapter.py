@@ -30,6 +30,7 @@ from stepdown_machine.values import (
     Audited,
     Bundle,
     Dataset,
+    Imported,
     Pair,
     Pointed,
     Policy,
@@ -148,7 +149,7 @@ class ToySystem:
                 return (yield from self._play(process, operation))
             case op.Route(role=role, seed=seed):
                 return Routed(*process.route(role, seed))
-            case op.Export() | op.Train() | op.Judge():
+            case op.Export() | op.Train() | op.Judge() | op.Import():
                 return (yield from self._learn(process, operation))
             case op.SetPolicy(policy=policy):
                 return (yield from process.govern(asdict(policy)))  # type: ignore[no-any-return]
@@ -184,6 +185,10 @@ class ToySystem:
             case op.Train(dataset=dataset, plan=plan, fresh=fresh, resume=resume):
                 bundle = yield from process.train(dataset, plan, fresh=fresh, resume=resume)
                 return bundle_of(bundle, self._disk)
+            case op.Import(lines=lines):
+                log = yield from process.bring(lines)
+                kept = self._disk.logs[log]
+                return Imported(log, tuple((number, text, harness.score(text, seed)) for number, seed, text in kept))
             case op.Judge(run=run, position=position, score=score):
                 yield from process.judge(run, position, score)
         return None

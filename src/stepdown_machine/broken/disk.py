@@ -20,6 +20,7 @@ class Disk:
         bundles: Directory name to its files.
         plans: What a run was to be, with what may not change meanwhile; `endings` is how it ended.
         judgements: What was said later of a step's answer.
+        logs: What was logged elsewhere, by log; `written` are datasets and the text that was asked with when they were.
         checkpoints: How far killed tunings had come, by job.
         environment: How providers behave; `version` is the scenario's, `base` lies where the base does, `text` is asked with.
     """
@@ -39,6 +40,8 @@ class Disk:
     datasets: dict[str, str] = field(default_factory=dict)
     bundles: dict[str, dict[str, Any]] = field(default_factory=dict)
     judgements: list[tuple[str, float]] = field(default_factory=list)
+    logs: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)
+    written: dict[str, str] = field(default_factory=dict)
     checkpoints: dict[tuple[str, ...], tuple[int, str]] = field(default_factory=dict)
     environment: dict[str, Any] = field(
         default_factory=lambda: {"local": "calm", "frontier": "calm", "version": 1, "base": "own", "text": "own"}

@@ -13,6 +13,7 @@ from stepdown_machine.values import (
     Audited,
     Bundle,
     Dataset,
+    Imported,
     Pointed,
     Promoted,
     Pruned,
@@ -36,6 +37,7 @@ SHAPES: dict[type, type] = {
     op.Ask: Responded,
     op.Route: Routed,
     op.Resume: Ran,
+    op.Import: Imported,
 }
 
 

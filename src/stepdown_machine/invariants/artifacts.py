@@ -9,12 +9,13 @@ from statistics import fmean, stdev
 
 from stepdown_machine import operations as op
 from stepdown_machine.findings import Finding
+from stepdown_machine.invariants import logs
 from stepdown_machine.model import Model, grid_ctf
 from stepdown_machine.model.registered import GONE, WHOLE, Registered
 from stepdown_machine.observed import Generation, Shelved, Step
 from stepdown_machine.semantics import eligible, final_score
 from stepdown_machine.transition import StepReview, Transition
-from stepdown_machine.values import Bundle, Dataset
+from stepdown_machine.values import Bundle, Dataset, Imported
 
 ROUNDING = 6e-5
 """Half of the fourth decimal, and a little for the binary fraction."""
@@ -56,9 +57,12 @@ def export_is_a_function_of_rows(
     for operation, answer in transition.answered():
         if isinstance(operation, op.Export) and isinstance(answer, Dataset):
             rows = eligible(transition.seen, operation, transition.description, model)
+            yield from logs.exported(operation, answer, transition.description, model)
             yield from _membership(answer, rows, transition)
             yield from _leaks(answer, rows, transition)
             yield from _sameness(operation, answer, rows, transition)
+        if isinstance(operation, op.Import) and isinstance(answer, Imported):
+            yield from logs.brought_in(operation, answer, transition.description, model)
     shown = dict(transition.seen.datasets)
     for dataset, digest in model.datasets.items():
         if dataset not in model.tampered and shown.get(dataset) != digest:
@@ -103,15 +107,16 @@ def _decided(generation: Generation, transition: Transition) -> Iterator[Finding
 
 def _membership(dataset: Dataset, rows: list[Step], transition: Transition) -> Iterator[Finding]:
     by_id = {step.step: step for step in rows}
-    if strangers := sorted({record.step for record in dataset.records} - by_id.keys()):
+    records = [record for record in dataset.records if record.served != logs.ELSEWHERE]
+    if strangers := sorted({record.step for record in records} - by_id.keys()):
         yield Finding(
             "I8", "only rows that pass the filters", f"{dataset.dataset} holds {strangers}", "they do not pass"
         )
-    if lost := {step.learned for step in rows} - {record.completion for record in dataset.records}:
+    if lost := {step.learned for step in rows} - {record.completion for record in records}:
         yield Finding("I8", "every row that passes the filters", f"missing {sorted(lost)}", "they pass")
-    if twice := sorted(step for step, count in Counter(record.step for record in dataset.records).items() if count > 1):
+    if twice := sorted(step for step, count in Counter(record.step for record in records).items() if count > 1):
         yield Finding("I8", "a row at most once", f"{dataset.dataset} holds {twice} again", "it would be learned twice")
-    for record in dataset.records:
+    for record in records:
         step = by_id.get(record.step)
         facts = (record.completion, record.score, record.served)
         if step is not None and facts != (due := (step.learned, final_score(transition.seen, step), step.served)):
@@ -119,7 +124,7 @@ def _membership(dataset: Dataset, rows: list[Step], transition: Transition) -> I
 
 
 def _leaks(dataset: Dataset, rows: list[Step], transition: Transition) -> Iterator[Finding]:
-    inside = {step.learned for step in rows}
+    inside = {step.learned for step in rows} | {r.completion for r in dataset.records if r.served == logs.ELSEWHERE}
     # A reply that is JSON is quoted inside a line that is JSON.
     text = dataset.text + dataset.text.replace('\\"', '"')
     for step in transition.seen.steps:
@@ -135,7 +140,8 @@ def _leaks(dataset: Dataset, rows: list[Step], transition: Transition) -> Iterat
 
 
 def _sameness(asked: op.Export, dataset: Dataset, rows: list[Step], transition: Transition) -> Iterator[Finding]:
-    source = asked, frozenset((step.step, final_score(transition.seen, step)) for step in rows)
+    lines = [(record.step, record.score) for record in dataset.records if record.served == logs.ELSEWHERE]
+    source = asked, frozenset([*((step.step, final_score(transition.seen, step)) for step in rows), *lines])
     earlier = transition.memory.exports.get(source, dataset.digest)
     if earlier != dataset.digest:
         yield Finding("I8", f"digest {earlier}", f"digest {dataset.digest}", "the same rows were exported before")

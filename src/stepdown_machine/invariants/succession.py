@@ -29,7 +29,9 @@ def succession_follows_its_evidence(
     """
     verdicts = [answer for _, answer in transition.answered() if isinstance(answer, Promoted)]
     # A comparison that was broken off has spent its share as well; of that nobody knows here.
-    rate = share(model.compared - len(verdicts) + 1) if verdicts and transition.description.shared else ERROR_RATE
+    rate = (
+        share(max(1, model.compared - len(verdicts) + 1)) if verdicts and transition.description.shared else ERROR_RATE
+    )
     for answer in verdicts:
         yield from _replayed(answer, transition)
         yield from _bounded(answer, transition.description.objectors, rate)

@@ -46,6 +46,7 @@ class Model:
             they are other than a fresh system's.
         judgements: What was said later of an answer: its step and a score, oldest first.
         moves: How often the competitor's slot changed hands; `compared` is how many verdicts there were on it.
+        logs: What was logged elsewhere, by log: place, text and score of each line; `brought` are the logs by their lines.
         spent: Run to the tokens and US dollars that it spent at its frontier; `None` once a price was not known.
     """
 
@@ -73,6 +74,8 @@ class Model:
     written_with: dict[str, str] = field(default_factory=dict)
     tuned: frozenset[str] = frozenset()
     judgements: tuple[tuple[str, float], ...] = ()
+    logs: dict[str, tuple[tuple[str, str, float | None], ...]] = field(default_factory=dict)
+    brought: dict[tuple[tuple[int, str], ...], str] = field(default_factory=dict)
     moves: int = 0
     compared: int = 0
     spent: dict[str, tuple[int, float | None]] = field(default_factory=dict)
@@ -82,6 +85,7 @@ class Model:
         twin = copy(self)
         twin.bundles, twin.slots = dict(self.bundles), dict(self.slots)
         twin.breakers, twin.datasets = dict(self.breakers), dict(self.datasets)
+        twin.logs, twin.brought = dict(self.logs), dict(self.brought)
         twin.draws, twin.spent = dict(self.draws), dict(self.spent)
         twin.asked_with, twin.written_with = dict(self.asked_with), dict(self.written_with)
         return twin

@@ -101,7 +101,7 @@ class Steering(Governing):
         self.act(op.Route(self.session.description.roles[-(choice % 3 == 2)], choice))
         for operation in undo:
             self.act(operation)
-        self.act(op.Run(choice % 4, 1, 4))
+        self.act(op.Run(choice % 4, 2, 2))
         self.act(op.Route("competitor", choice))
         self._report()
 
