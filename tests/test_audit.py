@@ -250,7 +250,7 @@ with open_workspace(Path(sys.argv[1]), settings=Settings(clock=Hands().clock, du
 def test_a_run_that_goes_on_or_dies_between_reading_one_witness_and_the_other_is_no_difference(
     lived: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, killed: bool
 ) -> None:
-    root, lines = tmp_path / "workspace", trace.lines
+    root, read = tmp_path / "workspace", trace.read
     shutil.copytree(lived, root)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(
@@ -259,14 +259,14 @@ def test_a_run_that_goes_on_or_dies_between_reading_one_witness_and_the_other_is
         assert living.stdout is not None
         assert living.stdout.readline() == b"answered\n"
 
-        def after_all_that(path: Path) -> Iterator[trace.Line]:
+        def after_all_that(path: Path) -> trace.Content:
             if killed:
                 living.kill()
             living.communicate(b"\n" * 100)
-            return lines(path)
+            return read(path)
 
         with open_workspace(root, settings=Settings(clock=Hands().clock, durability="normal")) as opened:
-            monkeypatch.setattr(trace, "lines", after_all_that)
+            monkeypatch.setattr(trace, "read", after_all_that)
             # A call is over since or will never be, and others may be announced: the rows that were read know nothing of it.
             assert differences(opened) == []
             monkeypatch.undo()

@@ -48,6 +48,19 @@ def test_every_connection_has_the_pragmas(tmp_path: Path, durability: tuple[engi
     made.dispose()
 
 
+def test_what_was_compiled_for_one_workspace_answers_in_another_with_its_own_rows(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    discover(workspace, seed=1)
+    with open_workspace(tmp_path / "other", settings=workspace.settings) as other:
+        discover(other, seed=2)
+        with workspace.reading() as here, other.reading() as there:
+            statements, shared = (each.get_execution_options()["compiled_cache"] for each in (here, there))
+            assert [[run.seed for run in reader.all_of(each, rows.Run)] for each in (here, there)] == [[1], [2]]
+
+    assert statements is shared
+
+
 @pytest.mark.parametrize("statement", ["UPDATE {} SET seq = seq", "DELETE FROM {}"])
 def test_no_row_of_any_table_can_be_changed_or_removed(lived: Path, tmp_path: Path, statement: str) -> None:
     shutil.copytree(lived, tmp_path / "lived")

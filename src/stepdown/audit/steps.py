@@ -44,7 +44,7 @@ def steps(evidence: Evidence) -> Iterator[Difference]:
         same = scenario.version == run.scenario_version
         knowledge = versions.get((run.scenario, step.knowledge), Knowledge())
         judgements = _judgements(step, run, attempted[step.id], scenario, knowledge) if same else None
-        yield from _walked(step, attempted[step.id], matched[step.id], scenario, judgements)
+        yield from _walked(step, facts, attempted[step.id], matched[step.id], scenario, judgements)
         if same:
             measured_now = {"coverage": harness.coverage(scenario, step.validators)}
             yield from compare("I1", step.id, facts, measured_now, "the harness of that step")
@@ -113,6 +113,7 @@ LIMITS = ("mode", "max_age", "min_score", "min_valid", "min_coverage", "shadow",
 
 def _walked(
     step: rows.Step,
+    facts: Facts,
     attempts: Sequence[rows.Attempt],
     matches: Sequence[rows.PlayedMatch],
     scenario: Scenario,
@@ -122,13 +123,13 @@ def _walked(
 
     Args:
         step: What history says.
+        facts: Of the step.
         attempts: Of the step, in their order.
         matches: Of the answer that was used.
         scenario: Where it was taken.
         judged: What each reply is worth, by call; None where nobody can say so any more.
     """
     scored, judgements = judged is not None, judged or {}
-    facts = Facts.from_json(step.facts)
     decision = decide(facts)
     counted = [attempt for attempt in attempts if not attempt.shadow]
     targets = [target.value for target in walk(decision, facts.frontier_objection)]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
@@ -51,8 +51,22 @@ def create(url: str | URL, durability: Durability = "full", busy_milliseconds: i
             f"The database URL {urls.shown(parsed)!r} cannot be used: its driver is asynchronous; name another one."
         )
     if engine.dialect.name == "sqlite":
+        _compile_once(engine)
         _prepare_sqlite(engine, durability, busy_milliseconds)
     return engine
+
+
+_COMPILED: dict[str, tuple[Dialect, dict[Any, Any]]] = {}
+
+
+def _compile_once(engine: Engine) -> None:
+    """Let all workspaces of this process share their compiled statements, which are the same for every SQLite file.
+
+    SQLAlchemy keeps them by dialect, and makes a dialect for each engine. To compile the statements of a few steps takes longer
+    than to take these.
+    """
+    engine.dialect, statements = _COMPILED.setdefault(engine.dialect.driver, (engine.dialect, {}))
+    engine.update_execution_options(compiled_cache=statements)
 
 
 def _prepare_sqlite(engine: Engine, durability: Durability, busy_milliseconds: int) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from stepdown.errors import ContextOverflow, InvalidValue, LoadFailed, LocalTimeout, in_one_line
 from stepdown.local.blas import load_blas
@@ -117,22 +117,30 @@ class Loaded:
         self,
         prompts: Sequence[list[int]],
         max_tokens: int,
-        pick: Callable[[mx.array], list[int]],
+        pick: Callable[[mx.array], mx.array],
         expired: Callable[[], bool],
     ) -> list[list[int]]:
-        """Decode one batch until every row has ended; rows that end early wait for the others."""
+        """Decode one batch until every row has ended; rows that end early wait for the others.
+
+        The net goes on from a column of tokens while it is looked at here: waiting for each other costs a small net as much
+        as computing. What it computed past the last row's end is forgotten.
+        """
         limits = [min(max_tokens, self.shape.window - len(prompt)) for prompt in prompts]
         outputs: list[list[int]] = [[] for _ in prompts]
         reading = Reading(self._net, self.shape.layers)
-        chosen: list[int] = []
+        column = pick(reading.begin(prompts))
         running = list(zip(range(len(prompts)), limits, strict=True))
-        while running:
+        for left in reversed(range(max(limits))):
             if expired():
                 raise LocalTimeout(f"Time was up after {max(map(len, outputs))} tokens.")
-            chosen = pick(reading.advance(chosen) if chosen else reading.begin(prompts))
+            following = pick(reading.advance(column)) if left else column
+            mx.async_eval(following)
+            chosen, column = cast("list[int]", column.tolist()), following
             for row, _ in running:
                 outputs[row].append(chosen[row])
             running = [(r, n) for r, n in running if chosen[r] != self.shape.eos and len(outputs[r]) < n]
+            if not running:
+                break
         return outputs
 
     def _reply(self, prompt: list[int], output: list[int]) -> LocalReply:

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Sequence
-from typing import cast
 
 import mlx.core as mx
 
@@ -33,11 +32,11 @@ class Reading:
             return self._scores(filled, "causal", 0)
         return self._scores(filled, causal(self._gaps, self._length), -self._gaps)
 
-    def advance(self, tokens: Sequence[int]) -> mx.array:
-        """Read one more token per row and return the scores of what comes next, (rows, vocab)."""
+    def advance(self, tokens: mx.array) -> mx.array:
+        """Read one more token per row, (rows,), and return the scores of what comes next, (rows, vocab)."""
         position = self._length
         self._length += 1
-        column = mx.array(list(tokens))[:, None]
+        column = tokens[:, None]
         if self._even:
             return self._scores(column, None, position)
         own = (mx.arange(self._length) >= self._gaps[:, None])[:, None, None]
@@ -47,8 +46,8 @@ class Reading:
         return self._net.logits(self._net.hidden(tokens, mask, offset, self._caches, last=1)[:, 0])
 
 
-def choose(scores: mx.array, temperature: float, draws: Sequence[random.Random]) -> list[int]:
-    """Choose one token per row.
+def choose(scores: mx.array, temperature: float, draws: Sequence[random.Random]) -> mx.array:
+    """Choose one token per row, (rows,); nothing is computed before somebody looks at it.
 
     Args:
         scores: (rows, vocab).
@@ -57,10 +56,8 @@ def choose(scores: mx.array, temperature: float, draws: Sequence[random.Random])
         draws: One generator per row.
     """
     if temperature == 0:
-        chosen = mx.argmax(scores, axis=-1)
-    else:
-        share = mx.cumsum(mx.softmax(scores / temperature, axis=-1), axis=-1)
-        drawn = mx.array([[draw.random()] for draw in draws])
-        # Rounding may leave the last share a little below 1; argmax of nothing true would then be token 0.
-        chosen = mx.argmax(share >= mx.minimum(drawn, share[:, -1:]), axis=-1)
-    return cast("list[int]", chosen.tolist())
+        return mx.argmax(scores, axis=-1)
+    share = mx.cumsum(mx.softmax(scores / temperature, axis=-1), axis=-1)
+    drawn = mx.array([[draw.random()] for draw in draws])
+    # Rounding may leave the last share a little below 1; argmax of nothing true would then be token 0.
+    return mx.argmax(share >= mx.minimum(drawn, share[:, -1:]), axis=-1)

@@ -32,7 +32,7 @@ class Sampler:
 
     def __call__(self, scores: mx.array) -> mx.array:
         """Return a token, (1,), for log probabilities, (1, vocab)."""
-        return mx.array(choose(scores, self._temperature, [self._draws]))
+        return choose(scores, self._temperature, [self._draws])
 
     def skip(self) -> None:
         """Draw for a token that there was no choice about: the next one is drawn as if there had been."""

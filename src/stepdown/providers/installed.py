@@ -12,7 +12,9 @@ It raises `InvalidValue` for an argument that it cannot take, `Unavailable` whil
 a key), and `Refused` for a scenario that it cannot answer for.
 """
 
+import sys
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from stepdown.errors import NotFound, StepdownError, Unavailable, of_code
@@ -88,4 +90,10 @@ def names() -> tuple[str, ...]:
 
 
 def _installed() -> tuple[EntryPoint, ...]:
+    return _on(tuple(sys.path))
+
+
+@cache
+def _on(_path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """Look through all packages once for each search path: that takes longer than some steps."""
     return tuple(entry_points(group=GROUP))

@@ -11,7 +11,7 @@ import fcntl
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -183,16 +183,56 @@ def _append(descriptor: int, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a trace holds.
+
+    Attributes:
+        lines: Its whole lines, in the order they were written.
+        damaged: The lines that are JSON and no line of a trace, by number from 1, and what is wrong with each. A line that is
+            no JSON was torn by a process that died while it wrote.
+    """
+
+    lines: Sequence[Line]
+    damaged: Sequence[tuple[int, str]]
+
+
+def read(path: Path) -> Content:
+    """Read a trace whole; nothing if there is no file.
+
+    Raises:
+        WorkspaceError: There is something, and it cannot be read.
+    """
+    whole: list[Line] = []
+    damaged: list[tuple[int, str]] = []
+    for number, line in _numbered(path):
+        if isinstance(line, Line):
+            whole.append(line)
+        else:
+            damaged.append((number, line))
+    return Content(whole, damaged)
+
+
 def lines(path: Path) -> Iterator[Line]:
     """Yield the whole lines of a trace, in the order they were written; none if there is no file.
 
     Raises:
         WorkspaceError: There is something, and it cannot be read.
     """
-    for data in _raw(path):
-        line = _parse(data)
-        if line is not None:
-            yield line
+    return (line for _, line in _numbered(path) if isinstance(line, Line))
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, Line | str]]:
+    """Yield each line that is JSON by its number, or what is wrong with it."""
+    for number, data in enumerate(_raw(path), start=1):
+        try:
+            stored = json.loads(data)
+        except (ValueError, RecursionError):
+            continue
+        try:
+            yield number, Line.from_json(stored)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            yield number, str(error)
 
 
 def _raw(path: Path) -> Iterator[bytes]:
@@ -203,29 +243,3 @@ def _raw(path: Path) -> Iterator[bytes]:
         return
     except OSError as error:
         raise WorkspaceError(f"The trace {path} cannot be read ({error.strerror}); mend its permissions.") from error
-
-
-def damaged(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines that are JSON and no line of a trace, by number from 1, and what is wrong with each.
-
-    A line that is no JSON was torn by a process that died while it wrote.
-
-    Raises:
-        WorkspaceError: There is something, and it cannot be read.
-    """
-    for number, data in enumerate(_raw(path), start=1):
-        try:
-            stored = json.loads(data)
-        except (ValueError, RecursionError):
-            continue
-        try:
-            Line.from_json(stored)
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-            yield number, str(error)
-
-
-def _parse(data: bytes) -> Line | None:
-    try:
-        return Line.from_json(json.loads(data))
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
-        return None

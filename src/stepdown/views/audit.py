@@ -151,7 +151,7 @@ def evidence(workspace: Workspace) -> Evidence:
         moving = {call for call, session in under_way.items() if workspace.session.alive(session)}
         stored: dict[type, sound.Content[Any]] = {kind: sound.stored(connection, kind) for kind in FIELDS}
         announced, attempts = stored[rows.Announcement], stored[rows.Attempt]
-        lines = list(trace.lines(workspace.trace))
+        traced = trace.read(workspace.trace)
         # Another transaction sees what was written since, by processes that may have ended meanwhile.
         with workspace.reading() as later:
             moving |= reader.calls_after(later, rows.Announcement, len(announced.numbers))
@@ -160,9 +160,9 @@ def evidence(workspace: Workspace) -> Evidence:
     announced.rows[:] = [call for call in announced.rows if call.call not in moving]
     return Evidence(
         **{name: stored[kind].rows for kind, name in FIELDS.items()},
-        trace=[line for line in lines if line.call not in moving],
+        trace=[line for line in traced.lines if line.call not in moving],
         scenarios=workspace.scenario,
-        damaged=list(trace.damaged(workspace.trace)),
+        damaged=traced.damaged,
         unsound=[value for each in stored.values() for value in each.unsound],
         numbers={TABLES[kind].name: (each.numbers, last.get(TABLES[kind].name)) for kind, each in stored.items()},
         shelf=_shelf(workspace, stored[rows.Bundle].rows, stored[rows.Dataset].rows),
