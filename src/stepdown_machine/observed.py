@@ -123,6 +123,7 @@ class Shelved:
     """A registered bundle, whether its directory is there, and whether all its bytes hash to what was registered.
 
     Attributes:
+        listed: `whole`, `damaged` or `gone`, as the system lists it; `None` when it lists nothing.
         standing: `candidate`, `active`, `disabled` or `retired`, as the system lists it; `None` when it lists nothing.
     """
 
@@ -131,6 +132,7 @@ class Shelved:
     whole: bool
     weights: str | None
     standing: str | None = None
+    listed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,9 +71,14 @@ class Train:
 
 @dataclass(frozen=True, slots=True)
 class Activate:
-    """Make the bundle its slot's. Refusals: see `stepdown_machine.model.Model.activation`."""
+    """Make the bundle its slot's. Refusals: see `stepdown_machine.model.Model.activation`.
+
+    Attributes:
+        proven: Only if the newest verdict on it promotes it, with version and text as they are: else `not-promoted`.
+    """
 
     bundle: str
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True)

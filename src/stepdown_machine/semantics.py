@@ -90,8 +90,8 @@ def legal_answers(
             return model.training(dataset, plan, _records(memory, dataset), description.min_records)
         case op.Judge() | op.Resume() | op.Import():
             return _afterwards(operation, rows, model, memory, description)
-        case op.Activate(bundle=bundle):
-            return model.activation(bundle)
+        case op.Activate(bundle=bundle, proven=proven):
+            return model.activation(bundle, proven=proven)
         case op.Enable(bundle=bundle) | op.Disable(bundle=bundle):
             return model.switching(bundle)
         case op.Retire(bundle=bundle) | op.Delete(bundle=bundle):
@@ -220,10 +220,12 @@ def _succeed(model: Model, operation: op.Promote | op.Rollback | op.Prune, answe
         case op.Promote(bundle=bundle), Promoted():
             model.asked |= {bundle, answer.champion or bundle}
             model.compared += 1
+            model.verdicts[bundle] = answer.outcome, model.version, model.text
             if answer.outcome == "promote":
                 model.point(bundle)
         case op.Promote(bundle=bundle), None:
             model.unsure |= {bundle, *model.slots.values()}
+            model.verdicts[bundle] = None
             model.point(bundle)
         case op.Rollback(), _:
             model.retreat()

@@ -24,6 +24,7 @@ from stepdown.acts.opening import open_workspace
 from stepdown.bundles.disk import Condition, look
 from stepdown.bundles.standing import fold
 from stepdown.history import reader
+from stepdown.views.bundles import shelf
 from stepdown.views.history import active_at
 from stepdown_machine import operations as op
 from stepdown_machine.model import REFEREES
@@ -63,6 +64,8 @@ HOLDS = {
     "Train": ("weights-written",),
 }
 """Where a process can wait in the middle of its act: it holds no lock of the database."""
+FILES = {Condition.ABSENT: "gone", Condition.BROKEN: "damaged", Condition.NEWER: "whole", Condition.WHOLE: "whole"}
+"""The machine's word for what a list of bundles says; what only a newer version can read is as it was."""
 SHM = Path("/dev/shm")
 
 
@@ -275,7 +278,12 @@ class StepdownSystem:
             then = active_at(self._workspace, now).get((SCENARIO, "competitor"))
             told = then.id if then else None
         listed = [Holding("fold", "competitor", told)] if told else []
-        return self._observer.observe([*served, *listed], lambda bundle: standing.status(bundle).value)
+        shown = {entry.bundle.id: entry for entry in shelf(self._workspace)} if thorough else {}
+        files = {bundle: FILES[entry.condition] for bundle, entry in shown.items()}
+        known = {bundle: entry.status.value for bundle, entry in shown.items()}
+        return self._observer.observe(
+            [*served, *listed], lambda bundle: known.get(bundle) or standing.status(bundle).value, files.get
+        )
 
     def close(self) -> None:
         """Give everything back."""

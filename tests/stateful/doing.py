@@ -108,8 +108,8 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
             return brought(workspace, lines)
         case op.Judge(run=run, position=place, score=score):
             judge(workspace, served_call(workspace, run, place), score, by=PERSON, why="the machine says so")
-        case op.Activate(bundle=name):
-            switch.activate(workspace, name, by=PERSON, forced=True)
+        case op.Activate(bundle=name, proven=proven):
+            switch.activate(workspace, name, by=PERSON, forced=not proven)
         case op.Disable(bundle=name):
             switch.disable(workspace, name, by=PERSON)
         case op.Enable(bundle=name):
@@ -150,10 +150,20 @@ def played(workspace: Workspace, operation: op.Run | op.Resume | op.Ask | op.Rou
             return Responded(run, told.reply or "", told.served, told.reason, told.score, error_said(told.error))
 
 
+def _logged(question: str, reply: str, form: int) -> dict[str, Any]:
+    """Say a question and its answer in one of the forms that logs have."""
+    asked, answered_ = {"role": "user", "content": question}, {"role": "assistant", "content": reply}
+    return (
+        {"messages": [asked, answered_]},
+        {"prompt": question, "completion": reply},
+        {"request": {"model": "another", "messages": [asked]}, "response": {"choices": [{"message": answered_}]}},
+    )[form]
+
+
 def brought(workspace: Workspace, lines: tuple[tuple[int, str], ...]) -> One:
     """Bring in a log of completions."""
     scenario = workspace.scenario(SCENARIO)
-    written = [{"prompt": json.dumps(scenario.observation(seed)), "completion": reply} for seed, reply in lines]
+    written = [_logged(json.dumps(scenario.observation(seed)), reply, seed % 3) for seed, reply in lines]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "log.jsonl"
         path.write_text("".join(f"{json.dumps(line)}\n" for line in written), "utf-8")

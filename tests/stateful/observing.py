@@ -101,8 +101,10 @@ class Observer:
     def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
         return self._database.execute(query, values).fetchall()
 
-    def observe(self, holdings: Iterable[Holding], standing: Callable[[str], str]) -> Observation:
-        """Read what is new; who else sees a bundle in a slot, and where each stands, is said by the caller."""
+    def observe(
+        self, holdings: Iterable[Holding], standing: Callable[[str], str], listed: Callable[[str], str | None]
+    ) -> Observation:
+        """Read what is new; who else sees a bundle in a slot, where each stands and how it is listed, is said by the caller."""
         self._read_steps()
         self._read_trace()
         self._read_acts()
@@ -118,7 +120,9 @@ class Observer:
             announced=self._announced(),
             generations=tuple(self._generations),
             holdings=(*self._held(), *holdings),
-            shelf=tuple(replace(self._shelved(bundle), standing=standing(bundle)) for bundle in shelf),
+            shelf=tuple(
+                replace(self._shelved(bundle), standing=standing(bundle), listed=listed(bundle)) for bundle in shelf
+            ),
             policy=self._policy(),
             validators=self._validators(),
             acts=tuple(self._acts[key] for key in self._act_keys if key in self._acts),

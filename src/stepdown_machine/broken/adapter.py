@@ -195,8 +195,8 @@ class ToySystem:
 
     def _switch(self, process: Any, operation: op.Plain) -> Generator[str, None, None]:
         match operation:
-            case op.Activate(bundle=bundle):
-                yield from process.activate(bundle)
+            case op.Activate(bundle=bundle, proven=proven):
+                yield from process.activate(bundle, proven=proven)
             case op.Enable() | op.Disable() | op.Retire() | op.Delete():
                 yield from process.switch(operation.bundle, SWITCHES[type(operation)])
 

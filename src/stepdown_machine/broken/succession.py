@@ -49,10 +49,13 @@ class Succession(runs.Runs):
         if not self.based(bundle):
             raise Refused("base-mismatch")
 
-    def activate(self, bundle: str) -> Points:
-        """Make a registered, enabled, whole bundle its slot's."""
+    def activate(self, bundle: str, *, proven: bool) -> Points:
+        """Make a registered, enabled, whole bundle its slot's; where somebody asks for proof, one that was promoted."""
         yield "begun"
         self.usable(bundle)
+        verdicts = [act[3:] for act in self.disk.acts if act[:2] == ("verdict", bundle)]
+        if proven and self.active("competitor") != bundle and verdicts[-1:] != [("promote", self.circumstances())]:
+            raise Refused("not-promoted")
         self.point(bundle, "operator")
         yield "committed"
 
@@ -92,7 +95,7 @@ class Succession(runs.Runs):
         self.usable(bundle)
         if verdict["outcome"] == "promote" and self.pointer() != before and self.active("competitor") != bundle:
             raise Refused("stale")
-        self.disk.acts.append(("verdict", bundle, champion))
+        self.disk.acts.append(("verdict", bundle, champion, verdict["outcome"], self.circumstances()))
         if verdict["outcome"] == "promote":
             self.point(bundle, "promotion")
         yield "committed"
@@ -215,7 +218,7 @@ class Succession(runs.Runs):
         """Return the bundles that runs asked or compared."""
         served = {row["bundle"] for row in self.disk.steps if any(a["provider"] == "local" for a in row["attempts"])}
         under_way = {call["bundle"] for call in self.disk.announced.values() if call["bundle"] is not None}
-        compared = {name for act in self.disk.acts if act[0] == "verdict" for name in act[1:] if name is not None}
+        compared = {name for act in self.disk.acts if act[0] == "verdict" for name in act[1:3] if name is not None}
         return served | under_way | compared
 
 

@@ -184,6 +184,9 @@ def _shelved(registered: Registered, shelved: Shelved | None) -> Iterator[Findin
         return
     if shelved is None:
         yield Finding("I9", f"{registered.bundle} is on the shelf", "it is not", "it was registered and not deleted")
+    elif shelved.listed not in (None, registered.files):
+        did = f"it is listed as {shelved.listed}"
+        yield Finding("I9", f"{registered.bundle} is {registered.files}", did, "that is what happened to its files")
     elif (shelved.present, shelved.whole) != (registered.files != GONE, registered.files == WHOLE):
         did = f"present {shelved.present}, whole {shelved.whole}"
         yield Finding("I9", f"{registered.bundle} is {registered.files}", did, "that is what happened to its files")

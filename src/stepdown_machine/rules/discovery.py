@@ -77,7 +77,11 @@ class Discovery(TurnMachine):
         """Bring in a log of two legal answers and one that is none, of one, or of none that is legal; at times twice."""
         probes = self.session.description.probes
         legal, illegal = ([probe.text for probe in probes if probe.legal is legal] for legal in (True, False))
-        parts = {"two": (*legal[:1], *illegal[:1], *legal[1:2]), "none": (*illegal[1:2],), "one": (*legal[2:3],)}
+        parts = {
+            "two": (*legal[:1], *illegal[:1], *illegal[-1:], *legal[1:2]),
+            "none": (*illegal[1:2],),
+            "one": (*legal[2:3],),
+        }
         if imported is not None and legal and illegal:
             self.act(op.Import(tuple(enumerate(parts[imported]))))
 

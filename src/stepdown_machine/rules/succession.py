@@ -41,6 +41,7 @@ class SuccessionRules(TurnMachine):
         bundle = self._chosen(who) or bundle
         if self.can(op.Promote) and not planted(self, bundle):
             answer = self.act(op.Promote(bundle, self._margin(margin)))
+            self.act(op.Activate(bundle, proven=True))
             if isinstance(answer, Promoted) and answer.pairs:
                 self.shown = min(0.5, max(0.0, -answer.upper if answer.outcome == "reject" else -answer.lower))
         self.tell(self._stories()[then]() if then in self._stories() else self._then(then, bundle))
@@ -64,6 +65,8 @@ class SuccessionRules(TurnMachine):
     def _then(self, then: str, bundle: str) -> Iterator[op.Plain]:
         if then == "roll back":
             yield op.Rollback()
+            if not planted(self, bundle):
+                yield op.Activate(bundle, proven=True)
         elif then != "go on":
             yield op.Prune(bundle if then == "prune it" else None, 0 if then == "prune all" else None)
 
