@@ -180,6 +180,8 @@ class Chaos(TurnMachine):
             yield op.Rival(op.Reopen(), op.Run(choice % 4), "announced")
         if "weights-written" in holds.get("Train", ()) and choice % 3 == 0 and self.session.names.of("dataset"):
             yield op.Rival(op.Reopen(), untrained(self, choice), "weights-written")
+        if self.session.usable(0) == self.session.usable(1) and self.session.names.of("dataset"):
+            self.act(untrained(self, 0))
         one, two = self.session.usable(0), self.session.usable(1)
         if one is None or two is None or one == two:
             return
