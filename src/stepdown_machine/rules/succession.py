@@ -57,9 +57,10 @@ class SuccessionRules(TurnMachine):
 
     def _stories(self) -> dict[str, Callable[[], Iterator[op.Plain]]]:
         return {
+            # What clears away comes last: it leaves nobody to ask.
+            "ask every limit": self._every_limit,
             "go all the way back": self._all_the_way_back,
             "clear away": self._clearing,
-            "ask every limit": self._every_limit,
         }
 
     def _then(self, then: str, bundle: str) -> Iterator[op.Plain]:
