@@ -1,9 +1,9 @@
 """Language models on this machine: what tuning and serving cost here and in mlx-lm itself, on the same weights in one run.
 
-    python benchmarks/language_models.py [--part training|serving|small] [--steps 24]
+    python benchmarks/language_models.py [--part training|serving|small] [--steps 24] [--reference]
 
-Needs the extras `mlx-lm` and `smollm2`. mlx-lm is asked twice where a library of products matters: as pip installs it, and with
-the OpenBLAS that stepdown found, put before everything else. Medians; every ratio is of one run.
+Needs the extras `mlx-lm` and `smollm2`. mlx-lm gets the OpenBLAS that stepdown found, put before everything else; with
+`--reference` it also tunes as pip installs it, where one step takes minutes. Medians; every ratio is of one run.
 """
 
 import argparse
@@ -74,7 +74,7 @@ def seconds_between(command: list[str], pattern: str, environment: dict[str, str
     return [after - before for before, after in pairwise(times)]
 
 
-def training(root: Path, steps: int) -> None:
+def training(root: Path, steps: int, *, reference: bool = False) -> None:
     """One step of LoRA: eight layers, rank 16, batches of four, the answer's tokens alone count."""
     plain, data = prepare(root)
     plan = Tuning("plain", layers=LAYERS, rank=RANK, scale=SCALE, iterations=steps, batch=BATCH, learning_rate=1e-3)
@@ -96,21 +96,22 @@ def training(root: Path, steps: int) -> None:
 
     blas = load_blas()
     preloaded = {"LD_PRELOAD": blas.path} if blas.path else {}
-    spent = {
-        "here": seconds_between(ours, '"progress"'),
-        "mlx_lm lora, with OpenBLAS": seconds_between(theirs(max(4, steps // 2)), REPORTED, preloaded),
-        "mlx_lm lora, as installed": seconds_between(theirs(4), REPORTED),
-    }
     tokens = tokens_of(plain, data) * BATCH
     print(
         f"tuning, {RECORDS} records, {tokens:.0f} tokens a step, {steps / (RECORDS / BATCH):.1f} times over the records"
     )
-    mean = sum(spent["here"]) / len(spent["here"])
-    for name, gaps in spent.items():
-        each = sum(gaps) / len(gaps)
-        show(name, f"{tokens / each:.0f} tokens/s", gaps, f"{each / mean:.1f} times as long as here")
-    kept = spent["here"][len(spent["here"]) // 2 :]
+    spent = seconds_between(ours, '"progress"')
+    mean = sum(spent) / len(spent)
+    show("here", f"{tokens / mean:.0f} tokens/s", spent, "")
+    kept = spent[len(spent) // 2 :]
     show("here, once states are kept", f"{tokens / median(kept):.0f} tokens/s", kept, "")
+    others = {"mlx_lm lora, with OpenBLAS": (max(4, steps // 2), preloaded)}
+    if reference:
+        others["mlx_lm lora, as installed"] = 4, {}
+    for name, (count, environment) in others.items():
+        spent = seconds_between(theirs(count), REPORTED, environment)
+        each = sum(spent) / len(spent)
+        show(name, f"{tokens / each:.0f} tokens/s", spent, f"{each / mean:.1f} times as long as here")
 
 
 def tokens_of(base: Path, data: Path) -> float:
@@ -265,11 +266,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--part", choices=["training", *PARTS])
     parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument(
+        "--reference", action="store_true", help="tune with mlx's own library of products too: minutes a step"
+    )
     options = parser.parse_args()
     for name in [options.part] if options.part else ["training", *PARTS]:
         with tempfile.TemporaryDirectory() as directory:
             part = PARTS.get(name)
-            training(Path(directory), options.steps) if part is None else part(Path(directory))
+            if part is None:
+                training(Path(directory), options.steps, reference=options.reference)
+            else:
+                part(Path(directory))
 
 
 if __name__ == "__main__":

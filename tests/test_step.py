@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from journey import (
     BEST,
@@ -25,6 +26,7 @@ from journey import (
 from stepdown.acts import configure
 from stepdown.acts.opening import open_workspace
 from stepdown.acts.run import play, start
+from stepdown.bundles import disk, watch
 from stepdown.errors import InvalidValue, LoadFailed, LocalTimeout, NotFound, WorkspaceError
 from stepdown.history import reader, rows, unfinished
 from stepdown.scenarios.generation import gate
@@ -292,3 +294,23 @@ def test_a_run_that_cannot_go_on_is_recorded_as_failed(workspace: Workspace) -> 
         (ending,) = reader.all_of(connection, rows.Ending)
     assert ending.outcome == "failed"
     (workspace.root / "knowledge").unlink()
+
+
+def test_a_step_on_a_bundle_that_is_remembered_reads_none_of_its_bytes_and_asks_for_its_slot_once(
+    local: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "settled", lambda *_: True)
+    compete(local)
+    looks: list[str] = []
+    slots: list[str] = []
+    monkeypatch.setattr(disk, "look", lambda _directory, bundle: looks.append(bundle))
+
+    @event.listens_for(local.engine, "before_cursor_execute")
+    def asked(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        if "FROM bundle \nWHERE bundle.id = (SELECT act.bundle" in statement:
+            slots.append(statement)
+
+    run = discover(local, candidates=4)
+
+    assert [step.served for step in steps(local, run.id)] == ["local"] * 4
+    assert (looks, len(slots)) == ([], 4 + 1), "four steps, and the coach's"

@@ -87,8 +87,10 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 def test_what_does_not_change_is_read_once(directory: Path) -> None:
     watch, reading = LookCache(), Reading(directory)
+    assert watch.remembered(directory, "a") is None
     assert [look(watch, reading)["weights"] for _ in range(5)] == [b"0123456789"] * 5
-    assert reading.times == 1
+    assert watch.remembered(directory, "a") == (reading(), marked.marks(directory))
+    assert reading.times == 2, "once to look, and once to compare"
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
@@ -96,6 +98,7 @@ def test_whatever_changes_is_read_again(directory: Path, change: Callable[[Path]
     watch, reading = LookCache(), Reading(directory)
     look(watch, reading)
     change(directory)
+    assert watch.remembered(directory, "a") is None
     assert look(watch, reading) == Reading(directory)()
     assert reading.times == 2
 

@@ -1,6 +1,6 @@
 """ONE step of a role: gather facts, decide, ask, judge, record. Discovery and routed runs share it; there is no other path."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,9 +18,10 @@ from stepdown.providers.traced import Call, Traced
 from stepdown.routing.decide import Decision, Target, decide, shadowed, walk
 from stepdown.routing.policy import Mode
 from stepdown.routing.reasons import local_failure
+from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.referee import Judgement, judge
 from stepdown.workspace import Workspace
-from stepdown.workspace.facts import Ahead, Scene, gather, look_ahead
+from stepdown.workspace.facts import Scene, SlotLook, gather, look_ahead, look_at, look_back
 
 INVALID = "invalid-output"
 
@@ -42,30 +43,41 @@ def take(workspace: Workspace, assignment: Assignment) -> rows.Step:
 def begin(workspace: Workspace, assignment: Assignment) -> "StepUnderWay":
     """Gather, decide, announce and start a step; nobody waits for its answer yet.
 
-    Facts, decision and announcement are one transaction: nothing can change between looking and saying so. A large bundle is
-    read before it, so that no other writer waits for that; what changes meanwhile is looked at again.
+    Facts, decision and announcement are one transaction: nothing can change between looking and saying so. A bundle whose bytes
+    have to be read is read before it, so that no other writer waits for that; what changes meanwhile is looked at again.
 
     Raises:
         WorkspaceError: History or trace cannot be written.
     """
     slot = assignment.question.scenario, assignment.question.role.name
+    begun = _begin(workspace, assignment, lambda connection: look_back(workspace, connection, *slot))
     for _ in range(LOOKS):
-        begun = _begin(workspace, assignment, look_ahead(workspace, *slot))
-        if begun is not None:
-            return begun
+        if begun is None:
+            begun = _begin(workspace, assignment, _while_it_holds(workspace, look_ahead(workspace, *slot), slot))
     # A look inside the transaction always holds.
-    return _begin(workspace, assignment, None) or begin(workspace, assignment)
+    inside = begun or _begin(workspace, assignment, lambda connection: look_at(workspace, connection, *slot))
+    return inside or begin(workspace, assignment)
 
 
-def _begin(workspace: Workspace, assignment: Assignment, ahead: Ahead | None) -> "StepUnderWay | None":
-    """Begin a step on a look ahead of it; None, and nothing written, when that no longer holds."""
+def _while_it_holds(
+    workspace: Workspace, seen: SlotLook, slot: tuple[Scenario, str]
+) -> Callable[[Connection], SlotLook | None]:
+    """Return what gives a look again for as long as nothing changed since."""
+    return lambda connection: seen if seen.holds(workspace, connection, *slot) else None
+
+
+def _begin(
+    workspace: Workspace, assignment: Assignment, look: Callable[[Connection], SlotLook | None]
+) -> "StepUnderWay | None":
+    """Begin a step on a look at the slot's bundle; None, and nothing written, when there is none that holds."""
     question = assignment.question
     slot = question.scenario, question.role.name
     with workspace.announcing:
         with workspace.writing() as connection:
-            if ahead is not None and not ahead.holds(workspace, connection, *slot):
+            seen = look(connection)
+            if seen is None:
                 return None
-            scene = gather(workspace, connection, *slot, question.seed, ahead, knowledge=question.knowledge)
+            scene = gather(workspace, connection, *slot, question.seed, seen, knowledge=question.knowledge)
             over = scene.policy.budgeted and scene.policy.overspent(*reader.spent(connection, assignment.run))
             facts = replace(scene.facts, over_budget=over, unavailable=isinstance(assignment.frontier, Missing))
             scene = replace(scene, facts=replace(facts, mode=Mode.FRONTIER_ONLY) if assignment.comparison else facts)

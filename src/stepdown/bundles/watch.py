@@ -13,7 +13,7 @@ the digest in the trace is that of the bytes in memory either way.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from stepdown.bundles.marks import Marks, marks
 from stepdown.clock import file_time
@@ -30,6 +30,14 @@ class LookCache:
     def __init__(self) -> None:
         self._known: dict[tuple[Path, str], tuple[Marks, object]] = {}
 
+    def remembered(self, directory: Path, content: str) -> tuple[Any, Marks] | None:
+        """Return what the last full look said, and the marks; None where a look would have to read bytes now."""
+        return self._unchanged((directory, content), marks(directory))
+
+    def _unchanged(self, key: tuple[Path, str], now: Marks | None) -> tuple[Any, Marks] | None:
+        kept = self._known.get(key)
+        return (kept[1], kept[0]) if kept is not None and kept[0] == now else None
+
     def look(
         self, directory: Path, content: str, verify: Callable[[], Found], good: Callable[[Found], bool]
     ) -> tuple[Found, Marks | None]:
@@ -44,9 +52,8 @@ class LookCache:
         # Marks and time are taken before the bytes are read: what changes meanwhile is younger than both.
         now, before = file_time(), marks(directory)
         key = (directory, content)
-        kept = self._known.get(key)
-        if kept is not None and kept[0] == before:
-            return kept[1], before  # type: ignore[return-value]  # kept under the key of what is looked for
+        if (kept := self._unchanged(key, before)) is not None:
+            return kept
         outcome = verify()
         if before is not None and settled(before, now) and good(outcome) and marks(directory) == before:
             self._known[key] = (before, outcome)

@@ -57,11 +57,11 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
-class Ahead:
-    """A look at a slot's bundle before the transaction of a step: every byte of a large one may have to be read.
+class SlotLook:
+    """A slot's bundle, and a look at it.
 
     Attributes:
-        bundle: The slot's, then; None for an empty slot.
+        bundle: None for an empty slot.
         look: What it showed.
     """
 
@@ -75,11 +75,24 @@ class Ahead:
         return self.bundle is None or workspace.unchanged(self.bundle.id, self.look)
 
 
-def look_ahead(workspace: Workspace, scenario: Scenario, role: str) -> Ahead:
+def look_at(workspace: Workspace, connection: Connection, scenario: Scenario, role: str) -> SlotLook:
+    """Look at the bundle that a slot holds; every byte of a large one may have to be read."""
+    bundle = reader.slot_bundle(connection, scenario.name, role)
+    return SlotLook(bundle, workspace.look(bundle.id) if bundle else Look(Condition.ABSENT))
+
+
+def look_back(workspace: Workspace, connection: Connection, scenario: Scenario, role: str) -> SlotLook | None:
+    """Return what a look would say now, where that is remembered; None where it would have to read bytes."""
+    bundle = reader.slot_bundle(connection, scenario.name, role)
+    look = workspace.remembered(bundle.id) if bundle else Look(Condition.ABSENT)
+    return SlotLook(bundle, look) if look is not None else None
+
+
+def look_ahead(workspace: Workspace, scenario: Scenario, role: str) -> SlotLook:
     """Look at the bundle that a slot holds, in no transaction."""
     with workspace.reading() as connection:
         bundle = reader.slot_bundle(connection, scenario.name, role)
-    return Ahead(bundle, workspace.look(bundle.id) if bundle else Look(Condition.ABSENT))
+    return SlotLook(bundle, workspace.look(bundle.id) if bundle else Look(Condition.ABSENT))
 
 
 def gather(
@@ -88,7 +101,7 @@ def gather(
     scenario: Scenario,
     role: str,
     seed: int,
-    ahead: Ahead | None = None,
+    seen: SlotLook | None = None,
     *,
     knowledge: int | None = None,
 ) -> Scene:
@@ -100,13 +113,13 @@ def gather(
         scenario: The slot's scenario.
         role: The slot's role.
         seed: Of the step, for the canary's draw.
-        ahead: A look at the slot's bundle that still holds; by default it is looked at now.
+        seen: A look at the slot's bundle that still holds; by default it is looked at now.
         knowledge: Version in the step's prompt; by default the one that a prompt would have now.
     """
     number, policy = workspace.policy(connection)
     validators = workspace.validators(connection, scenario)
-    bundle = ahead.bundle if ahead else reader.slot_bundle(connection, scenario.name, role)
-    look = ahead.look if ahead else workspace.look(bundle.id) if bundle else Look(Condition.ABSENT)
+    seen = seen or look_at(workspace, connection, scenario, role)
+    bundle, look = seen.bundle, seen.look
     if knowledge is None:
         knowledge = workspace.knowledge(connection, scenario.name).version
     breaker = breaker_of(connection, bundle.id) if bundle else Breaker()

@@ -210,6 +210,18 @@ class Workspace:
         )
         return self.with_base(replace(look, marks=(seen,)))
 
+    def remembered(self, bundle: str) -> Look | None:
+        """Return the last look at a bundle and its base; None where a look would have to read bytes now."""
+        kept = self.looks.remembered(self.bundle_directory(bundle), bundle)
+        if kept is None:
+            return None
+        look: Look = replace(kept[0], marks=(kept[1],))
+        digest = look.manifest.base if look.manifest is not None else None
+        base = bases.locate(self.root, digest) if digest else None
+        if digest and (base is None or self.looks.remembered(base, digest) is None):
+            return None
+        return self.with_base(look)
+
     def with_base(self, look: Look) -> Look:
         """Complete a look at a bundle with one at its base."""
         if look.manifest is None or not look.manifest.base:

@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from types import ModuleType, SimpleNamespace
+from types import CodeType, ModuleType, SimpleNamespace
 from typing import Any
 
 MODULES = ("harness", "gates", "recovery", "runs", "succession", "sums", "toy")
@@ -38,12 +38,18 @@ def edited(name: str) -> ModuleType:
             if source.count(change.before) != 1:
                 raise ValueError(f"{name}: {change.before!r} occurs {source.count(change.before)} times in {module}")
             source = source.replace(change.before, change.after)
-        modules[module] = _module(f"{name}.{module}", source, modules)
+        modules[module] = _module(f"{name}.{module}", _compiled(module, source), modules)
     return modules["toy"]
 
 
-def _module(name: str, source: str, earlier: Mapping[str, ModuleType]) -> ModuleType:
-    """Run a source whose imports of the toy's own modules give the edited ones."""
+@cache
+def _compiled(module: str, source: str) -> CodeType:
+    """Compile a source once: an edit leaves the other modules as they are."""
+    return compile(source, f"<{module}>", "exec")
+
+
+def _module(name: str, code: CodeType, earlier: Mapping[str, ModuleType]) -> ModuleType:
+    """Run code whose imports of the toy's own modules give the edited ones."""
     module = ModuleType(name)
 
     def load(wanted: str, *rest: Any) -> Any:
@@ -54,5 +60,5 @@ def _module(name: str, source: str, earlier: Mapping[str, ModuleType]) -> Module
     module.__dict__["__builtins__"] = {**vars(builtins), "__import__": load}
     # Dataclasses look their module up by name.
     module.__dict__["__name__"] = __name__
-    exec(compile(source, f"<{name}>", "exec"), module.__dict__)
+    exec(code, module.__dict__)
     return module
