@@ -138,7 +138,7 @@ class Succession(runs.Runs):
     def rate(self) -> float:
         """Return what the next verdict may err: all of a slot's together stay below their error rate."""
         number = 1 + sum(act[0] == "verdict" for act in self.disk.acts)
-        return ERROR_RATE / (number * (number + 1))
+        return float(ERROR_RATE / (number * (number + 1)))
 
     def pointer(self) -> int:
         """Count how often the slot was pointed somewhere."""

@@ -180,7 +180,7 @@ class Toy(succession.Succession):
 
     def asked_with(self, dataset: str) -> str:
         """Return the text of a dataset's questions; all have one."""
-        return self.disk.written[dataset]
+        return str(self.disk.written[dataset])
 
     def equal(self, dataset: str, plan: str, base: str | None) -> str | None:
         """Return a whole bundle of an equal job."""

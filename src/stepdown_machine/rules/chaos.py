@@ -173,7 +173,7 @@ class Chaos(TurnMachine):
                 self._go_on(left[0])
             met.add(_moment(left[0]))
 
-    def _meanwhile(self, choice: int) -> Iterator[op.Rival]:
+    def _meanwhile(self, choice: int) -> Iterator[op.Plain | op.Rival]:
         """Open the system anew while another process is on its way; move the slot while somebody is about to."""
         holds = self.session.description.holds
         if "announced" in holds.get("Run", ()):
@@ -182,15 +182,24 @@ class Chaos(TurnMachine):
             yield op.Rival(op.Reopen(), untrained(self, choice), "weights-written")
         if self.session.usable(0) == self.session.usable(1) and self.session.names.of("dataset"):
             self.act(untrained(self, 0))
-        one, two = self.session.usable(0), self.session.usable(1)
-        if one is None or two is None or one == two:
+        yield from self._overtaken(self.session.usable(choice), self.session.usable(choice + 1))
+
+    def _overtaken(self, first: str | None, other: str | None) -> Iterator[op.Plain | op.Rival]:
+        """Put another bundle in the slot while somebody is about to move it."""
+        if first is None or other is None or first == other or not self.can(op.Activate, op.Rival):
             return
-        for first, other in ((one, two), (two, one))[: 1 + choice % 2]:
-            self.tell((op.Activate(first),))
-            if "rollback-checked" in holds.get("Rollback", ()):
-                yield op.Rival(op.Activate(other), op.Rollback(), "rollback-checked")
-            if "announced" in holds.get("Promote", ()) and _comparable(self, other):
-                yield op.Rival(op.Retire(first) if choice == 7 else op.Rollback(), op.Promote(other, 0.5), "announced")
+        for name in (first, other):
+            registered = self.session.registered(name)
+            if registered is not None and registered.files != "whole":
+                yield op.Restore(name)
+            if registered is not None and not registered.enabled:
+                yield op.Enable(name)
+        holds = self.session.description.holds
+        yield from (op.Activate(other), op.Activate(first))
+        if "rollback-checked" in holds.get("Rollback", ()):
+            yield op.Rival(op.Activate(other), op.Rollback(), "rollback-checked")
+        if "announced" in holds.get("Promote", ()) and _comparable(self, other):
+            yield from (op.Activate(other), op.Rival(op.Activate(first), op.Promote(other, 0.5), "announced"))
 
     def _raced(self, choice: int) -> None:
         holds = self.session.description.holds.get("Run", ())

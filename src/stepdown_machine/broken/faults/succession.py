@@ -57,7 +57,7 @@ FAULTS: Mapping[str, Variant] = {
         "champion = held if held != bundle and held is not None and self.fit(held) else None",
         "champion = None"),
     "each-has-the-whole-rate": Variant("I14", "promote", "succession", "many looks at one level: one of them will come out right by chance",
-        "return ERROR_RATE / (number * (number + 1))",
+        "return float(ERROR_RATE / (number * (number + 1)))",
         "return ERROR_RATE if number else ERROR_RATE"),
     "any-verdict-is-proof": Variant("A0", "promote", "succession", "a promotion that somebody promised is not asked for (mlflow #2169 in kind)",
         'verdicts[-1:] != [("promote", self.circumstances())]',
