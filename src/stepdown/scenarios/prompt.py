@@ -78,7 +78,15 @@ def instructions(scenario: Scenario, role: str) -> str:
     """Return what goes before a role's question for whoever cannot have learned it; nothing where the question says it all."""
     if role == COMPETITOR and "rules" in texts.blanks(question(scenario, role)):
         return ""
-    return _filled(scenario, _text(scenario, f"{role}.instructions"), Knowledge())
+    text = _text(scenario, f"{role}.instructions")
+    schema = json.dumps(scenario.schema()) if "schema" in texts.blanks(text) else ""
+    return _instructions(text, scenario.name, scenario.version, scenario.rules, schema)
+
+
+@lru_cache(maxsize=64)
+def _instructions(text: str, name: str, version: int, rules: str, schema: str) -> str:
+    """Fill a text of instructions once: they are before the first lesson's knowledge, and each step asks for them again."""
+    return texts.filled(text, _values(name, version, rules, Knowledge()) | {"schema": schema})
 
 
 def interface(schema: str) -> str:
@@ -96,17 +104,20 @@ def _text(scenario: Scenario, name: str) -> str:
 
 
 def _filled(scenario: Scenario, text: str, knowledge: Knowledge, **more: str) -> str:
-    values = {
-        "scenario": scenario.name,
-        "version": scenario.version,
-        "rules": scenario.rules,
-        "playbook": one_line(knowledge.playbook),
-        "hints": one_line(knowledge.hints),
-        **more,
-    }
+    values = _values(scenario.name, scenario.version, scenario.rules, knowledge) | more
     if "schema" in texts.blanks(text):
         values["schema"] = json.dumps(scenario.schema())
     return texts.filled(text, values)
+
+
+def _values(name: str, version: int, rules: str, knowledge: Knowledge) -> dict[str, object]:
+    return {
+        "scenario": name,
+        "version": version,
+        "rules": rules,
+        "playbook": one_line(knowledge.playbook),
+        "hints": one_line(knowledge.hints),
+    }
 
 
 def seen(scenario: Scenario, seed: int) -> str:
