@@ -93,7 +93,8 @@ class Steering(Governing):
         if cause in ("bundle-absent", "bundle-disabled", "bundle-integrity"):
             # What may not serve may not be activated either, not even where it is active.
             self.act(op.Activate(bundle))
-        self.act(op.Run(choice % 4))
+        # One question is enough where a run follows.
+        self.act(op.Ask(choice % 4) if self.can(op.Ask) else op.Run(choice % 4))
         # Each way to damage a bundle was one run already.
         generations = 1 if cause == "bundle-integrity" else 2
         self.act(op.Run(choice % 3, generations, CANDIDATES.get(cause, 6)))

@@ -102,7 +102,11 @@ class SuccessionRules(TurnMachine):
         pair = self._two() or ()
         # In either order: what compares their ids is right about one.
         for one, two in zip(pair, pair[::-1], strict=True):
-            yield from (op.Activate(one), op.Promote(two, 0.25), op.Activate(two), op.Rollback(), op.Activate(two))
+            yield op.Activate(one)
+            if one == pair[0]:
+                # As whole as the slot's, so both are asked the same.
+                yield op.Promote(two, 0.25)
+            yield from (op.Activate(two), op.Rollback(), op.Activate(two))
             yield from (op.Disable(one), op.Rollback(), op.Enable(one), op.Activate(two))
             yield from (op.Damage(one, "flip"), op.Rollback(), op.Restore(one), op.Activate(two))
         for _ in range(len(self.session.model.way) + 1):
@@ -124,9 +128,6 @@ class SuccessionRules(TurnMachine):
         fit, weak = self.session.usable(0), self.session.usable(0, weak=True)
         yield from (op.Disturb(frontier="illegal"), op.SetPolicy(Policy(min_valid=1.0)))
         yield from (op.Promote(name, 0.5) for name in (weak, fit) if name is not None)
-        if fit is not None and (other := weak or self._chosen("another")) not in (None, fit):
-            # As good as a frontier that says nothing legal, and perhaps clearly worse than whom it would replace.
-            yield from (op.SetPolicy(Policy()), op.Activate(fit), op.Promote(other, 0.0), op.Activate(fit))
         yield op.SetPolicy(Policy(min_coverage=self.session.model.coverage()))
         if fit is not None and self.validator in self.session.model.validators:
             yield from (op.Promote(fit, 0.5), op.SetValidator(self.validator, enabled=False), op.Promote(fit, 0.5))
