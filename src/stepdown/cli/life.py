@@ -69,10 +69,9 @@ def promote(
             f"promote again. `stepdown report {verdict.run}` shows the comparison."
         )
         if (needed := _short_of(trial, verdict)) is not None:
-            err().print(
+            note(
                 f"stepdown: even answers that score alike on every seed show it only after {needed} seeds, and there were "
-                f"{verdict.evidence['seeds']}: add cases for comparisons, or allow a larger --margin.",
-                soft_wrap=True,
+                f"{verdict.evidence['seeds']}: add cases for comparisons, or allow a larger --margin."
             )
         raise typer.Exit(1)
 
