@@ -19,18 +19,22 @@ MARK = "demo"
 TAKEN_AWAY = "taken-away"
 
 _DIGEST = "[0-9a-f]{64}"
-_BUNDLE = r"(/((config|manifest|tokenizer|tokenizer_config)\.json|(model|unfinished)\.safetensors))?"
+_SETTINGS = r"(config|manifest|tokenizer|tokenizer_config|adapter_config|serving)\.json"
+_BUNDLE = rf"(/({_SETTINGS}|(model|adapters|unfinished)\.safetensors))?"
+_CHECKPOINT = r"(/(state\.json|(weights|optimizer|unfinished)\.safetensors))?"
 OWN = re.compile(
     "|".join(
         (
             rf"{MARK}|workspace\.json|stepdown\.db(-wal|-shm|-journal)?|trace\.jsonl",
-            "datasets|bundles|jobs|knowledge|sessions|reports",
-            r"knowledge/grid_ctf(/(playbook|hints)\.md)?",
+            "datasets|bundles|bases|jobs|knowledge|sessions|reports",
+            r"knowledge/(grid_ctf|invoices)(/(playbook|hints)\.md)?",
+            r"bases/smollm2(/((base|config|tokenizer|tokenizer_config)\.json|model\.safetensors))?",
             r"reports/run-[0-9]+\.md",
             rf"sessions/{NAME.pattern}\.(lock|new)",
             rf"datasets/({_DIGEST}|\.{NAME.pattern}\.part)(/((train|valid|matches)\.jsonl|manifest\.json))?",
             rf"(bundles/({_DIGEST}|\.{_DIGEST}\.removed)|{TAKEN_AWAY}){_BUNDLE}",
             rf"jobs/{_DIGEST}\.{NAME.pattern}\.(plan|part{_BUNDLE})",
+            rf"jobs/{_DIGEST}\.checkpoint(\.new)?{_CHECKPOINT}",
         )
     )
 )

@@ -14,6 +14,7 @@ from stepdown.cli.output import emit, note, progress, table
 from stepdown.cli.stopping import resumable
 
 if TYPE_CHECKING:
+    from stepdown.history.rows import Verdict
     from stepdown.training.promotion import Trial
 
 Slot = Annotated[str, typer.Option("--slot", help="SCENARIO or SCENARIO/ROLE; by default the task's, or grid_ctf.")]
@@ -67,7 +68,23 @@ def promote(
             "stepdown: the frontier goes on serving; `stepdown run` with another --seed finds more, then export, train and "
             f"promote again. `stepdown report {verdict.run}` shows the comparison."
         )
+        if (needed := _short_of(trial, verdict)) is not None:
+            note(
+                f"stepdown: even answers that score alike on every seed show it only after {needed} seeds, and there were "
+                f"{verdict.evidence['seeds']}: add cases for comparisons, or allow a larger --margin."
+            )
         raise typer.Exit(1)
+
+
+def _short_of(trial: "Trial", verdict: "Verdict") -> int | None:
+    """Return how many seeds would have shown what so few could not, however good the bundle is; None where enough were seen."""
+    from stepdown.training.promotion import INCONCLUSIVE, alike
+
+    evidence = verdict.evidence
+    if INCONCLUSIVE not in evidence["objections"] or verdict.outcome != "hold":
+        return None
+    needed = alike(trial.margin, evidence.get("share") or trial.error_rate)
+    return needed if needed is not None and needed > evidence["seeds"] else None
 
 
 def _given(trial: "Trial", name: str, usual: object) -> list[str]:
@@ -79,6 +96,7 @@ def _given(trial: "Trial", name: str, usual: object) -> list[str]:
 def evaluate(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> None:
     """Evaluate a bundle anew on the held-out seeds, as scenario, prompt and decoding are now."""
     from stepdown.acts.localize import evaluate
+    from stepdown.reports.events import judged_line
 
     with workspace(directory) as opened:
         evaluation = evaluate(opened, bundle)
@@ -88,6 +106,7 @@ def evaluate(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) 
         ("lower 95 % bound", evaluation.lower),
         ("legal replies", evaluation.valid),
         ("held-out seeds", evaluation.seeds),
+        *([("judged by a model", line)] if (line := judged_line(evaluation)) else []),
     ]
     emit(evaluation, as_json=as_json, people=lambda: table(evaluation.id, ("", ""), body))
 

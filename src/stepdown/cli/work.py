@@ -177,6 +177,11 @@ def scan(
         if outlook.calls is None
         else f"A promotion asks the frontier {outlook.calls[0]} to {outlook.calls[1]} times, {cost}.",
     ]
+    if outlook.calls is not None and outlook.alike is not None and outlook.compared < outlook.alike:
+        lines.append(
+            f"Even a bundle that scores as the frontier on every case is shown to be as good only after {outlook.alike} cases, "
+            f"and {outlook.compared} are for comparisons: add cases, or promote with a larger --margin."
+        )
     title = f"on {outlook.held_out} held-out questions"
     if outlook.verdicts is not None:
         evaluation, promotion = outlook.verdicts
@@ -214,6 +219,7 @@ def train(
     """Train a bundle in a child process, evaluate it on held-out seeds, and register it. It is not activated."""
     from stepdown.acts.datasets import find_dataset
     from stepdown.acts.localize import localize
+    from stepdown.reports.events import judged_line
 
     options = [*(["--base", base] if base else []), *(["--plan", plan] if plan != "default" else [])]
     command = partial(spelled, directory)
@@ -240,6 +246,7 @@ def train(
         ("lower 95 % bound", evaluation.lower),
         ("legal replies", evaluation.valid),
         ("held-out seeds", evaluation.seeds),
+        *([("judged by a model", line)] if (line := judged_line(evaluation)) else []),
     ]
     emit(trained, as_json=as_json, people=lambda: table("trained", ("", ""), body))
     note(f"It serves nobody yet: `stepdown promote {trained.bundle.id[:12]}` compares it.")

@@ -7,7 +7,7 @@ from itertools import pairwise
 from statistics import fmean
 
 from stepdown.history import rows
-from stepdown.reports.events import act_line, verdict_line
+from stepdown.reports.events import act_line, judged_line, verdict_line
 from stepdown.reports.story import SHADOW, Provenance, Spend, Story, unjudged
 
 LARGE = 1e15
@@ -247,6 +247,8 @@ def _bundle(provenance: Provenance) -> Iterator[Block]:
             f"    - {evaluation.id}: mean {_cell(evaluation.mean)}, lower bound {_cell(evaluation.lower)}, "
             f"legal {_cell(evaluation.valid)} over {evaluation.seeds} held-out seeds"
         )
+        if judged := judged_line(evaluation):
+            yield f"    - judged by a model {judged}"
     if provenance.outdated:
         yield f"    - {provenance.outdated}"
     if provenance.verdict is not None:

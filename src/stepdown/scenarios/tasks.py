@@ -16,7 +16,7 @@ The prompt's text is no part of it: bundles, evaluations and steps are bound to 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import import_module
 from statistics import fmean
 from typing import Any, ClassVar
@@ -28,7 +28,7 @@ from stepdown.errors import InvalidValue, of_code
 from stepdown.scenarios import judging
 from stepdown.scenarios.judges import Judge, judge
 from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, Probe, Validator, answer
-from stepdown.scenarios.readers import read, written
+from stepdown.scenarios.readers import read, spelled, written
 from stepdown.scenarios.schemas import mismatch, validator
 
 TASK = "stepdown.toml"
@@ -169,6 +169,11 @@ class Task:
         parts = dict(self._judge(answer.value, self.case(seed).expected))
         score = round(fmean(parts.values()), 4) if parts else 0.0
         return Match(seed, score, score == 1, parts)
+
+    @property
+    def written(self) -> Callable[[str], str] | None:
+        """How an answer stands in a reply, where the reader wants more, or other, than JSON."""
+        return None if self.reader == "json" else partial(spelled, self.reader)
 
     def probes(self) -> Sequence[Probe]:
         """Return what coverage is measured on: right answers of the cases, and replies that are none."""
