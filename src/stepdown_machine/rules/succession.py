@@ -101,9 +101,9 @@ class SuccessionRules(TurnMachine):
         """Go back past what is switched off or damaged, and then until there is nothing to go back to."""
         pair = self._two() or ()
         # In either order: what compares their ids is right about one.
-        for one, two in zip(pair, pair[::-1], strict=True):
+        for number, (one, two) in enumerate(zip(pair, pair[::-1], strict=True)):
             yield op.Activate(one)
-            if one == pair[0]:
+            if not number:
                 # As whole as the slot's, so both are asked the same.
                 yield op.Promote(two, 0.25)
             yield from (op.Activate(two), op.Rollback(), op.Activate(two))
