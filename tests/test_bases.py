@@ -200,6 +200,33 @@ def test_a_damaged_directory_is_one_sentence_and_nothing_is_kept(
     assert left(opened) == []
 
 
+LACKS = [
+    ("model.safetensors", None, "holds no \\*.safetensors"),
+    ("config.json", None, "no config.json that can be read"),
+    ("config.json", {"model_type": "nosuchmodel"}, "no model that mlx-lm opens"),
+    ("tokenizer.json", None, "."),
+    ("tokenizer_config.json", {"chat_template": None}, "no chat template"),
+    ("tokenizer_config.json", {"chat_template": "{{ raise_exception('no') }}"}, "chat template of .* fails"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "changes", "sentence"), part(LACKS, of=2))
+def test_a_directory_that_lacks_what_a_base_needs_is_one_sentence_and_nothing_is_kept(
+    opened: Workspace, copied: Path, file: str, changes: dict[str, object] | None, sentence: str
+) -> None:
+    path = copied / file
+    if changes is None:
+        path.unlink()
+    else:
+        settings_ = {**json.loads(path.read_text("utf-8")), **changes}
+        path.write_text(json.dumps({name: value for name, value in settings_.items() if value is not None}))
+    with pytest.raises(InvalidValue, match=sentence) as refused:
+        acts.adopt(opened, copied, "two")
+    assert "Traceback" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert left(opened) == []
+
+
 def test_an_import_that_is_killed_leaves_nothing_once_the_workspace_is_opened_again(
     opened: Workspace, gguf: GGUF, settings: Settings
 ) -> None:

@@ -1,8 +1,9 @@
-"""A language model at each end: SmolLM2 behind a server that nobody here wrote, and tuned here, held to its schema."""
+"""SmolLM2 tuned here: its journey, in a shorter cut of the demo, and behind a server that nobody here wrote, at both ends."""
 
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,18 +12,17 @@ import pytest
 
 from journey import attempts, steps
 from one_answer import mlx_lm_server
-from stepdown.acts import adopt, switch
+from stepdown.acts import switch
 from stepdown.acts.ask import live
+from stepdown.acts.clear import OWN, mark
 from stepdown.acts.configure import set_policy
-from stepdown.acts.export import export
-from stepdown.acts.localize import localize
 from stepdown.acts.opening import open_workspace
-from stepdown.acts.run import play, start
-from stepdown.history import rows
+from stepdown.demo.acts import Acts
+from stepdown.demo.themes import THEMES
+from stepdown.history import reader, rows
 from stepdown.providers import trace
 from stepdown.scenarios.invoices import Invoices
 from stepdown.training.decoding import Decoding
-from stepdown.training.records import Filters
 from stepdown.training.tuning import Tuning
 from stepdown.views.audit import differences
 from stepdown.workspace import Settings, Workspace
@@ -35,6 +35,15 @@ pytestmark = [
 PLAN = Tuning("smollm2", layers=6, rank=16, iterations=24, batch=2, warmup=2, learning_rate=2e-3, form="model")
 """Fused, so that mlx-lm's server opens it as it lies; enough to learn how an answer is written, and little else."""
 
+CUT = replace(
+    THEMES["invoices"],
+    generations=2,
+    exact=None,
+    plan=PLAN,
+    routed=(1, 2),
+    policy={"min_score": 0.0, "min_valid": 0.0, "local_timeout": 300.0, "frontier_timeout": 300.0},
+)
+
 
 class Few(Invoices):
     """Invoices, with two held-out sentences: what so short a tuning is worth is not the question here."""
@@ -44,6 +53,42 @@ class Few(Invoices):
         return range(1_000_000, 1_000_002)
 
 
+SETTINGS = Settings(durability="normal", scenario=lambda _name: Few(), decoding=Decoding(max_tokens=96))
+
+
+@pytest.fixture(scope="module")
+def journey(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, tuple[bool, str]]]:
+    """A workspace that has seen the demo's journey, and what each stage showed; a comparison would need a better bundle."""
+    root = tmp_path_factory.mktemp("journey") / "w"
+    seen: dict[str, tuple[bool, str]] = {}
+    with open_workspace(root, settings=SETTINGS) as workspace:
+        acts = Acts(workspace, 0, CUT)
+        while (act := acts.next()) is not None:
+            name, play = act
+            if name == "promote it, by evidence":
+                switch.activate(workspace, acts.bundle.id, forced=True)
+            else:
+                seen[name] = play()
+        mark(workspace, finished=True)
+    return root, seen
+
+
+def test_smollm2_is_tuned_served_taken_away_with_a_reason_restored_and_audited(
+    journey: tuple[Path, dict[str, tuple[bool, str]]],
+) -> None:
+    root, seen = journey
+
+    assert [name for name, (observed, _) in seen.items() if not observed] == []
+    assert "untuned right in 0 of 2" in seen["bring a pretrained base"][1]
+    assert "bundle-absent" in seen["bundle removed"][1]
+    assert "bundle-disabled" in seen["bundle disabled"][1]
+    assert "quality-below-threshold" in seen["threshold raised above it"][1]
+    assert "local served" in seen["all restored"][1]
+    assert "history and trace agree" in seen["audit"][1]
+    strange = [path for path in root.rglob("*") if not OWN.fullmatch(path.relative_to(root).as_posix())]
+    assert strange == [], "a demo may be played again where one was"
+
+
 def one_step(workspace: Workspace, frontier: str, seed: int) -> rows.Step:
     """Ask one question, and nobody what is to be learned from it: that would take the server a minute."""
     with live(workspace, "invoices", frontier=frontier) as desk:
@@ -51,16 +96,13 @@ def one_step(workspace: Workspace, frontier: str, seed: int) -> rows.Step:
     return steps(workspace, response.step.split("/")[0])[0]
 
 
-def test_smollm2_serves_at_both_ends_and_both_witnesses_agree_with_the_servers_own_log(tmp_path: Path) -> None:
-    settings = Settings(durability="normal", scenario=lambda _name: Few(), decoding=Decoding(max_tokens=96))
-    with open_workspace(tmp_path / "w", settings=settings) as workspace:
-        adopt.adopt(workspace, adopt.packaged("smollm2"), "smollm2")
-        play(start(workspace, "invoices", frontier="extract", generations=2, candidates=16))
-        bundle = localize(workspace, export(workspace, Filters("invoices", min_score=1.0)).path, plan=PLAN).bundle
-        limits = {"min_score": 0.0, "min_valid": 0.0, "min_coverage": 0.0}
-        set_policy(workspace, {**limits, "local_timeout": 300.0, "frontier_timeout": 300.0})
-        switch.activate(workspace, bundle.id, forced=True)
-
+def test_smollm2_serves_at_both_ends_and_both_witnesses_agree_with_the_servers_own_log(
+    journey: tuple[Path, dict[str, tuple[bool, str]]], tmp_path: Path
+) -> None:
+    with open_workspace(journey[0], settings=SETTINGS) as workspace:
+        set_policy(workspace, {"min_coverage": 0.0})
+        with workspace.reading() as connection:
+            (bundle,) = reader.bundles(connection)
         model, log = workspace.bundle_directory(bundle.id), tmp_path / "log"
         with mlx_lm_server(model, log) as url:
             word = f"openai:{model}@{url}"

@@ -12,6 +12,7 @@ from journey import count, steps
 from judged import TOML, edit, install, opened, write
 from stepdown.acts import configure, switch
 from stepdown.acts.ask import judge
+from stepdown.acts.datasets import find_dataset
 from stepdown.acts.export import export
 from stepdown.acts.localize import Trained, evaluate, localize
 from stepdown.acts.promote import promote
@@ -122,13 +123,15 @@ def test_a_few_silent_calls_leave_answers_out_and_many_leave_a_bundle_unmeasured
     asked = play(start(workspace, "ours", generations=1, candidates=1, frontier="labels"))
     assert [step.reason for step in steps(workspace, asked.id)] == ["quality-inconclusive"]
 
-    monkeypatch.setenv("STRICT_SILENT", "20")
+    monkeypatch.setenv("STRICT_SILENT", "7")
     again = localize(workspace, dataset, plan=PLAN)
     replies = held_out(workspace, again.evaluation.id)
     scores = [reply.score for reply in replies if reply.score is not None]
 
     assert (again.bundle.id, again.reused) == (bundle.id, True)
     assert 0 < len(replies) - len(scores) < 4
+    first, second = (steps(workspace, run_id, "judge") for run_id in (run.id, last_run(workspace)[0].id))
+    assert {step.position for step in second} == {step.position for step in first if step.outcome != "served"}
     assert again.evaluation.mean == pytest.approx(fmean(scores))
     assert again.evaluation.valid == fmean(reply.legal for reply in replies)
     assert differences(workspace) == []
@@ -153,6 +156,87 @@ def test_a_judge_that_cannot_be_asked_is_said_before_anything_is_trained(
             judge(other, call, score, by="zoe")
         with pytest.raises(Unavailable, match="OPENAI_API_KEY"):
             localize(other, export(other, Filters(scenario="ours")).path, plan=PLAN)
+
+
+def stopped(directory: Path, weights: Path, dataset: str, after: int) -> None:
+    """Train or measure from a dataset, and stop when so many calls of the judge have ended."""
+    left = [after]
+
+    def reached(passed: str) -> None:
+        left[0] -= passed == "step-finished"
+        if passed == "step-finished" and left[0] == 0:
+            raise KeyboardInterrupt
+
+    with suppress(KeyboardInterrupt), opened(directory, cache=weights, reached=reached) as halted:
+        localize(halted, find_dataset(halted, dataset), plan=PLAN)
+
+
+@pytest.mark.parametrize("times", [[1], [4, 3], [20]])
+def test_verdicts_of_an_evaluation_that_was_stopped_are_not_asked_for_again(
+    tmp_path: Path, weights: Path, times: list[int]
+) -> None:
+    directory = write(tmp_path / "task", cases=ONES)
+    with opened(directory, cache=weights) as workspace:
+        play(start(workspace, "ours", generations=2, candidates=6, frontier="labels"))
+        dataset = export(workspace, Filters(scenario="ours")).digest
+    for after in times:
+        stopped(directory, weights, dataset, after)
+    with opened(directory, cache=weights) as workspace:
+        assert count(workspace, rows.Evaluation) == 0
+        trained = localize(workspace, find_dataset(workspace, dataset), plan=PLAN)
+        runs = [f"run-{number}" for number in range(2, 3 + len(times))]
+        asked = {run: [step.position for step in steps(workspace, run, "judge")] for run in runs}
+        legal = sum(reply.legal for reply in held_out(workspace, trained.evaluation.id))
+
+        assert trained.evaluation.judged == " ".join(f"{run}/1" for run in reversed(runs))
+        assert [len(asked[run]) for run in runs] == [*times, legal - sum(times)]
+        every = [position for positions in asked.values() for position in positions]
+        assert sorted(every) == sorted(set(every))
+        assert differences(workspace) == []
+        # Whoever asks for another one wants to hear anew.
+        anew = evaluate(workspace, trained.bundle.id)
+        assert anew.judged == f"run-{3 + len(times)}/1"
+        assert len(steps(workspace, f"run-{3 + len(times)}", "judge")) == legal
+        assert differences(workspace) == []
+
+
+BORROWED = {
+    "its own place alone": ("judged = 'run-3/1' WHERE id = 'evaluation-1'", "the judge was not asked about its reply"),
+    "a place that is none": ("judged = 'run-3/1 run-2/1 run-9/1'", "it takes verdicts from run-9/1"),
+    "a place of work": ("judged = 'run-3/1 run-1/1'", "it takes verdicts from run-1/1"),
+    "a place twice": ("judged = 'run-3/1 run-2/1 run-2/1'", "2 evaluations count what the judge said in it"),
+}
+
+
+@pytest.fixture(scope="module")
+def borrowed(tmp_path_factory: pytest.TempPathFactory, weights: Path) -> Iterator[Path]:
+    """A workspace with an evaluation that took verdicts over from one that was stopped, to be copied and forged."""
+    root = tmp_path_factory.mktemp("borrowed")
+    with pytest.MonkeyPatch.context() as patch:
+        install(root, patch)
+        directory = write(root / "task", cases=ONES)
+        with opened(directory, cache=weights) as workspace:
+            play(start(workspace, "ours", generations=2, candidates=6, frontier="labels"))
+            dataset = export(workspace, Filters(scenario="ours")).digest
+        stopped(directory, weights, dataset, 4)
+        with opened(directory, cache=weights) as workspace:
+            localize(workspace, find_dataset(workspace, dataset), plan=PLAN)
+            assert differences(workspace) == []
+        yield directory
+
+
+@pytest.mark.parametrize("name", BORROWED)
+def test_verdicts_that_an_evaluation_does_not_have_from_where_it_says_are_named_by_the_audit(
+    borrowed: Path, tmp_path: Path, name: str
+) -> None:
+    change, sentence = BORROWED[name]
+    shutil.copytree(borrowed, tmp_path / "copy")
+    with opened(tmp_path / "copy") as workspace:
+        edit(workspace, f"UPDATE evaluation SET {change}")
+
+        assert any(sentence in str(difference) for difference in differences(workspace)), [
+            *map(str, differences(workspace))
+        ]
 
 
 FORGERIES = {

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from journey import BEST, attempts, steps
+from rotation import part
 from scripted_server import (
     Play,
     Server,
@@ -28,6 +29,7 @@ from scripted_server import (
     says,
     serving,
 )
+from stepdown.acts.configure import set_policy
 from stepdown.acts.opening import open_workspace
 from stepdown.acts.run import play, start
 from stepdown.errors import InvalidValue, ProviderError, StepdownError
@@ -39,6 +41,7 @@ from stepdown.providers.outcomes import CallOutcome, wait_asked
 from stepdown.providers.protocol import Completion, Request
 from stepdown.scenarios.grid_ctf import GridCtf
 from stepdown.views.audit import differences
+from stepdown.views.runs import story
 from stepdown.workspace import Settings
 
 KEY = "sk-test-Zq8vN3kR7wLx1TbYc5"
@@ -163,6 +166,23 @@ def test_the_prompt_is_one_user_message_after_the_rules_and_the_schema_stands_be
 
 
 @BOTH
+def test_where_a_reply_is_no_json_nobody_asks_for_any_and_nothing_is_learned_of_the_server(make: Make) -> None:
+    bad = says(400, {"error": {"message": "The prompt is too long."}})
+    with serving(good(make), bad) as server:
+        provider = make(server)
+        answer = provider.complete(request(schema=None))
+        with pytest.raises(ProviderError):
+            provider.complete(request(schema=None))
+
+    assert answer.notes == ()
+    assert len(server.requests) == 2, "there is nothing to leave out and ask again without"
+    for asked in server.requests:
+        assert not asked.body.keys() & {"response_format", "output_config"}
+        assert "JSON" not in asked.body["messages"][0]["content"]
+    assert not provider.learned.refused
+
+
+@BOTH
 @pytest.mark.parametrize("status", [400, 422])
 def test_a_server_that_refuses_a_schema_gets_it_in_the_prompt_and_that_is_noted(make: Make, status: int) -> None:
     with serving(says(status, {"error": {"message": "unknown parameter"}}), good(make)) as server:
@@ -270,6 +290,44 @@ def test_a_wait_longer_than_the_time_left_is_not_begun(make: Make) -> None:
 def test_whatever_a_server_does_is_one_word_in_time(make: Make, play: Play, word: str) -> None:
     with serving(play) as server:
         assert failed(make(server), limit=1).error_type == word
+
+
+BAD_DAYS: dict[str, tuple[Play | None, str]] = {
+    "down": (None, "connection"),
+    "slow": (hangs, "timeout"),
+    "cut off": (cuts, "connection"),
+    "HTML": (says(200, b"<html>Welcome!</html>", Content_Type="text/html"), "malformed-reply"),
+    "401": (says(401, {"error": {"message": "No."}}), "unauthorized"),
+    "429": (says(429, {"error": {"message": "Slow down."}}), "rate-limit"),
+    "429 with Retry-After": (says(429, {"error": {"message": "Slow down."}}, Retry_After="60"), "rate-limit"),
+    "500": (says(500, {"error": {"message": "Oh."}}), "server-error"),
+    "no choice": (says(200, {**chat(), "choices": []}), "no-choice"),
+    "finish_reason length": (says(200, ending({"finish_reason": "length"})), "cut-off"),
+    "a stream that never ends": (never_ends, "timeout"),
+}
+
+
+@pytest.mark.parametrize("day", part(list(BAD_DAYS), of=3))
+def test_whatever_a_server_does_a_run_says_so_and_history_is_whole(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, day: str
+) -> None:
+    play_, word = BAD_DAYS[day]
+    with contextlib.ExitStack() as open_:
+        server = open_.enter_context(serving(play_)) if play_ is not None else Server([], port=1)
+        workspace = open_.enter_context(open_workspace(tmp_path / "w", settings=settings))
+        set_policy(workspace, {"frontier_timeout": 1.0})
+        run = play(start(workspace, "grid_ctf", generations=1, candidates=1, frontier=f"openai:large@{server.url}"))
+        (step,) = steps(workspace, run.id)
+        (attempt,) = attempts(workspace, step)
+        summary = story(workspace, run.id)
+
+    assert (step.outcome, step.error, attempt.error_type, attempt.reply) == ("failed", word, word, None)
+    assert attempt.error
+    assert attempt.error.endswith(".")
+    assert summary.ending is not None
+    assert (summary.ending.outcome, word in (summary.ending.error or "")) == ("failed", True)
+    with open_workspace(tmp_path / "w", settings=settings) as again:
+        assert differences(again) == []
 
 
 @BOTH

@@ -11,7 +11,7 @@ import pytest
 
 from journey import SCENARIO, active, compete, count, discover, together
 from stepdown.acts import switch
-from stepdown.acts.clear import clear, mark
+from stepdown.acts.clear import OWN, clear, mark
 from stepdown.acts.export import export
 from stepdown.acts.opening import open_workspace
 from stepdown.acts.run import start
@@ -208,15 +208,16 @@ def test_a_database_that_two_new_workspaces_claim_at_once_goes_to_one(tmp_path: 
         assert len(list(tmp_path.glob(f"{attempt}-*"))) == 1
 
 
-def test_a_copied_workspace_on_the_same_database_takes_no_living_process_for_dead(
+def test_a_workspace_that_was_moved_while_it_is_used_takes_no_living_process_for_dead(
     tmp_path: Path, settings: Settings
 ) -> None:
     url = f"sqlite:///{tmp_path / 'runs.db'}"
     with open_workspace(tmp_path / "one", url=url, settings=settings) as one:
         under_way = start(one, SCENARIO, generations=1, candidates=1)
-        shutil.copytree(tmp_path / "one", tmp_path / "two")
+        (tmp_path / "one").rename(tmp_path / "two")
         with open_workspace(tmp_path / "two", settings=settings) as two:
             assert count(two, rows.Ending) == 0
+        (tmp_path / "two").rename(tmp_path / "one")
         under_way.advance()
         under_way.end()
         assert differences(one) == []
@@ -253,10 +254,25 @@ def test_a_demo_clears_what_a_demo_made(tmp_path: Path, settings: Settings) -> N
     clear(tmp_path / "new")
 
 
+def test_a_demo_clears_what_a_demo_that_tunes_a_base_made(tmp_path: Path, settings: Settings) -> None:
+    demo_like(tmp_path / "demo", settings)
+    digest = "a" * 64
+    for name in (
+        "bases/smollm2/base.json", "bases/smollm2/model.safetensors", "knowledge/invoices/hints.md",
+        f"jobs/{digest}.checkpoint/optimizer.safetensors", f"jobs/{digest}.checkpoint.new/state.json",
+    ):  # fmt: skip
+        (tmp_path / "demo" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "demo" / name).write_text("")
+    clear(tmp_path / "demo")
+    assert list((tmp_path / "demo").iterdir()) == []
+    assert all(OWN.fullmatch(f"bundles/{digest}/{name}") for name in ("adapters.safetensors", "adapter_config.json"))
+
+
 @pytest.mark.parametrize(
     "name",
-    ["thesis.txt", "bundles/thesis.txt", "reports/notes.md", f"bundles/{'a' * 64}/thesis.txt", "demo.txt", "sub/x",
-     "knowledge/grid_ctf/mine.md", "jobs/x", f"datasets/{'a' * 64}/mine.csv", "stepdown.db.bak", ".git/config"],
+    ["thesis.txt", "bundles/thesis.txt", "bases/smollm2/notes.md", "bases/ours/config.json", "reports/notes.md",
+     f"bundles/{'a' * 64}/thesis.txt", "demo.txt", "sub/x", "knowledge/grid_ctf/mine.md", "jobs/x",
+     f"datasets/{'a' * 64}/mine.csv", "stepdown.db.bak", ".git/config"],
 )  # fmt: skip
 def test_a_demo_removes_nothing_where_anything_is_somebodys(tmp_path: Path, settings: Settings, name: str) -> None:
     root = tmp_path / "demo"

@@ -49,6 +49,7 @@ from stepdown.training.promotion import (
     Grounds,
     PromotionOutcome,
     Trial,
+    alike,
     bounds,
     differences,
     exceeds,
@@ -605,3 +606,15 @@ def test_a_strategy_that_is_worse_by_more_than_the_margin_is_rejected(workspace:
 
     assert verdict.outcome == "reject"
     assert verdict.evidence["valid"] > 0.9
+
+
+@pytest.mark.parametrize(("margin", "number", "seeds"), [(0.05, 1, 96), (0.05, 2, 124), (0.1, 1, 47), (0.5, 1, 7)])
+def test_how_many_seeds_show_that_answers_alike_are_as_good_is_known_beforehand(
+    margin: float, number: int, seeds: int
+) -> None:
+    share = Trial().share(number)
+
+    assert alike(margin, share) == seeds
+    assert exceeds([0.0] * seeds, -margin, share)
+    assert not exceeds([0.0] * (seeds - 1), -margin, share)
+    assert alike(0.0, share) is None

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from journey import Hands, steps
-from stepdown.acts import configure
+from stepdown.acts import configure, switch
 from stepdown.acts.ask import live
 from stepdown.acts.export import export
 from stepdown.acts.init import init
@@ -32,6 +32,7 @@ from stepdown.scenarios.tasks import COMPARISON, HELD_OUT, Case, Task, split
 from stepdown.training.plan import Plan
 from stepdown.training.records import Filters
 from stepdown.views.audit import differences
+from stepdown.views.scan import scan
 from stepdown.workspace import Settings, Workspace
 from stepdown.workspace.task import Beside
 from stepdown.workspace.task import read as read_task
@@ -156,7 +157,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, trouble: str) -> No
         if trouble == "a folder":
             path.mkdir()
 
-    with pytest.raises(InvalidValue, match=r"cases.jsonl (is missing, or no file|line 61 is not UTF-8)"):
+    with pytest.raises(InvalidValue, match=r"cases.jsonl (is missing|cannot be read|line 61 is not UTF-8)"):
         read_task(tmp_path)
 
 
@@ -264,6 +265,29 @@ def test_a_task_beside_a_workspace_is_discovered_trained_asked_and_audited(opene
         assert desk.ask({"text": "case 4"}).value == 1
         assert desk.ask({"text": "a case of nobody's"}).error == "not-labelled"
     assert differences(opened) == []
+
+
+@pytest.mark.parametrize("reader_", ["text", "fenced-json"])
+def test_a_task_whose_replies_are_more_or_other_than_json_goes_all_the_way(tmp_path: Path, reader_: str) -> None:
+    answers = ["yes, please", "no"] if reader_ == "text" else [{"a": 1}, {"a": [2, 3]}]
+    listed = [{"input": f"case {number}", "expected": answers[number % 2]} for number in range(60)]
+    write(tmp_path, toml=f'reader = "{reader_}"\n{TOML}', cases="\n".join(map(json.dumps, listed)))
+    with open_workspace(tmp_path / ".stepdown", settings=moments(tmp_path)) as workspace:
+        run = play(start(workspace, "ours", generations=2, candidates=20, frontier="labels"))
+        dataset = export(workspace, Filters("ours"))
+        completions = {json.loads(line)["completion"] for line in (dataset.path / "train.jsonl").open()}
+        trained = localize(workspace, dataset.path, plan=Plan.tiny(iterations=60))
+        switch.activate(workspace, trained.bundle.id, forced=True)
+        configure.set_policy(workspace, {"min_score": 0.0, "min_valid": 0.0, "min_coverage": 0.0})
+        with live(workspace, "ours", frontier="labels") as desk:
+            response = desk.ask({"text": "case 4"})
+
+        assert {step.score for step in steps(workspace, run.id)} == {1.0}
+        assert completions == {written(reader_, answer) for answer in answers}, "what is learned is what is read"
+        assert trained.evaluation.valid == 1.0
+        assert (response.served, response.value in answers) == ("local", True)
+        assert next(iter(scan(workspace, Filters("ours")).baselines)).scores.valid == 1.0
+        assert differences(workspace) == []
 
 
 def test_a_case_without_an_answer_is_asked_and_has_no_score(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@
     judge(workspace, response.call, 1.0, by="zoe", why="read it")
 """
 
+import json
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -84,7 +85,7 @@ class Desk:
             position, self._asked = self._asked, self._asked + 1
         run = self.under_way
         step = take(run.workspace, Assignment(run.run.id, 1, position, question, run.frontier))
-        return replace(_response(step, run.role), **self._judged(step))
+        return replace(_response(step), **self._judged(step))
 
     def _judged(self, step: rows.Step) -> dict[str, Any]:
         """Let a model judge an answer that was served, where one judges, and return what it said."""
@@ -109,6 +110,7 @@ class Desk:
         words = role.words
         if words is None:
             raise Refused(f"The role {role.name} of {scenario.name} is asked by seed only.", kind="case-not-asked")
+        cases.check(scenario, case)
         seed, _ = cases.seed_of(scenario, case)
         rendered = guarded(scenario, "rendering a case", lambda: words(knowledge, case))
         return _question_of(scenario, role, seed, knowledge, rendered, case)
@@ -170,6 +172,6 @@ def judge(workspace: Workspace, call: str, score: float, *, by: str = OPERATOR, 
     return row
 
 
-def _response(step: rows.Step, role: roles.Role) -> Response:
-    value = role.parse(step.answer).value if step.answer is not None else None
+def _response(step: rows.Step) -> Response:
+    value = json.loads(step.answer) if step.answer is not None else None
     return Response(value, step.reply, step.served, step.reason, step.score, step.error, step.served_call, step.id)

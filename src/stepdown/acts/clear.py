@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from stepdown import files
 from stepdown.acts.opening import open_workspace
 from stepdown.errors import Refused, WorkspaceError
 from stepdown.history import reader, rows
@@ -18,18 +19,22 @@ MARK = "demo"
 TAKEN_AWAY = "taken-away"
 
 _DIGEST = "[0-9a-f]{64}"
-_BUNDLE = r"(/((config|manifest|tokenizer|tokenizer_config)\.json|(model|unfinished)\.safetensors))?"
+_SETTINGS = r"(config|manifest|tokenizer|tokenizer_config|adapter_config|serving)\.json"
+_BUNDLE = rf"(/({_SETTINGS}|(model|adapters|unfinished)\.safetensors))?"
+_CHECKPOINT = r"(/(state\.json|(weights|optimizer|unfinished)\.safetensors))?"
 OWN = re.compile(
     "|".join(
         (
             rf"{MARK}|workspace\.json|stepdown\.db(-wal|-shm|-journal)?|trace\.jsonl",
-            "datasets|bundles|jobs|knowledge|sessions|reports",
-            r"knowledge/grid_ctf(/(playbook|hints)\.md)?",
+            "datasets|bundles|bases|jobs|knowledge|sessions|reports",
+            r"knowledge/(grid_ctf|invoices)(/(playbook|hints)\.md)?",
+            r"bases/smollm2(/((base|config|tokenizer|tokenizer_config)\.json|model\.safetensors))?",
             r"reports/run-[0-9]+\.md",
             rf"sessions/{NAME.pattern}\.(lock|new)",
             rf"datasets/({_DIGEST}|\.{NAME.pattern}\.part)(/((train|valid|matches)\.jsonl|manifest\.json))?",
             rf"(bundles/({_DIGEST}|\.{_DIGEST}\.removed)|{TAKEN_AWAY}){_BUNDLE}",
             rf"jobs/{_DIGEST}\.{NAME.pattern}\.(plan|part{_BUNDLE})",
+            rf"jobs/{_DIGEST}\.checkpoint(\.new)?{_CHECKPOINT}",
         )
     )
 )
@@ -96,7 +101,7 @@ def _marked(directory: Path) -> tuple[int, bool] | None:
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             return None
-        stored = json.loads(path.read_text("utf-8"))
+        stored = json.loads(files.contents(path))
         number, runs, finished = stored["stepdown-demo"], stored["runs"], stored["finished"]
     except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -156,19 +156,20 @@ def _check_run(connection: Connection, filters: Filters) -> None:
 def _write_files(source: _Selection, split: Split, part: Path) -> dict[str, Any]:
     files, connection, filters = _Files(part), source.connection, source.filters
     runs, logs = Counter[str](), Counter[str]()
+    reply = role_named(source.scenario, source.role).reply
     with files.open:
         for step, generation in source.accepted():
             knowledge = _knowledge(connection, filters.scenario, step.knowledge)
             served = reader.attempt(connection, step.served_call or "")
             side = "valid.jsonl" if split.validates(content(source.scenario, step)) else "train.jsonl"
-            files.write(side, line(record(step, generation, knowledge, served)))
+            files.write(side, line(record(step, generation, knowledge, served, reply(step.answer or ""))))
             runs[step.run] += 1
             if filters.matches:
                 for match in reader.matches(connection, step.id):
                     files.write("matches.jsonl", line({"strategy": step.answer, **_match(match)}))
         for exchange in source.exchanges():
             side = "valid.jsonl" if split.validates(content(source.scenario, exchange)) else "train.jsonl"
-            files.write(side, line(imported(exchange)))
+            files.write(side, line(imported(exchange, reply(exchange.answer))))
             logs[exchange.log] += 1
     digests = {name: hash_.hexdigest() for name, hash_ in files.hashes.items()}
     return manifest(filters, files.counts, digests, runs, logs, source.words.digest)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from stepdown.acts.concurrent import take_all
 from stepdown.acts.examine import Examined, record_evaluation
@@ -10,7 +11,7 @@ from stepdown.acts.judging import Bench
 from stepdown.acts.question import Assignment, Question
 from stepdown.acts.run import fail, start
 from stepdown.errors import ProviderError, StepdownError
-from stepdown.history import ledger, reader, rows
+from stepdown.history import endings, ledger, reader, rows
 from stepdown.scenarios import judging, roles
 from stepdown.scenarios.generation import step_seed
 from stepdown.scenarios.prompt import Knowledge
@@ -29,7 +30,8 @@ class Hearing:
         role: Whose answers.
         generation: Of the run.
         knowledge: In the prompts that were answered.
-        standing: Steps that judged some of them before the run had ended, and goes on.
+        standing: Steps that judged some of them before: of the run itself, which had ended and goes on, or of an evaluation of
+            the very same answers that came to no end.
     """
 
     workspace: Workspace
@@ -59,7 +61,8 @@ class Hearing:
 def conclude(workspace: Workspace, scenario: Scenario, examined: Examined) -> rows.Evaluation:
     """Record what a bundle answered on held-out seeds, once it has scores: the scenario's, or those of a model that judges.
 
-    The model is asked in a run of its own, and the evaluation and the end of that run are one transaction.
+    The model is asked in a run of its own, and the evaluation and the end of that run are one transaction. What it said of the
+    very same answers in evaluations that came to no end is not asked again.
 
     Raises:
         ProviderError: The judge was silent on too many answers (kind `judging-incomplete`); what it said stays in its run.
@@ -74,8 +77,13 @@ def conclude(workspace: Workspace, scenario: Scenario, examined: Examined) -> ro
     )
     try:
         assert under_way.bench is not None, "a model judges here"
-        sitting = Hearing(workspace, under_way.bench, examined.role, 1, examined.knowledge)
-        heard = sitting.judged(dict(enumerate(examined.held_out)))
+        replies = dict(enumerate(examined.held_out))
+        before = _before(
+            workspace, under_way.bench, hearing.asked(scenario, examined.role, examined.knowledge, replies)
+        )
+        standing = [step for steps in before.values() for step in steps]
+        sitting = Hearing(workspace, under_way.bench, examined.role, 1, examined.knowledge, standing)
+        heard = sitting.judged(replies)
         check_heard(workspace, under_way.run, heard.values(), f"`stepdown bundles evaluate {examined.bundle[:12]}`")
     except StepdownError as error:
         fail(under_way, error)
@@ -83,10 +91,29 @@ def conclude(workspace: Workspace, scenario: Scenario, examined: Examined) -> ro
     examined = replace(examined, held_out=list(heard.values()))
     run = under_way.run.id
     with workspace.writing() as connection:
-        row = examined.evaluation(workspace.now(), judged=hearing.where(run, 1))
+        row = examined.evaluation(workspace.now(), judged=" ".join([hearing.where(run, 1), *before]))
         evaluation = record_evaluation(connection, row, examined.held_out)
         ledger.append(connection, rows.Ending(run, "completed", None, workspace.now()))
     return evaluation
+
+
+def _before(workspace: Workspace, bench: Bench, prompts: Mapping[int, str]) -> dict[str, list[rows.Step]]:
+    """Return by place, the newest first, what the judge said of these very answers in evaluations that came to no end.
+
+    What an evaluation counted already is left out: whoever asks for another one wants to hear anew.
+    """
+    run, said = bench.run, dict[str, list[rows.Step]]()
+    same = {"purpose": rows.EVALUATION, "scenario": run.scenario, "frontier": run.frontier}
+    with workspace.reading() as connection:
+        counted = {place for row in reader.all_of(connection, rows.Evaluation) for place in hearing.places(row.judged)}
+        for earlier in reversed(reader.all_of(connection, rows.Run, **same)):
+            place, ended = hearing.where(earlier.id, 1), endings.last(connection, earlier.id)
+            if place in counted or ended is None or ended.outcome == "completed":
+                continue
+            steps = reader.steps(connection, earlier.id)
+            if earlier.scenario_version == run.scenario_version and hearing.same_answers(prompts, steps):
+                said[place] = hearing.given(steps)
+    return dict(islice(((place, steps) for place, steps in said.items() if steps), hearing.MOST - 1))
 
 
 def check_heard(workspace: Workspace, run: rows.Run, replies: Iterable[rows.Holdout], again: str) -> None:

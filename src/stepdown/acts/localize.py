@@ -28,7 +28,7 @@ from stepdown.scenarios.referee import own_case
 from stepdown.scenarios.roles import judged_role, proposer
 from stepdown.scenarios.wording import wording
 from stepdown.training.evaluation import held_out_seeds
-from stepdown.training.job import Job, Progress, Tuned, backend, train, unwatched
+from stepdown.training.job import Job, Progress, Tuned, backend, check_schema, train, unwatched
 from stepdown.training.plan import Plan
 from stepdown.training.tuning import AnyPlan, Tuning, parse_plan
 from stepdown.workspace import Workspace
@@ -118,6 +118,7 @@ def _job(
     held_out_seeds(scenario)  # A bundle that cannot be evaluated is not worth training.
     plan = plan or _plan(scenario)
     work = Job(dataset.content, scenario.name, role, plan, backend(plan))
+    check_schema(plan, judged_role(scenario, role).schema)
     if not isinstance(plan, Tuning):
         return work, None
     base, directory = bases.find(workspace.root, plan.base)

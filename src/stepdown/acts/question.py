@@ -1,5 +1,6 @@
 """A question, apart from whoever asks it: a run, a comparison, or somebody who wants one answer now."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -105,17 +106,17 @@ def rendering(scenario: Scenario, role: Role, knowledge: Knowledge, seed: int) -
 
 def examples(connection: Connection, role: Role, run: str) -> tuple[Example, ...]:
     """Return a run's legal answers of a role so far and their scores, by their places."""
-    return tuple(_example(role, *answer) for answer in reader.answers(connection, run, role.name))
+    return tuple(_example(*answer) for answer in reader.answers(connection, run, role.name))
 
 
-def new_examples(role: Role, steps: Sequence[rows.Step]) -> tuple[Example, ...]:
-    """Return what steps of a role that were just taken add to these."""
+def new_examples(steps: Sequence[rows.Step]) -> tuple[Example, ...]:
+    """Return what steps of one role that were just taken add to these."""
     return tuple(
-        _example(role, step.generation, step.answer, step.score)
+        _example(step.generation, step.answer, step.score)
         for step in steps
         if step.answer is not None and step.score is not None
     )
 
 
-def _example(role: Role, generation: int, text: str, score: float) -> Example:
-    return Example(generation, role.parse(text).value, text, score)
+def _example(generation: int, text: str, score: float) -> Example:
+    return Example(generation, json.loads(text), text, score)

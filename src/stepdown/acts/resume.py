@@ -46,7 +46,7 @@ def resume_run(workspace: Workspace, run_id: str, *, at_once: int | None = None)
         under_way.count(step)
     # What a budget refused then, it may allow now.
     del under_way.troubles[FrontierObjection.OVER_BUDGET]
-    under_way.examples = new_examples(role, [step for step in decided if step.position < run.candidates])
+    under_way.examples = new_examples([step for step in decided if step.position < run.candidates])
     last = generations[-1] if generations else None
     if last is not None and last.champion is not None and last.champion_score is not None:
         knowledge = next(step.knowledge for step in decided if step.id == last.champion)

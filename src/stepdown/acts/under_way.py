@@ -104,7 +104,7 @@ class RunUnderWay:
                 yield step
             taken = self.bench.scored(taken, judged)
         self._decide(taken)
-        self.examples += new_examples(self.role, taken)
+        self.examples += new_examples(taken)
         self.workspace.reached("generation-decided")
         coach = roles.coach(self.scenario)
         if coach is not None:

@@ -1,5 +1,6 @@
 """What a judging model said of held-out answers: an evaluation names the steps, and its scores follow from them. Pure."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from stepdown.audit.steps import grouped
@@ -46,7 +47,12 @@ def again(
     judged = {place: judge_held_out(scenario, role, reply.seed, reply.reply) for place, reply in replies.items()}
     if judging.of(scenario) is None:
         return judged
-    return hearing.heard(judged, prompts, sat.get(where or "", ()))
+    return hearing.heard(judged, prompts, _at(sat, where))
+
+
+def _at(sat: Sittings, judged: str | None) -> list[rows.Step]:
+    """Return the steps that stand where an evaluation says, those of its own run last."""
+    return [step for place in reversed(hearing.places(judged)) for step in sat.get(place, ())]
 
 
 def prompts_of(
@@ -76,25 +82,41 @@ def heard(evidence: Evidence) -> Iterator[Difference]:
         role = roles.roles(scenario).get(bundle.role)
         if row.judged is None or role is None or not role.judged:
             continue
-        if problem := _misplaced(row, bundle, run_of):
+        if problem := _misplaced(row, bundle, run_of) or _borrowed(row, sat, run_of):
             yield Difference("I7", row.id, problem)
             continue
         replies: Mapping[int, rows.Holdout] = dict(enumerate(replies_of[row.id]))
         prompts = prompts_of(scenario, role, row, replies, versions)
-        yield from _sat(row, replies, prompts, sat.get(row.judged, ()))
+        yield from _sat(row, replies, prompts, _at(sat, row.judged))
     yield from _concluded(evidence)
 
 
 def _misplaced(row: rows.Evaluation, bundle: rows.Bundle, run_of: Mapping[str, rows.Run]) -> str | None:
     """Say why the steps that an evaluation names cannot be those in which its replies were judged."""
-    run_id, _, generation = (row.judged or "").rpartition("/")
+    own = next(iter(hearing.places(row.judged)), "")
+    run_id, _, generation = own.rpartition("/")
     run = run_of.get(run_id)
     if run is None:
         return f"it names judging steps of {run_id or 'no run'}, which history does not have"
     allowed = (hearing.CHALLENGER, hearing.CHAMPION) if row.run is not None else (1,)
     purpose = rows.EVALUATION if row.run is None else rows.COMPARISON
     fits = generation in map(str, allowed) and (run.purpose, run.scenario) == (purpose, bundle.scenario)
-    return None if fits and row.run in (None, run_id) else f"no replies of its bundle were judged in {row.judged}"
+    return None if fits and row.run in (None, run_id) else f"no replies of its bundle were judged in {own}"
+
+
+def _borrowed(row: rows.Evaluation, sat: Sittings, run_of: Mapping[str, rows.Run]) -> str | None:
+    """Say why the places behind its own cannot be such as an evaluation takes verdicts from."""
+    own, *before = hearing.places(row.judged)
+    mine = run_of[own.rpartition("/")[0]]
+    for place in before:
+        run_id, _, generation = place.rpartition("/")
+        run = run_of.get(run_id)
+        same = run is not None and (run.scenario, run.scenario_version, run.frontier, run.purpose, generation) == (
+            mine.scenario, mine.scenario_version, mine.frontier, rows.EVALUATION, "1"
+        )  # fmt: skip
+        if not same or row.run is not None or not hearing.given(sat.get(place, ())):
+            return f"it takes verdicts from {place}, where its judge gave none that it could use"
+    return None
 
 
 def _sat(
@@ -117,13 +139,17 @@ def _sat(
 
 
 def _concluded(evidence: Evidence) -> Iterator[Difference]:
-    """A run for an evaluation that completed left one, and no other did."""
+    """A run for an evaluation that completed left one, and no other did; what one came to no end with, one other counts."""
     completed = {row.run for row in evidence.endings if row.outcome == "completed"}
-    named: dict[str, int] = {}
+    named, taken = Counter[str](), Counter[str]()
     for row in evidence.evaluations:
-        run = (row.judged or "").rpartition("/")[0]
-        named[run] = named.get(run, 0) + 1
+        own, *before = [place.rpartition("/")[0] for place in hearing.places(row.judged)] or [""]
+        named[own] += 1
+        taken.update(before)
+    for run, times in taken.items():
+        if times > 1 or named[run]:
+            yield Difference("I7", run, f"{times + named[run]} evaluations count what the judge said in it")
     for each in evidence.runs:
-        if each.purpose == rows.EVALUATION and named.get(each.id, 0) != (each.id in completed):
+        if each.purpose == rows.EVALUATION and named[each.id] != (each.id in completed):
             ended = "completed" if each.id in completed else "did not complete"
-            yield Difference("I7", each.id, f"it {ended}, and {named.get(each.id, 0)} evaluations follow from it")
+            yield Difference("I7", each.id, f"it {ended}, and {named[each.id]} evaluations follow from it")

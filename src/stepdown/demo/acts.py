@@ -55,6 +55,7 @@ class Acts:
         self.dataset: ExportedDataset
         self.bundle: rows.Bundle
         self.lower = 0.0
+        self.untuned = ""
         self.left: deque[Act] = deque(
             [
                 *([("bring a pretrained base", self.bring)] if theme.base else []),
@@ -97,7 +98,8 @@ class Acts:
         scenario = self.workspace.scenario(self.theme.scenario)
         replies = adopt.untuned(self.workspace, word, scenario, UNTUNED)
         scores = [reply.score for reply in replies]
-        return True, f"{base.name}, {base.parameters:,} parameters; untuned right in {right(scores)} of {len(scores)}"
+        self.untuned = f"untuned right in {right(scores)} of {len(scores)}"
+        return True, f"{base.name}, {base.parameters:,} parameters; {self.untuned}"
 
     def discover(self) -> Evidence:
         """Search with the frontier, since no bundle exists."""
@@ -153,7 +155,10 @@ class Acts:
             return evaluation.seeds > 0, words
         with self.workspace.reading() as connection:
             scores = [reply.score for reply in reader.all_of(connection, rows.Holdout, evaluation=evaluation.id)]
-        return right(scores) >= self.theme.exact * len(scores), f"{words}, right in {right(scores)} of {len(scores)}"
+        return (
+            right(scores) >= self.theme.exact * len(scores),
+            f"{words}, right in {right(scores)} of {len(scores)}; {self.untuned}",
+        )
 
     def promote(self) -> Evidence:
         """Let bundle and frontier answer the same held-out seeds; only a bundle that is shown to be as good is activated."""
@@ -170,7 +175,7 @@ class Acts:
 
     def served_by_local(self) -> Evidence:
         """Route a run, and believe both witnesses only together."""
-        run = self._run(self.seed + 1, 2, 4)
+        run = self._run(self.seed + 1, *self.theme.routed)
         steps = [step for step in story(self.workspace, run).steps if step.role == self.bundle.role]
         calls = {line.call: line for line in trace.lines(self.workspace.trace) if line.event == "end"}
         served = [calls[step.served_call or ""] for step in steps if step.served == "local"]

@@ -25,6 +25,7 @@ class Theme:
         plan: How it is trained; None is what suits the scenario.
         base: Word of the base that is tuned; None trains a net of our own.
         trial: What a promotion promises.
+        routed: Generations and candidates of a run that local serves.
         asked: Questions of each act that must fall back; more where the frontier itself fails at some.
         policy: Changes to the policy before anything is routed.
     """
@@ -40,6 +41,7 @@ class Theme:
     plan: AnyPlan | None = None
     base: str | None = None
     trial: Trial | None = None
+    routed: tuple[int, int] = (2, 4)
     asked: int = 2
     policy: Mapping[str, Any] = field(default_factory=dict)
 

@@ -53,8 +53,9 @@ class Evaluation:
         lower: Lower 95 % bound of the mean score; None when it cannot be said.
         run: The comparison it was a part of; None for an evaluation of its own, and routing counts no other.
         call: What the trace calls the batches that it was made of; None for one that an earlier version made.
-        judged: Where a model judged its replies, `RUN/GENERATION`, a step's position for each seed of the terms; None where
-            the scenario scores by itself.
+        judged: Where a model judged its replies, `RUN/GENERATION`, a step's position for each seed of the terms; behind it,
+            after spaces, the places of evaluations that came to no end after they had asked about the very same replies. None
+            where the scenario scores by itself.
     """
 
     id: str

@@ -52,11 +52,24 @@ class Grammar:
         return Follower(matcher, self._tokens, self._digits, self._end)
 
     def _compile(self, schema: bytes) -> str:
-        grammar = llguidance.LLMatcher.grammar_from_json_schema(schema.decode(), overrides=FORM)  # type: ignore[arg-type]
-        if problem := llguidance.LLMatcher.validate_grammar(grammar, self._tokens):
-            words = " ".join(problem.split())[:200]
-            raise LocalError(f"No reply can be held to the schema ({words}); change it, or plan without `constrained`.")
-        return grammar
+        return compiled(schema, self._tokens)
+
+
+def compiled(schema: bytes, tokens: llguidance.LLTokenizer | None = None) -> str:
+    """Return the grammar of a schema.
+
+    Args:
+        schema: JSON.
+        tokens: Of the model; without any, only what no model could follow is found.
+
+    Raises:
+        LocalError: The schema says something that the decoder cannot follow.
+    """
+    grammar = llguidance.LLMatcher.grammar_from_json_schema(schema.decode(), overrides=FORM)  # type: ignore[arg-type]
+    if problem := llguidance.LLMatcher.validate_grammar(grammar, tokens):
+        words = " ".join(problem.split())[:200]
+        raise LocalError(f"No reply can be held to the schema ({words}); change it, or plan without `constrained`.")
+    return grammar
 
 
 class Follower:

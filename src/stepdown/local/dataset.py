@@ -12,6 +12,7 @@ from stepdown.errors import DatasetError
 from stepdown.local.tokens import encode, end_token
 
 _LONGEST_CUE = 24  # Tokens before a rehearsed completion.
+_EVENED = 8  # Batches whose records are put together by their length.
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,19 @@ def draws(items: Sequence[TokenRecord], size: int, order: random.Random) -> Iter
             if len(batch) == size:
                 yield batch
                 batch = []
+
+
+def even_draws(items: Sequence[TokenRecord], size: int, order: random.Random) -> Iterator[list[TokenRecord]]:
+    """Yield what `draws` does, with records of like length in one batch: what the shorter are filled up with costs as they do.
+
+    Which records come soon is drawn as ever, and so is the order of the batches that are made of them.
+    """
+    together = max(1, min(_EVENED, len(items) // size))
+    for drawn in draws(items, size * together, order):
+        drawn.sort(key=lambda record: len(record.tokens))
+        batches = [drawn[first : first + size] for first in range(0, len(drawn), size)]
+        order.shuffle(batches)
+        yield from batches
 
 
 def disturb(record: TokenRecord, share: float, vocab: int, noise: random.Random) -> TokenRecord:

@@ -20,8 +20,8 @@ def cross_entropy(scores: mx.array, targets: mx.array) -> mx.array:
     """Return the cross entropy at each place, in nats.
 
     Args:
-        scores: (rows, places, vocab), float32.
-        targets: Tokens, (rows, places).
+        scores: (..., vocab), float32.
+        targets: Tokens, (...).
     """
     return cast("mx.array", _on_cpu(scores, targets) if on_cpu() else nn.losses.cross_entropy(scores, targets))
 

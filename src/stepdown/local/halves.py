@@ -34,17 +34,20 @@ class Batch:
 
     Attributes:
         tokens: (rows, length).
-        columns: Columns after which a token that counts comes, (rows, most).
-        targets: Those tokens, (rows, most).
-        weights: 1 where there is one, (rows, most).
+        places: Where the tokens stand after which one comes that counts, row after row: those tokens alone reach the output
+            matrix, and nothing that rows are filled up with.
+        targets: Those that come, as many.
         beginning: What every row begins with, left out of `tokens`.
     """
 
     tokens: mx.array
-    columns: mx.array
+    places: mx.array
     targets: mx.array
-    weights: mx.array
     beginning: tuple[int, ...] = ()
+
+    def taken(self, states: mx.array) -> mx.array:
+        """Return those of (rows, length, width) after which a token comes that counts, (places, width)."""
+        return states.reshape(-1, states.shape[-1])[self.places]
 
 
 def shared(records: Sequence[TokenRecord]) -> int:
@@ -81,17 +84,14 @@ def collate(records: Sequence[TokenRecord], *, whole: bool, beginning: tuple[int
     """
     skipped = len(beginning)
     length = max(len(record.tokens) for record in records) - 1 - skipped
-    starts = [1 if whole else record.start for record in records]
-    counts = [len(record.tokens) - start for record, start in zip(records, starts, strict=True)]
-    most = max(counts)
-    tokens, columns, targets, weights = [], [], [], []
-    for record, start, count in zip(records, starts, counts, strict=True):
-        gap, spare, first = length + 1 + skipped - len(record.tokens), most - count, start - 1 - skipped
-        tokens.append(record.tokens[skipped:-1] + [0] * gap)
-        columns.append([*range(first, first + count), *[0] * spare])
-        targets.append(record.tokens[start:] + [0] * spare)
-        weights.append([1.0] * count + [0.0] * spare)
-    return Batch(mx.array(tokens), mx.array(columns), mx.array(targets), mx.array(weights), beginning)
+    tokens, places, targets = list[list[int]](), list[int](), list[int]()
+    for row, record in enumerate(records):
+        start = 1 if whole else record.start
+        own = record.tokens[skipped:-1]
+        tokens.append([*own, *[0] * (length - len(own))])
+        places += range(row * length + start - 1 - skipped, row * length + len(own))
+        targets += record.tokens[start:]
+    return Batch(mx.array(tokens), mx.array(places), mx.array(targets), beginning)
 
 
 class Beginning:
@@ -171,7 +171,8 @@ class Halves:
         whole = self.model(mx.array([record.tokens[:-1]]))[0, (0 if self._whole else record.start - 1) :]
         try:
             self._split()
-            parted = self.scores(self.batch([record, record]), self.states([record, record]))[1]
+            both = self.scores(self.batch([record, record]), self.states([record, record]))
+            parted = both[both.shape[0] // 2 :]
             return parted.shape == whole.shape and bool(mx.allclose(parted, whole, rtol=_CLOSE, atol=_CLOSE).item())
         except Exception:  # A model of another build: taken as a whole, more slowly.
             return False
@@ -220,10 +221,9 @@ class Halves:
         return state
 
     def scores(self, batch: Batch, states: mx.array | None) -> mx.array:
-        """Return the scores of what comes after a batch's columns, (rows, most, vocab)."""
+        """Return the scores of what comes after a batch's places, (places, vocab)."""
         if self._upper is None:
-            every = self.model(batch.tokens)
-            return mx.take_along_axis(every, batch.columns[..., None], axis=1)
+            return batch.taken(self.model(batch.tokens))
         caches = None
         if batch.beginning:
             caches = _caches(self._upper)
@@ -231,14 +231,11 @@ class Halves:
             given = {} if begun is None else {"input_embeddings": begun[0]}
             self._upper(mx.array([batch.beginning]), cache=caches, **given)
         own = {} if states is None else {"input_embeddings": states}
-        hidden = self._upper(batch.tokens, cache=caches, **own)
-        return self._head(mx.take_along_axis(hidden, batch.columns[..., None], axis=1))
+        return self._head(batch.taken(self._upper(batch.tokens, cache=caches, **own)))
 
     def loss(self, batch: Batch, states: mx.array | None) -> mx.array:
         """Return the mean cross entropy of the tokens that count, in nats."""
-        scores = self.scores(batch, states).astype(mx.float32)
-        each = cross_entropy(scores, batch.targets)
-        return (each * batch.weights).sum() / batch.weights.sum()
+        return cross_entropy(self.scores(batch, states).astype(mx.float32), batch.targets).mean()
 
 
 def _begins(record: TokenRecord, beginning: tuple[int, ...]) -> bool:

@@ -106,6 +106,10 @@ def opened(
             model, tokenizer = load(str(root / "model"), tokenizer_config=settings)[:2]
             model.eval()
             _widen(model, plain=plain)
+            if on_cpu():
+                from stepdown.local.exponentials import install
+
+                install(model)
             if adapter is not None:
                 from mlx_lm.tuner.utils import load_adapters
 

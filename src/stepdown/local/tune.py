@@ -39,7 +39,7 @@ from stepdown.bundles.kinds import MODEL  # noqa: E402
 from stepdown.local import checkpoint  # noqa: E402
 from stepdown.local.chat import Chat  # noqa: E402
 from stepdown.local.checkpoint import flat  # noqa: E402
-from stepdown.local.dataset import Record, TokenRecord, draws  # noqa: E402
+from stepdown.local.dataset import Record, TokenRecord, even_draws  # noqa: E402
 from stepdown.local.fit import Report, claim, emit, records, work_in_batches  # noqa: E402
 from stepdown.local.halves import Halves  # noqa: E402
 from stepdown.local.pretrained import Pretrained, opened, read_directory  # noqa: E402
@@ -49,7 +49,7 @@ from stepdown.training.tuning import Tuning, parse_plan  # noqa: E402
 _MLX: str = mx.__version__  # type: ignore[attr-defined]  # its stub forgets it
 _REPORTS = 100
 _LARGEST_GRADIENT = 1.0  # Norm above which a step is shortened.
-_SAMPLE = 64  # Records that the losses at the end are measured on.
+_SAMPLE = 24  # Records that the losses before and after are measured on; it takes as long as some steps.
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ def _learn(halves: Halves, tokenized: Sequence[TokenRecord], order: Order, repor
     if curve:
         report({"event": "progress", "iteration": done, "iterations": plan.iterations, "loss": curve[-1][1]})
     step = value_and_grad(model, halves.loss)
-    batches = islice(draws(tokenized, plan.batch, random.Random(plan.seed)), done * plan.accumulate, None)
+    batches = islice(even_draws(tokenized, plan.batch, random.Random(plan.seed)), done * plan.accumulate, None)
     parent = os.getppid() if order.parent is None else order.parent
     every = -(-plan.iterations // _REPORTS)
     for iteration in range(done, plan.iterations):
@@ -216,12 +216,12 @@ def _step(step: Callable[..., Any], optimizer: Any, halves: Halves, batches: Seq
 
 def _mean(halves: Halves, tokenized: Sequence[TokenRecord], plan: Tuning) -> float | None:
     """Return the mean loss per token that counts, in nats; None if there are no records."""
-    total, count = 0.0, 0.0
+    total, count = 0.0, 0
     for first in range(0, len(tokenized), plan.batch):
         some = tokenized[first : first + plan.batch]
         batch = halves.batch(some)
-        weight = cast("float", batch.weights.sum().item())
-        total, count = total + cast("float", halves.loss(batch, halves.states(some)).item()) * weight, count + weight
+        loss = cast("float", halves.loss(batch, halves.states(some)).item())
+        total, count = total + loss * batch.targets.size, count + batch.targets.size
     if not math.isfinite(total):
         raise TrainingFailed("The loss is no longer a number; train with a lower learning rate.")
     return total / count if count else None

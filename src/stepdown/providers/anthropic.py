@@ -4,7 +4,6 @@
 `ANTHROPIC_API_KEY`.
 """
 
-import json
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -77,8 +76,8 @@ class Anthropic:
         sdk = anthropic.Anthropic(api_key=key, base_url=url, max_retries=0, http_client=wire.client())
 
         def send(seconds: float, beside: bool) -> Any:
-            shape: Any = {"type": "json_schema", "schema": dict(request.schema)}
-            text = text_of(request, beside=beside, schema=json.dumps(request.schema))
+            shape: Any = {"type": "json_schema", "schema": dict(request.schema or {})}
+            text = text_of(request, beside=beside)
             return sdk.messages.with_raw_response.create(
                 model=self.model,
                 max_tokens=MOST_TOKENS,

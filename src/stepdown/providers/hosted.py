@@ -4,6 +4,7 @@ The SDKs of OpenAI and Anthropic are made by one generator, so their errors have
 the tries are made here, so that each one is a note of the completion or of the error, and stands in the trace.
 """
 
+import json
 import os
 import random
 import re
@@ -98,14 +99,15 @@ def asked(
     """
     from stepdown.providers.wire import limited
 
-    notes = ["the schema is in the prompt: the server refused it beside it"] if learned.refused else []
-    beside, number = not learned.refused, 0
+    shaped = request.schema is not None
+    notes = ["the schema is in the prompt: the server refused it beside it"] if shaped and learned.refused else []
+    beside, number = shaped and not learned.refused, 0
     with limited(request.time_limit, service.key) as deadline:
         while True:
             number += 1
             completion = _once(service, send, deadline, beside)
             if isinstance(completion, Completion):
-                learned.refused = not beside
+                learned.refused = not beside if shaped else learned.refused
                 return replace(completion, notes=(*notes, *completion.notes))
             notes.append(completion.note(number))
             if beside and completion.status in (400, 422):
@@ -207,11 +209,11 @@ def counted(*counts: Any) -> int | None:
     return sum(stated) if stated else None
 
 
-def text_of(request: Request, *, beside: bool, schema: str) -> str:
+def text_of(request: Request, *, beside: bool) -> str:
     """Return what a model reads: the rules, the prompt that everybody is asked, and the schema if it has no other place."""
     parts = [request.instructions, request.prompt]
-    if not beside:
-        parts.append(interface(schema))
+    if not beside and request.schema is not None:
+        parts.append(interface(json.dumps(request.schema)))
     return "\n\n".join(part for part in parts if part)
 
 

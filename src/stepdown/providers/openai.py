@@ -4,7 +4,7 @@
 key is `OPENAI_API_KEY`; a server of your own may need none.
 """
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -76,17 +76,17 @@ class OpenAI:
         sdk = openai.OpenAI(api_key=key, base_url=url, max_retries=0, http_client=wire.client())
 
         def send(seconds: float, beside: bool) -> Any:
-            shape: Any = self._shape(request) if beside else {}
-            text = text_of(request, beside=beside, schema=json.dumps(request.schema))
+            shape = self._shape(request.schema, request.seed) if beside and request.schema is not None else {}
+            text = text_of(request, beside=beside)
             return sdk.chat.completions.with_raw_response.create(
                 model=self.model, messages=[{"role": "user", "content": text}], timeout=seconds, **shape
             )
 
         return asked(Service(self.name, openai, key, self._read), request, send, self.learned, self.pause)
 
-    def _shape(self, request: Request) -> dict[str, Any]:
-        schema = {"name": "reply", "schema": dict(request.schema), "strict": True}
-        return {"response_format": {"type": "json_schema", "json_schema": schema}, "seed": request.seed}
+    def _shape(self, schema: Mapping[str, Any], seed: int) -> dict[str, Any]:
+        named = {"name": "reply", "schema": dict(schema), "strict": True}
+        return {"response_format": {"type": "json_schema", "json_schema": named}, "seed": seed}
 
     def _read(self, body: Any, request_id: str | None) -> Completion | Failure:
         choices = at_path(body, "choices")

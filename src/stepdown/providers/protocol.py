@@ -26,7 +26,7 @@ class Request:
         call: Id made by the step; a provider may log it and never makes one.
         role: `competitor`, `coach`, …
         prompt: The whole prompt.
-        schema: JSON Schema of the reply.
+        schema: JSON Schema of the reply; None where it is more, or other, than JSON.
         seed: For providers that can be seeded.
         time_limit: Seconds the reply may take.
         examples: Earlier answers of the run, oldest first.
@@ -38,7 +38,7 @@ class Request:
     call: str
     role: str
     prompt: str
-    schema: Mapping[str, Any]
+    schema: Mapping[str, Any] | None
     seed: int
     time_limit: float
     examples: tuple[Example, ...] = ()

@@ -100,3 +100,10 @@ def _value(value: object) -> object:
 
 def _on(enabled: bool) -> str:
     return "on" if enabled else "off"
+
+
+def judged_line(evaluation: rows.Evaluation) -> str:
+    """Say in which runs a model judged the replies of an evaluation; empty where the scenario scores by itself."""
+    runs = [place.rpartition("/")[0] for place in (evaluation.judged or "").split()]
+    before = f", and before in {', '.join(runs[1:])}, which came to no end" if runs[1:] else ""
+    return f"in {runs[0]}{before}" if runs else ""

@@ -91,6 +91,8 @@ class Scenario(Protocol):
     - `reproducible = False`: the same answer may get another score another time; an audit then says that it cannot score
       again, and never that a score is wrong.
     - `roles()`: see `scenarios.roles`; without it, a competitor and a coach.
+    - `written(answer)`: how an answer, given in canonical form, stands in a reply, where that is not its canonical form itself;
+      such a reply is held to no JSON Schema.
     - `prompts`: texts by name that take the place of those in `scenarios/prompts`, see `scenarios.texts`.
     """
 

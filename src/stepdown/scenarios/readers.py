@@ -37,6 +37,11 @@ def written(reader: str, value: Any) -> str:
     return f"```json\n{text}\n```" if reader == "fenced-json" else text
 
 
+def spelled(reader: str, answer: str) -> str:
+    """Return an answer, given in canonical form, as a reply that is read as just that."""
+    return answer if reader == "json" else written(reader, json.loads(answer))
+
+
 def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len({key for key, _ in pairs}) < len(pairs):
         raise ValueError("a key stands twice")

@@ -27,7 +27,7 @@ class Role:
 
     Attributes:
         name: The role's name, stored with every step.
-        schema: JSON Schema of a reply.
+        schema: JSON Schema of a reply; None where a reply is more, or other, than JSON.
         parse: Reads a reply; raises `IllegalAnswer`.
         prompt: Renders the question of a seed. None for a role that is only asked after a generation.
         play: Says how good an answer is on a seed. None where nobody can say, and then no bundle is trained for the role.
@@ -38,10 +38,12 @@ class Role:
         text: What is the same in all its questions, see `prompt.constant`: bundles, evaluations and steps are bound to its
             digest. Empty where nobody says, and then to the scenario's version alone.
         first: The same of the text that was asked before texts had digests.
+        written: Returns how an answer, given in canonical form, stands in a reply: what a bundle learns to say. None where it
+            stands there as it is.
     """
 
     name: str
-    schema: Mapping[str, Any]
+    schema: Mapping[str, Any] | None
     parse: Callable[[str], Answer]
     prompt: Callable[[Knowledge, int], str] | None = None
     play: Callable[[Answer, int], Match] | None = None
@@ -50,6 +52,11 @@ class Role:
     instructions: str | None = None
     text: str = ""
     first: str = ""
+    written: Callable[[str], str] | None = None
+
+    def reply(self, answer: str) -> str:
+        """Return a reply that holds an answer, given in canonical form."""
+        return answer if self.written is None else self.written(answer)
 
     @property
     def judged(self) -> bool:
@@ -66,9 +73,10 @@ def _roles(scenario: Scenario) -> Mapping[str, Role]:
     own = getattr(scenario, "roles", None)
     if own is not None:
         return {each.name: each for each in own()}
+    written = getattr(scenario, "written", None)
     competitor = Role(
         COMPETITOR,
-        scenario.schema(),
+        scenario.schema() if written is None else None,
         scenario.parse,
         lambda knowledge, seed: prompt.competitor(scenario, knowledge, seed),
         scenario.play,
@@ -77,6 +85,7 @@ def _roles(scenario: Scenario) -> Mapping[str, Role]:
         instructions=prompt.instructions(scenario, COMPETITOR),
         text=prompt.constant(scenario, prompt.question(scenario, COMPETITOR)),
         first=prompt.constant(scenario, prompt.FIRST[COMPETITOR]),
+        written=written,
     )
     coached = Role(
         COACH,

@@ -21,10 +21,28 @@ ENOUGH = 0.9
 FRONTIER, CHALLENGER, CHAMPION = 2, 3, 4
 """Generations of a comparison in which answers are judged: the frontier's, and those of the two bundles."""
 
+MOST = 8
+"""Places that an evaluation names at most: its own, and the newest of those before it that came to no end."""
+
 
 def where(run: str, generation: int) -> str:
     """Return what an evaluation calls the place of its judging steps."""
     return f"{run}/{generation}"
+
+
+def places(judged: str | None) -> list[str]:
+    """Return the places that an evaluation names: its own, and behind it those of earlier ones that came to no end."""
+    return (judged or "").split()
+
+
+def same_answers(prompts: Mapping[int, str], steps: Iterable[rows.Step]) -> bool:
+    """Tell whether steps judged these very answers and no others, each in its place."""
+    return all(prompts.get(step.position) == step.prompt for step in steps)
+
+
+def given(steps: Iterable[rows.Step]) -> list[rows.Step]:
+    """Return the steps in which the judge gave a verdict."""
+    return [step for step in steps if step.reply is not None and judging.verdict(step.reply) is not None]
 
 
 def asked(
@@ -42,10 +60,10 @@ def asked(
     assert render is not None, "a role that is judged has a prompt"
     prompts = {}
     for place, reply in replies.items():
-        given = referee.judge(scenario, role, reply.reply, ()).answer
-        if given is not None:
+        answer = referee.judge(scenario, role, reply.reply, ()).answer
+        if answer is not None:
             question = render(knowledge, reply.seed)
-            prompts[place] = referee.judging_prompt(scenario, role, reply.seed, knowledge, question, given.text)
+            prompts[place] = referee.judging_prompt(scenario, role, reply.seed, knowledge, question, answer.text)
     return prompts
 
 
@@ -57,7 +75,7 @@ def heard(
     Args:
         replies: By place.
         prompts: What the judge was to be asked, by place; None where that cannot be said any more.
-        steps: Those that asked it.
+        steps: Those that asked it; where one place was asked about twice, the last counts.
     """
     said = {
         step.position: judging.verdict(step.reply)

@@ -11,8 +11,8 @@ from typing import Any
 
 from stepdown.bundles.disk import sync
 from stepdown.bundles.kinds import KINDS
-from stepdown.digest import digest
-from stepdown.errors import InvalidValue, TrainingFailed
+from stepdown.digest import canonical, digest
+from stepdown.errors import InvalidValue, LocalError, TrainingFailed
 from stepdown.scenarios import prompt
 from stepdown.training import child
 from stepdown.training.plan import Plan
@@ -105,6 +105,22 @@ def backend(plan: AnyPlan) -> dict[str, Any]:
         raise InvalidValue(
             "Bases are tuned with mlx-lm: `pip install 'stepdown[tune]'`.", kind="mlx-lm-missing"
         ) from error
+
+
+def check_schema(plan: AnyPlan, schema: Mapping[str, Any] | None) -> None:
+    """Refuse to tune for replies that nobody could hold to their schema, before hours are spent on it.
+
+    Raises:
+        InvalidValue: The decoder cannot follow the schema.
+    """
+    if isinstance(plan, Plan) or not plan.constrained or schema is None:
+        return
+    from stepdown.local.constraint import compiled
+
+    try:
+        compiled(canonical(schema))
+    except LocalError as error:
+        raise InvalidValue(str(error), kind="schema-unusable") from error
 
 
 def train(

@@ -169,6 +169,23 @@ def exceeds(differences: Sequence[float], limit: float, error_rate: float) -> bo
     return _capital(shares, _stakes(shares, error_rate), (limit + 1) / 2) > goal
 
 
+MOST_ALIKE = 100_000
+"""Seeds beyond which nobody compares."""
+
+
+def alike(margin: float, error_rate: float) -> int | None:
+    """Return after how many seeds a challenger is shown to be as good that scores as the frontier on each; None for never."""
+    first, last = 0, 1
+    while not exceeds([0.0] * last, -margin, error_rate):
+        first, last = last, 2 * last
+        if last > MOST_ALIKE:
+            return None
+    while last - first > 1:
+        middle = (first + last) // 2
+        first, last = (first, middle) if exceeds([0.0] * middle, -margin, error_rate) else (middle, last)
+    return last
+
+
 def bounds(differences: Sequence[float], error_rate: float) -> Bounds | None:
     """Return the mean of differences and its bounds; None without any."""
     if not differences:

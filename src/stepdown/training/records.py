@@ -79,7 +79,7 @@ def kept(step: rows.Step, generation: rows.Generation | None) -> bool:
 
 
 def record(
-    step: rows.Step, generation: rows.Generation | None, knowledge: Knowledge, attempt: rows.Attempt
+    step: rows.Step, generation: rows.Generation | None, knowledge: Knowledge, attempt: rows.Attempt, reply: str
 ) -> dict[str, Any]:
     """Return one record: prompt and completion for a trainer, and beside them where they come from.
 
@@ -88,10 +88,11 @@ def record(
         generation: Its generation's gate decision.
         knowledge: The version that was in its prompt.
         attempt: The one that served it.
+        reply: The answer as a reply.
     """
     return {
         "prompt": step.prompt,
-        "completion": step.answer,
+        "completion": reply,
         "score": step.score,
         "decision": generation.decision if generation else None,
         "kept": kept(step, generation),
@@ -107,12 +108,12 @@ def record(
     }
 
 
-def imported(exchange: rows.Exchange) -> dict[str, Any]:
-    """Return the record of an exchange: what `record` says of a step, as far as a log can say it."""
+def imported(exchange: rows.Exchange, reply: str) -> dict[str, Any]:
+    """Return the record of an exchange: what `record` says of a step, as far as a log can say it; its answer as a reply."""
     blank = Knowledge()
     return {
         "prompt": exchange.prompt,
-        "completion": exchange.answer,
+        "completion": reply,
         "score": exchange.score,
         "decision": None,
         "kept": False,

@@ -14,7 +14,7 @@ from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.roles import Role, judged_role, proposer
 from stepdown.training.baselines import BASELINES, Known
 from stepdown.training.evaluation import Summary, held_out_seeds, judge_held_out, summarize
-from stepdown.training.promotion import Trial
+from stepdown.training.promotion import Trial, alike
 from stepdown.training.records import Filters
 from stepdown.workspace import Workspace
 
@@ -55,6 +55,7 @@ class Scan:
         calls: Fewest and most frontier calls that a promotion takes; None where there are too few cases for one.
         cost: What the most would cost, US dollars, by the calls of history; None where prices are unknown.
         judge: Who judges, where a model does: then nothing is known of a baseline before it is asked, and there is none.
+        alike: Cases after which the next comparison shows that a bundle is as good which scores as the frontier on each.
         verdicts: The most calls that the judge is asked for an evaluation, and for a promotion with a champion, if there can be
             one.
     """
@@ -72,6 +73,7 @@ class Scan:
     compared: int
     calls: tuple[int, int] | None
     cost: float | None
+    alike: int | None = None
     judge: str | None = None
     verdicts: tuple[int, int] | None = None
 
@@ -98,10 +100,11 @@ def scan(workspace: Workspace, filters: Filters) -> Scan:
     with workspace.reading() as connection:
         knowledge = workspace.knowledge(connection, scenario.name)
         best = reader.best_run(connection, scenario.name)
+        number = reader.comparisons(connection, scenario.name, role.name) + 1
         spent = reader.frontier_costs(connection, scenario.name, best.frontier, role.name) if best else None
     learned = Known(
         [step.prompt for step in looked_at],
-        [step.answer or "" for step in looked_at],
+        [role.reply(step.answer or "") for step in looked_at],
         [step.score or 0.0 for step in looked_at],
     )
     seeds = held_out_seeds(scenario)
@@ -121,6 +124,7 @@ def scan(workspace: Workspace, filters: Filters) -> Scan:
         compared=offered,
         calls=calls,
         cost=fmean(spent) * calls[1] if spent and calls else None,
+        alike=alike(Trial().margin, Trial().share(number)),
         judge=judge.word if judge is not None else None,
         verdicts=(len(seeds), 3 * calls[1] if calls else 0) if judge is not None else None,
     )

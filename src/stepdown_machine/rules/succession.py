@@ -99,11 +99,11 @@ class SuccessionRules(TurnMachine):
 
     def _all_the_way_back(self) -> Iterator[op.Plain]:
         """Go back past what is switched off or damaged, and then until there is nothing to go back to."""
-        pair = self._two() or ()
+        pair = self._two()
         # In either order: what compares their ids is right about one.
-        for number, (one, two) in enumerate(zip(pair, pair[::-1], strict=True)):
+        for one, two in (pair, (pair[1], pair[0])) if pair is not None else ():
             yield op.Activate(one)
-            if not number:
+            if pair is not None and one == pair[0]:
                 # As whole as the slot's, so both are asked the same.
                 yield op.Promote(two, 0.25)
             yield from (op.Activate(two), op.Rollback(), op.Activate(two))
