@@ -60,7 +60,7 @@ THEMES = {
         f"{ROUNDS} rounds. Most seeds come true at once; where mlx computes otherwise, the last word may be a hold.",
         rounds=ROUNDS,
     ),
-    # Only what the frontier got right in every field. Half as many records in as many steps came to 86 of 128, which is too few.
+    # Only what the frontier got right in every field. Half as many records in as many steps came to 86 of 128: too few.
     "invoices": Theme(
         "invoices",
         "extract",
