@@ -208,15 +208,16 @@ def test_a_database_that_two_new_workspaces_claim_at_once_goes_to_one(tmp_path: 
         assert len(list(tmp_path.glob(f"{attempt}-*"))) == 1
 
 
-def test_a_copied_workspace_on_the_same_database_takes_no_living_process_for_dead(
+def test_a_workspace_that_was_moved_while_it_is_used_takes_no_living_process_for_dead(
     tmp_path: Path, settings: Settings
 ) -> None:
     url = f"sqlite:///{tmp_path / 'runs.db'}"
     with open_workspace(tmp_path / "one", url=url, settings=settings) as one:
         under_way = start(one, SCENARIO, generations=1, candidates=1)
-        shutil.copytree(tmp_path / "one", tmp_path / "two")
+        (tmp_path / "one").rename(tmp_path / "two")
         with open_workspace(tmp_path / "two", settings=settings) as two:
             assert count(two, rows.Ending) == 0
+        (tmp_path / "two").rename(tmp_path / "one")
         under_way.advance()
         under_way.end()
         assert differences(one) == []

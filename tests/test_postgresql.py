@@ -105,16 +105,34 @@ def test_a_run_on_a_server_is_played_audited_and_seen_by_whoever_has_the_databas
         discover(one)
         under_way = start(one, SCENARIO, generations=1, candidates=1)
         assert one.session.alive(one.session.id)
-        shutil.copytree(tmp_path / "one", tmp_path / "copy")
-        with open_workspace(tmp_path / "copy", settings=settings) as copy:
-            assert copy.session.alive(one.session.id)
-            assert count(copy, rows.Ending) == 1
+        with open_workspace(tmp_path / "one", settings=settings) as again:
+            assert again.session.alive(one.session.id)
+            assert count(again, rows.Ending) == 1
         under_way.advance()
         under_way.end()
         assert differences(one) == []
         dead = one.session.id
     with open_workspace(tmp_path / "one", settings=settings) as again:
         assert not again.session.alive(dead)
+
+
+@running
+def test_a_copy_beside_its_original_is_refused_and_one_that_was_moved_goes_on(
+    tmp_path: Path, url: str, settings: Settings
+) -> None:
+    name = "o'ne 100% :x\udcff"
+    with open_workspace(tmp_path / name, url=url, settings=settings) as one:
+        discover(one)
+    shutil.copytree(tmp_path / name, tmp_path / "copy")
+    with pytest.raises(WorkspaceError, match="is a copy of") as refusal:
+        open_workspace(tmp_path / "copy", settings=settings)
+    assert refusal.value.kind == "database-taken"
+    (tmp_path / name).rename(tmp_path / "moved")
+    with open_workspace(tmp_path / "moved", settings=settings) as moved:
+        assert discover(moved).id == "run-2"
+        assert differences(moved) == []
+    with pytest.raises(WorkspaceError, match="is a copy of"):
+        open_workspace(tmp_path / "copy", settings=settings)
 
 
 KILLED = """

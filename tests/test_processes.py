@@ -23,7 +23,7 @@ from stepdown.errors import StepdownError, TrainingFailed
 from stepdown.history import reader, rows
 from stepdown.views.audit import differences
 from stepdown.views.doctor import examine
-from stepdown.workspace import Settings, Workspace, marker
+from stepdown.workspace import Settings, Workspace, founding
 from stepdown.workspace.sessions import alive
 
 
@@ -199,7 +199,7 @@ def test_nobody_waits_for_their_own_lock_whoever_replaces_the_directory_meanwhil
 
     def lock() -> None:
         with ExitStack() as locks:
-            marker._lock(locks, root, root)
+            founding._lock(locks, root, root)
         done.set()
 
     threading.Thread(target=lock, daemon=True).start()
@@ -211,7 +211,7 @@ def test_of_threads_that_make_and_fail_at_one_place_none_waits_for_ever(tmp_path
 
     def fail(position: int) -> int:
         for _ in range(300):
-            with pytest.raises(KeyError), marker.founding(root, root / "x.db" if position % 2 else None):
+            with pytest.raises(KeyError), founding.founding(root, root / "x.db" if position % 2 else None):
                 raise KeyError
         return position
 

@@ -157,7 +157,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, trouble: str) -> No
         if trouble == "a folder":
             path.mkdir()
 
-    with pytest.raises(InvalidValue, match=r"cases.jsonl (is missing, or no file|line 61 is not UTF-8)"):
+    with pytest.raises(InvalidValue, match=r"cases.jsonl (is missing|cannot be read|line 61 is not UTF-8)"):
         read_task(tmp_path)
 
 

@@ -4,6 +4,8 @@ import hashlib
 import json
 from typing import Any
 
+from stepdown.errors import HALF_A_CHARACTER, TOO_MANY_DIGITS
+
 
 def canonical(value: Any) -> bytes:
     """Return the bytes that are hashed: sorted keys, no spaces, UTF-8; NaN has no such form and is refused."""
@@ -18,7 +20,7 @@ def parsed(text: str) -> Any:
         ValueError: It is no JSON, has a name twice in one object, or is nested too deeply; in words that say so.
     """
     try:
-        return json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_each_name_once)
+        return json.loads(text.removeprefix("\ufeff"), object_pairs_hook=_each_name_once, parse_int=_whole)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -32,10 +34,17 @@ def shown(value: Any) -> str:
 def why(error: Exception) -> str:
     """Return in words why a value has no canonical form."""
     if isinstance(error, UnicodeEncodeError):
-        return "a text in it holds half a character (a lone surrogate)"
+        return HALF_A_CHARACTER
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     return "a number in it is not finite" if isinstance(error, ValueError) else str(error)
+
+
+def _whole(digits: str) -> int:
+    try:
+        return int(digits)
+    except ValueError:
+        raise ValueError(TOO_MANY_DIGITS) from None
 
 
 def _each_name_once(items: list[tuple[str, Any]]) -> dict[str, Any]:

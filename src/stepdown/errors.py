@@ -29,6 +29,8 @@ LONGEST = 300
 """Characters of somebody else's words that a sentence repeats."""
 
 
+TOO_MANY_DIGITS = "a number in it has more digits than are read"
+HALF_A_CHARACTER = "a text in it holds half a character (a lone surrogate)"
 MISSHAPEN = "a part of it is not of the form that it should have"
 
 
@@ -43,14 +45,18 @@ def in_one_line(error: BaseException) -> str:
         return f"it lacks {error}"
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8"
+    if isinstance(error, UnicodeEncodeError):
+        return HALF_A_CHARACTER
     if isinstance(error, TypeError | AttributeError | IndexError):
         return MISSHAPEN
     words = " ".join(str(error).split())[:LONGEST].rstrip(".")
+    if "integer string conversion" in words:
+        return TOO_MANY_DIGITS
     short = {MemoryError: "there is not enough memory for it", RecursionError: "it is nested too deep"}
     return next((said for kind, said in short.items() if isinstance(error, kind)), words or "it does not say why")
 
 
-def of_code(error: Exception) -> str:
+def of_code(error: BaseException) -> str:
     """Return what an exception out of the reader's own code says: whoever mends that code looks for the class by its name."""
     if isinstance(error, OSError):
         return _of_the_system(error)

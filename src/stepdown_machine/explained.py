@@ -16,8 +16,6 @@ EXPLAINED: Mapping[str, str] = {
     "record can hold. A system whose coach repeats a good answer meets it.",
     "invariants/history.py _views comparison: held.observer == observer -> held.observer != observer": "Each then has the "
     "view of all others, and who differs is noticed as well: the toy has three observers.",
-    "invariants/history.py _ending condition dropped: report.run in transition.memory.ended -> nothing": "The toy tells a run "
-    "that was killed by its rows, like any other. A system that calls it interrupted meets it.",
     "invariants/history.py _ending condition dropped: report.ending is not None -> nothing": "The toy says of every run how it "
     "ended. A system that says it of none meets it.",
     "invariants/witnesses.py _reply condition dropped: call is not None -> nothing": "The toy's recovery leaves out a call "

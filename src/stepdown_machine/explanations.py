@@ -22,7 +22,7 @@ from stepdown_machine.observed import Attempt, Call, Step
 from stepdown_machine.protocol import Answer, Description
 from stepdown_machine.semantics import apply, legal_answers
 from stepdown_machine.transition import StepReview, Transition, Walk
-from stepdown_machine.values import Bundle, Promoted, Ran
+from stepdown_machine.values import Bundle, Pointed, Promoted, Ran
 
 Event: TypeAlias = int | tuple[op.Plain, Answer]
 """So many steps, or an operation with its answer."""
@@ -56,7 +56,7 @@ def explanations(transition: Transition) -> Iterator[Explanation]:
             yield Explanation((steps,))
             yield Explanation((steps, (inner, None)))
         case op.Rival():
-            yield from (Explanation(events) for events in _orders(tuple(transition.answered()), steps))
+            yield from (Explanation(events) for events in _orders(tuple(transition.answered()), transition))
         case _:
             answered = tuple(transition.answered())
             yield Explanation((*_evaluated(answered), steps, *answered))
@@ -67,15 +67,48 @@ def _evaluated(answered: tuple[tuple[op.Plain, Answer], ...]) -> tuple[Event, ..
     return tuple((operation, answer.now) for operation, answer in answered if isinstance(answer, Promoted))
 
 
-def _orders(answered: tuple[tuple[op.Plain, Answer], ...], steps: int) -> Iterator[tuple[Event, ...]]:
+HELD = {op.Promote: ("announced", Promoted), op.Rollback: ("rollback-checked", Pointed)}
+"""Points at which who is held has looked at the slot and did not move it yet, and the answer of who got there."""
+
+
+def _came_second(transition: Transition) -> bool:
+    """Tell whether the second of two acts was held before it moved the slot, until the first was done."""
+    match transition.operation, transition.answer:
+        case op.Rival(second=second, held=held), (_, theirs) if type(second) in HELD:
+            point, answer = HELD[type(second)]
+            return held == point and isinstance(theirs, answer)
+    return False
+
+
+def _apart(answered: tuple[tuple[op.Plain, Answer], ...], transition: Transition) -> Iterator[tuple[Event, ...]]:
+    """Yield what can have been before time passed: all of the first one, and of the second one nothing or all."""
+    assert isinstance(transition.operation, op.Rival)
+    (first, mine), (second, theirs) = answered
+    passed: Event = (op.Advance(transition.operation.later), None)
+    ran = theirs.run if isinstance(theirs, Ran) else ""
+    count, before = len(transition.steps), sum(step.run != ran for step in transition.steps)
+    acts = [
+        [(each, answer)] if not isinstance(each, op.Run) else [] for each, answer in ((first, mine), (second, theirs))
+    ]
+    evaluated = _evaluated(answered)
+    yield (*evaluated, before, *acts[0], passed, count - before, *acts[1])
+    yield (*evaluated, count, *acts[0], *acts[1], passed)
+
+
+def _orders(answered: tuple[tuple[op.Plain, Answer], ...], transition: Transition) -> Iterator[tuple[Event, ...]]:
     """Yield both orders of two acts, or every moment between the steps of a run at which an act can fall."""
+    if isinstance(transition.operation, op.Rival) and transition.operation.later:
+        yield from _apart(answered, transition)
+        return
+    steps = len(transition.steps)
     acts = [part for part in answered if not isinstance(part[0], op.Run)]
     evaluated = _evaluated(answered)
     moments = range(steps + 1)
     match acts:
         case [one, two]:
             yield from ((*evaluated, at, one, steps - at, two) for at in moments)
-            yield from ((*evaluated, at, two, steps - at, one) for at in moments)
+            if not _came_second(transition):
+                yield from ((*evaluated, at, two, steps - at, one) for at in moments)
         case [one]:
             yield from ((*evaluated, at, one, steps - at) for at in moments)
         case _:
@@ -87,13 +120,13 @@ def review_steps(
 ) -> tuple[tuple[StepReview, ...], list[Finding]]:
     """Tell a story to a model, which changes; return its steps as reviewed on the way, and illegal answers."""
     trace = {call.call: call for call in transition.calls}
-    steps, at_first = iter(transition.steps), dict(model.breakers)
+    steps, at_first, moves = iter(transition.steps), dict(model.breakers), model.moves
     probe = _held_probe(model, transition)
     reviews: list[StepReview] = []
     findings: list[Finding] = []
     for event in explanation.events:
         if isinstance(event, tuple):
-            findings += _told(model, *event, transition)
+            findings += _told(model, *event, transition, moved=model.moves != moves)
             continue
         for step in islice(steps, event):
             due = _due(model, step)
@@ -106,7 +139,7 @@ def review_steps(
     return tuple(reviews), findings
 
 
-def _told(model: Model, operation: op.Plain, answer: Answer, transition: Transition) -> list[Finding]:
+def _told(model: Model, operation: op.Plain, answer: Answer, transition: Transition, *, moved: bool) -> list[Finding]:
     """Apply one operation; of a killed one nobody knows the answer, so it is applied if it would have been accepted."""
     if isinstance(operation, op.Promote) and isinstance(answer, Bundle):
         apply(model, operation, answer, transition.memory, transition.before)
@@ -117,6 +150,8 @@ def _told(model: Model, operation: op.Plain, answer: Answer, transition: Transit
         held = isinstance(operation, op.Promote) and model.slots.get("competitor") == operation.bundle
         idle = isinstance(answer, Promoted) and (held or answer.outcome != "promote")
         due = replace(due, accept=due.accept or idle, kinds=due.kinds | {"stale"})
+        if moved and not idle and operation == transition.parts[1] and _came_second(transition):
+            due = replace(due, accept=False, because="the slot changed hands while it was held")
     if isinstance(transition.operation, op.Crash):
         if due.accept:
             apply(model, operation, answer, transition.memory, transition.before)

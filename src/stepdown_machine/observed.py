@@ -69,7 +69,7 @@ class Step:
         score: Mean of the matches, four decimals; `None` for the coach and for steps not served.
         recovered: Closed by recovery after a crash.
         seed: What the canary's draw depends on.
-        purpose: `work`, or `comparison` with the frontier, for a promotion's verdict.
+        purpose: `work`, `comparison` with the frontier, for a promotion's verdict, or `live`: see `operations.Ask`.
         answer: What an export holds of the reply, where it is spelled in one way only; empty for the reply itself.
     """
 
@@ -123,6 +123,7 @@ class Shelved:
     """A registered bundle, whether its directory is there, and whether all its bytes hash to what was registered.
 
     Attributes:
+        listed: `whole`, `damaged` or `gone`, as the system lists it; `None` when it lists nothing.
         standing: `candidate`, `active`, `disabled` or `retired`, as the system lists it; `None` when it lists nothing.
     """
 
@@ -131,6 +132,7 @@ class Shelved:
     whole: bool
     weights: str | None
     standing: str | None = None
+    listed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

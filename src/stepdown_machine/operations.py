@@ -1,7 +1,7 @@
 """What can be asked of a system, as values: they print as a script, and a script is a list of them.
 
-Names of things (`run`, `dataset`, `bundle`) are the system's own ids when an adapter sees them. The machine's own
-scripts use readable names (`bundle-1`) and translate them before the adapter is called.
+Names of things (`run`, `dataset`, `bundle`) are the system's own ids when an adapter sees them. The machine's own scripts use
+readable names (`bundle-1`) and translate them before the adapter is called.
 """
 
 from __future__ import annotations
@@ -9,9 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from stepdown_machine.optional import Judge as Judge  # noqa: PLC0414 - as if it stood here
+from stepdown_machine.optional import Ask as Ask  # noqa: PLC0414 - as if it stood here
+from stepdown_machine.optional import Import as Import  # noqa: PLC0414
+from stepdown_machine.optional import Judge as Judge  # noqa: PLC0414
+from stepdown_machine.optional import Resume as Resume  # noqa: PLC0414
 from stepdown_machine.optional import Reword as Reword  # noqa: PLC0414
+from stepdown_machine.optional import Route as Route  # noqa: PLC0414
 from stepdown_machine.optional import SetBase as SetBase  # noqa: PLC0414
+from stepdown_machine.optional import Tamper as Tamper  # noqa: PLC0414
 from stepdown_machine.values import Policy
 
 
@@ -19,7 +24,7 @@ from stepdown_machine.values import Policy
 class Run:
     """One run: each generation asks the competitor `candidates` times, then the coach once. Answers `Ran`.
 
-    The first run of a system is discovery; a run while a bundle is active is routed. They are the same function.
+    The first run of a system is discovery, one while a bundle is active is routed: they are the same function.
     """
 
     seed: int
@@ -37,6 +42,7 @@ class Export:
         min_score: Keep rows whose score is at least this (0..1, inclusive).
         kept_only: Keep rows that their generation's gate kept.
         include_local: Keep rows that a local bundle served; off, no model is trained on itself by accident.
+        imported: Also what was logged elsewhere; it is of no run, and no gate kept it.
     """
 
     run: str | None = None
@@ -44,6 +50,7 @@ class Export:
     min_score: float | None = None
     kept_only: bool = False
     include_local: bool = False
+    imported: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +71,14 @@ class Train:
 
 @dataclass(frozen=True, slots=True)
 class Activate:
-    """Make the bundle its slot's. Refusals: see `stepdown_machine.model.Model.activation`."""
+    """Make the bundle its slot's. Refusals: see `stepdown_machine.model.Model.activation`.
+
+    Attributes:
+        proven: Only if the newest verdict on it promotes it, with version and text as they are: else `not-promoted`.
+    """
 
     bundle: str
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +129,8 @@ class Promote:
 class Rollback:
     """Make the slot's the last bundle it held before that is still good: enabled, not retired, whole, belonging.
 
-    A rollback goes back along the way that activations went, so what it leaves behind is not where the next one leads.
-    Answers `Pointed`. Refusals: `nothing-to-roll-back`; `stale` when a rival moved the slot meanwhile.
+    It goes back along the way that activations went: what it leaves behind is not where the next one leads. Answers `Pointed`.
+    Refusals: `nothing-to-roll-back`; `stale` when a rival moved the slot meanwhile.
     """
 
 
@@ -205,13 +217,6 @@ class Plant:
 
 
 @dataclass(frozen=True, slots=True)
-class Tamper:
-    """Alter the dataset's files behind the system's back; training from it is `dataset-malformed`."""
-
-    dataset: str
-
-
-@dataclass(frozen=True, slots=True)
 class Revise:
     """Give the scenario this version: evaluations made at another version no longer count."""
 
@@ -241,7 +246,7 @@ class Advance:
 Plain: TypeAlias = (
     Run | Export | Train | Activate | Disable | Enable | Retire | Delete | Promote | Rollback | Prune | SetPolicy
     | SetValidator | Report | Audit | Reopen | Damage | Restore | Plant | Tamper | Revise | Disturb | Advance | SetBase | Reword
-    | Judge
+    | Judge | Ask | Route | Resume | Import
 )  # fmt: skip
 
 
@@ -249,7 +254,7 @@ Plain: TypeAlias = (
 class Crash:
     """Begin the operation in a real process, kill it (SIGKILL) at the named point, reopen. Answers `None`.
 
-    A point that the operation does not reach (it was refused, or is over) means that it ended normally.
+    At a point that the operation does not reach (it was refused, or is over) it ended normally.
     """
 
     operation: Plain
@@ -263,11 +268,13 @@ class Rival:
     Attributes:
         held: One of `Description.holds`: the second is held there until the first has ended. A point that it does not
             reach holds nobody. `None` leaves the order to chance.
+        later: Seconds that pass once the first has ended: while the second is held, or after it.
     """
 
     first: Plain
     second: Plain
     held: str | None = None
+    later: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

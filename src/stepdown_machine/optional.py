@@ -1,4 +1,4 @@
-"""What can be asked of some systems: a base below their bundles, other texts of a prompt, judgements that arrive late."""
+"""What can be asked of some systems: a base below bundles, other texts, judgements that arrive late, one answer, a way on."""
 
 from __future__ import annotations
 
@@ -51,3 +51,54 @@ class Judge:
     run: str
     position: int
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask one question, outside of all generations. Answers `Responded`.
+
+    It is a step like any other, of a run that has no other one: `Step.purpose` is `live`. No gate keeps it, and no coach learns
+    from it; it is exported like a candidate of a run.
+    """
+
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Say who would be asked on a seed at this moment, without asking anybody. Answers `Routed`."""
+
+    role: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Go on with a run that was killed or stopped before it was done. Answers `Ran`, with the id that it has.
+
+    What stands is kept, and the rest is done as it would have been: each candidate of each generation is asked once, and so is
+    the coach; one whose call was cut off is not asked again. Refusals: `unknown-run`, `run-done`, `run-of-another-kind` (a
+    comparison, or a question), and `stale` where the scenario's version or the competitor's text is another by now.
+    """
+
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """Bring in what another system logged, to learn from. Answers `Imported`. Refusal: `log-empty`, where nothing is legal.
+
+    Nothing of it happened here: no step and no call comes of it. What was brought in before is not brought in again.
+
+    Attributes:
+        lines: Seed of a question, and the reply.
+    """
+
+    lines: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tamper:
+    """Alter the dataset's files behind the system's back; training from it is `dataset-malformed`."""
+
+    dataset: str

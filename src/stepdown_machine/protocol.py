@@ -17,9 +17,38 @@ from typing import Protocol, TypeAlias
 from stepdown_machine import operations as op
 from stepdown_machine.model import REASONS, REFEREES, Ground
 from stepdown_machine.observed import Observation
-from stepdown_machine.values import Audited, Bundle, Dataset, Pointed, Policy, Promoted, Pruned, Ran, Refusal, RunReport
+from stepdown_machine.values import (
+    Audited,
+    Bundle,
+    Dataset,
+    Imported,
+    Pointed,
+    Policy,
+    Price,
+    Promoted,
+    Pruned,
+    Ran,
+    Refusal,
+    Responded,
+    Routed,
+    RunReport,
+)
 
-One: TypeAlias = Ran | Dataset | Bundle | Promoted | Pointed | Pruned | RunReport | Audited | Refusal | None
+One: TypeAlias = (
+    Ran
+    | Dataset
+    | Bundle
+    | Promoted
+    | Pointed
+    | Pruned
+    | RunReport
+    | Audited
+    | Responded
+    | Routed
+    | Imported
+    | Refusal
+    | None
+)
 Answer: TypeAlias = One | tuple[One, One]
 """`None` means done, nothing to say. `Rival` and `Interleave` answer a pair."""
 
@@ -43,7 +72,7 @@ EVERYTHING: frozenset[type] = frozenset(
         op.Run, op.Export, op.Train, op.Activate, op.Disable, op.Enable, op.Retire, op.Delete, op.Promote, op.Rollback,
         op.Prune, op.SetPolicy, op.SetValidator, op.Report, op.Audit, op.Reopen, op.Damage, op.Restore, op.Plant,
         op.Tamper, op.Revise, op.Disturb, op.Advance, op.Crash, op.Rival, op.Interleave, op.SetBase, op.Reword,
-        op.Judge,
+        op.Judge, op.Ask, op.Route, op.Resume, op.Import,
     )
 )  # fmt: skip
 
@@ -85,7 +114,8 @@ class Description:
         texts: What the competitor can be asked with, see `Reword`; the first is `own`.
         points: For each operation class name, the points at which `Crash` can kill it.
         holds: Likewise the points at which `Rival` can hold it: there it keeps nobody waiting. At `announced` a run has
-            said durably whom its first step asks, and did not ask yet.
+            said durably whom its first step asks, and did not ask yet; a promotion likewise, of its comparison. At
+            `rollback-checked` a rollback has chosen where it leads, and did not go there yet.
         falsifiable: What `Audit(falsified=...)` can alter.
         min_records: Records that training needs; fewer are refused with `dataset-too-small`.
         policies: Names of the policy values that can be set; the others stay what `policy` says.
@@ -102,6 +132,10 @@ class Description:
         words: The system's own words for reasons, errors, providers, roles and outcomes, to those here.
         failures: How local can be made to fail; `outages` likewise the frontier.
         shows: What an observation holds beside steps and calls, of `SHOWN`.
+        prices: Of the frontier, oldest first; none where nobody knows its price, or its calls have several.
+        shared: All comparisons of a slot share one error rate: its n-th may spend a share of 1 / (n (n + 1)) of it.
+        sure: How many standard errors the lower bound of a held-out score lies below its mean, at least; 0 where nobody says.
+        astray: How far below the best so far the best of a generation lies that is rolled back; `None` where none is.
     """
 
     origin: Origin
@@ -133,6 +167,10 @@ class Description:
     outages: tuple[str, ...] = OUTAGES
     shows: frozenset[str] = SHOWN
     referee: str = ""
+    prices: tuple[Price, ...] = ()
+    astray: float | None = None
+    shared: bool = False
+    sure: float = 0.0
 
     @property
     def objectors(self) -> Callable[[str], frozenset[str]] | None:

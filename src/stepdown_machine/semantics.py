@@ -11,8 +11,9 @@ from stepdown_machine.model.legal_answers import refused
 from stepdown_machine.model.registered import DAMAGED, GONE, OWN, WHOLE
 from stepdown_machine.observed import Observation, Step
 from stepdown_machine.protocol import START, Answer, Description
+from stepdown_machine.resuming import resuming
 from stepdown_machine.transition import Memory
-from stepdown_machine.values import Bundle, Dataset, Policy, Promoted, Pruned, Refusal
+from stepdown_machine.values import Bundle, Dataset, Imported, Policy, Promoted, Pruned, Refusal
 
 
 def initial_model(description: Description) -> Model:
@@ -41,7 +42,7 @@ def eligible(rows: Observation, wanted: op.Export, description: Description, mod
         step
         for step in rows.steps
         if step.role == "competitor"
-        and step.purpose == "work"
+        and step.purpose != "comparison"
         and step.outcome == "served"
         and model.asked_with.get(step.step, OWN) == model.text
         and not (objectors is not None and objectors(step.text))
@@ -54,6 +55,20 @@ def eligible(rows: Observation, wanted: op.Export, description: Description, mod
         and (not wanted.kept_only or step.step in kept)
         and (wanted.include_local or step.served != "local")
     ]
+
+
+def logged(wanted: op.Export, description: Description, model: Model) -> list[tuple[str, str, float | None]]:
+    """Return what of all logs an export must hold: place, text and score."""
+    if (
+        not wanted.imported
+        or wanted.run is not None
+        or wanted.kept_only
+        or wanted.scenario not in (None, description.scenario)
+    ):
+        return []
+    lines = [line for log in model.logs.values() for line in log]
+    least = wanted.min_score
+    return [line for line in lines if least is None or (line[2] is not None and line[2] >= least)]
 
 
 def final_score(rows: Observation, step: Step) -> float | None:
@@ -73,10 +88,10 @@ def legal_answers(
             return LegalAnswers() if recorded else refused("unknown-run", because=f"history has no run {run}")
         case op.Train(dataset=dataset, plan=plan):
             return model.training(dataset, plan, _records(memory, dataset), description.min_records)
-        case op.Judge():
-            return _judgement(operation, rows)
-        case op.Activate(bundle=bundle):
-            return model.activation(bundle)
+        case op.Judge() | op.Resume() | op.Import():
+            return _afterwards(operation, rows, model, memory, description)
+        case op.Activate(bundle=bundle, proven=proven):
+            return model.activation(bundle, proven=proven)
         case op.Enable(bundle=bundle) | op.Disable(bundle=bundle):
             return model.switching(bundle)
         case op.Retire(bundle=bundle) | op.Delete(bundle=bundle):
@@ -89,9 +104,29 @@ def legal_answers(
             return LegalAnswers()
 
 
+def is_legal(reply: str, description: Description) -> bool:
+    """Tell whether the scenario accepts a reply, whatever is switched on."""
+    return description.objectors is None or not description.objectors(reply)
+
+
 def answered_steps(rows: Observation, run: str) -> list[Step]:
     """Return the competitor's steps of a run that somebody was given an answer in."""
     return [step for step in rows.steps if (step.run, step.role) == (run, "competitor") and step.served is not None]
+
+
+def _afterwards(
+    operation: op.Judge | op.Resume | op.Import,
+    rows: Observation,
+    model: Model,
+    memory: Memory,
+    description: Description,
+) -> LegalAnswers:
+    if isinstance(operation, op.Import):
+        legal = any(is_legal(reply, description) for _, reply in operation.lines)
+        return LegalAnswers() if legal else refused("log-empty", because="no answer in it is legal")
+    if isinstance(operation, op.Resume):
+        return resuming(operation.run, rows, model, memory)
+    return _judgement(operation, rows)
 
 
 def _judgement(judgement: op.Judge, rows: Observation) -> LegalAnswers:
@@ -108,7 +143,7 @@ def _exporting(wanted: op.Export, rows: Observation, description: Description, m
         return refused("filter-out-of-range", because=f"no score is {wanted.min_score}")
     if wanted.run is not None and wanted.run not in {step.run for step in rows.steps}:
         return refused("unknown-run", because=f"history has no run {wanted.run}")
-    some = eligible(rows, wanted, description, model)
+    some = eligible(rows, wanted, description, model) or logged(wanted, description, model)
     return LegalAnswers() if some else refused("no-records", because="no row passes the filters")
 
 
@@ -160,7 +195,7 @@ def apply(model: Model, operation: op.Plain, answer: Answer, memory: Memory, row
             model.validators |= {name}
         case op.SetValidator(name=name):
             model.validators -= {name}
-        case op.Export() | op.Train() | op.Plant():
+        case op.Export() | op.Train() | op.Plant() | op.Import():
             _shelve(model, operation, answer, memory)
         case _:
             _change_environment(model, operation)
@@ -184,10 +219,13 @@ def _succeed(model: Model, operation: op.Promote | op.Rollback | op.Prune, answe
             model.alter(answer.bundle, version=answer.version, score=answer.score, valid=answer.valid)
         case op.Promote(bundle=bundle), Promoted():
             model.asked |= {bundle, answer.champion or bundle}
+            model.compared += 1
+            model.verdicts[bundle] = answer.outcome, model.version, model.text
             if answer.outcome == "promote":
                 model.point(bundle)
         case op.Promote(bundle=bundle), None:
             model.unsure |= {bundle, *model.slots.values()}
+            model.verdicts[bundle] = None
             model.point(bundle)
         case op.Rollback(), _:
             model.retreat()
@@ -232,6 +270,9 @@ def _shelve(model: Model, operation: op.Plain, answer: Answer, memory: Memory) -
         case op.Train(dataset=dataset, plan=plan), Bundle():
             base = model.base if plan in model.tuned else None
             _register(model, answer, model.job(memory.exported[dataset].digest, plan), base)
+        case op.Import(lines=lines), Imported(log=log, lines=learned):
+            model.brought.setdefault(lines, log)
+            model.logs.setdefault(log, tuple((f"{log}:{number}", text, score) for number, text, score in learned))
         case op.Plant(), Bundle():
             _register(model, answer, None, None)
             model.point(answer.bundle)

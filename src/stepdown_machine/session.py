@@ -15,6 +15,7 @@ from stepdown_machine.invariants import CLAIMS, INVARIANTS
 from stepdown_machine.model import Model, Registered
 from stepdown_machine.names import Names
 from stepdown_machine.protocol import Answer, HandoffSystem
+from stepdown_machine.resuming import learned, over_budget, seeds
 from stepdown_machine.semantics import initial_model
 from stepdown_machine.transition import Memory, StepReview, Transition
 from stepdown_machine.values import Bundle, Dataset, Promoted, Ran
@@ -175,10 +176,16 @@ class Session:
         memory = self._memory
         memory.steps |= {one.step.step: one.step for one in self.reviews}
         memory.called.update(attempt.call for step in transition.steps for attempt in step.attempts)
+        if transition.steps:
+            memory.plans |= dict(learned(transition, self.model))
+            new = {step.run for step in transition.steps} & memory.plans.keys()
+            memory.seeds |= dict(seeds(transition.seen, {run: memory.plans[run] for run in new}))
         for operation, answer in transition.answered():
             match operation, answer:
-                case op.Run(), Ran():
-                    memory.ended.add(answer.run)
+                case op.Run() | op.Resume(), Ran():
+                    memory.ended[answer.run] = any(
+                        map(over_budget, (s for s in transition.steps if s.run == answer.run))
+                    )
                 case op.Train(), Bundle():
                     memory.answered[answer.bundle] = answer
                     memory.strays.discard(answer.bundle)

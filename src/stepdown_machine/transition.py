@@ -54,6 +54,15 @@ class StepReview:
     excused: Mapping[str, frozenset[str | None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A run as it was asked for, and what was in force then."""
+
+    asked: op.Run
+    version: int
+    text: str
+
+
 @dataclass(slots=True)
 class Memory:
     """What a session remembers beside its models, none of it needed to decide what should happen.
@@ -65,7 +74,8 @@ class Memory:
         answered: Bundle id to the system's own answer.
         exported: Dataset id to the system's own answer.
         strays: Bundles that a killed or racing training may have left behind.
-        ended: Runs that were answered, and so have ended.
+        plans: Runs to what was asked for; `seeds` are the seeds of their steps by seed, generation and place.
+        ended: Runs that were answered, and so have ended, and whether their budget ended them.
         begun: Trainings that were killed and not done since.
         steps: By id, each step with what was due where the system does not show it.
     """
@@ -76,7 +86,9 @@ class Memory:
     answered: dict[str, Bundle] = field(default_factory=dict)
     exported: dict[str, Dataset] = field(default_factory=dict)
     strays: set[str] = field(default_factory=set)
-    ended: set[str] = field(default_factory=set)
+    plans: dict[str, Begun] = field(default_factory=dict)
+    seeds: dict[tuple[int, int, int], int] = field(default_factory=dict)
+    ended: dict[str, bool] = field(default_factory=dict)
     begun: int = 0
     steps: dict[str, Step] = field(default_factory=dict)
 

@@ -73,12 +73,12 @@ class Record:
     """One line of a dataset.
 
     Attributes:
-        step: Id of the step it came from.
+        step: Id of the step it came from, or log and line with a colon between.
         split: `train` or `valid`.
         prompt: Text the model sees.
         completion: Text the model learns.
         score: The step's own score, 0..1; `None` where nothing is scored.
-        served: Who served the step.
+        served: Who served the step; `imported` for what was logged elsewhere.
     """
 
     step: str
@@ -138,6 +138,15 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """One seed of a comparison with the slot's bundle: what that one replied, and what it scored there."""
+
+    seed: int
+    reply: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Promoted:
     """The verdict on a bundle, and what it rests on.
 
@@ -153,6 +162,7 @@ class Promoted:
         champion: The slot's bundle, when it was compared too.
         ahead: What the mean difference to the champion is not above; NaN without one.
         now: The bundle as it is evaluated now: one whose evaluation no longer counted was evaluated again first.
+        rivals: One for each seed that the champion answered, the same as the bundle did; `None` where a system does not say.
     """
 
     run: str
@@ -166,6 +176,7 @@ class Promoted:
     champion: str | None
     ahead: float
     now: Bundle
+    rivals: tuple[Standing, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +194,66 @@ class Pruned:
 
 
 @dataclass(frozen=True, slots=True)
+class Responded:
+    """What came of one question: the reply that served, who served, why local did not, and what the reply scored at once.
+
+    Attributes:
+        text: Empty where nobody served.
+        error: Why nobody did.
+    """
+
+    run: str
+    text: str
+    served: str | None
+    reason: str | None
+    score: float | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """Who would be asked first: `local`, `frontier` or `nobody`; and every objection to local, in the order of the list."""
+
+    asks: str
+    objections: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A log, and what of it can be learned from: number of the line, from 1, the text that a model learns, and its score."""
+
+    log: str
+    lines: tuple[tuple[int, str, float | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What the calls of one side of a run took.
+
+    Attributes:
+        side: `local`, `frontier` or `shadow`.
+        attempts: Calls; `failed` are those without a reply that could be used.
+        cost: US dollars of those with a price, which no shadow has.
+        unpriced: Calls that were answered and have no price where they should.
+    """
+
+    side: str
+    attempts: int
+    failed: int
+    cost: float
+    unpriced: int
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """US dollars for a million tokens at the frontier, from an instant (epoch seconds) on."""
+
+    since: float
+    input: float
+    output: float
+
+
+@dataclass(frozen=True, slots=True)
 class RunReport:
     """What the report says of a run; shares of steps by who served and why, tokens summed over attempts.
 
@@ -195,6 +266,9 @@ class RunReport:
             shadow have; steps of the frontier without one are left out, and `None` says that it has no other or that local
             has such a step. `None` for all of it where a system tells no money, or asks several frontiers.
         ending: How it ended: `stopped` by its budget, or another word; `None` where a system does not say.
+        share: Of the steps of roles that local might serve then and that somebody served, the share that local did. Empty where
+            there are none and in whatever is no work; `None` where a system does not say.
+        spent: By side, in the alphabet's order; `None` where a system does not say.
     """
 
     run: str
@@ -206,6 +280,8 @@ class RunReport:
     output_tokens: int
     saved: tuple[tuple[str, float | None], ...] | None = None
     ending: str | None = None
+    share: tuple[float, ...] | None = None
+    spent: tuple[Spent, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from stateful import bases, exported, other_scenarios
 from stateful.children import HELD, Errand, process, said, settle
 from stateful.damages import clear, damage
 from stateful.doing import PLANS, TUNED, answered, interleaved, spelled
-from stateful.environment import ASKED, ON_GRID, SCENARIO, TEXTS, Environment, settings
+from stateful.environment import ASKED, ON_GRID, PRICES, SCENARIO, TEXTS, Environment, settings
 from stateful.falsifying import WAYS, Forgery
 from stateful.observing import Observer
 from stateful.planting import plant
@@ -24,6 +24,7 @@ from stepdown.acts.opening import open_workspace
 from stepdown.bundles.disk import Condition, look
 from stepdown.bundles.standing import fold
 from stepdown.history import reader
+from stepdown.views.bundles import shelf
 from stepdown.views.history import active_at
 from stepdown_machine import operations as op
 from stepdown_machine.model import REFEREES
@@ -60,8 +61,11 @@ HOLDS = {
     "Run": ("announced", ASKED, "answered", "step-finished", "generation-decided", "knowledge-learned"),
     "Promote": ("announced", ASKED, "comparison-played"),
     "Rollback": ("rollback-checked",),
+    "Train": ("weights-written",),
 }
 """Where a process can wait in the middle of its act: it holds no lock of the database."""
+FILES = {Condition.ABSENT: "gone", Condition.BROKEN: "damaged", Condition.NEWER: "whole", Condition.WHOLE: "whole"}
+"""The machine's word for what a list of bundles says; what only a newer version can read is as it was."""
 SHM = Path("/dev/shm")
 
 
@@ -124,6 +128,10 @@ class StepdownSystem:
             validators=tuple(scenario.validators),
             scores=ON_GRID,
             referee=SCENARIO,
+            prices=PRICES,
+            astray=0.05,
+            shared=True,
+            sure=1.645,
         )
 
     def perform(self, operation: op.Operation) -> Answer:
@@ -171,7 +179,8 @@ class StepdownSystem:
 
     def _exported(self, operation: op.Export) -> One:
         made = answered(self._workspace, operation)
-        if isinstance(made, Dataset) and ON_GRID:
+        # What was logged elsewhere is for the oracle alone.
+        if isinstance(made, Dataset) and ON_GRID and not operation.imported:
             directory, reworded = self._root / "datasets" / made.dataset, self._environment.text != TEXTS[0]
             exported.check(directory, operation, self._observer.rows, reworded=reworded)
         return made
@@ -183,8 +192,11 @@ class StepdownSystem:
             pipe.send("go")
             told = said(pipe, errand) if race.held else HELD
             mine = answered(self._workspace, race.first)
+            if isinstance(race.first, op.Reopen):
+                self._around(race.first)
+            self._environment.now += race.later
             if race.held and told == HELD:
-                pipe.send("go on")
+                pipe.send(race.later)
             theirs, wrong = said(pipe, errand) if told == HELD else told
         self._environment.wrong += wrong
         return mine, theirs
@@ -266,7 +278,12 @@ class StepdownSystem:
             then = active_at(self._workspace, now).get((SCENARIO, "competitor"))
             told = then.id if then else None
         listed = [Holding("fold", "competitor", told)] if told else []
-        return self._observer.observe([*served, *listed], lambda bundle: standing.status(bundle).value)
+        shown = {entry.bundle.id: entry for entry in shelf(self._workspace)} if thorough else {}
+        files = {bundle: FILES[entry.condition] for bundle, entry in shown.items()}
+        known = {bundle: entry.status.value for bundle, entry in shown.items()}
+        return self._observer.observe(
+            [*served, *listed], lambda bundle: known.get(bundle) or standing.status(bundle).value, files.get
+        )
 
     def close(self) -> None:
         """Give everything back."""

@@ -228,6 +228,6 @@ def _stop(errand: Errand, pipe: Connection) -> Callable[[str], None]:
         if point in ahead:
             ahead.clear()
             pipe.send(HELD)
-            pipe.recv()
+            errand.environment.now += pipe.recv()
 
     return reached

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from stateful import bases
 from stateful.children import REAL
 from stateful.environment import ON_GRID, SCENARIO
 from stateful.exported import wants_matches
+from stateful.observing import error_said
 from stateful.ranges import out_of_range
 from stateful.saying import bundle, dataset, promoted, report
-from stepdown.acts import configure, switch
-from stepdown.acts.ask import judge
+from stepdown.acts import configure, imports, switch
+from stepdown.acts.ask import judge, live
 from stepdown.acts.datasets import find_dataset
 from stepdown.acts.export import export
 from stepdown.acts.localize import localize
 from stepdown.acts.promote import promote
 from stepdown.acts.prune import prune
+from stepdown.acts.resume import resume_run
 from stepdown.acts.rollback import rollback
 from stepdown.acts.run import play, start
 from stepdown.acts.under_way import RunUnderWay
@@ -32,16 +37,20 @@ from stepdown.training.promotion import Trial
 from stepdown.training.records import Filters
 from stepdown.training.tuning import AnyPlan
 from stepdown.views.audit import differences
+from stepdown.views.route import explain_route
 from stepdown.workspace import Workspace
 from stepdown_machine import operations as op
 from stepdown_machine.protocol import One
 from stepdown_machine.values import (
     Audited,
+    Imported,
     Pointed,
     Policy,
     Pruned,
     Ran,
     Refusal,
+    Responded,
+    Routed,
 )
 
 SMALL = {"width": 32, "heads": 2, "ffn": 48, "batch": 4, "rehearsals": 1}
@@ -78,12 +87,13 @@ def refused(operation: op.Plain, kind: str, sentence: str) -> Refusal:
 def work(workspace: Workspace, operation: op.Plain) -> One:
     """Do one operation through stepdown's own functions."""
     match operation:
-        case op.Run():
-            return Ran(play(begun(workspace, operation)).id)
+        case op.Run() | op.Resume() | op.Ask() | op.Route():
+            return played(workspace, operation)
         case op.Export(run=run, scenario=scenario, min_score=limit, kept_only=kept_only, include_local=include_local):
             asked = {"run": run, "min_score": limit, "kept_only": kept_only, "include_local": include_local}
             asked["matches"] = wants_matches(operation)
             # What is not asked for is not said: what then happens is for stepdown to know.
+            asked["imported"] = operation.imported
             told: dict[str, Any] = {
                 name: value for name, value in asked.items() if value is not None and value is not False
             }
@@ -94,10 +104,12 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
             return dataset(export(workspace, filters).path)
         case op.Train():
             return trained(workspace, operation)
+        case op.Import(lines=lines):
+            return brought(workspace, lines)
         case op.Judge(run=run, position=place, score=score):
             judge(workspace, served_call(workspace, run, place), score, by=PERSON, why="the machine says so")
-        case op.Activate(bundle=name):
-            switch.activate(workspace, name, by=PERSON, forced=True)
+        case op.Activate(bundle=name, proven=proven):
+            switch.activate(workspace, name, by=PERSON, forced=not proven)
         case op.Disable(bundle=name):
             switch.disable(workspace, name, by=PERSON)
         case op.Enable(bundle=name):
@@ -117,6 +129,48 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
         case op.Audit():
             return Audited(tuple(map(str, differences(workspace))))
     return None
+
+
+def played(workspace: Workspace, operation: op.Run | op.Resume | op.Ask | op.Route) -> One:
+    """Ask, as a run does, as somebody who goes on with one, as somebody with one question; or say who would be asked."""
+    match operation:
+        case op.Run():
+            return Ran(play(begun(workspace, operation)).id)
+        case op.Resume(run=run):
+            return Ran(play(resume_run(workspace, run)).id)
+        case op.Route(role=role, seed=seed):
+            way = explain_route(workspace, SCENARIO, role, seed)
+            stated = tuple(gate.objection for gate in way.gates if gate.objection is not None)
+            assert way.reason == next(iter(stated), None), f"the reason of {stated} is said to be {way.reason}"
+            return Routed(way.serves, stated)
+        case op.Ask(seed=seed):
+            with live(workspace, SCENARIO) as desk:
+                told = desk.ask(seed)
+            run = desk.under_way.run.id
+            return Responded(run, told.reply or "", told.served, told.reason, told.score, error_said(told.error))
+
+
+def _logged(question: str, reply: str, form: int) -> dict[str, Any]:
+    """Say a question and its answer in one of the forms that logs have."""
+    asked, answered_ = {"role": "user", "content": question}, {"role": "assistant", "content": reply}
+    return (
+        {"messages": [asked, answered_]},
+        {"prompt": question, "completion": reply},
+        {"request": {"model": "another", "messages": [asked]}, "response": {"choices": [{"message": answered_}]}},
+    )[form]
+
+
+def brought(workspace: Workspace, lines: tuple[tuple[int, str], ...]) -> One:
+    """Bring in a log of completions."""
+    scenario = workspace.scenario(SCENARIO)
+    written = [_logged(json.dumps(scenario.observation(seed)), reply, seed % 3) for seed, reply in lines]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "log.jsonl"
+        path.write_text("".join(f"{json.dumps(line)}\n" for line in written), "utf-8")
+        log = imports.bring(workspace, imports.read(scenario, path), by=PERSON)
+    with workspace.reading() as connection:
+        kept = reader.all_of(connection, rows.Exchange, log=log.id)
+    return Imported(log.id, tuple((each.line, each.answer, each.score) for each in kept))
 
 
 def trained(workspace: Workspace, asked: op.Train) -> One:

@@ -23,6 +23,7 @@ from stepdown.bundles.manifest import Manifest
 from stepdown.clock import Clock
 from stepdown.errors import LocalError, ProviderError
 from stepdown.history import engine as engines
+from stepdown.providers import prices
 from stepdown.providers.extract import Extract
 from stepdown.providers.protocol import Completion, LocalProvider, Provider, Request
 from stepdown.providers.search import Search
@@ -33,6 +34,7 @@ from stepdown.scenarios.protocol import Scenario
 from stepdown.training.decoding import Decoding
 from stepdown.workspace import Settings
 from stepdown_machine.protocol import START
+from stepdown_machine.values import Price
 
 if TYPE_CHECKING:
     from stepdown.local.provider import LocalReply, Model
@@ -149,10 +151,18 @@ class SmallInvoices(Invoices):
 Small = SmallGrid if ON_GRID else SmallInvoices
 
 
-class Frontier:
-    """The embedded frontier, in this environment, at a price: that of the tape that ships with stepdown."""
+PRICES = (Price(datetime(2026, 11, 1, tzinfo=UTC).timestamp(), 3.0, 15.0), Price(START + 20, 2.0, 20.0))
+"""Of the machine's frontier: the second one is news that its clock soon comes to."""
+SOLD = "recorded", "tape-2027-01"
+prices.table()[SOLD] = [
+    prices.Price(datetime.fromtimestamp(each.since, UTC), each.input, each.output) for each in PRICES
+]
 
-    name, model = "recorded", "tape-2026-11"
+
+class Frontier:
+    """The embedded frontier, in this environment, at a price that changes once."""
+
+    name, model = SOLD
 
     def __init__(self, environment: Environment, scenario: Scenario, asked: Callable[[Request], None]) -> None:
         self._environment, self._asked = environment, asked
@@ -162,17 +172,33 @@ class Frontier:
         self._asked(request)
         match self._environment.frontier:
             case "error":
-                raise ProviderError("The frontier failed, as it was told to.", error_type="error")
+                return self._broken()
             case "timeout":
                 raise ProviderError("The frontier was late, as it was told to be.", error_type="timeout")
             case "illegal" if request.role != "coach":
                 return self._charged(request, ILLEGAL)
         return self._charged(request, self._search.complete(request).reply)
 
+    def _broken(self) -> Completion:
+        """Fail: in stepdown's own words, in somebody else's, or with an answer that is none."""
+        self._environment.turn += 1
+        match self._environment.turn % 3:
+            case 0:
+                raise ProviderError("The frontier failed, as it was told to.", error_type="error")
+            case 1:
+                raise RuntimeError("The frontier failed, as it was told to.")
+        return Completion(None, *SOLD)  # type: ignore[arg-type]
+
     def _charged(self, request: Request, text: str) -> Completion:
         """Count a token for each word and each character, as nobody does: what matters is that calls differ in price."""
         return Completion(
-            text, self.name, self.model, input_tokens=len(request.prompt.split()), output_tokens=len(text)
+            text,
+            *SOLD,
+            input_tokens=len(request.prompt.split()),
+            output_tokens=len(text),
+            cached_tokens=len(text) // 2,
+            request_id=request.call,
+            notes=("as asked",),
         )
 
 

@@ -91,6 +91,10 @@ def exports(machine: StepdownMachine) -> None:
         machine.export(run=run, scenario=None, limit=limit, kept_only=kept, include_local=limit == "at", again=kept)
     for limit in HIGHEST:
         machine.export(run=None, scenario=None, limit=limit, kept_only=False, include_local=False, again=False)
+    for imported, kept in product(("two", "one", "none"), (False, True)):
+        machine.export(
+            run=None, scenario=None, limit="at", kept_only=kept, include_local=False, again=kept, imported=imported
+        )
     for how in ("use", "only", "again", "fresh", "tampered"):
         machine.train(dataset=machine.session.names.of("dataset")[0], plan="tiny-a", how=how)
     machine.inspect(run="run-1", how="audit", choice=0)

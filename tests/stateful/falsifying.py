@@ -8,10 +8,13 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from stateful.environment import SCENARIO
 from stateful.forgeries import COLUMNS, Copy, Lie, kinds, one_value
 from stateful.paired_forgeries import conspiracies
 from stateful.removals import missing
 from stepdown.acts.opening import open_workspace
+from stepdown.scenarios.roles import COMPETITOR
+from stepdown.scenarios.wording import wording
 from stepdown.views.audit import each_difference
 from stepdown.workspace import Settings
 
@@ -52,7 +55,9 @@ class Forgery:
 
     def audited(self, way: str) -> tuple[str, ...]:
         """Tell one lie, return the first thing that the audit says of it, and take it back."""
-        copy = Copy(self._database, [json.loads(line) for line in self._lines if line], self._version)
+        lines = [json.loads(line) for line in self._lines if line]
+        named = wording(self._workspace.scenario(SCENARIO), COMPETITOR).named
+        copy = Copy(self._database, lines, self._version, named)
         try:
             if not LIES[way](copy):
                 # Nothing of the kind is in this history yet: a lie that always can be told.

@@ -32,16 +32,19 @@ class Copy:
         database: Open for writing.
         lines: The trace.
         version: Of the machine's scenario now; the neighbours' is always 1. What another version gave is not played again.
+        prompts: Digest of the text that its competitor is asked with now, as facts name it. A prompt of another one is not made
+            again.
     """
 
     database: sqlite3.Connection
     lines: list[dict[str, Any]]
     version: int
+    prompts: str
 
     def rows(self, query: str, **values: Any) -> list[Any]:
         """Return what a query finds; `{steps}` in it stands for the ids of steps that can be derived again."""
         found = query.format(runs=RUNS, steps=f"SELECT id FROM step WHERE run IN ({RUNS})")
-        return self.database.execute(found, {"version": self.version, **values}).fetchall()
+        return self.database.execute(found, {"version": self.version, "prompts": self.prompts, **values}).fetchall()
 
     def put(self, table: str, seq: int, column: str, value: Any) -> None:
         """Replace one value."""
@@ -57,6 +60,11 @@ EVALUATED = (
     "SELECT evaluation.id FROM evaluation JOIN bundle ON bundle.id = evaluation.bundle "
     "WHERE json_extract(terms, '$.scenario_version') = CASE scenario WHEN 'grid_ctf' THEN :version ELSE 1 END"
 )
+WORDED = (
+    "coalesce(json_extract(facts, '$.prompts'), '') = CASE (SELECT scenario FROM run WHERE run.id = step.run) "
+    "WHEN 'grid_ctf' THEN :prompts ELSE '' END"
+)
+"""Steps whose prompt can be made again."""
 COMPLETED = "SELECT run FROM ending WHERE outcome = 'completed'"
 
 WHERE = {

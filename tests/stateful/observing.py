@@ -101,8 +101,10 @@ class Observer:
     def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
         return self._database.execute(query, values).fetchall()
 
-    def observe(self, holdings: Iterable[Holding], standing: Callable[[str], str]) -> Observation:
-        """Read what is new; who else sees a bundle in a slot, and where each stands, is said by the caller."""
+    def observe(
+        self, holdings: Iterable[Holding], standing: Callable[[str], str], listed: Callable[[str], str | None]
+    ) -> Observation:
+        """Read what is new; who else sees a bundle in a slot, where each stands and how it is listed, is said by the caller."""
         self._read_steps()
         self._read_trace()
         self._read_acts()
@@ -118,7 +120,9 @@ class Observer:
             announced=self._announced(),
             generations=tuple(self._generations),
             holdings=(*self._held(), *holdings),
-            shelf=tuple(replace(self._shelved(bundle), standing=standing(bundle)) for bundle in shelf),
+            shelf=tuple(
+                replace(self._shelved(bundle), standing=standing(bundle), listed=listed(bundle)) for bundle in shelf
+            ),
             policy=self._policy(),
             validators=self._validators(),
             acts=tuple(self._acts[key] for key in self._act_keys if key in self._acts),
@@ -263,7 +267,7 @@ def _step(row: sqlite3.Row, attempts: list[sqlite3.Row], matches: list[tuple[int
         attempts=tuple(map(_attempt, attempts)),
         served=row["served"],
         outcome=row["outcome"],
-        error=row["error"],
+        error=error_said(row["error"]),
         text=row["reply"] or "",
         matches=tuple(matches) if matches or row["score"] is None else ILLEGAL_MATCHES,
         score=row["score"],
@@ -284,7 +288,7 @@ def _attempt(row: sqlite3.Row) -> Attempt:
     return Attempt(
         call=row["call"],
         provider=row["target"],
-        error=_error(row["error_type"]),
+        error=error_said(row["error_type"]),
         weights=row["digest"],
         input_tokens=row["input_tokens"] or 0,
         output_tokens=row["output_tokens"] or 0,
@@ -299,7 +303,7 @@ def _call(said: dict[str, Any]) -> Call:
         call=said["stepdown.call"],
         provider=said["stepdown.target"],
         ended=said["event"] == "end",
-        error=_error(said.get("error.type")),
+        error=error_said(said.get("error.type")),
         weights=said.get("stepdown.weights.digest"),
         text=said.get("stepdown.output.text", ""),
         input_tokens=said.get("gen_ai.usage.input_tokens", 0),
@@ -307,6 +311,9 @@ def _call(said: dict[str, Any]) -> Call:
     )
 
 
-def _error(word: str | None) -> str | None:
+KNOWN = ("load-failed", "timeout", "invalid-output", "interrupted", *CLOSED)
+
+
+def error_said(word: str | None) -> str | None:
     """Say an error type in the machine's words: what it has no word for is an error."""
-    return word if word in (None, "load-failed", "timeout", "invalid-output", "interrupted") else "error"
+    return word if word is None or word in KNOWN else "error"

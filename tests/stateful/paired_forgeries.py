@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from stateful.environment import Environment, SmallGrid
-from stateful.forgeries import EVALUATED, WHERE, Copy, Lie, altered, one_value
+from stateful.forgeries import EVALUATED, WHERE, WORDED, Copy, Lie, altered, one_value
 from stateful.removals import new_bundle
 from stepdown.scenarios import roles
 from stepdown.training.evaluation import judge_held_out, summarize
@@ -16,7 +16,8 @@ from stepdown.training.evaluation import judge_held_out, summarize
 
 def both_values(column: str, kind: str, copy: Copy) -> bool:
     """Alter what a step and its announcements both say."""
-    query = f"SELECT id, \"{column}\" FROM step WHERE role = 'competitor' AND {WHERE['step']} ORDER BY seq DESC"
+    where = f"role = 'competitor' AND {WHERE['step']} AND {WORDED if column == 'prompt' else 'TRUE'}"
+    query = f'SELECT id, "{column}" FROM step WHERE {where} ORDER BY seq DESC'
     for step, value in copy.rows(query):
         other = altered(value, kind, column)
         if other not in (value, None):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from stateful.environment import SCENARIO
 from stateful.observing import sha256
 from stepdown.history import ledger, reader, rows
+from stepdown.reports.story import Spend
 from stepdown.scenarios.roles import COMPETITOR, role_named
 from stepdown.training.evaluation import judge_held_out
 from stepdown.views.runs import story
@@ -20,6 +22,8 @@ from stepdown_machine.values import (
     Promoted,
     Record,
     RunReport,
+    Spent,
+    Standing,
 )
 
 
@@ -32,6 +36,10 @@ def promoted(workspace: Workspace, verdict: rows.Verdict) -> Promoted:
         mine = ledger.TABLES[rows.Holdout].c.evaluation == shown["challenger"]
         replies = reader.all_of(connection, rows.Holdout, mine)
         rival = reader.newest(connection, rows.Evaluation, id=shown["champion"]) if shown["champion"] else None
+        its = ledger.TABLES[rows.Holdout].c.evaluation == (rival.id if rival else "")
+        rivals = tuple(
+            Standing(each.seed, each.reply, each.score) for each in reader.all_of(connection, rows.Holdout, its)
+        )
     scenario = workspace.scenario(SCENARIO)
     role = role_named(scenario, COMPETITOR)
     pairs = tuple(
@@ -39,10 +47,10 @@ def promoted(workspace: Workspace, verdict: rows.Verdict) -> Promoted:
             each.seed,
             each.reply,
             each.score,
-            judge_held_out(scenario, role, each.seed, its).score,
+            judge_held_out(scenario, role, each.seed, reply).score,
         )
         for each in replies
-        if (its := said[each.seed]) is not None
+        if (reply := said[each.seed]) is not None
     )
     bounds = shown["to_frontier"] or dict.fromkeys(("mean", "lower", "upper"), math.nan)
     ahead = (shown["to_champion"] or {}).get("upper", math.nan)
@@ -56,6 +64,7 @@ def promoted(workspace: Workspace, verdict: rows.Verdict) -> Promoted:
         champion=rival.bundle if rival else None,
         ahead=ahead,
         now=bundle(workspace, verdict.bundle),
+        rivals=rivals,
     )
 
 
@@ -64,7 +73,14 @@ def dataset(path: Path) -> Dataset:
     files = {split: path / f"{split}.jsonl" for split in ("train", "valid")}
     texts = {split: file.read_text("utf-8") for split, file in files.items() if file.exists()}
     found = tuple(
-        Record(row["step"], split, row["prompt"], row["completion"], row["score"], row["served"]["target"])
+        Record(
+            row["step"] if "step" in row else f"{row['log']}:{row['line']}",
+            split,
+            row["prompt"],
+            row["completion"],
+            row["score"],
+            row["served"]["target"] or row["provenance"],
+        )
         for split, text in texts.items()
         for row in map(json.loads, text.splitlines())
     )
@@ -112,4 +128,13 @@ def report(workspace: Workspace, run: str) -> RunReport:
     saved = tuple((role, found.saved if found else None) for role, found in told.savings.items())
     ending = told.ending.outcome if told.ending else "under-way"
     reasons = tuple(sorted(told.reasons.items()))
-    return RunReport(run, len(told.steps), served, reasons, told.best, *tokens, saved, ending)
+    share = () if told.local_share is None else (told.local_share,)
+    spent = tuple(_side(side, told.spends) for side in ("frontier", "local", "shadow"))
+    return RunReport(run, len(told.steps), served, reasons, told.best, *tokens, saved, ending, share, spent)
+
+
+def _side(side: str, spends: Sequence[Spend]) -> Spent:
+    """Add what a report says of each provider of one side."""
+    mine = [spend for spend in spends if spend.target == side]
+    sums = [sum(getattr(spend, name) for spend in mine) for name in ("attempts", "failed", "cost", "unpriced")]
+    return Spent(side, *sums)

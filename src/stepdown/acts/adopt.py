@@ -1,5 +1,6 @@
 """Bring a pretrained model into a workspace, to tune local ones from it."""
 
+import os
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
@@ -70,8 +71,10 @@ def adopt(workspace: Workspace, source: Path, name: str | None = None) -> tuple[
     """
     if find_spec(MLX_LM) is None:
         raise InvalidValue("Bases are opened with mlx-lm: `pip install 'stepdown[tune]'`.", kind="mlx-lm-missing")
-    if not source.exists():
+    if not os.path.exists(source):  # noqa: PTH110 - of a name that is too long too
         raise NotFound(f"There is no file or directory {str(source)!r}.", kind="unknown-base")
+    if not (source.is_file() or source.is_dir()):
+        raise InvalidValue(f"{source} is no file and no directory, and is not waited for.", kind="base-unusable")
     word = disk.check_word(name if name is not None else disk.word(source.name.removesuffix(".gguf")))
     workspace.check_writable()
     # Named as trainings under way are: what a dead process leaves of either is removed at the next opening.

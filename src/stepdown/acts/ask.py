@@ -110,6 +110,7 @@ class Desk:
         words = role.words
         if words is None:
             raise Refused(f"The role {role.name} of {scenario.name} is asked by seed only.", kind="case-not-asked")
+        cases.check(scenario, case)
         seed, _ = cases.seed_of(scenario, case)
         rendered = guarded(scenario, "rendering a case", lambda: words(knowledge, case))
         return _question_of(scenario, role, seed, knowledge, rendered, case)

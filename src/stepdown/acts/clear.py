@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from stepdown import files
 from stepdown.acts.opening import open_workspace
 from stepdown.errors import Refused, WorkspaceError
 from stepdown.history import reader, rows
@@ -100,7 +101,7 @@ def _marked(directory: Path) -> tuple[int, bool] | None:
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             return None
-        stored = json.loads(path.read_text("utf-8"))
+        stored = json.loads(files.contents(path))
         number, runs, finished = stored["stepdown-demo"], stored["runs"], stored["finished"]
     except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
         return None

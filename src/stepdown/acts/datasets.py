@@ -3,6 +3,7 @@
 import hashlib
 import json
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,9 @@ def find_dataset(workspace: Workspace, name: str | Path) -> Path:
     Raises:
         NotFound: There is none, or the beginning fits several.
     """
-    if Path(name).is_dir():
-        return Path(name)
+    with suppress(OSError):  # What is too long for a name may still be the beginning of nothing.
+        if Path(name).is_dir():
+            return Path(name)
     directories = sorted((workspace.root / "datasets").glob(f"{name}*")) if str(name).isalnum() else []
     if len(directories) != 1:
         raise NotFound(f"There is no dataset {str(name)!r} here; `stepdown export` makes one.", kind="unknown-dataset")
@@ -81,7 +83,9 @@ def opened(path: Path) -> tuple[ExportedDataset, dict[str, Any]]:
         dataset = described(path, sha256(data), stored)
         whole = is_whole(path, dataset.digest) and dataset.train > 0
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DatasetError(f"{path.name} is not a dataset of ours ({in_one_line(error)}); export it again.") from error
+        raise DatasetError(
+            f"{path.resolve().name} is not a dataset of ours ({in_one_line(error)}); export it again."
+        ) from error
     if not whole:
         raise DatasetError(f"The files of {path.name[:12]} are not the ones its manifest lists; export it again.")
     return dataset, stored

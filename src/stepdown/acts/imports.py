@@ -4,7 +4,6 @@ Nothing of it counts as something that happened here: no step, no attempt, no ca
 """
 
 import hashlib
-import json
 import os
 import re
 from collections import Counter
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from stepdown.acts.switch import OPERATOR, check_name
+from stepdown.digest import parsed
 from stepdown.errors import InvalidValue, Refused
 from stepdown.history import ledger, reader, rows
 from stepdown.providers.reply import storable, word
@@ -176,7 +176,12 @@ class Read:
         if not storable(entry.question) or not storable(entry.reply):
             raise Skipped(UNKEPT)
         case = _case(entry.question, seen, self.pattern)
-        seed, own = cases.seed_of(self.scenario, case)
+        try:
+            seed, own = cases.seed_of(self.scenario, case)
+        except InvalidValue as error:
+            if error.kind != cases.NO_CASE:
+                raise
+            raise Skipped(UNKEPT) from None
         if own and cases.kept(self.scenario, seed):
             raise Skipped(KEPT)
         words = self.role.words
@@ -210,8 +215,8 @@ def _case(question: str, seen: tuple[str, ...], pattern: re.Pattern[str] | None)
         case = {seen[0]: question}
     else:
         try:
-            case = json.loads(question)
-        except (ValueError, RecursionError):
+            case = parsed(question)
+        except ValueError:
             case = None
     if not isinstance(case, dict) or set(case) != set(seen):
         raise Skipped(NO_CASE)

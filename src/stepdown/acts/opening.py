@@ -12,6 +12,8 @@ from stepdown.history import engine as engines
 from stepdown.history import migrate, owner, snapshot, urls
 from stepdown.workspace import Settings, Workspace
 from stepdown.workspace.claims import DatabaseSession
+from stepdown.workspace.founding import founding
+from stepdown.workspace.home import at_home, check_alone, settle
 from stepdown.workspace.marker import (
     FOLDERS,
     TRACE,
@@ -19,7 +21,6 @@ from stepdown.workspace.marker import (
     check_files,
     check_path,
     check_same,
-    founding,
     sessions,
     unusable,
     writable,
@@ -164,6 +165,7 @@ def _bring_forward(workspace: Workspace, marker: Marker) -> None:
         current = migrate.version(connection)
         if current is None:
             raise _gone(workspace.root, f"{_address(workspace, marker)} is empty")
+        check_alone(workspace.root, marker, connection)
     if current != migrate.HEAD:
         with workspace.writing() as connection:
             migrate.upgrade(connection)
@@ -171,6 +173,7 @@ def _bring_forward(workspace: Workspace, marker: Marker) -> None:
         holder = owner.owner(connection)
     if workspace.engine.dialect.name in owner.KEEPERS and (marker.id is None or holder != marker.id):
         _claim(workspace)
+    _settle(workspace)
 
 
 def _address(workspace: Workspace, marker: Marker) -> str:
@@ -193,6 +196,17 @@ def _claimed(root: Path, marker: Marker, connection: Connection) -> Marker:
     if holder is None and marker.id is not None:
         owner.claim(connection, marker.id)
     return _numbered(root, marker, holder)
+
+
+def _settle(workspace: Workspace) -> None:
+    """Let a database that lies elsewhere remember where this workspace does."""
+    root = workspace.root
+    marker = Marker.read(root) or Marker()
+    with workspace.reading() as connection:
+        settled = at_home(root, marker, connection)
+    if not settled:
+        with workspace.writing() as connection:
+            settle(root, marker, connection)
 
 
 def _to_read(root: Path, marker: Marker, settings: Settings) -> Workspace:

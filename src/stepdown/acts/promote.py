@@ -159,7 +159,7 @@ def _check_comparable(scenario: Scenario, policy: Policy, role: str, trial: Tria
     if not policy.allows_frontier(role):
         raise Refused(
             f"The policy keeps the {role}'s prompts from the frontier, so nothing can be compared with it; "
-            "`bundles activate --force` does without.",
+            "`stepdown bundles activate --force` does without.",
             kind="frontier-forbidden",
         )
     if len(scenario.comparison_seeds()) < trial.look:

@@ -15,7 +15,8 @@ from sqlalchemy import Connection
 
 from stepdown.acts.attempt import answered, unanswered
 from stepdown.bundles.disk import remove
-from stepdown.history import ledger, reader, rows, unfinished
+from stepdown.errors import StepdownError
+from stepdown.history import ledger, reader, rows, sound, unfinished
 from stepdown.providers import trace
 from stepdown.providers.protocol import Completion
 from stepdown.routing.reasons import local_failure
@@ -37,9 +38,23 @@ PARTS = {
 def recover(workspace: Workspace) -> int:
     """Close the unfinished calls and runs of dead processes, and clear what they left on disk.
 
+    A row that nobody could have written keeps no workspace from opening: nothing is closed then, and the audit names it.
+
     Returns:
         How many calls were closed.
     """
+    try:
+        return _recover(workspace)
+    except (StepdownError, OSError):
+        raise
+    except Exception:
+        with workspace.reading() as connection:
+            if not sound.damage(connection):
+                raise
+        return 0
+
+
+def _recover(workspace: Workspace) -> int:
     with workspace.reading() as connection:
         runs = [run for run in unfinished.runs(connection) if not _alive(workspace, run.session)]
     closed = 0

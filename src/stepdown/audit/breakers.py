@@ -116,7 +116,10 @@ def _healths(evidence: Evidence) -> tuple[Mapping[str, _Health], Mapping[str, in
 def _looked_at(moment: Moment, trained_at: datetime) -> datetime:
     """Return when the step looked at the clock: its bundle's age says so to the microsecond."""
     age = moment.facts["age"]
-    return moment.at if age is None else trained_at + timedelta(seconds=age)
+    try:
+        return moment.at if age is None else trained_at + timedelta(seconds=age)
+    except OverflowError:
+        return moment.at  # No calendar has that day: whoever holds the age against the clock says so.
 
 
 def _explains(breaker: Breaker, moment: Moment, policy: Policy, looked_at: datetime) -> bool:

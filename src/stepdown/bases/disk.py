@@ -12,6 +12,7 @@ from typing import Any
 from stepdown.bundles.disk import listing, sync
 from stepdown.digest import canonical, sha256
 from stepdown.errors import InvalidValue, NotFound, Refused, in_one_line
+from stepdown.files import contents
 
 FOLDER = "bases"
 RECORD = "base.json"
@@ -85,7 +86,7 @@ def find(root: Path, name: str) -> tuple[Base, Path]:
         return _read(directory), directory
     except FileNotFoundError as error:
         names = ", ".join(base.name for base in shelf(root)[0])
-        choices = names or "none yet: `stepdown base import` and `base add` bring one"
+        choices = names or "none yet: `stepdown base import` and `stepdown base add` bring one"
         raise NotFound(f"There is no base {name!r} here; there are {choices}.", kind="unknown-base") from error
     except UNREADABLE as error:
         raise InvalidValue(f"{directory / RECORD} is damaged; remove the base and bring it again.") from error
@@ -162,6 +163,6 @@ def publish(part: Path, root: Path, name: str, facts: Mapping[str, Any], source:
 
 
 def _read(directory: Path) -> Base:
-    stored = json.loads((directory / RECORD).read_bytes())
+    stored = json.loads(contents(directory / RECORD))
     files = {str(path): (str(sha), int(size)) for path, (sha, size) in stored["files"].items()}
     return Base(**{**stored, "name": directory.name, "files": files})

@@ -1,12 +1,14 @@
 """Commands on bases."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepdown.cli.options import DEFAULT, Directory, Json, workspace
-from stepdown.cli.output import emit, err, table
+from stepdown.cli.advice import DEFAULT
+from stepdown.cli.options import Directory, Json, workspace
+from stepdown.cli.output import emit, note, table
 
 if TYPE_CHECKING:
     from stepdown.workspace import Workspace
@@ -28,7 +30,7 @@ def import_(
 
     with workspace(directory) as opened:
         given = Path(source)
-        if given.exists() or given.suffix == ".gguf":
+        if os.path.lexists(given) or given.suffix == ".gguf":
             _bring(opened, given, name, as_json=as_json)
         else:
             _bring(opened, packaged(source), name or source, as_json=as_json)
@@ -54,9 +56,7 @@ def list_(directory: Directory = DEFAULT, as_json: Json = False) -> None:
     with workspace(directory) as opened:
         bases, damaged = shelf(opened.root)
     for name in damaged:
-        err().print(
-            f"stepdown: The record of {name} cannot be read; remove the base and bring it again.", soft_wrap=True
-        )
+        note(f"stepdown: The record of {name} cannot be read; remove the base and bring it again.")
     head = ("base", "digest", "architecture", "parameters", "bits", "context", "from")
     body = [
         (base.name, base.digest[:12], base.architecture, f"{base.parameters:,}", base.bits, base.context, base.source)

@@ -1,13 +1,15 @@
 """Commands on bundles."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stepdown.cli.advice import DEFAULT, advised
 from stepdown.cli.consent import DryRun, Yes, agreed
-from stepdown.cli.options import DEFAULT, By, Directory, Json, Why, workspace
-from stepdown.cli.output import emit, err, table
+from stepdown.cli.options import By, Directory, Json, Why, workspace
+from stepdown.cli.output import emit, note, table
 
 if TYPE_CHECKING:
     from stepdown.history.rows import Bundle
@@ -24,9 +26,10 @@ def list_(directory: Directory = DEFAULT, as_json: Json = False) -> None:
     from stepdown.workspace.unknown import unknown
 
     with workspace(directory) as opened:
-        entries, aside = shelf(opened), unknown(opened.root)
+        entries = [replace(each, outdated=advised(each.outdated)) for each in shelf(opened)]
+        aside = unknown(opened.root)
     if aside:
-        err().print(f"stepdown: {len(aside)} bundles and datasets that no row knows are kept in {aside[0].parents[1]}.")
+        note(f"stepdown: {len(aside)} bundles and datasets that no row knows are kept in {aside[0].parents[1]}.")
     head = ("bundle", "slot", "standing", "on disk", "lower bound", "legal", "trained (UTC)")
     body = [
         (
@@ -42,7 +45,7 @@ def list_(directory: Directory = DEFAULT, as_json: Json = False) -> None:
     ]
     emit(entries, as_json=as_json, people=lambda: table("bundles", head, body))
     for entry in (each for each in entries if each.outdated and each.status == "active"):
-        err().print(f"stepdown: {entry.outdated}", soft_wrap=True, markup=False)
+        note(f"stepdown: {entry.outdated}")
 
 
 @app.command()
@@ -53,6 +56,7 @@ def show(bundle: Id, directory: Directory = DEFAULT, as_json: Json = False) -> N
 
     with workspace(directory) as opened:
         shown = entry(opened, bundle)
+    shown = replace(shown, outdated=advised(shown.outdated))
     body = [
         ("id", shown.bundle.id),
         ("slot", f"{shown.bundle.scenario} {shown.bundle.role}"),

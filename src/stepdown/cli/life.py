@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stepdown.cli.advice import DEFAULT, advised, spelled
 from stepdown.cli.bundles import Id
 from stepdown.cli.consent import DryRun, Yes, agreed
-from stepdown.cli.options import DEFAULT, By, Directory, Json, Why, about, spelled, workspace
-from stepdown.cli.output import emit, err, progress, table
+from stepdown.cli.options import By, Directory, Json, Why, about, workspace
+from stepdown.cli.output import emit, note, progress, table
 from stepdown.cli.stopping import resumable
 
 if TYPE_CHECKING:
@@ -63,16 +64,14 @@ def promote(
             )
     emit(verdict, as_json=as_json, people=lambda: f"{verdict.outcome}  {verdict.bundle[:12]}  {verdict_line(verdict)}")
     if verdict.outcome != "promote":
-        err().print(
+        note(
             "stepdown: the frontier goes on serving; `stepdown run` with another --seed finds more, then export, train and "
-            f"promote again. `{spelled(directory, 'report', verdict.run)}` shows the comparison.",
-            soft_wrap=True,
+            f"promote again. `stepdown report {verdict.run}` shows the comparison."
         )
         if (needed := _short_of(trial, verdict)) is not None:
-            err().print(
+            note(
                 f"stepdown: even answers that score alike on every seed show it only after {needed} seeds, and there were "
-                f"{verdict.evidence['seeds']}: add cases for comparisons, or allow a larger --margin.",
-                soft_wrap=True,
+                f"{verdict.evidence['seeds']}: add cases for comparisons, or allow a larger --margin."
             )
         raise typer.Exit(1)
 
@@ -215,12 +214,13 @@ def prune(
             pruned = Pruned(gone, pruned.kept, tuple(checkpoints.remove(opened, left if unfinished else ())))
     lines = [f"{bundle.id[:12]}  removed  {bundle.scenario} {bundle.role}" for bundle in pruned.removed]
     lines += [f"{name[:12]}  removed  the checkpoint of a tuning" for name in pruned.checkpoints]
-    lines += [f"{bundle[:12]}  kept  {reason}" for bundle, reason in pruned.kept.items()]
+    lines += [f"{bundle[:12]}  kept  {advised(reason)}" for bundle, reason in pruned.kept.items()]
     emit(pruned, as_json=as_json, people=lambda: "\n".join(lines) or "There is no bundle to prune.")
 
 
 RESUMABLE = (
-    "it is the checkpoint of a tuning that was not finished; `train --resume` goes on from it, --checkpoints removes it"
+    "it is the checkpoint of a tuning that was not finished; `stepdown train DATASET --resume` goes on from it, --checkpoints "
+    "removes it"
 )
 
 

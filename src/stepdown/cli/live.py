@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from stepdown.cli.options import DEFAULT, By, Directory, Frontier, Json, ScenarioName, Why, about, workspace
+from stepdown.cli.advice import DEFAULT, advised
+from stepdown.cli.options import By, Directory, Frontier, Json, ScenarioName, Why, about, workspace
 from stepdown.cli.output import emit
 
 
@@ -28,9 +29,12 @@ def ask(
     """Ask one question, routed like any other step, and say who served, why, and under which call."""
     from stepdown.acts.ask import live
     from stepdown.acts.preparation import check
+    from stepdown.scenarios import cases
     from stepdown.workspace.marker import present
 
     asked, who = _case(case), about(directory, scenario, frontier)
+    if isinstance(asked, dict):
+        cases.check(who.settings.scenario(who.scenario), asked)  # Before a workspace is made for it.
     check(who.settings, who.scenario, 0, 1, 1, who.frontier, role=role, routed=present(directory))
     with (
         workspace(directory, create=True) as opened,
@@ -71,15 +75,17 @@ def _case(text: str) -> Any:
     Raises:
         InvalidValue: It is neither a JSON object nor a seed.
     """
-    from stepdown.errors import InvalidValue
+    from stepdown.digest import parsed
+    from stepdown.errors import InvalidValue, in_one_line
 
+    why = ""
     try:
-        case = json.loads(text)
-    except (ValueError, RecursionError):
-        case = None
+        case = parsed(text)
+    except ValueError as error:
+        case, why = None, f" ({in_one_line(error)})"
     if isinstance(case, dict) or (isinstance(case, int) and not isinstance(case, bool) and 0 <= case < 2**63):
         return case
-    raise InvalidValue(f'A case is a JSON object like {{"message": "…"}}, or a seed from 0 on, not {text!r}.')
+    raise InvalidValue(f'A case is a JSON object like {{"message": "…"}}, or a seed from 0 on, not {text!r}{why}.')
 
 
 def bring(
@@ -105,5 +111,5 @@ def bring(
         log = bring(opened, entries, by=by, why=why)
     skipped = [f"skipped {count}: {reason}" for reason, count in log.skipped.items()]
     first = f"{log.id}  {log.exchanges} exchanges of {log.lines} lines of {log.file}"
-    last = "`stepdown export --imported` takes them in."
+    last = advised("`stepdown export --imported` takes them in.")
     emit(log, as_json=as_json, people=lambda: "\n".join([first, *skipped, last]))

@@ -1,7 +1,5 @@
 """Options that several commands share, spelled once."""
 
-import os
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from stepdown.cli.advice import choose
 
 if TYPE_CHECKING:
     from stepdown.workspace import Settings, Workspace
@@ -18,7 +18,7 @@ def _directory(text: str | Path) -> Path:
     # A path of no characters is the current directory, where an unset variable in a script would scatter a workspace.
     if not str(text).strip():
         raise typer.BadParameter("it is empty; name a directory.")
-    return Path(text)
+    return choose(Path(text))
 
 
 Directory = Annotated[
@@ -47,14 +47,6 @@ Frontier = Annotated[
         help="Who answers when local does not, as `stepdown doctor` lists them; by default the task's, or search."
     ),
 ]
-
-DEFAULT = Path(".stepdown")
-
-
-def spelled(directory: Path, *words: str) -> str:
-    """Return a command as somebody would type it for this workspace: a sentence that says what to do next can be copied."""
-    usual = Path(os.environ.get("STEPDOWN_WORKSPACE") or DEFAULT)
-    return shlex.join(["stepdown", *words, *([] if directory == usual else ["-w", str(directory)])])
 
 
 @contextmanager

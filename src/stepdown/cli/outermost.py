@@ -3,7 +3,6 @@
 A stack trace is for whoever asks for it: `--debug` before the command shows it, and nothing else ever does.
 """
 
-import json
 import os
 import sys
 import traceback
@@ -15,6 +14,7 @@ from typing import Any, TextIO
 import typer
 
 from stepdown.cli import FAULT, STOPPED, UNWRITTEN
+from stepdown.cli.advice import advised, choose, named
 from stepdown.errors import InvalidValue, StepdownError
 
 USAGE = 2
@@ -30,6 +30,7 @@ def guarded(arguments: Sequence[str]) -> int:
     _take_their_places()
     for stream in (sys.stdout, sys.stderr):
         _encode_anything(stream)
+    choose()
     wanted = _Wanted(as_json="--json" in arguments, debug="--debug" in arguments)
     try:
         code = _run(arguments)
@@ -64,7 +65,13 @@ def _run(arguments: Sequence[str]) -> int:
     except UnicodeEncodeError as error:
         # A path may be of any bytes; a name, a word or a reason that is stored or looked for is not.
         for word in (word for word in arguments if word.encode("utf-8", "replace").decode() != word):
-            raise InvalidValue(f"The value {word!a} is not UTF-8; write it so.", kind="usage") from error
+            encoding = sys.getfilesystemencoding().lower()
+            mend = (
+                "write it so"
+                if encoding == "utf-8"
+                else "this locale knows fewer letters; set one of UTF-8, like C.UTF-8"
+            )
+            raise InvalidValue(f"The value {word!a} is not UTF-8; {mend}.", kind="usage") from error
         raise
     if done == STOPPED:  # The parser takes Ctrl-C for an answer, and says nothing.
         raise KeyboardInterrupt
@@ -93,17 +100,36 @@ class _Wanted:
 
     def tell(self, error: BaseException) -> int:
         """Say what happened, and return the exit code for it."""
-        code, kind, sentence = describe(error)
+        code, kind, sentence = describe(_explained(error))
+        sentence = advised(sentence)
         if self.debug:
             _say(sys.stderr, "".join(traceback.format_exception(error)))
         usage = getattr(error, "ctx", None)
         if usage is not None and not self.as_json:
             _say(sys.stderr, f"{usage.get_usage()}\n")
         if self.as_json:
+            from stepdown.cli.output import as_text
+
             answer = {"error": {"kind": kind, "message": sentence, "exit_code": code}}
-            _say(sys.stdout, json.dumps(answer, ensure_ascii=False, indent=2) + "\n")
+            _say(sys.stdout, as_text(answer, sys.stdout))
         _say(sys.stderr, f"stepdown: {sentence}\n")
         return code
+
+
+def _explained(error: BaseException) -> BaseException:
+    """Return what a failure that nobody foresaw comes from, where that is a history in which somebody else wrote."""
+    if not isinstance(error, Exception) or describe(error)[0] != FAULT:
+        return error
+    # Whatever it is, the look for its cause may not hide it.
+    with suppress(Exception):
+        from stepdown.acts.opening import open_workspace
+        from stepdown.views.damage import damage
+        from stepdown.workspace.marker import present
+
+        if present(named()):
+            with open_workspace(named()) as opened:
+                return damage(opened) or error
+    return error
 
 
 def describe(error: BaseException) -> tuple[int, str, str]:
@@ -166,7 +192,7 @@ def _take_their_places() -> None:
 
 def _encode_anything(stream: Any) -> None:
     """Let a terminal that cannot show a character show its escape, rather than nothing."""
-    if hasattr(stream, "reconfigure"):
+    with suppress(OSError, ValueError, AttributeError):
         stream.reconfigure(errors="backslashreplace")
 
 

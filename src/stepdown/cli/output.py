@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from textwrap import wrap
-from typing import Any
+from typing import Any, TextIO
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group
@@ -15,8 +15,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from stepdown.cli.advice import advised
+
 PIPED_WIDTH = 160
 """Columns of a table that no terminal shows."""
+
+LARGE = 1e15
+"""A larger number is shown by its power of ten: nobody counts hundreds of digits."""
 
 FRAME = 3
 """Columns of a terminal that the frame of a table's column takes: a line and a space at each side."""
@@ -38,18 +43,31 @@ def err() -> Console:
     return Console(file=sys.stderr, highlight=False)
 
 
+def note(sentence: str) -> None:
+    """Print a sentence of ours beside the results; its commands are for the workspace that was named."""
+    # A text of its own: no bracket in a name is markup, and no word between colons a picture.
+    err().print(Text(_shown(advised(sentence))), soft_wrap=True)
+
+
 def emit(value: Any, *, as_json: bool, people: Callable[[], object]) -> None:
     """Print a value: as JSON, or what `people` returns (a table, or text)."""
     if as_json:
         from stepdown.views.runs import plain
 
-        sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(as_text(plain(value), sys.stdout))
         return
     shown = people()
     if isinstance(shown, str):
-        sys.stdout.write(shown if shown.endswith("\n") else shown + "\n")
+        text = _shown(shown)
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
     else:
         out().print(shown, crop=False)
+
+
+def as_text(value: Any, stream: TextIO) -> str:
+    """Return a value as JSON: characters where a stream takes them all, and what JSON has for them where it does not."""
+    whole = (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"
+    return json.dumps(value, ensure_ascii=not whole, indent=2) + "\n"
 
 
 def table(title: str, head: Sequence[str], body: Iterable[Sequence[object]]) -> "Sheet":
@@ -86,7 +104,7 @@ class Sheet:
             # The narrowest that wants more gets it first: what is short stays on one line, and long texts share the rest.
             index = min((w, i) for i, w in enumerate(widths) if w < full[i])[1]
             widths[index] += 1
-        table = Table(title=self.title, title_justify="left", header_style="bold")
+        table = Table(title=Text(self.title, "table.title"), title_justify="left", header_style="bold")
         for name, width in zip(self.head, widths, strict=True):
             table.add_column(name, overflow="fold", width=width)
         for row in self.rows:
@@ -156,9 +174,13 @@ def _cell(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_cell(each)}" for name, each in value.items()) or "–"
     if isinstance(value, float):
-        return f"{value:.4f}".rstrip("0").rstrip(".")
-    # What a reply, a reason or a name holds is shown, and never obeyed by the terminal.
-    return "".join(c if c.isprintable() or c == "\n" else " " for c in str(value))
+        return f"{value:.4f}".rstrip("0").rstrip(".") if abs(value) < LARGE else f"{value:g}"
+    return _shown(str(value))
+
+
+def _shown(text: str) -> str:
+    """Return what a reply, a reason or a name holds as it is shown, and never obeyed by the terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else " " for c in text)
 
 
 @contextmanager

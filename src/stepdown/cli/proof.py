@@ -1,11 +1,13 @@
 """Commands that prove: report, audit, doctor."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepdown.cli.options import DEFAULT, Directory, Json, workspace
+from stepdown.cli.advice import DEFAULT, advised
+from stepdown.cli.options import Directory, Json, workspace
 from stepdown.cli.output import Page, emit, on_terminal, table, together
 from stepdown.reports.invariants import EVERY
 
@@ -28,12 +30,14 @@ def report(
 ) -> None:
     """Tell a run from its rows, as Markdown or JSON: trajectory, who served and why, tokens, bundles, knowledge."""
     from stepdown.reports.markdown import blocks, render
+    from stepdown.reports.story import advising
     from stepdown.views.runs import runs, story
 
     with workspace(directory) as opened:
         if run is not None:
-            summary = story(opened, run)
-            emit(summary, as_json=as_json, people=lambda: _page(blocks(summary)) if on_terminal() else render(summary))
+            summary = advising(story(opened, run), advised)
+            page = lambda: _page(blocks(summary, advised)) if on_terminal() else render(summary, advised)  # noqa: E731
+            emit(summary, as_json=as_json, people=page)
             return
         every_run = runs(opened)
     value = [{"run": begun, "ending": end} for begun, end in every_run]
@@ -87,7 +91,7 @@ def doctor(directory: Directory = DEFAULT, as_json: Json = False) -> None:
     """Show what stepdown stands on here: versions, BLAS, database, disk. Exit 1 when something is wrong."""
     from stepdown.views.doctor import examine
 
-    checks = examine(directory)
+    checks = [replace(check, finding=advised(check.finding)) for check in examine(directory)]
     body = [(check.name, "ok" if check.good else "WRONG", check.finding) for check in checks]
     emit(checks, as_json=as_json, people=lambda: table("doctor", ("", "", "found"), body))
     if not all(check.good for check in checks):

@@ -1,11 +1,13 @@
 """Commands on what decides: policy, harness, route."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepdown.cli.options import DEFAULT, By, Directory, Json, ScenarioName, Why, about, workspace
-from stepdown.cli.output import emit, err, table
+from stepdown.cli.advice import DEFAULT, advised
+from stepdown.cli.options import By, Directory, Json, ScenarioName, Why, about, workspace
+from stepdown.cli.output import emit, note, table
 from stepdown.cli.roles import known_role
 
 policy = typer.Typer(help="What the gates demand.", no_args_is_help=True)
@@ -40,7 +42,7 @@ def policy_set(
     """Change some values of the policy: all of them, or none if one is wrong."""
     from stepdown.acts.configure import set_policy
 
-    wanted = dict(_pair(change) for change in changes)
+    wanted = _wanted(changes)
     with workspace(directory) as opened:
         for name in ("local_roles", "local_never", "frontier_never"):
             for role in filter(None, map(str.strip, wanted.get(name, "").split(","))):
@@ -49,6 +51,23 @@ def policy_set(
         with opened.reading() as connection:
             number, rules = opened.policy(connection)
     _show_policy(number, rules.as_json(), as_json=as_json)
+
+
+def _wanted(changes: list[str]) -> dict[str, str]:
+    """Return the values that a line asks for, by name.
+
+    Raises:
+        InvalidValue: One is no pair, or a name stands twice.
+    """
+    from stepdown.errors import InvalidValue
+
+    wanted: dict[str, str] = {}
+    for change in changes:
+        name, value = _pair(change)
+        if name in wanted:
+            raise InvalidValue(f"{name} stands twice; say it once.")
+        wanted[name] = value
+    return wanted
 
 
 def _pair(change: str) -> tuple[str, str]:
@@ -135,9 +154,10 @@ def route(
 
     with workspace(directory) as opened:
         explanation = explain_route(opened, about(directory, scenario).scenario, role, seed)
+    explanation = replace(explanation, outdated=advised(explanation.outdated))
     line = f"{explanation.serves}  {explanation.reason or 'every gate passed'}"
     head = ("gate", "objects", "facts")
     body = [(gate.name, gate.objection or "–", gate.facts) for gate in explanation.gates]
     emit(explanation, as_json=as_json, people=lambda: table(line, head, body) if explain else line)
     if explain and explanation.outdated:
-        err().print(f"stepdown: {explanation.outdated}", soft_wrap=True, markup=False)
+        note(f"stepdown: {explanation.outdated}")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stepdown.cli.options import DEFAULT, Directory, Frontier, Json, ScenarioName, about, spelled, workspace
-from stepdown.cli.output import emit, err, progress, table
+from stepdown.cli.advice import DEFAULT, spelled
+from stepdown.cli.options import Directory, Frontier, Json, ScenarioName, about, workspace
+from stepdown.cli.output import emit, note, progress, table
 from stepdown.cli.stopping import resumable, trainable
 
 if TYPE_CHECKING:
@@ -41,19 +42,17 @@ def demo(
 
     if scenario not in THEMES:
         raise NotFound(f"There is no demo of {scenario!r}; choose {' or '.join(THEMES)}.", kind="unknown-scenario")
-    shown = err()
-    shown.print(f"A fresh workspace in {directory}; every stage below is read back from rows, files and the trace.")
-    shown.print(THEMES[scenario].promise, soft_wrap=True)
+    note(f"A fresh workspace in {directory}; every stage below is read back from rows, files and the trace.")
+    note(THEMES[scenario].promise)
     with progress("demo") as show:
         stages = Demo(directory, seed, THEMES[scenario]).play(show)
     head = ("stage", "seconds", "observed", "evidence")
     rows = [(s.name, f"{s.seconds:.2f}", "yes" if s.observed else "NO", s.evidence) for s in stages]
     emit(stages, as_json=as_json, people=lambda: table("stepdown demo", head, rows))
     if not all(stage.observed for stage in stages):
-        err().print(
+        note(
             f"stepdown: seed {seed} did not come through: {stages[-1].name} was not observed. What was recorded stands in "
-            f"{directory}; `stepdown report -w {directory}` shows it, and another --seed may come through.",
-            soft_wrap=True,
+            f"{directory}; `stepdown report` shows it, and another --seed may come through."
         )
         raise typer.Exit(1)
 
@@ -103,7 +102,7 @@ def run(
     head = ("generation", "best score", "decision", "champion's score", "champion")
     title = f"{summary.run.id}: {', '.join(f'{count} {who}' for who, count in summary.served.items())}"
     emit(summary, as_json=as_json, people=lambda: table(title, head, body))
-    _check_done(summary, spelled(directory, "report", run.id))
+    _check_done(summary, f"stepdown report {run.id}")
 
 
 def _asked_in_one(under_way: "RunUnderWay") -> int:
@@ -116,9 +115,9 @@ def _check_done(summary: "Story", report: str) -> None:
     from stepdown.reports.story import unjudged
 
     if summary.unjudged:
-        err().print(f"stepdown: {unjudged(summary)} `{report}` shows those calls.", soft_wrap=True)
+        note(f"stepdown: {unjudged(summary)} `{report}` shows those calls.")
     if summary.ending is not None and summary.ending.outcome != "completed":
-        err().print(f"stepdown: {summary.ending.error} `{report}` says more.", soft_wrap=True)
+        note(f"stepdown: {summary.ending.error} `{report}` says more.")
         raise typer.Exit(8)
 
 
@@ -190,7 +189,7 @@ def scan(
         more = f", and {promotion} for a promotion" if promotion else ""
         lines.append(f"The judge is asked {evaluation} times at most for an evaluation{more}.")
     emit(outlook, as_json=as_json, people=lambda: table(title, head, body) if body else title)
-    err().print("\n".join(lines), soft_wrap=True, markup=False)
+    note("\n".join(lines))
 
 
 def init(
@@ -250,12 +249,13 @@ def train(
         *([("judged by a model", line)] if (line := judged_line(evaluation)) else []),
     ]
     emit(trained, as_json=as_json, people=lambda: table("trained", ("", ""), body))
-    err().print(f"It serves nobody yet: `{command('promote', trained.bundle.id[:12])}` compares it.", soft_wrap=True)
+    note(f"It serves nobody yet: `stepdown promote {trained.bundle.id[:12]}` compares it.")
 
 
 def _plan(name: str, base: str | None) -> "AnyPlan | None":
     """Return the plan of a word or a file; None for the one that suits the scenario."""
-    from stepdown.errors import InvalidValue
+    from stepdown import files
+    from stepdown.errors import InvalidValue, in_one_line
     from stepdown.training.plan import Plan
     from stepdown.training.tuning import Tuning, parse_plan
 
@@ -264,6 +264,9 @@ def _plan(name: str, base: str | None) -> "AnyPlan | None":
     if name == "tiny" and base is None:
         return Plan.tiny()
     try:
-        return parse_plan(Path(name).read_text("utf-8"), base)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidValue(f"There is no plan {name!r}; choose default, tiny, or a JSON file.") from error
+        written = files.text(Path(name))
+    except (OSError, ValueError) as error:
+        raise InvalidValue(
+            f"There is no plan {name!r} ({in_one_line(error)}); choose default, tiny, or a JSON file."
+        ) from error
+    return parse_plan(written, base)

@@ -4,6 +4,7 @@ A database in WAL mode wants to make its `-shm` file even to be read. Where nobo
 log is empty, by its own shared memory when somebody else has it open, and from a private copy otherwise.
 """
 
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass, field
@@ -53,6 +54,7 @@ def of(path: Path) -> Snapshot:
     Raises:
         WorkspaceError: It cannot be read either.
     """
+    path = Path(os.path.realpath(path))  # SQLite keeps its log beside the file itself, whatever link leads to it.
     log = _beside(path, "-wal")
     try:
         if not log.exists() or log.stat().st_size == 0:
@@ -72,6 +74,7 @@ def copied(path: Path) -> Snapshot:
     Raises:
         WorkspaceError: It cannot be read, or the temporary directory cannot be written.
     """
+    path = Path(os.path.realpath(path))
     copy = tempfile.TemporaryDirectory(prefix="stepdown-")
     try:
         target = Path(copy.name) / path.name

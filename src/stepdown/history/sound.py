@@ -48,6 +48,11 @@ def stored(connection: Connection, kind: type[Row]) -> Content[Row]:
         )
 
 
+def damage(connection: Connection) -> list[Unsound]:
+    """Return every value of a database that no ledger wrote."""
+    return [value for kind in TABLES for value in stored(connection, kind).unsound]
+
+
 def under_way(connection: Connection) -> dict[str, str]:
     """Return the calls that were announced and not finished, and the session of each."""
     with _lenient(connection):

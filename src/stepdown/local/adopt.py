@@ -53,6 +53,7 @@ def adopt(source: Path, out: Path) -> dict[str, Any]:
         convert(source, out)
     _check_code(out)
     config = _json(out / "config.json")
+    _check_layers(config, out)
     mx.disable_compile()  # On a CPU it would call a C++ compiler, which a machine need not have.
     try:
         from mlx_lm.utils import load
@@ -90,6 +91,28 @@ def _check_code(directory: Path) -> None:
         settings = _json(path)
         if code := [key for key in CODE if key in settings]:
             raise InvalidValue(f"{path.name} names code to run ({', '.join(code)}), and it is not run.")
+
+
+def _check_layers(config: dict[str, Any], directory: Path) -> None:
+    """Refuse more layers than there are tensors: each has some, and making a forged number of them takes all memory first."""
+    tensors = sum(_tensors(path) for path in directory.glob("*.safetensors"))
+    inner = config.get("text_config")
+    for name, value in [*config.items(), *(inner.items() if isinstance(inner, dict) else ())]:
+        if "layer" in name and isinstance(value, int) and value > tensors:
+            raise InvalidValue(f"config.json says {name} {value:,}, and the weights are {tensors} tensors.")
+
+
+def _tensors(path: Path) -> int:
+    """Return how many tensors a file of weights says it has, in its header."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > LONGEST_HEADER:
+            raise InvalidValue(f"{path.name} is no file of weights.")
+        return len(json.loads(file.read(length)))
+
+
+LONGEST_HEADER = 100 << 20
+"""Bytes of a header, as the reference implementation of safetensors limits it."""
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def factory(name: str) -> Factory:
         raise NotFound(f"There is no frontier {name!r}; choose one of {choices}.", kind="unknown-provider")
     try:
         make: Factory = points[0].load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _broken(name, "be loaded", error) from error
     return make
 
@@ -72,12 +72,12 @@ def provider(name: str, make: Factory, argument: str | None, scenario: Scenario)
         _ = str(candidate.name), str(candidate.model), candidate.complete
     except StepdownError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _broken(name, "be made", error) from error
     return candidate
 
 
-def _broken(name: str, what: str, error: Exception) -> Unavailable:
+def _broken(name: str, what: str, error: BaseException) -> Unavailable:
     return Unavailable(
         f"The frontier {name} cannot {what} ({of_code(error)}); mend its package, or choose another.",
         kind="provider-broken",

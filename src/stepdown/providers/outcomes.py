@@ -72,7 +72,7 @@ def wait_asked(headers: Mapping[str, str], now: datetime) -> float | None:
         return max(0.0, seconds) if isfinite(seconds) else None
     try:
         return max(0.0, (parsedate_to_datetime(headers["retry-after"]) - now).total_seconds())
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         return None
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from stepdown import files
 from stepdown.errors import InvalidValue, ProviderError, in_one_line
 from stepdown.providers.protocol import Completion, Request
 from stepdown.scenarios.protocol import Scenario
@@ -47,12 +48,14 @@ class Recorded:
         """
         tape: dict[str, list[Mapping[str, Any]]] = {}
         try:
-            for line in path.read_text("utf-8").splitlines():
+            for line in files.text(path).split("\n"):
+                if not line.strip():
+                    continue
                 row = json.loads(line)
                 if "error" not in row:
                     row["text"].encode()
                 tape.setdefault(row["role"], []).append(row)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InvalidValue(f"{path} is not a tape of recorded replies: {in_one_line(error)}.") from error
         if not tape:
             raise InvalidValue(f"{path} is an empty tape; record a reply first.")

@@ -116,7 +116,7 @@ class Call:
             if self.traced.target == FRONTIER:
                 return within(self.request.time_limit, lambda: self.traced.provider.complete(self.request))
             return self.traced.provider.complete(self.request)
-        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        except KeyboardInterrupt:
             raise
         except BaseException as error:
             # A provider is somebody else's code: whatever it throws is a failed call with a reason, and never a lost step.

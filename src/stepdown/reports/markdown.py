@@ -1,7 +1,7 @@
 """A story as Markdown."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
@@ -10,6 +10,8 @@ from stepdown.history import rows
 from stepdown.reports.events import act_line, judged_line, verdict_line
 from stepdown.reports.story import SHADOW, Provenance, Spend, Story, unjudged
 
+LARGE = 1e15
+"""A larger number is shown by its power of ten."""
 REPLY, REFUSED = 100, 300
 """Characters that are shown of a reply that was used, and of one that was not."""
 BLOCKS, WIDTH = "▁▂▃▄▅▆▇█", 40
@@ -33,17 +35,23 @@ Block = str | Table
 """What a report is made of: lines of Markdown, and tables."""
 
 
-def blocks(story: Story) -> Iterator[Block]:
-    """Yield the report of a run."""
+def blocks(story: Story, advised: Callable[[str], str] = str) -> Iterator[Block]:
+    """Yield the report of a run.
+
+    Args:
+        story: The run's, with sentences that its reader can follow already.
+        advised: Makes the report's own sentences such.
+    """
+    yield from _head(story, advised)
     for section in SECTIONS:
         yield from section(story)
 
 
-def render(story: Story) -> str:
-    """Return the report of a run as Markdown."""
+def render(story: Story, advised: Callable[[str], str] = str) -> str:
+    """Return the report of a run as Markdown, see `blocks`."""
     return "\n".join(
         line
-        for block in blocks(story)
+        for block in blocks(story, advised)
         for line in ([block] if isinstance(block, str) else table(block.head, block.body))
     )
 
@@ -60,7 +68,7 @@ def table(head: Sequence[str], body: Iterable[Sequence[object]]) -> Iterator[str
 def _cell(value: object) -> str:
     if value is None:
         return "–"
-    text = f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    text = f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) and abs(value) < LARGE else str(value)
     # The backslash first: one that stands before a bar would undo the bar's own. What a terminal would obey is a space.
     shown = " ".join(text.replace("\\", "\\\\").replace("|", "\\|").split())
     return "".join(c if c.isprintable() else " " for c in shown)
@@ -74,7 +82,7 @@ def _short(text: str | None, length: int) -> str | None:
     return line if len(line) <= length else f"{line[: length - 1]}…"
 
 
-def _head(story: Story) -> Iterator[Block]:
+def _head(story: Story, advised: Callable[[str], str]) -> Iterator[Block]:
     run, ending = story.run, story.ending
     outcome = f"{ending.outcome} at {ending.at:%Y-%m-%d %H:%M:%S} UTC" if ending else "under way"
     yield f"# {run.id}: {run.scenario}"
@@ -92,10 +100,12 @@ def _head(story: Story) -> Iterator[Block]:
         yield f"It had ended before it was done, and was resumed at {again.at:%Y-%m-%d %H:%M:%S} UTC."
     if ending and ending.error:
         yield f"It failed: {_cell(ending.error)}"
-    if ending and ending.outcome in ("interrupted", "stopped") and run.purpose == rows.WORK:
-        yield f"`stepdown run --resume {run.id}` does the rest of it."
+    # A run may have failed at its very end, with nothing left to do but that.
+    undone = ending is not None and (ending.outcome != "failed" or len(story.generations) < run.generations)
+    if ending and ending.outcome != "completed" and undone and run.purpose == rows.WORK:
+        yield advised(f"`stepdown run --resume {run.id}` does the rest of it.")
     elif ending and ending.outcome != "completed" and run.purpose == rows.COMPARISON:
-        yield f"`stepdown promote BUNDLE --resume {run.id}`, with the same limits, does the rest of it."
+        yield advised(f"`stepdown promote BUNDLE --resume {run.id}`, with the same limits, does the rest of it.")
     yield ""
 
 
@@ -105,7 +115,7 @@ def _verdict(story: Story) -> Iterator[Block]:
         return
     yield "## Verdict"
     yield ""
-    yield f"**{verdict.outcome}** for bundle {verdict.bundle[:12]}, asked for by {verdict.by}: {verdict_line(verdict)}."
+    yield f"**{verdict.outcome}** for bundle {verdict.bundle[:12]}, asked for by {_cell(verdict.by)}: {verdict_line(verdict)}."
     shown, champion = verdict.evidence, verdict.evidence["to_champion"]
     if champion is not None:
         yield f"To the champion {champion['mean']:+.4f}, from {champion['lower']:+.4f} to {champion['upper']:+.4f}."
@@ -282,4 +292,4 @@ def _knowledge(story: Story) -> Iterator[Block]:
     yield Table(head, ((k.version, k.step, k.playbook, k.hints) for k in story.lessons))
 
 
-SECTIONS = (_head, _verdict, _trajectory, _served, _steps, _refused, _spends, _savings, _bundles, _knowledge)
+SECTIONS = (_verdict, _trajectory, _served, _steps, _refused, _spends, _savings, _bundles, _knowledge)

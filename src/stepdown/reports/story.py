@@ -1,8 +1,8 @@
 """A run as a value: everything a report says, summed from rows and from nothing else."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import fmean, quantiles
 from types import MappingProxyType
 from typing import Any
@@ -246,3 +246,11 @@ def percentiles(seconds: Sequence[float]) -> tuple[float, float] | None:
         return seconds[0], seconds[0]
     cuts = quantiles(seconds, n=20, method="inclusive")
     return cuts[9], cuts[18]
+
+
+def advising(story: Story, advised: Callable[[str], str]) -> Story:
+    """Return a story whose own sentences advise what their reader can do; what anybody replied stays as it came."""
+    ending, bundles = story.ending, [replace(each, outdated=advised(each.outdated)) for each in story.bundles]
+    if ending is not None and ending.error is not None:
+        ending = replace(ending, error=advised(ending.error))
+    return replace(story, ending=ending, bundles=bundles)

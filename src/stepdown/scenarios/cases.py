@@ -11,10 +11,37 @@ from stepdown.scenarios.guard import guarded
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.referee import own_case
 
+NO_CASE = "no-case"
+"""The kind of a refusal of what is no case of a scenario."""
+
 
 def names(scenario: Scenario) -> tuple[str, ...]:
     """Return what is seen in a case, by name."""
     return tuple(guarded(scenario, "showing a case", lambda: scenario.observation(0)))
+
+
+def check(scenario: Scenario, case: Mapping[str, Any]) -> None:
+    """Refuse a case that has other names than the scenario's, where those all have the same: a slip would be asked about.
+
+    Raises:
+        InvalidValue: With the names that a case has, or because it is no JSON object (kind `no-case`).
+    """
+    seed_of(scenario, case)
+    listed = getattr(scenario, "cases", None)
+    shown = guarded(
+        scenario,
+        "showing cases",
+        lambda: [each.input for each in listed] if listed else [scenario.observation(seed) for seed in LOOKED_AT],
+    )
+    (first, *others) = {frozenset(each) for each in shown}
+    if not others and frozenset(case) != first:
+        raise InvalidValue(
+            f"A case of {scenario.name} has {', '.join(sorted(first))}; name these and no other.", kind=NO_CASE
+        )
+
+
+LOOKED_AT = range(8)
+"""Seeds of the cases that say what a case has, where a scenario does not list all."""
 
 
 def seed_of(scenario: Scenario, case: Mapping[str, Any]) -> tuple[int, bool]:
@@ -24,12 +51,12 @@ def seed_of(scenario: Scenario, case: Mapping[str, Any]) -> tuple[int, bool]:
         The seed, and whether it is the scenario's own; else it is drawn from the case's content, and means nothing there.
 
     Raises:
-        InvalidValue: The case is no JSON object.
+        InvalidValue: The case is no JSON object (kind `no-case`).
     """
     try:
         key = digest(dict(case))
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidValue(f"The case is no JSON object: {why(error)}.") from error
+        raise InvalidValue(f"The case is no JSON object: {why(error)}.", kind=NO_CASE) from error
     own = getattr(scenario, "seed_of", None)
     seed = guarded(scenario, "finding a case", lambda: own(case)) if own is not None else _kept_by(scenario).get(key)
     return (seed, True) if seed is not None else (int(key[:16], 16) % SEEDS, False)

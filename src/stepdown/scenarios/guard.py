@@ -25,7 +25,7 @@ def guarded(scenario: Scenario, doing: str, call: Callable[[], Result]) -> Resul
         return call()
     except (IllegalAnswer, StepdownError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         name = getattr(scenario, "name", type(scenario).__name__)
         raise InvalidValue(
             f"The scenario {name} broke while {doing} ({of_code(error)}); mend it, or leave it out.",

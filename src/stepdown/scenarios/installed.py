@@ -39,7 +39,7 @@ def scenario_named(name: str) -> Scenario:
     try:
         scenario: Scenario = next(iter(points)).load()()
         missing = [need for need in NEEDED if not hasattr(scenario, need)]
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InvalidValue(
             f"The scenario {name} cannot be loaded ({of_code(error)}); mend its package.",
             kind="scenario-broken",

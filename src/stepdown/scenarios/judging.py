@@ -79,6 +79,8 @@ def checked_text(text: str, file: str) -> str:
         InvalidValue: It has another blank, a lone $, or no $answer; with file and line.
     """
     written = texts.plain(text)
+    if "\0" in written:
+        raise InvalidValue(f"{file} holds a NUL, which no prompt can.")
     for number, line in enumerate(written.split("\n"), start=1):
         try:
             unknown = [name for name in Template(line).get_identifiers() if name not in BLANKS]

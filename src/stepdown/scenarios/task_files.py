@@ -14,6 +14,7 @@ from stepdown.errors import InvalidValue, in_one_line
 from stepdown.scenarios import judging
 from stepdown.scenarios.prompt import COMPETITOR
 from stepdown.scenarios.readers import READERS, written
+from stepdown.scenarios.schemas import check_references
 from stepdown.scenarios.tasks import LEAST_COMPARED, LEAST_HELD_OUT, TASK, Case, Task, judge_of, split
 from stepdown.scenarios.texts import blanks, filled, plain
 
@@ -67,7 +68,8 @@ def settings(text: str, file: str = TASK) -> TaskSettings:
     """
     try:
         table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        _check_whole(table)
+    except (ValueError, RecursionError) as error:
         raise InvalidValue(f"{file} is no TOML: {in_one_line(error)}.") from error
     if unknown := sorted(table.keys() - KEYS.keys()):
         raise InvalidValue(f"{file}{line_of(text, unknown[0])} has {unknown[0]!r}, which no task has.")
@@ -106,6 +108,14 @@ def settings(text: str, file: str = TASK) -> TaskSettings:
     )
 
 
+def _check_whole(value: Any) -> None:
+    """Refuse what no whole number of TOML is: they have 64 bits, and no sentence could show a longer one."""
+    if isinstance(value, int) and value.bit_length() > 63:
+        raise ValueError("a whole number in it has more than 64 bits")
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_whole(inner)
+
+
 def _kind(kind: type) -> str:
     return {str: "a text", int: "a whole number", dict: "a table"}[kind]
 
@@ -130,12 +140,37 @@ def schema(text: str, file: str) -> Mapping[str, Any]:
         raise InvalidValue(f"{file} is no JSON: {error}.") from error
     if not isinstance(schema_, dict):
         raise InvalidValue(f"{file} must be a JSON object, a schema.")
+    if problem := unkept(schema_):
+        raise InvalidValue(f"{file} holds what cannot be kept: {problem}.")
     try:
         Draft202012Validator.check_schema(schema_)
+    except RecursionError as error:
+        raise InvalidValue(f"{file} is nested too deeply.") from error
     except SchemaError as error:
         where = "/".join(map(str, error.absolute_path)) or "its top"
         raise InvalidValue(f"{file} is no JSON Schema, at {where}: {error.message[:200]}.") from error
+    check_references(schema_, file)
     return schema_
+
+
+def unkept(value: Any) -> str:
+    """Return why a JSON value cannot be kept, in a sentence's end; empty when it can."""
+    try:
+        digest(value)
+    except (ValueError, RecursionError) as error:
+        return why(error)
+    return ""
+
+
+def check_text(text: str, file: str) -> str:
+    """Return a text that goes into prompts.
+
+    Raises:
+        InvalidValue: No prompt can hold it.
+    """
+    if "\0" in text:
+        raise InvalidValue(f"{file} holds a NUL, which no prompt can.")
+    return text
 
 
 BLANKS = frozenset(("scenario", "version", "rules", "schema", "playbook", "hints", "case"))
@@ -149,8 +184,7 @@ def prompts(text: str, file: str) -> Mapping[str, str]:
         InvalidValue: It has a blank that nobody fills, none for the case, or what no prompt can hold.
     """
     text = plain(text)
-    if "\0" in text:
-        raise InvalidValue(f"{file} holds a NUL, which no prompt can.")
+    check_text(text, file)
     try:
         named = set(blanks(text))
         filled(text, dict.fromkeys(BLANKS, ""))
@@ -201,10 +235,9 @@ def _case(line: str, where: str, number: int) -> Case:
 
 
 def _key(case: Case, where: str) -> str:
-    try:
-        return digest([case.input, case.expected]) and digest(case.input)
-    except (ValueError, RecursionError) as error:
-        raise InvalidValue(f"{where} holds what cannot be kept: {why(error)}.") from error
+    if problem := unkept([case.input, case.expected]):
+        raise InvalidValue(f"{where} holds what cannot be kept: {problem}.")
+    return digest(case.input)
 
 
 def task(
@@ -223,7 +256,7 @@ def task(
     task_ = Task(
         settings.name,
         settings.version,
-        instructions.strip(),
+        check_text(instructions, settings.instructions).strip(),
         answers,
         settings.reader,
         settings.judge,

@@ -22,14 +22,14 @@ from statistics import fmean
 from typing import Any, ClassVar
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
 
-from stepdown.digest import digest, shown
+from stepdown.digest import digest
 from stepdown.errors import InvalidValue, of_code
 from stepdown.scenarios import judging
 from stepdown.scenarios.judges import Judge, judge
 from stepdown.scenarios.protocol import Answer, IllegalAnswer, Match, Probe, Validator, answer
 from stepdown.scenarios.readers import read, spelled, written
+from stepdown.scenarios.schemas import mismatch, validator
 
 TASK = "stepdown.toml"
 
@@ -105,7 +105,7 @@ class Task:
 
     @cached_property
     def _schema(self) -> Draft202012Validator:
-        return Draft202012Validator(dict(self.answers), format_checker=Draft202012Validator.FORMAT_CHECKER)
+        return validator(self.answers)
 
     @cached_property
     def validators(self) -> Mapping[str, Validator]:
@@ -159,9 +159,9 @@ class Task:
             value = read(self.reader, reply)
         except ValueError as error:
             raise IllegalAnswer(str(error)) from None
-        problem = next(iter(self._schema.iter_errors(value)), None)
+        problem = mismatch(self._schema, value)
         if problem is not None:
-            raise IllegalAnswer(f"not what the schema asks for: {_mismatch(problem)}")
+            raise IllegalAnswer(f"not what the schema asks for: {problem}")
         return answer(value)
 
     def play(self, answer: Answer, seed: int) -> Match:
@@ -217,7 +217,7 @@ class Task:
             value = read(self.reader, reply)
         except ValueError:
             return None
-        return None if self._schema.is_valid(value) else "The answer is not one that the schema accepts."
+        return None if mismatch(self._schema, value) is None else "The answer is not one that the schema accepts."
 
 
 def split(cases: Sequence[Case], *, unlabelled: bool = False) -> Mapping[str, Sequence[Case]]:
@@ -254,7 +254,7 @@ def judge_of(settings: Mapping[str, Any]) -> Judge:
         raise InvalidValue(f"judge: a Python judge is written python:MODULE:FUNCTION, and nothing else, not {kind!r}.")
     try:
         function: Callable[[Any, Any], Any] = getattr(import_module(module), name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InvalidValue(f"judge: {path} cannot be imported ({of_code(error)}).") from error
 
     def judged(given: Any, expected: Any) -> Mapping[str, float]:
@@ -262,10 +262,3 @@ def judge_of(settings: Mapping[str, Any]) -> Judge:
         return verdict if isinstance(verdict, Mapping) else {"score": verdict}
 
     return judged
-
-
-def _mismatch(problem: ValidationError) -> str:
-    """Return in JSON's notation what does not match, where, and which word of the schema it fails."""
-    where = "/".join(map(str, problem.absolute_path))
-    at = f" at {where}" if where else ""
-    return f"{shown(problem.instance)[:100]}{at} fails {problem.validator} {shown(problem.validator_value)}"[:200]

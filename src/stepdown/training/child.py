@@ -102,7 +102,12 @@ def _start(command: Sequence[str], words: IO[str]) -> subprocess.Popen[str]:
     # A session of its own, so that the whole group can be killed and a Ctrl-C at the terminal reaches the parent only.
     # No terminal to read from either: nobody is asked anything in the middle of it.
     return subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=words, text=True, start_new_session=True
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=words,
+        encoding="utf-8",
+        start_new_session=True,
     )
 
 

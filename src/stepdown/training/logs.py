@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepdown.digest import canonical, parsed
-from stepdown.errors import InvalidValue
+from stepdown.errors import InvalidValue, in_one_line
 
 SEVERAL_TURNS = "a conversation of several turns"
 NO_TEXT = "it holds more than text"
@@ -62,7 +62,7 @@ def entry(line: bytes, where: str) -> LogEntry:
         row = parsed(line.decode("utf-8"))
     except ValueError as error:
         raise InvalidValue(
-            f"{where} is no JSON ({error}); nothing of the log was kept.", kind="log-unreadable"
+            f"{where} is no JSON ({in_one_line(error)}); nothing of the log was kept.", kind="log-unreadable"
         ) from error
     if not isinstance(row, dict):
         raise Skipped(UNKNOWN)

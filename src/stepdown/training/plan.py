@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from stepdown.bundles.kinds import NET
+from stepdown.digest import parsed, shown
 from stepdown.errors import InvalidValue, in_one_line
 
 _LIMITS: dict[str, tuple[float, float]] = {
@@ -135,12 +135,16 @@ def read_object(text: str) -> dict[str, Any]:
         InvalidValue: It is none.
     """
     try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        content = parsed(text)
+    except ValueError as error:
         raise InvalidValue(f"plan: not JSON ({in_one_line(error)}).") from error
     if not isinstance(content, dict):
         raise InvalidValue("plan: not a JSON object.")
     return content
+
+
+LONGEST_NUMBER = 40
+"""Characters of a number that a sentence shows."""
 
 
 def check_number(name: str, value: object, limits: tuple[float, float], *, whole: bool) -> None:
@@ -152,6 +156,9 @@ def check_number(name: str, value: object, limits: tuple[float, float], *, whole
     low, high = limits
     # bool is an int, and 1e3 is a float: neither may slip into a count.
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        raise InvalidValue(f"plan: {name} must be {'a whole' if whole else 'a'} number, not {value!r}.")
-    if not (math.isfinite(value) and low <= value <= high):
-        raise InvalidValue(f"plan: {name} must be between {low:g} and {high:g}, not {value:g}.")
+        raise InvalidValue(
+            f"plan: {name} must be {'a whole' if whole else 'a'} number, not {shown(value)[:LONGEST_NUMBER]}."
+        )
+    if not low <= value <= high:  # NaN is between no two numbers.
+        given = f"{value:g}" if isinstance(value, float) else f"{value}"[:LONGEST_NUMBER]
+        raise InvalidValue(f"plan: {name} must be between {low:g} and {high:g}, not {given}.")

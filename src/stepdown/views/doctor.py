@@ -24,6 +24,7 @@ from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.tasks import Task
 from stepdown.training import child
 from stepdown.training.evaluation import held_out_seeds
+from stepdown.views.damage import unsound
 from stepdown.views.losses import lost_bundles, lost_datasets
 from stepdown.workspace import Workspace
 from stepdown.workspace.marker import DATABASE, FOLDERS, NAME, Marker, absent, present
@@ -161,12 +162,19 @@ def _workspace(directory: Path) -> Iterator[Check]:
             yield Check("workspace", True, finding)
             yield _guarded("database", lambda: _database(workspace))
             yield from _remembered(workspace)
-            yield _guarded("trace", lambda: _trace(workspace))
             yield from _rooms(workspace)
-            yield from _published(workspace)
+            yield from _history(workspace)
     except StepdownError as error:
         yield Check("workspace", False, str(error))
     yield _free(directory)
+
+
+def _history(workspace: Workspace) -> list[Check]:
+    """Say what history knows and the disk does not hold, or that somebody else wrote in it."""
+    damaged = unsound(workspace)
+    if damaged is not None:
+        return [Check("history", False, str(damaged))]
+    return [_guarded("trace", lambda: _trace(workspace)), *_published(workspace)]
 
 
 def _free(directory: Path) -> Check:

@@ -82,6 +82,19 @@ def standing(workspace: Workspace) -> dict[str, str]:
         return {run.id: _stands(connection, run) for run in mine if run.purpose in (rows.WORK, rows.COMPARISON)}
 
 
+def broken_off(workspace: Workspace) -> tuple[str, str] | None:
+    """Return the newest run that this process began or went on with and that is not done, and what stands of it."""
+    mine = workspace.session.id
+    with workspace.reading() as connection:
+        again = {row.run for row in reader.all_of(connection, rows.Resumption) if row.session == mine}
+        begun = [run for run in reader.all_of(connection, rows.Run) if run.session == mine or run.id in again]
+        run = next((run for run in reversed(begun) if run.purpose in (rows.WORK, rows.COMPARISON)), None)
+        ending = endings.last(connection, run.id) if run is not None else None
+        if run is None or (ending is not None and ending.outcome == "completed"):
+            return None
+        return run.id, _stands(connection, run)
+
+
 def _stands(connection: Connection, run: rows.Run) -> str:
     steps = [step for step in reader.steps(connection, run.id) if step.outcome != "interrupted"]
     if run.purpose == rows.COMPARISON:

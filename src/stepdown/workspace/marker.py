@@ -1,18 +1,17 @@
-"""`workspace.json`: what a workspace remembers of itself, and the directory that holds it while it is being made."""
+"""`workspace.json`: what a workspace remembers of itself, and what lies in its directory."""
 
-import fcntl
 import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, get_args
 
 from sqlalchemy import URL
 
+from stepdown import files
 from stepdown.errors import InvalidValue, WorkspaceError
 from stepdown.history import urls
 from stepdown.history.engine import Durability
@@ -63,7 +62,7 @@ class Marker:
         """
         path = root / NAME
         try:
-            stored = json.loads(_regular(path))
+            stored = json.loads(files.contents(path, LIMIT))
             marker = cls(**_believed(stored))
         except FileNotFoundError:
             return None
@@ -87,18 +86,6 @@ def _believed(stored: Any) -> dict[str, Any]:
     if values["durability"] not in get_args(Durability):
         raise ValueError("it names no durability")
     return {**values, "database": urls.from_json(stored.get("database"))}
-
-
-def _regular(path: Path) -> bytes:
-    """Read a small file; a pipe in its place is not waited for."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, looked at before it is read
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError("it is not a file")
-        data = file.read(LIMIT + 1)
-    if len(data) > LIMIT:
-        raise ValueError("it is too large")
-    return data
 
 
 def unusable(root: Path, error: OSError | ValueError) -> WorkspaceError:
@@ -176,100 +163,17 @@ def check_files(root: Path, database: Path | None) -> None:
 def sessions(root: Path, marker: Marker) -> Path:
     """Return where the locks of living processes lie: beside the database, so that whoever has it sees them."""
     file = urls.file(marker.url(root))
-    if file is None or file.parent == root:
+    # Behind every link: the file itself lies in one place only, whatever leads to it.
+    real = file and Path(os.path.realpath(file))
+    if real is None or real.parent == Path(os.path.realpath(root)):
         return root / "sessions"
-    return Path(f"{file}-sessions")
+    return Path(f"{real}-sessions")
 
 
 def writable(root: Path, database: Path | None, locks: Path) -> bool:
     """Tell whether this process may write a workspace: its directory, its locks and its database."""
     paths = [root, locks, *([database, database.parent] if database else [])]
     return all(os.access(path, os.W_OK | (os.X_OK if path.is_dir() else 0)) for path in paths if path.exists())
-
-
-@contextmanager
-def founding(root: Path, database: Path | None, *more: Path) -> Iterator[None]:
-    """Hold a directory while a workspace is made or claimed in it; if that fails, take away what was made, and only that.
-
-    Others who make one at the same place or on the same database wait, threads of this process too.
-
-    Raises:
-        WorkspaceError: The directory cannot be made or written.
-    """
-    with ExitStack() as locks:
-        try:
-            created = _hold(locks, root, database.parent if database is not None else root)
-        except (OSError, ValueError) as error:
-            raise unusable(root, error) from error
-        ours = [*(root / name for name in (*FOLDERS, NAME)), *more]
-        if database is not None:
-            ours += [Path(f"{database}{suffix}") for suffix in ("", "-wal", "-shm", "-journal")]
-        new = [path for path in ours if not os.path.lexists(path)]
-        try:
-            yield
-        except BaseException as error:
-            _undo(new, created)
-            if isinstance(error, OSError):
-                raise unusable(root, error) from error
-            raise
-
-
-def _hold(locks: ExitStack, root: Path, beside: Path) -> list[Path]:
-    """Make a directory, lock it and the database's, and return the directories that were made, the innermost first."""
-    created: set[Path] = set()
-    while True:
-        # Whoever made it or held it before may have failed, and removed it again, between any two of these lines.
-        with ExitStack() as taken, suppress(FileNotFoundError):
-            for path in reversed((root, *root.parents)):
-                if not path.is_dir() and _make(path):
-                    created.add(path)
-            held = _lock(taken, root, beside)
-            if any(os.path.samestat(root.stat(), os.fstat(descriptor)) for descriptor in held):
-                locks.push(taken.pop_all())
-                return sorted(created, key=lambda path: len(path.parts), reverse=True)
-
-
-def _make(directory: Path) -> bool:
-    """Make a directory, and tell whether it was this call that did: a look before says only what was.
-
-    Raises:
-        FileNotFoundError: Somebody removed it, or its parent, meanwhile.
-        OSError: It cannot be made.
-    """
-    try:
-        directory.mkdir()
-    except FileExistsError:
-        if not stat.S_ISDIR(directory.lstat().st_mode):
-            raise
-        return False
-    return True
-
-
-def _lock(locks: ExitStack, root: Path, beside: Path) -> list[int]:
-    """Lock two directories, in one order, whoever asks: nobody waits in a circle, and nobody for a lock of their own.
-
-    What is the same is told by what was opened. A path may be another directory at each look: somebody who fails removes what
-    they made, and somebody else makes it anew.
-    """
-    opened: dict[tuple[int, int], int] = {}
-    for directory in (root, *([beside] if beside.is_dir() else [])):
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        locks.callback(os.close, descriptor)
-        state = os.fstat(descriptor)
-        opened.setdefault((state.st_dev, state.st_ino), descriptor)
-    held = [descriptor for _, descriptor in sorted(opened.items())]
-    for descriptor in held:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    return held
-
-
-def _undo(new: list[Path], created: list[Path]) -> None:
-    for path in new:
-        with suppress(OSError):
-            path.rmdir() if path.is_dir() else path.unlink()
-    for path in created:
-        with suppress(OSError):
-            path.rmdir()
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -293,6 +197,13 @@ def check_same(root: Path, marker: Marker, url: URL | None) -> None:
     if url is not None and _parts(url) != _parts(urls.absolute(marker.url(root))):
         kept = urls.shown(marker.database) if marker.database is not None else "its own SQLite file"
         raise InvalidValue(f"{root} keeps its history in {kept}; leave out the URL, or choose another workspace.")
+
+
+def same_database(root: Path, marker: Marker, other_root: Path, other: Marker) -> bool:
+    """Tell whether two workspaces keep their history in one database, as far as their markers say."""
+    urls_ = [urls.absolute(each.url(at)) for at, each in ((root, marker), (other_root, other))]
+    one, two = [os.path.realpath(file) if (file := urls.file(url)) else _parts(url) for url in urls_]
+    return one == two
 
 
 def _parts(url: URL) -> tuple[object, ...]:

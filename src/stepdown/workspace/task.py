@@ -1,17 +1,16 @@
 """The task beside a workspace: `stepdown.toml` in the directory that the workspace lies in, and the files it names."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stepdown.errors import InvalidValue, NotFound
+from stepdown import files
+from stepdown.errors import InvalidValue, NotFound, in_one_line
 from stepdown.providers.installed import names as providers
 from stepdown.scenarios import installed, judging, task_files
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.tasks import TASK, Task
-
-LARGEST = 256 << 20
-"""Bytes of a file of a task."""
 
 
 @dataclass(slots=True)
@@ -34,7 +33,7 @@ class Beside:
             NotFound: There is none.
             InvalidValue: A file of the task is wrong, or the task has the name of an installed scenario.
         """
-        if not (self.directory / TASK).exists():
+        if not _lies_in(self.directory):
             return self.otherwise(name)
         if name in installed.names():
             if task_files.settings(_text(self.directory, TASK)).name == name:
@@ -55,7 +54,7 @@ def named(directory: Path) -> task_files.TaskSettings | None:
     Raises:
         InvalidValue: There is one, and it is wrong.
     """
-    return task_files.settings(_text(directory, TASK)) if (directory / TASK).exists() else None
+    return task_files.settings(_text(directory, TASK)) if _lies_in(directory) else None
 
 
 def read(directory: Path) -> Task | None:
@@ -64,7 +63,7 @@ def read(directory: Path) -> Task | None:
     Raises:
         InvalidValue: There is one, and it or a file that it names is wrong; with file and line.
     """
-    if not (directory / TASK).exists():
+    if not _lies_in(directory):
         return None
     settings = task_files.settings(_text(directory, TASK))
     if judging.by_model(settings.judge):
@@ -95,16 +94,20 @@ def _judging(directory: Path, judge: Mapping[str, str]) -> Mapping[str, str]:
     return {**judge, "text": judging.checked_text(_text(directory, file), file)}
 
 
+def _lies_in(directory: Path) -> bool:
+    """Tell whether a task's file lies in a directory, whatever it is: a link that leads nowhere is somebody's slip."""
+    return os.path.lexists(directory / TASK)
+
+
 def _text(directory: Path, name: str) -> str:
     path = directory / name
     try:
-        if not path.is_file():
-            raise InvalidValue(f"{path} is missing, or no file; {TASK} names it.")
-        if path.stat().st_size > LARGEST:
-            raise InvalidValue(f"{path} is larger than {LARGEST >> 20} MiB; a task's file is small.")
-        return path.read_text("utf-8").removeprefix("\ufeff")  # Some editors begin a file with a byte order mark.
+        return files.text(path)
+    except FileNotFoundError as error:
+        raise InvalidValue(f"{path} is missing; {TASK} names it.") from error
     except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        line = error.object[: error.start].count(b"\n") + 1
         raise InvalidValue(f"{path} line {line} is not UTF-8.") from error
-    except OSError as error:
-        raise InvalidValue(f"{path} cannot be read ({error.strerror}); mend its permissions.") from error
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else in_one_line(error)
+        raise InvalidValue(f"{path} cannot be read ({why}); {TASK} names it.") from error

@@ -159,7 +159,10 @@ class Workspace:
 
     def now(self) -> datetime:
         """Return the present instant, aware UTC. All time in history comes from here."""
-        return self.settings.clock.now().astimezone(UTC)
+        try:
+            return self.settings.clock.now().astimezone(UTC)
+        except (OverflowError, ValueError) as error:
+            raise WorkspaceError("The clock stands at a time that no calendar has in UTC; set it right.") from error
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

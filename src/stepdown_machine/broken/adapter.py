@@ -9,6 +9,7 @@ from typing import Any
 
 from stepdown_machine import operations as op
 from stepdown_machine.broken import harness, toy
+from stepdown_machine.broken.disk import Disk
 from stepdown_machine.broken.outside import (
     bundle_of,
     copied,
@@ -22,21 +23,27 @@ from stepdown_machine.broken.outside import (
     shelved,
     validators,
 )  # fmt: skip
-from stepdown_machine.broken.runs import Disk
+from stepdown_machine.broken.walks import alternate, finish, until
 from stepdown_machine.observed import Attempt, Call, Generation, Holding, Observation, Step
 from stepdown_machine.protocol import START, Answer, Description, One, Origin, Probe
 from stepdown_machine.values import (
     Audited,
     Bundle,
     Dataset,
+    Imported,
     Pair,
     Pointed,
     Policy,
+    Price,
     Promoted,
     Pruned,
     Ran,
     Refusal,
+    Responded,
+    Routed,
     RunReport,
+    Spent,
+    Standing,
 )
 
 STEP = ("step", "run", "generation", "role", "at", "requested", "objections", "reason", "served", "outcome", "error",
@@ -50,9 +57,10 @@ POINTS = {
 } | {
     **dict.fromkeys(("Delete", "Prune"), ("begun", "committed", "removed")),
     **dict.fromkeys(
-        ("Activate", "Enable", "Disable", "Retire", "Rollback", "SetPolicy", "SetValidator", "Judge"),
+        ("Activate", "Enable", "Disable", "Retire", "SetPolicy", "SetValidator", "Judge"),
         ("begun", "committed"),
     ),
+    "Rollback": ("begun", "rollback-checked", "committed"),
 }
 
 
@@ -84,6 +92,9 @@ class ToySystem:
             most={"breaker_threshold": 1000, "breaker_probes": 1000},
             holds=POINTS,
             falsifiable=("trace-weights", "trace-lost", "history-score", "history-reason"),
+            shared=True,
+            sure=1.645,
+            prices=tuple(Price(since, 0.0, price) for since, price in harness.PRICES),
         )
 
     def perform(self, operation: op.Operation) -> Answer:
@@ -100,15 +111,26 @@ class ToySystem:
                 return finish(self._begin(self._toy, plain))
 
     def _raced(self, race: op.Rival) -> tuple[One, One]:
-        rival = self._begin(self._module.Toy(self._disk), race.second)
+        other = self._module.Toy(self._disk)
+        rival = self._begin(other, race.second)
         if race.held is None:
-            return alternate(self._begin(self._toy, race.first), rival, {""})
-        reached, early = until(rival, race.held)
-        mine = finish(self._begin(self._toy, race.first))
-        return mine, finish(rival) if reached else early
+            mine, theirs = alternate(self._begin(self._toy, race.first), rival, {""})
+            self._disk.now += race.later
+        else:
+            reached, early = until(rival, race.held)
+            mine = finish(self._begin(self._toy, race.first))
+            self._disk.now += race.later
+            theirs = finish(rival) if reached else early
+        self._disk.living.discard(other.process)
+        return mine, theirs
 
     def _crash(self, begun: Generator[str, None, One], point: str) -> None:
         until(begun, point)
+        self._reopen()
+
+    def _reopen(self) -> None:
+        """Let this process end, and another one open what it left."""
+        self._disk.living.discard(self._toy.process)
         self._toy = self._module.Toy(self._disk)
 
     def _begin(self, process: Any, operation: op.Plain) -> Generator[str, None, One]:
@@ -123,16 +145,19 @@ class ToySystem:
 
     def _work(self, process: Any, operation: op.Plain) -> Generator[str, None, One]:
         match operation:
-            case op.Run(seed=seed, generations=generations, candidates=candidates):
-                return Ran((yield from process.run(seed, generations, candidates)))
-            case op.Export() | op.Train() | op.Judge():
+            case op.Run() | op.Ask() | op.Resume():
+                return (yield from self._play(process, operation))
+            case op.Route(role=role, seed=seed):
+                return Routed(*process.route(role, seed))
+            case op.Export() | op.Train() | op.Judge() | op.Import():
                 return (yield from self._learn(process, operation))
             case op.SetPolicy(policy=policy):
                 return (yield from process.govern(asdict(policy)))  # type: ignore[no-any-return]
             case op.SetValidator(name=name, enabled=enabled):
                 return (yield from process.toggle(name, on=enabled))  # type: ignore[no-any-return]
             case op.Report(run=run):
-                return RunReport(**process.report(run))
+                told = process.report(run)
+                return RunReport(**told | {"spent": tuple(Spent(**side) for side in told["spent"])})
             case op.Audit(falsified=what):
                 return Audited(process.audit() if what is None else self._falsified(what).audit())
             case op.Activate() | op.Enable() | op.Disable() | op.Retire() | op.Delete():
@@ -143,6 +168,16 @@ class ToySystem:
             case _:
                 return self._outside(operation)
 
+    def _play(self, process: Any, operation: op.Run | op.Ask | op.Resume) -> Generator[str, None, One]:
+        match operation:
+            case op.Run(seed=seed, generations=generations, candidates=candidates):
+                return Ran((yield from process.run(seed, generations, candidates)))
+            case op.Resume(run=run):
+                return Ran((yield from process.resume(run)))
+            case op.Ask(seed=seed):
+                row = yield from process.ask(seed)
+                return Responded(*(row[name] for name in ("run", "text", "served", "reason", "score", "error")))
+
     def _learn(self, process: Any, operation: op.Plain) -> Generator[str, None, One]:
         match operation:
             case op.Export():
@@ -150,14 +185,18 @@ class ToySystem:
             case op.Train(dataset=dataset, plan=plan, fresh=fresh, resume=resume):
                 bundle = yield from process.train(dataset, plan, fresh=fresh, resume=resume)
                 return bundle_of(bundle, self._disk)
+            case op.Import(lines=lines):
+                log = yield from process.bring(lines)
+                kept = self._disk.logs[log]
+                return Imported(log, tuple((number, text, harness.score(text, seed)) for number, seed, text in kept))
             case op.Judge(run=run, position=position, score=score):
                 yield from process.judge(run, position, score)
         return None
 
     def _switch(self, process: Any, operation: op.Plain) -> Generator[str, None, None]:
         match operation:
-            case op.Activate(bundle=bundle):
-                yield from process.activate(bundle)
+            case op.Activate(bundle=bundle, proven=proven):
+                yield from process.activate(bundle, proven=proven)
             case op.Enable() | op.Disable() | op.Retire() | op.Delete():
                 yield from process.switch(operation.bundle, SWITCHES[type(operation)])
 
@@ -193,7 +232,7 @@ class ToySystem:
             case op.SetBase() | op.Reword():
                 disk.environment |= asdict(operation)
             case op.Reopen():
-                self._toy = self._module.Toy(disk)
+                self._reopen()
         return None
 
     def _dataset(self, name: str) -> Dataset:
@@ -244,42 +283,12 @@ class ToySystem:
         self._disk = Disk(START)
 
 
-def finish(begun: Generator[str, None, One]) -> One:
-    """Run an operation to its end."""
-    while True:
-        try:
-            next(begun)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-
-
-def until(begun: Generator[str, None, One], point: str) -> tuple[bool, One]:
-    """Run an operation up to a point; tell whether it got there, and its answer if it ended before."""
-    try:
-        while next(begun) != point:
-            pass
-    except StopIteration as end:
-        return False, end.value
-    return True, None
-
-
-def alternate(first: Generator[str, None, One], second: Generator[str, None, One], turns: set[str]) -> tuple[One, One]:
-    """Let two operations take turns, at every point or only at those named."""
-    answers: dict[int, One] = {}
-    pair = (first, second)
-    while len(answers) < 2:
-        for side in {0, 1} - answers.keys():
-            try:
-                while next(pair[side]) not in turns and "" not in turns:
-                    pass
-            except StopIteration as end:
-                answers[side] = end.value
-    return answers[0], answers[1]
-
-
 def promoted(verdict: dict[str, Any], now: Bundle) -> Promoted:
     """Say a verdict."""
-    return Promoted(**verdict | {"pairs": tuple(Pair(*pair) for pair in verdict["pairs"])}, now=now)
+    pairs = tuple(Pair(*pair) for pair in verdict["pairs"])
+    return Promoted(
+        **verdict | {"pairs": pairs, "rivals": tuple(Standing(*each) for each in verdict["rivals"])}, now=now
+    )
 
 
 def step_of(row: dict[str, Any]) -> Step:

@@ -66,6 +66,15 @@ def score(reply: str, seed: int) -> float:
     return round(0.6 * capture + 0.25 * survival + 0.15 * efficiency, 4)
 
 
+def cost(tokens: int, at: float) -> float:
+    """Return what so many tokens cost at the frontier, US dollars: from an instant on another price holds."""
+    return next(price for since, price in reversed(PRICES) if at >= since) * tokens / 1e6
+
+
+PRICES = ((0.0, 1.0), (1_800_000_020.0, 2.0))
+"""Since when, and US dollars for a million output tokens; oldest first."""
+
+
 def objectors(reply: str) -> frozenset[str]:
     """Name the validators that object to a reply, each asked alone."""
     return frozenset(name for name in ("json-object", *VALIDATORS) if not legal(reply, (name,)))

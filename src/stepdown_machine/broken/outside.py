@@ -8,7 +8,8 @@ from dataclasses import fields
 from typing import Any
 
 from stepdown_machine.broken import harness
-from stepdown_machine.broken.runs import FILES, Disk
+from stepdown_machine.broken.disk import Disk
+from stepdown_machine.broken.runs import FILES
 from stepdown_machine.observed import Shelved
 from stepdown_machine.values import Bundle, Record
 
@@ -127,6 +128,8 @@ def _copied(value: Any) -> Any:
     match value:
         case list():
             return [dict(row) if isinstance(row, dict) else row for row in value]
+        case set():
+            return set(value)
         case dict():
             return {key: dict(row) if isinstance(row, dict) else row for key, row in value.items()}
     return value

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from statistics import fmean
 from typing import Any, TypeAlias
 
-from stepdown_machine.broken import gates, harness
+from stepdown_machine.broken import gates, harness, recovery
 
 Row: TypeAlias = dict[str, Any]
 Points: TypeAlias = Generator[str, None, Any]
@@ -26,48 +26,13 @@ class Refused(Exception):
     """The system says no; the first argument is the kind."""
 
 
-@dataclass(slots=True)
-class Disk:
-    """What survives a crash.
-
-    Attributes:
-        acts: Registrations, switches, policies: what the operator did, oldest first.
-        announced: Calls under way, by call id.
-        breakers: Stored with the attempt that changed them.
-        bundles: Directory name to its files.
-        judgements: What was said later of a step's answer.
-        checkpoints: How far killed tunings had come, by job.
-        environment: How providers behave; `version` is the scenario's, `base` lies where the base does, `text` is asked with.
-    """
-
-    now: float
-    acts: list[tuple[Any, ...]] = field(default_factory=list)
-    runs: list[str] = field(default_factory=list)
-    announced: dict[str, Row] = field(default_factory=dict)
-    steps: list[Row] = field(default_factory=list)
-    generations: list[Row] = field(default_factory=list)
-    breakers: dict[str, gates.ToyBreaker] = field(default_factory=dict)
-    trace: list[Row] = field(default_factory=list)
-    datasets: dict[str, str] = field(default_factory=dict)
-    bundles: dict[str, dict[str, Any]] = field(default_factory=dict)
-    judgements: list[tuple[str, float]] = field(default_factory=list)
-    checkpoints: dict[tuple[str, ...], tuple[int, str]] = field(default_factory=dict)
-    environment: dict[str, Any] = field(
-        default_factory=lambda: {"local": "calm", "frontier": "calm", "version": 1, "base": "own", "text": "own"}
-    )
-
-
 def digest(text: str) -> str:
     """Return a short content digest."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-class Runs:
+class Runs(recovery.Recovery):
     """One process with the system open, as far as runs need it."""
-
-    def __init__(self, disk: Disk) -> None:
-        self.disk = disk
-        self.recover()
 
     # What is true now: folds over acts.
 
@@ -121,26 +86,58 @@ class Runs:
     def run(self, seed: int, generations: int, candidates: int) -> Points:
         """Ask, judge, decide and learn, generation by generation."""
         run = self.begin()
-        best = 0.0
+        self.disk.plans[run] = (seed, generations, candidates, self.circumstances())
+        return (yield from self.play(run))
+
+    def circumstances(self) -> tuple[int, str]:
+        """Return what may not change while a run is played."""
+        return self.disk.environment["version"], self.disk.environment["text"]
+
+    def play(self, run: str) -> Points:
+        """Play what is not played yet of a run."""
+        seed, generations, candidates, _ = self.disk.plans[run]
+        self.disk.endings[run] = "killed"
         for index in range(generations):
-            rows: list[Row] = []
-            for position in range(candidates):
+            mine = [row for row in self.disk.steps if (row["run"], row["generation"]) == (run, index)]
+            rows = [row for row in mine if row["role"] == "competitor"]
+            begun = len(rows)
+            for position in range(begun, candidates):
                 rows += [(yield from self.step(run, index, position, "competitor", seed * 100 + index * 10 + position))]
-            yield from self.step(run, index, candidates, "coach", seed * 100 + index * 10 + candidates)
-            served = [row for row in rows if row["score"] is not None]
-            top = max(served, key=lambda row: row["score"], default=None)
-            gate = "advance" if top is not None and top["score"] > best else "retry"
-            best = max([best, *(row["score"] for row in served)])
-            kept = (top["step"],) if top is not None and gate == "advance" else ()
-            self.disk.generations.append({"run": run, "index": index, "gate": gate, "kept": kept})
-            if any(row["error"] == OVER for row in rows):
-                break
+            if len(mine) <= candidates:
+                yield from self.step(run, index, candidates, "coach", seed * 100 + index * 10 + candidates)
+            if all((each["run"], each["index"]) != (run, index) for each in self.disk.generations):
+                self.decide(run, index, rows)
+            if any(row["error"] == OVER for row in rows[begun:]):
+                self.disk.endings[run] = "stopped"
+                return run
+        self.disk.endings[run] = "done"
         return run
+
+    def decide(self, run: str, index: int, rows: list[Row]) -> None:
+        """Keep the best of a generation, the first of several, if it is better than all before."""
+        earlier = [row for row in self.disk.steps if row["run"] == run and row["generation"] < index]
+        best = max((row["score"] for row in earlier if row["score"] is not None), default=0.0)
+        served = [row for row in rows if row["score"] is not None]
+        top = max(served, key=lambda row: row["score"], default=None)
+        gate = "advance" if top is not None and top["score"] > best else "retry"
+        kept = (top["step"],) if top is not None and gate == "advance" else ()
+        self.disk.generations.append({"run": run, "index": index, "gate": gate, "kept": kept})
+
+    def ask(self, seed: int) -> Points:
+        """Ask one question in a run of its own."""
+        return (yield from self.step(self.begin(), 0, 0, "competitor", seed, purpose="live"))
+
+    def route(self, role: str, seed: int) -> tuple[str, tuple[str, ...]]:
+        """Say who would be asked now, whatever a run spent."""
+        facts = self.facts(role, seed)
+        objecting = gates.objections(facts)
+        closed = self.closed("", role, facts.policy | {"run_tokens": None, "run_cost": None})
+        return "local" if not objecting else "nobody" if closed else "frontier", objecting
 
     def begin(self) -> str:
         """Begin a run."""
         self.disk.runs.append(f"R{len(self.disk.runs) + 1}")
-        return self.disk.runs[-1]
+        return str(self.disk.runs[-1])
 
     def facts(self, role: str, seed: int) -> gates.Facts:
         """Gather what a decision rests on."""
@@ -193,7 +190,7 @@ class Runs:
         if shadowed:
             attempt, _ = yield from self.attempt(row, "local", seed, bundle, shadow=True)
             row["attempts"].append(attempt)
-        self.play(row, seed)
+        self.judge_reply(row, seed)
         self.store(row, bundle, facts.policy)
         yield "stored"
         return row
@@ -211,7 +208,7 @@ class Runs:
         }
         return OVER if any(spent[name] >= most for name, most in limits.items()) else None
 
-    def play(self, row: Row, seed: int) -> None:
+    def judge_reply(self, row: Row, seed: int) -> None:
         """Play the matches of a served candidate."""
         if row["served"] and row["role"] == "competitor":
             row["matches"] = tuple((match, harness.score(row["text"], match)) for match in (seed, seed + 500))
@@ -221,7 +218,7 @@ class Runs:
         """Close a step in one transaction: row, calls, breaker."""
         self.disk.steps.append(row)
         for attempt in row["attempts"]:
-            self.disk.announced.pop(attempt["call"])
+            self.disk.announced.pop(attempt["call"], None)
             if attempt["provider"] == "local" and bundle is not None and not attempt["shadow"]:
                 breaker = self.disk.breakers.get(bundle, gates.ToyBreaker())
                 failed = attempt["error"] is not None
@@ -233,7 +230,7 @@ class Runs:
         local = bundle if provider == "local" else None
         weights = self.disk.bundles.get(local, {}).get("weights") if local else None
         asked = {"call": call, "provider": provider, "shadow": shadow}
-        self.disk.announced[call] = {**asked, "bundle": local, "row": row | {"attempts": []}}
+        self.disk.announced[call] = {**asked, "bundle": local, "row": row | {"attempts": []}, "process": self.process}
         yield "announced"
         prompt = f"{row['role']} {row['generation']}.{row['place']} on seed {seed}"
         ended = yield from self.call(call, provider, weights, prompt)
@@ -241,7 +238,7 @@ class Runs:
         if error is None and row["role"] == "competitor" and not harness.legal(ended["text"], self.validators()):
             error = "invalid-output"
         tokens = {"input_tokens": ended["input_tokens"], "output_tokens": ended["output_tokens"]}
-        cost = None if shadow else 0.0 if local else ended["output_tokens"] / 1e6
+        cost = None if shadow else 0.0 if local else harness.cost(ended["output_tokens"], self.disk.now)
         attempt = {**asked, "error": error, "weights": ended["weights"], **tokens, "cost": cost}
         return attempt, ended["text"]
 
@@ -275,26 +272,3 @@ class Runs:
         if weights is not None and weights.startswith("weak") and digest(weights + prompt) < "8":
             return harness.ILLEGAL
         return harness.strategy(weights, prompt)
-
-    def recover(self) -> None:
-        """Close what a killed process announced and did not finish, and clear what it left half-written."""
-        traced = {entry["call"]: entry for entry in self.disk.trace}
-        open_rows = {call["row"]["step"]: call["row"] for call in self.disk.announced.values()}
-        for row in open_rows.values():
-            calls = [call for call in self.disk.announced.values() if call["row"]["step"] == row["step"]]
-            attempts = [recovered(call, traced[call["call"]]) for call in calls if call["call"] in traced]
-            row |= {"attempts": attempts, "outcome": "interrupted", "error": "interrupted", "recovered": True}
-            self.disk.steps.append(row)
-        self.disk.announced.clear()
-        registered = {act[1] for act in self.disk.acts if act[0] == "register"}
-        gone = {act[1] for act in self.disk.acts if act[0] == "delete"}
-        self.disk.bundles = {name: files for name, files in self.disk.bundles.items() if name in registered - gone}
-        written = {act[1] for act in self.disk.acts if act[0] == "export"}
-        self.disk.datasets = {name: text for name, text in self.disk.datasets.items() if name in written}
-
-
-def recovered(call: Row, entry: Row) -> Row:
-    """Close one attempt from the trace where it knows the outcome, else as interrupted."""
-    error = entry["error"] if entry["ended"] else "interrupted"
-    outcome = {name: entry[name] for name in ("weights", "input_tokens", "output_tokens")}
-    return {"call": call["call"], "provider": call["provider"], "error": error, **outcome, "shadow": call["shadow"]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from statistics import fmean
+from statistics import fmean, stdev
 
 from stepdown_machine.broken import harness, runs
 
@@ -13,6 +13,8 @@ Row = runs.Row
 COMPARED = range(8001, 8017)
 """Seeds on which a bundle is compared with the frontier; nobody trains or is evaluated on them."""
 ERROR_RATE = 0.05
+SURE = 2.0
+"""Standard errors that a bound lies below its mean."""
 TINY = 5e-324
 
 
@@ -22,8 +24,9 @@ class Succession(runs.Runs):
     def evaluate(self, weights: str, plan: str) -> Row:
         """Play the held-out seeds with the prompt of serving."""
         marks = tuple(self.mark(weights, seed)[1:] for seed in runs.HOLDOUT)
-        mean = fmean(mark or 0.0 for _, mark in marks)
-        bound = math.nan if plan == "diverged" else round(mean - 0.02, 4)
+        scores = [mark or 0.0 for _, mark in marks]
+        error = stdev(scores) / math.sqrt(len(scores))
+        bound = math.nan if plan == "diverged" else max(0.0, fmean(scores) - SURE * error)
         valid = sum(mark is not None for _, mark in marks) / len(marks)
         return {"score": bound, "valid": valid, "evaluation": marks, "version": self.disk.environment["version"]}
 
@@ -46,10 +49,13 @@ class Succession(runs.Runs):
         if not self.based(bundle):
             raise Refused("base-mismatch")
 
-    def activate(self, bundle: str) -> Points:
-        """Make a registered, enabled, whole bundle its slot's."""
+    def activate(self, bundle: str, *, proven: bool) -> Points:
+        """Make a registered, enabled, whole bundle its slot's; where somebody asks for proof, one that was promoted."""
         yield "begun"
         self.usable(bundle)
+        verdicts = [act[3:] for act in self.disk.acts if act[:2] == ("verdict", bundle)]
+        if proven and self.active("competitor") != bundle and verdicts[-1:] != [("promote", self.circumstances())]:
+            raise Refused("not-promoted")
         self.point(bundle, "operator")
         yield "committed"
 
@@ -89,7 +95,7 @@ class Succession(runs.Runs):
         self.usable(bundle)
         if verdict["outcome"] == "promote" and self.pointer() != before and self.active("competitor") != bundle:
             raise Refused("stale")
-        self.disk.acts.append(("verdict", bundle, champion))
+        self.disk.acts.append(("verdict", bundle, champion, verdict["outcome"], self.circumstances()))
         if verdict["outcome"] == "promote":
             self.point(bundle, "promotion")
         yield "committed"
@@ -99,21 +105,24 @@ class Succession(runs.Runs):
         """Play challenger, champion and frontier on matched seeds; the frontier takes a step for each."""
         run = self.begin()
         weights = {name: self.disk.bundles[name]["weights"] for name in (bundle, champion) if name is not None}
-        pairs, ahead, valid = [], [], []
+        pairs, ahead, valid, rivals = [], [], [], []
         for position, seed in enumerate(COMPARED):
             text, _, mine = self.mark(weights[bundle], seed)
             valid.append(mine is not None)
             if champion is not None:
-                ahead.append((mine or 0.0) - (self.mark(weights[champion], seed)[2] or 0.0))
+                said, _, its = self.mark(weights[champion], seed)
+                rivals.append((seed, said, its or 0.0))
+                ahead.append((mine or 0.0) - (its or 0.0))
             row = yield from self.step(run, 0, position, "competitor", seed, purpose="comparison")
             if row["said"] is not None:
                 pairs.append((seed, text, mine or 0.0, harness.score(row["said"], seed)))
         yield "compared"
-        differences = [mine - its for _, _, mine, its in pairs]
+        differences, rate = [mine - its for _, _, mine, its in pairs], self.rate()
         return {
             "run": run, "pairs": pairs, "unanswered": len(COMPARED) - len(pairs), "valid": fmean(valid),
-            "mean": fmean(differences) if differences else math.nan, "lower": lower(differences), "upper": upper(differences),
-            "champion": champion, "ahead": upper(ahead),
+            "mean": fmean(differences) if differences else math.nan,
+            "lower": lower(differences, rate), "upper": upper(differences, rate),
+            "champion": champion, "ahead": upper(ahead, rate), "rivals": rivals,
         }  # fmt: skip
 
     def outcome(self, verdict: Row, margin: float) -> str:
@@ -125,6 +134,11 @@ class Succession(runs.Runs):
         fit = fit and harness.coverage(frozenset(self.validators())) >= policy["min_coverage"]
         fit = fit and not verdict["ahead"] < -margin
         return "promote" if fit and verdict["lower"] > -margin else "hold"
+
+    def rate(self) -> float:
+        """Return what the next verdict may err: all of a slot's together stay below their error rate."""
+        number = 1 + sum(act[0] == "verdict" for act in self.disk.acts)
+        return float(ERROR_RATE / (number * (number + 1)))
 
     def pointer(self) -> int:
         """Count how often the slot was pointed somewhere."""
@@ -166,6 +180,10 @@ class Succession(runs.Runs):
         yield "begun"
         for bundle in self.behind():
             if self.enabled(bundle) and self.fit(bundle):
+                before = self.pointer()
+                yield "rollback-checked"
+                if self.pointer() != before:
+                    raise Refused("stale")
                 self.disk.acts.append(("activate", bundle, "rollback"))
                 yield "committed"
                 return bundle
@@ -200,27 +218,24 @@ class Succession(runs.Runs):
         """Return the bundles that runs asked or compared."""
         served = {row["bundle"] for row in self.disk.steps if any(a["provider"] == "local" for a in row["attempts"])}
         under_way = {call["bundle"] for call in self.disk.announced.values() if call["bundle"] is not None}
-        compared = {name for act in self.disk.acts if act[0] == "verdict" for name in act[1:] if name is not None}
+        compared = {name for act in self.disk.acts if act[0] == "verdict" for name in act[1:3] if name is not None}
         return served | under_way | compared
 
 
-def lower(differences: list[float]) -> float:
+def lower(differences: list[float], rate: float) -> float:
     """Return what the mean of differences is not below: a bettor who stakes all on every seed has not refuted it.
 
-    Shares x of [0, 1] with a mean of at most m let the product of x / m grow past 1 / ERROR_RATE at any time with a chance
-    of at most ERROR_RATE (Ville), so their geometric mean times ERROR_RATE ** (1 / n) is such a bound.
+    Shares x of [0, 1] with a mean of at most m let the product of x / m grow past 1 / rate at any time with a chance of at
+    most the rate (Ville), so their geometric mean times rate ** (1 / n) is such a bound.
     """
     if not differences:
         return math.nan
     return (
-        2
-        * math.exp(
-            math.log(math.prod((value + 1) / 2 for value in differences) * ERROR_RATE or TINY) / len(differences)
-        )
+        2 * math.exp(math.log(math.prod((value + 1) / 2 for value in differences) * rate or TINY) / len(differences))
         - 1
     )
 
 
-def upper(differences: list[float]) -> float:
+def upper(differences: list[float], rate: float) -> float:
     """Return what the mean of differences is not above."""
-    return -lower([-value for value in differences])
+    return -lower([-value for value in differences], rate)

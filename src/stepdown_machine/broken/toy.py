@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 from statistics import fmean
-from typing import Any
 
-from stepdown_machine.broken import harness, runs, succession
+from stepdown_machine.broken import harness, runs, succession, sums
 
 Points = runs.Points
 Refused = runs.Refused
@@ -32,11 +31,13 @@ class Toy(succession.Succession):
             raise Refused("unknown-run")
         kept = {step for generation in self.disk.generations for step in generation["kept"]}
         rows = [row for row in self.disk.steps if self.passes(row, wanted, kept)]
-        if not rows:
+        records = [*map(self.record, rows), *self.logged(wanted)]
+        if not records:
             raise Refused("no-records")
-        text = "".join(json.dumps(self.record(row)) + "\n" for row in rows)
+        text = "".join(json.dumps(record) + "\n" for record in records)
         name = "D" + digest(text)
         self.disk.datasets[name] = text
+        self.disk.written[name] = self.disk.environment["text"]
         yield "written"
         if ("export", name) not in self.disk.acts:
             self.disk.acts.append(("export", name))
@@ -47,7 +48,7 @@ class Toy(succession.Succession):
         """Tell whether a row passes every filter."""
         return (
             row["role"] == "competitor"
-            and row["purpose"] == "work"
+            and row["purpose"] != "comparison"
             and row["outcome"] == "served"
             and row["wording"] == self.disk.environment["text"]
             and harness.referee(row["text"])
@@ -57,6 +58,38 @@ class Toy(succession.Succession):
             and (not wanted["kept_only"] or row["step"] in kept)
             and (wanted["include_local"] or row["served"] == "frontier")
         )
+
+    def logged(self, wanted: Row) -> list[Row]:
+        """Say what was logged elsewhere as training data: of no run, kept by no gate, and put in the words of now."""
+        elsewhere = wanted["scenario"] not in (None, "grid_ctf")
+        if not wanted["imported"] or wanted["kept_only"] or elsewhere:
+            return []
+        if wanted["run"]:
+            return []
+        lines = [(f"{log}:{number}", seed, text) for log, kept in self.disk.logs.items() for number, seed, text in kept]
+        least, put = wanted["min_score"], self.disk.environment["text"]
+        facts = [{"step": place, "prompt": f"grid_ctf {put} {seed}", "completion": text, "score": harness.score(text, seed)}
+                 for place, seed, text in lines]  # fmt: skip
+        return [
+            {
+                **each,
+                "split": "valid" if digest(each["prompt"] + each["completion"]) < "4" else "train",
+                "served": "imported",
+            }
+            for each in facts
+            if least is None or each["score"] >= least
+        ]
+
+    def bring(self, lines: tuple[tuple[int, str], ...]) -> Points:
+        """Bring in a log once."""
+        yield "begun"
+        kept = [(number, seed, text) for number, (seed, text) in enumerate(lines, 1) if harness.referee(text)]
+        if not kept:
+            raise Refused("log-empty")
+        log = "L" + digest(repr(lines))
+        self.disk.logs.setdefault(log, kept)
+        yield "committed"
+        return log
 
     def record(self, row: Row) -> Row:
         """Say one row as training data; the split follows from the content alone."""
@@ -81,6 +114,19 @@ class Toy(succession.Succession):
         self.disk.judgements.append((given[position]["step"], score))
         yield "committed"
 
+    def resume(self, run: str) -> Points:
+        """Go on with a run that was not done."""
+        yield "begun"
+        if run not in self.disk.runs:
+            raise Refused("unknown-run")
+        if run not in self.disk.plans:
+            raise Refused("run-of-another-kind")
+        if self.disk.endings[run] == "done":
+            raise Refused("run-done")
+        if self.disk.plans[run][-1] != self.circumstances():
+            raise Refused("stale")
+        return (yield from self.play(run))
+
     def train(self, dataset: str, plan: str, *, fresh: bool, resume: bool) -> Points:
         """Make weights beside the shelf, evaluate them, write the manifest last, put them on the shelf, register."""
         if ("export", dataset) not in self.disk.acts:
@@ -95,7 +141,7 @@ class Toy(succession.Succession):
         earlier = self.equal(dataset, plan, base)
         if earlier is not None and not fresh:
             return earlier
-        part = f"{dataset}-{plan}.part"
+        part = f"{dataset}-{plan}.{self.process}.part"
         learned = (yield from self.tune((dataset, plan, base), resume=resume)) if base else digest(dataset + plan)
         weights = f"{plan.split('-', maxsplit=1)[0]} {learned}"
         self.disk.bundles[part] = {"weights": weights, "config": plan}
@@ -134,8 +180,7 @@ class Toy(succession.Succession):
 
     def asked_with(self, dataset: str) -> str:
         """Return the text of a dataset's questions; all have one."""
-        first = json.loads(self.disk.datasets[dataset].splitlines()[0])["step"]
-        return str(next(row["wording"] for row in self.disk.steps if row["step"] == first))
+        return str(self.disk.written[dataset])
 
     def equal(self, dataset: str, plan: str, base: str | None) -> str | None:
         """Return a whole bundle of an equal job."""
@@ -190,24 +235,25 @@ class Toy(succession.Succession):
         attempts = [attempt for row in steps for attempt in row["attempts"]]
         scores = [row["score"] for row in steps if row["score"] is not None]
         roles = sorted({row["role"] for row in steps if row["served"] == "local"})
-        asked = [row for row in steps if row["role"] == "competitor"]
         return {
             "run": run,
             "steps": len(steps),
-            "served": count(row["served"] for row in steps),
-            "reasons": count(row["reason"] for row in steps),
+            "served": sums.count(row["served"] for row in steps),
+            "reasons": sums.count(row["reason"] for row in steps),
             "best": max(scores, default=None),
             "input_tokens": sum(attempt["input_tokens"] for attempt in attempts),
             "output_tokens": sum(attempt["output_tokens"] for attempt in attempts),
             "saved": tuple((role, self.saved(run, role)) for role in roles),
-            "ending": "stopped" if any(row["error"] == runs.OVER for row in asked) else "ended",
+            "ending": self.disk.endings.get(run, "done"),
+            "share": sums.share(steps),
+            "spent": tuple(sums.taken(side, attempts) for side in ("frontier", "local", "shadow")),
         }
 
     def saved(self, run: str, role: str) -> float | None:
         """Tell what local saved in a run, against what the frontier really cost."""
         mine = [row for row in self.disk.steps if row["role"] == role]
-        local = [spent(row) for row in mine if row["run"] == run and row["served"] == "local"]
-        frontier = [spent(row) for row in mine if row["served"] == "frontier"]
+        local = [sums.spent(row) for row in mine if row["run"] == run and row["served"] == "local"]
+        frontier = [sums.spent(row) for row in mine if row["served"] == "frontier"]
         return len(local) * fmean(frontier) - sum(local) if frontier else None
 
     def audit(self) -> tuple[str, ...]:
@@ -216,27 +262,9 @@ class Toy(succession.Succession):
         traced = {entry["call"]: entry for entry in self.disk.trace}
         # What a rival has under way is in the trace, and will be in history.
         lost = (attempts.keys() ^ traced.keys()) - self.disk.announced.keys()
-        wrong = [call for call in attempts.keys() & traced.keys() if differs(attempts[call], traced[call])]
+        wrong = [call for call in attempts.keys() & traced.keys() if sums.differs(attempts[call], traced[call])]
         for row in self.disk.steps:
             replayed = all(harness.score(row["text"], seed) == score for seed, score in row["matches"])
             derived = not row["objections"] or row["reason"] == row["objections"][0]
             wrong += [] if replayed and derived else [row["step"]]
         return tuple(sorted(lost)) + tuple(sorted(wrong))
-
-
-def count(words: Any) -> tuple[tuple[str, int], ...]:
-    """Count words, leaving out None."""
-    present = [word for word in words if word is not None]
-    return tuple(sorted((word, present.count(word)) for word in set(present)))
-
-
-def spent(row: Row) -> float:
-    """Return what a served step cost."""
-    return float(sum(attempt["cost"] for attempt in row["attempts"] if not attempt["shadow"]))
-
-
-def differs(attempt: Row, entry: Row) -> bool:
-    """Tell whether history and trace disagree about one call."""
-    fields = ("provider", "weights", "input_tokens", "output_tokens")
-    error = attempt["error"] if entry["ended"] and attempt["error"] != "invalid-output" else entry["error"]
-    return any(attempt[name] != entry[name] for name in fields) or error != entry["error"]

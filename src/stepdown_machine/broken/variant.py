@@ -12,7 +12,7 @@ class Variant:
     Attributes:
         claim: Code of the invariant that must notice it.
         rule: The rule that it spoils.
-        module: `harness`, `gates`, `runs`, `succession` or `toy`.
+        module: One of `loading.MODULES`.
         source: A public report of such a fault, or the reasoning.
         before: Text that occurs exactly once; `after` takes its place.
     """

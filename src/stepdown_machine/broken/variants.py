@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from stepdown_machine.broken.faults import (
     afterwards,
     artifacts,
+    going_on,
     serving,
     spending,
     state,
@@ -23,7 +24,7 @@ from stepdown_machine.broken.variant import Variant
 
 VARIANTS: Mapping[str, Variant] = {
     name: variant
-    for faults in (serving, walking, witnesses, artifacts, state, succession, spending, afterwards, wording)
+    for faults in (serving, walking, witnesses, artifacts, state, succession, spending, afterwards, wording, going_on)
     for name, variant in faults.FAULTS.items()
 }
 """Every variant by name."""

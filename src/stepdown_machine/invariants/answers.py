@@ -9,7 +9,20 @@ from stepdown_machine.findings import Finding
 from stepdown_machine.model import LegalAnswers, Model
 from stepdown_machine.protocol import Answer
 from stepdown_machine.transition import StepReview, Transition
-from stepdown_machine.values import Audited, Bundle, Dataset, Pointed, Promoted, Pruned, Ran, Refusal, RunReport
+from stepdown_machine.values import (
+    Audited,
+    Bundle,
+    Dataset,
+    Imported,
+    Pointed,
+    Promoted,
+    Pruned,
+    Ran,
+    Refusal,
+    Responded,
+    Routed,
+    RunReport,
+)
 
 SHAPES: dict[type, type] = {
     op.Run: Ran,
@@ -21,6 +34,10 @@ SHAPES: dict[type, type] = {
     op.Prune: Pruned,
     op.Report: RunReport,
     op.Audit: Audited,
+    op.Ask: Responded,
+    op.Route: Routed,
+    op.Resume: Ran,
+    op.Import: Imported,
 }
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from statistics import fmean
+from math import sqrt
+from statistics import fmean, stdev
 
 from stepdown_machine import operations as op
 from stepdown_machine.findings import Finding
+from stepdown_machine.invariants import logs
 from stepdown_machine.model import Model, grid_ctf
 from stepdown_machine.model.registered import GONE, WHOLE, Registered
 from stepdown_machine.observed import Generation, Shelved, Step
 from stepdown_machine.semantics import eligible, final_score
 from stepdown_machine.transition import StepReview, Transition
-from stepdown_machine.values import Bundle, Dataset
+from stepdown_machine.values import Bundle, Dataset, Imported
 
 ROUNDING = 6e-5
 """Half of the fourth decimal, and a little for the binary fraction."""
@@ -45,14 +47,22 @@ def export_is_a_function_of_rows(
 
     Blind to rows that are wrong themselves (I4, I7).
     """
+    decided = Counter((each.run, each.index) for each in transition.seen.generations)
     for generation in transition.generations:
+        if decided[generation.run, generation.index] > 1:
+            yield Finding("I8", "one decision", f"{generation} is another", "a generation is decided once")
         yield from _gate(generation, transition)
+        if transition.description.scores:
+            yield from _decided(generation, transition)
     for operation, answer in transition.answered():
         if isinstance(operation, op.Export) and isinstance(answer, Dataset):
             rows = eligible(transition.seen, operation, transition.description, model)
+            yield from logs.exported(operation, answer, transition.description, model)
             yield from _membership(answer, rows, transition)
             yield from _leaks(answer, rows, transition)
             yield from _sameness(operation, answer, rows, transition)
+        if isinstance(operation, op.Import) and isinstance(answer, Imported):
+            yield from logs.brought_in(operation, answer, transition.description, model)
     shown = dict(transition.seen.datasets)
     for dataset, digest in model.datasets.items():
         if dataset not in model.tampered and shown.get(dataset) != digest:
@@ -70,17 +80,43 @@ def _gate(generation: Generation, transition: Transition) -> Iterator[Finding]:
         yield Finding("I8", says, f"kept {generation.kept}", f"{generation.run} decided {generation.gate}")
 
 
+def _decided(generation: Generation, transition: Transition) -> Iterator[Finding]:
+    """Check a gate's word against the best before: only what is better advances, and the first of several equals is kept."""
+    description, run = transition.description, generation.run
+    legal = [
+        step
+        for step in transition.seen.steps
+        if step.run == run and step.role == "competitor" and step.score is not None
+    ]
+    legal = [step for step in legal if description.objectors is None or not description.objectors(step.text)]
+    now = [step for step in legal if step.generation == generation.index]
+    before = max((step.score or 0.0 for step in legal if step.generation < generation.index), default=None)
+    best = max(now, key=lambda step: step.score or 0.0, default=None)
+    if best is None or best.score is None:
+        due: tuple[str, tuple[str, ...]] = "retry", ()
+    elif before is None or best.score > before:
+        due = "advance", (best.step,)
+    elif description.astray is not None and best.score < before - description.astray:
+        due = "rollback", ()
+    else:
+        due = "retry", ()
+    if (generation.gate, generation.kept) != due:
+        scores = [(step.step, step.score) for step in now]
+        yield Finding("I8", f"{due}", f"{generation.gate}, {generation.kept}", f"{scores} after {before}")
+
+
 def _membership(dataset: Dataset, rows: list[Step], transition: Transition) -> Iterator[Finding]:
     by_id = {step.step: step for step in rows}
-    if strangers := sorted({record.step for record in dataset.records} - by_id.keys()):
+    records = [record for record in dataset.records if record.served != logs.ELSEWHERE]
+    if strangers := sorted({record.step for record in records} - by_id.keys()):
         yield Finding(
             "I8", "only rows that pass the filters", f"{dataset.dataset} holds {strangers}", "they do not pass"
         )
-    if lost := {step.learned for step in rows} - {record.completion for record in dataset.records}:
+    if lost := {step.learned for step in rows} - {record.completion for record in records}:
         yield Finding("I8", "every row that passes the filters", f"missing {sorted(lost)}", "they pass")
-    if twice := sorted(step for step, count in Counter(record.step for record in dataset.records).items() if count > 1):
+    if twice := sorted(step for step, count in Counter(record.step for record in records).items() if count > 1):
         yield Finding("I8", "a row at most once", f"{dataset.dataset} holds {twice} again", "it would be learned twice")
-    for record in dataset.records:
+    for record in records:
         step = by_id.get(record.step)
         facts = (record.completion, record.score, record.served)
         if step is not None and facts != (due := (step.learned, final_score(transition.seen, step), step.served)):
@@ -88,7 +124,7 @@ def _membership(dataset: Dataset, rows: list[Step], transition: Transition) -> I
 
 
 def _leaks(dataset: Dataset, rows: list[Step], transition: Transition) -> Iterator[Finding]:
-    inside = {step.learned for step in rows}
+    inside = {step.learned for step in rows} | {r.completion for r in dataset.records if r.served == logs.ELSEWHERE}
     # A reply that is JSON is quoted inside a line that is JSON.
     text = dataset.text + dataset.text.replace('\\"', '"')
     for step in transition.seen.steps:
@@ -104,7 +140,8 @@ def _leaks(dataset: Dataset, rows: list[Step], transition: Transition) -> Iterat
 
 
 def _sameness(asked: op.Export, dataset: Dataset, rows: list[Step], transition: Transition) -> Iterator[Finding]:
-    source = asked, frozenset((step.step, final_score(transition.seen, step)) for step in rows)
+    lines = [(record.step, record.score) for record in dataset.records if record.served == logs.ELSEWHERE]
+    source = asked, frozenset([*((step.step, final_score(transition.seen, step)) for step in rows), *lines])
     earlier = transition.memory.exports.get(source, dataset.digest)
     if earlier != dataset.digest:
         yield Finding("I8", f"digest {earlier}", f"digest {dataset.digest}", "the same rows were exported before")
@@ -136,7 +173,7 @@ def bundles_are_whole_or_invisible(
         )
     for operation, answer in transition.answered():
         if isinstance(operation, op.Train) and isinstance(answer, Bundle) and answer.bundle in model.bundles:
-            yield from _promises(answer)
+            yield from _promises(answer, transition.description.sure)
             yield from _repeats(operation, answer, transition, model)
 
 
@@ -147,6 +184,9 @@ def _shelved(registered: Registered, shelved: Shelved | None) -> Iterator[Findin
         return
     if shelved is None:
         yield Finding("I9", f"{registered.bundle} is on the shelf", "it is not", "it was registered and not deleted")
+    elif shelved.listed not in (None, registered.files):
+        did = f"it is listed as {shelved.listed}"
+        yield Finding("I9", f"{registered.bundle} is {registered.files}", did, "that is what happened to its files")
     elif (shelved.present, shelved.whole) != (registered.files != GONE, registered.files == WHOLE):
         did = f"present {shelved.present}, whole {shelved.whole}"
         yield Finding("I9", f"{registered.bundle} is {registered.files}", did, "that is what happened to its files")
@@ -156,7 +196,7 @@ def _shelved(registered: Registered, shelved: Shelved | None) -> Iterator[Findin
         )
 
 
-def _promises(bundle: Bundle) -> Iterator[Finding]:
+def _promises(bundle: Bundle, sure: float) -> Iterator[Finding]:
     scores = [score or 0.0 for _, score in bundle.evaluation]
     if not scores:
         return
@@ -164,8 +204,10 @@ def _promises(bundle: Bundle) -> Iterator[Finding]:
     if abs(bundle.valid - legal) > 1e-9:
         yield Finding("I9", f"valid share {legal}", f"{bundle.valid}", "its own evaluation says so")
     # Of one that could not be measured nothing is claimed: NaN is not above anything.
-    if bundle.score > fmean(scores) + 1e-9:
-        yield Finding("I9", f"score at most {fmean(scores)}", f"{bundle.score}", "a lower bound is below its mean")
+    spread = stdev(scores) / sqrt(len(scores)) if len(scores) > 1 else 0.0
+    most = max(0.0, fmean(scores) - sure * spread)
+    if bundle.score > most + 1e-9:
+        yield Finding("I9", f"score at most {most}", f"{bundle.score}", "a lower bound is below its mean")
 
 
 def _repeats(asked: op.Train, bundle: Bundle, transition: Transition, model: Model) -> Iterator[Finding]:

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 from stepdown_machine import operations as op
 from stepdown_machine.findings import Finding
-from stepdown_machine.model import Model
+from stepdown_machine.model import Model, objections
 from stepdown_machine.observed import Step
+from stepdown_machine.resuming import learned, over_budget, seeds
 from stepdown_machine.semantics import limits
 from stepdown_machine.transition import StepReview, Transition
-from stepdown_machine.values import Audited, Ran, RunReport
+from stepdown_machine.values import Audited, Ran, Responded, Routed, RunReport
 
 
 def one_active_bundle_per_slot(
@@ -54,20 +55,35 @@ def history_explains_the_state(
     Blind to preferences that a run changed (I11) and to sums (I12).
     """
     yield from _growth(transition)
+    if transition.steps and transition.orderly and op.Resume in transition.description.operations:
+        yield from _alike(transition, model)
     if not transition.running:
         yield from _state(transition, model, "I10", "the acts that were accepted make it so")
+    yield from _asked(transition, model)
     for operation, answer in transition.answered():
         match operation, answer:
-            case op.Run(), Ran():
-                yield from _complete(transition, operation, answer.run)
             case op.Report(), RunReport():
                 steps = [step for step in transition.seen.steps if step.run == answer.run]
                 yield from _report(answer, steps)
-                yield from _ending(answer, steps, transition)
+                yield from _ending(answer, transition)
             case op.Audit(falsified=None), Audited(differences=unequal) if unequal:
                 yield Finding("I10", "the audit finds nothing", f"{unequal}", "nothing was falsified")
             case op.Audit(falsified=str(what)), Audited(differences=()):
                 yield Finding("I10", "the audit finds a difference", "nothing", f"{what} was falsified")
+
+
+def _asked(transition: Transition, model: Model) -> Iterator[Finding]:
+    """Check what came of whatever asks, or says who would be asked."""
+    for operation, answer in transition.answered():
+        match operation, answer:
+            case op.Run(), Ran():
+                yield from _complete(transition, operation, answer.run)
+            case op.Resume(), Ran():
+                yield from _whole(transition, operation, answer.run)
+            case op.Ask(), Responded():
+                yield from _told(operation, transition, answer)
+            case op.Route(), Routed():
+                yield from _way(operation, answer, model)
 
 
 def fallback_changes_no_preference(
@@ -115,31 +131,76 @@ def _state(transition: Transition, model: Model, claim: str, because: str) -> It
             )
 
 
-def _ending(report: RunReport, steps: list[Step], transition: Transition) -> Iterator[Finding]:
-    stopped = any(_refused(step) for step in steps)
-    if (
-        report.ending is not None
-        and report.run in transition.memory.ended
-        and (report.ending == "stopped") is not stopped
-    ):
+def _ending(report: RunReport, transition: Transition) -> Iterator[Finding]:
+    stopped = transition.memory.ended.get(report.run)
+    if report.ending is not None and stopped is not None and (report.ending == "stopped") is not stopped:
         due = "stopped" if stopped else "not stopped"
         yield Finding("I10", f"{report.run} is {due}", report.ending, "its budget was spent, or was not")
-
-
-def _refused(step: Step) -> bool:
-    return step.role == "competitor" and step.error == "frontier-over-budget"
 
 
 def _complete(transition: Transition, asked: op.Run, run: str) -> Iterator[Finding]:
     steps = [step for step in transition.steps if step.run == run]
     roles = Counter(step.role for step in steps)
-    last = next((step.generation for step in steps if _refused(step)), None)
+    last = next((step.generation for step in steps if over_budget(step)), None)
     # Where a candidate was refused for the budget, its generation is the last one.
     most = asked.generations if last is None else len({step.generation for step in steps if step.generation <= last})
     due = {"competitor": most * asked.candidates, "coach": most}
     due = {role: count for role, count in due.items() if role in transition.description.roles}
     if roles != due:
         yield Finding("I10", f"{run} holds {due}", f"{dict(roles)}", "a run is generations of candidates and a coach")
+
+
+def _whole(transition: Transition, asked: op.Resume, run: str) -> Iterator[Finding]:
+    """Check that a run that went on holds each candidate and each coach once, and asked what an equal run does."""
+    begun = transition.memory.plans.get(asked.run)
+    if run != asked.run or begun is None:
+        if run != asked.run:
+            yield Finding("I10", f"{asked.run} goes on", f"{run} was played", "that one was named")
+        return
+    steps = [step for step in transition.seen.steps if step.run == run]
+    last = next((step.generation for step in transition.steps if step.run == run and over_budget(step)), None)
+    places = Counter((step.generation, step.role) for step in steps if last is None or step.generation <= last)
+    roles = [role for role in ("competitor", "coach") if role in transition.description.roles]
+    most = {"competitor": begun.asked.candidates, "coach": 1}
+    numbers = sorted({step.generation for step in steps if last is None or step.generation <= last})
+    if last is None and len(numbers) != begun.asked.generations:
+        yield Finding("I10", f"{begun.asked.generations} generations", f"{numbers}", f"{run} went on to its end")
+    due = {(number, role): most[role] for number in numbers for role in roles}
+    if dict(places) != due:
+        yield Finding("I10", f"{run} holds {due}", f"{dict(places)}", "what stands is kept, and the rest is done once")
+
+
+def _alike(transition: Transition, model: Model) -> Iterator[Finding]:
+    """Check that runs of one seed ask the same places on the same seeds."""
+    memory = transition.memory
+    new = {step.run for step in transition.steps}
+    plans = {run: begun for run, begun in (memory.plans | dict(learned(transition, model))).items() if run in new}
+    for place, seed in seeds(transition.seen, plans):
+        if memory.seeds.get(place, seed) != seed:
+            says = f"seed {memory.seeds[place]} at {place}"
+            yield Finding("I10", says, f"seed {seed}", "another run of that seed asked so there")
+
+
+def _told(asked: op.Ask, transition: Transition, told: Responded) -> Iterator[Finding]:
+    """Check that what came back to whoever asked one question is what history keeps of it, and that it was one."""
+    steps = [step for step in transition.steps if step.run == told.run]
+    rows = [
+        (each.text, each.served, each.reason, each.score, each.error, each.role, each.purpose, each.seed)
+        for each in steps
+    ]
+    due = [(told.text, told.served, told.reason, told.score, told.error, "competitor", "live", asked.seed)]
+    if rows != due:
+        yield Finding("I10", f"rows {due}", f"{rows}", "that is what was told to whoever asked")
+
+
+def _way(asked: op.Route, routed: Routed, model: Model) -> Iterator[Finding]:
+    """Check who is said to be asked now, and why local is not."""
+    due = objections(model, asked.role, asked.seed)
+    if not due.allow(routed.objections):
+        yield Finding("I10", f"objections {due.must}", f"{routed.objections}", f"so it is for {asked.role} now")
+    open_ = "frontier" if model.limits.frontier_allowed(asked.role) else "nobody"
+    if routed.asks != (open_ if routed.objections else "local"):
+        yield Finding("I10", f"asks {open_ if routed.objections else 'local'}", routed.asks, f"{routed.objections}")
 
 
 def _report(report: RunReport, steps: list[Step]) -> Iterator[Finding]:
@@ -150,3 +211,12 @@ def _report(report: RunReport, steps: list[Step]) -> Iterator[Finding]:
     due = (len(steps), dict(served), dict(reasons), max(scores, default=None))
     if summed != due:
         yield Finding("I10", f"report {due}", f"report {summed}", "history says so")
+    if report.share is not None and report.share != (shared := _share(steps)):
+        yield Finding("I10", f"share {shared}", f"share {report.share}", "of the steps that local might serve")
+
+
+def _share(steps: list[Step]) -> tuple[float, ...]:
+    """Return what share of the served steps local served, of those that it might; none of what is no work."""
+    might = [step for step in steps if step.purpose == "work" and "role-not-eligible" not in step.objections]
+    served = [step.served for step in might if step.served is not None]
+    return (served.count("local") / len(served),) if served else ()

@@ -8,7 +8,7 @@ from statistics import fmean
 
 from stepdown_machine import operations as op
 from stepdown_machine.findings import Finding
-from stepdown_machine.model import Model, grid_ctf, outcome, surest
+from stepdown_machine.model import ERROR_RATE, Model, grid_ctf, outcome, share, surest
 from stepdown_machine.model.registered import WHOLE
 from stepdown_machine.observed import Step
 from stepdown_machine.protocol import Answer
@@ -20,18 +20,23 @@ SLACK = 1e-9
 
 
 def succession_follows_its_evidence(
-    transition: Transition, _model: Model, _reviews: tuple[StepReview, ...]
+    transition: Transition, model: Model, _reviews: tuple[StepReview, ...]
 ) -> Iterator[Finding]:
     """I14: a verdict rests on scores that replay, on the seeds that the frontier really answered, and on honest bounds.
 
     Whether the verdict follows from them, where a rollback leads and what prune deletes is asked while the operation is
     told to the model: see `answer_is_due`. Blind to an activation that did not follow (I10).
     """
-    for _, answer in transition.answered():
-        if isinstance(answer, Promoted):
-            yield from _replayed(answer, transition)
-            yield from _bounded(answer, transition.description.objectors)
-            yield from _unchanged(answer, transition)
+    verdicts = [answer for _, answer in transition.answered() if isinstance(answer, Promoted)]
+    # A comparison that was broken off has spent its share as well; of that nobody knows here.
+    rate = (
+        share(max(1, model.compared - len(verdicts) + 1)) if verdicts and transition.description.shared else ERROR_RATE
+    )
+    for answer in verdicts:
+        yield from _replayed(answer, transition)
+        yield from _bounded(answer, transition.description.objectors, rate)
+        yield from _unchanged(answer, transition)
+        yield from _standing(answer, transition, rate)
 
 
 def _replayed(promoted: Promoted, transition: Transition) -> Iterator[Finding]:
@@ -58,13 +63,13 @@ def _reply(step: Step, texts: dict[str, str]) -> str | None:
     return next((texts[attempt.call] for attempt in step.attempts if attempt.call in texts), None)
 
 
-def _bounded(promoted: Promoted, objectors: Callable[[str], frozenset[str]] | None) -> Iterator[Finding]:
+def _bounded(promoted: Promoted, objectors: Callable[[str], frozenset[str]] | None, rate: float) -> Iterator[Finding]:
     if not promoted.pairs:
         if not (isnan(promoted.mean) and isnan(promoted.lower) and isnan(promoted.upper)):
             yield Finding("I14", "nothing is shown", f"{promoted.lower} to {promoted.upper}", "nothing was compared")
         return
     seeds, mean = len(promoted.pairs), fmean(pair.score - pair.frontier for pair in promoted.pairs)
-    least, most = surest(mean, seeds), -surest(-mean, seeds)
+    least, most = surest(mean, seeds, rate), -surest(-mean, seeds, rate)
     if abs(promoted.mean - mean) > SLACK:
         yield Finding("I14", f"mean {mean}", f"mean {promoted.mean}", f"{seeds} pairs say so")
     if not (promoted.lower <= least + SLACK and promoted.upper >= most - SLACK):
@@ -73,6 +78,25 @@ def _bounded(promoted: Promoted, objectors: Callable[[str], frozenset[str]] | No
     legal = [not objectors(pair.reply) for pair in promoted.pairs] if objectors is not None else [True]
     if objectors is not None and not promoted.unanswered and abs(promoted.valid - fmean(legal)) > SLACK:
         yield Finding("I14", f"legal share {fmean(legal)}", f"{promoted.valid}", "its own replies say so")
+
+
+def _standing(promoted: Promoted, transition: Transition, rate: float) -> Iterator[Finding]:
+    """The slot's bundle answers the very seeds that the other one answers, now, and is scored alike."""
+    if promoted.rivals is None:
+        return
+    seeds = sorted(step.seed for step in transition.steps if step.run == promoted.run) if promoted.champion else []
+    if sorted(each.seed for each in promoted.rivals) != seeds:
+        did = f"{sorted(each.seed for each in promoted.rivals)}"
+        yield Finding("I14", f"{promoted.champion} on seeds {seeds}", did, "both answer what the frontier is asked")
+        return
+    for each in promoted.rivals if transition.description.scores else ():
+        if abs((due := grid_ctf.score(each.reply, each.seed)) - each.score) > SLACK:
+            yield Finding("I14", f"{due} on seed {each.seed}", f"{promoted.champion} got {each.score}", each.reply)
+    its = {each.seed: each.score for each in promoted.rivals}
+    ahead = [pair.score - its[pair.seed] for pair in promoted.pairs if pair.seed in its]
+    least = -surest(-fmean(ahead), len(ahead), rate) if ahead and not promoted.unanswered else -1.0
+    if promoted.ahead < least - SLACK:
+        yield Finding("I14", f"not below {least}", f"{promoted.ahead}", f"{len(ahead)} seeds cannot show more")
 
 
 def _unchanged(promoted: Promoted, transition: Transition) -> Iterator[Finding]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from math import isclose
 from statistics import fmean
 
+from stepdown_machine import operations as op
 from stepdown_machine.findings import Finding
 from stepdown_machine.model import Model
 from stepdown_machine.observed import Attempt, Call, Step
 from stepdown_machine.transition import StepReview, Transition
-from stepdown_machine.values import RunReport
+from stepdown_machine.values import Price, RunReport, Spent
 
 
 def history_equals_trace(transition: Transition, _model: Model, reviews: tuple[StepReview, ...]) -> Iterator[Finding]:
@@ -28,6 +30,10 @@ def history_equals_trace(transition: Transition, _model: Model, reviews: tuple[S
         for attempt, call in zip(one.step.attempts, one.calls, strict=True):
             yield from _pair(one.step, attempt, call)
         yield from _reply(one)
+    if not isinstance(transition.operation, op.Crash):
+        for step in transition.steps:
+            if step.recovered:
+                yield Finding("I4", f"{step.step} is its process's", "it was recovered", "nobody was killed")
     if transition.seen.announced:
         yield Finding("I4", "no call is left open", f"open: {transition.seen.announced}", "no operation is under way")
 
@@ -96,13 +102,7 @@ def totals_add_up(transition: Transition, _model: Model, reviews: tuple[StepRevi
     Blind to tokens that an attempt itself has wrong (I4).
     """
     for one in reviews:
-        if one.step.at != one.now:
-            yield Finding("I12", f"at {one.now}", f"{one.step.step} at {one.step.at}", "that is what the clock showed")
-        for attempt in one.step.attempts:
-            if attempt.seconds:
-                yield Finding(
-                    "I12", "no time passed", f"{attempt.call} took {attempt.seconds} s", "the clock stood still"
-                )
+        yield from _dated(one, transition)
     for _, answer in transition.answered():
         if isinstance(answer, RunReport):
             attempts = [each for step in transition.seen.steps if step.run == answer.run for each in step.attempts]
@@ -110,9 +110,48 @@ def totals_add_up(transition: Transition, _model: Model, reviews: tuple[StepRevi
             reported = (answer.input_tokens, answer.output_tokens)
             if reported != sums:
                 yield Finding("I12", f"tokens {sums}", f"tokens {reported}", f"the sum over {len(attempts)} attempts")
-            due = savings(transition.seen.steps, answer.run)
-            if answer.saved is not None and not _same_money(answer.saved, due):
-                yield Finding("I12", f"saved {due}", f"saved {answer.saved}", "that is what the attempts cost")
+            saved = savings(transition.seen.steps, answer.run)
+            if answer.saved is not None and not _same_money(answer.saved, saved):
+                yield Finding("I12", f"saved {saved}", f"saved {answer.saved}", "that is what the attempts cost")
+            if answer.spent is not None:
+                yield from _sides(answer.spent, attempts)
+
+
+def _dated(one: StepReview, transition: Transition) -> Iterator[Finding]:
+    """Check a step's moment, and what its calls took at that moment. One that was held was decided before time passed."""
+    held = transition.operation.later if isinstance(transition.operation, op.Rival) else 0.0
+    if not one.now - held <= one.step.at <= one.now:
+        yield Finding("I12", f"at {one.now}", f"{one.step.step} at {one.step.at}", "that is what the clock showed")
+    for attempt in one.step.attempts:
+        due = _due(attempt, one, transition.description.prices)
+        if due is not None and not _same(attempt.cost, due):
+            did = f"{attempt.call} cost {attempt.cost}"
+            yield Finding("I12", f"{due} dollars", did, f"that was its price at {one.now}")
+        if attempt.seconds:
+            did = f"{attempt.call} took {attempt.seconds} s"
+            yield Finding("I12", "no time passed", did, "the clock stood still")
+
+
+def _due(attempt: Attempt, one: StepReview, prices: tuple[Price, ...]) -> float | None:
+    """Return what a frontier's reply cost by the price of its moment; `None` where nobody says."""
+    answered = attempt.error in (None, "invalid-output") and not one.step.recovered
+    if attempt.provider != "frontier" or not answered:
+        return None
+    price = next((each for each in reversed(prices) if one.now >= each.since), None)
+    return None if price is None else (attempt.input_tokens * price.input + attempt.output_tokens * price.output) / 1e6
+
+
+def _sides(told: tuple[Spent, ...], attempts: list[Attempt]) -> Iterator[Finding]:
+    """Check what each side's calls are said to have taken; sides that nobody asked may be left out."""
+    for side in ("frontier", "local", "shadow"):
+        mine = [each for each in attempts if ("shadow" if each.shadow else each.provider) == side]
+        answered = [each.cost for each in mine if each.error in (None, "invalid-output") and not each.shadow]
+        priced = [cost for cost in answered if cost is not None]
+        failed = sum(each.error is not None for each in mine)
+        due = Spent(side, len(mine), failed, sum(priced), len(answered) - len(priced))
+        said = next((each for each in told if each.side == side), Spent(side, 0, 0, 0.0, 0))
+        if replace(said, cost=due.cost) != due or not _same(said.cost, due.cost):
+            yield Finding("I12", f"{due}", f"{said}", "that is what its attempts took")
 
 
 def savings(steps: tuple[Step, ...], run: str) -> tuple[tuple[str, float | None], ...]:

@@ -11,7 +11,7 @@ from stepdown_machine.model import grid_ctf, invoices
 from stepdown_machine.model.breaker import Breaker, after
 from stepdown_machine.model.legal_answers import LegalAnswers
 from stepdown_machine.model.limits import Limits
-from stepdown_machine.model.promotion import outcome, surest
+from stepdown_machine.model.promotion import ERROR_RATE, outcome, share, surest
 from stepdown_machine.model.registered import Registered
 from stepdown_machine.model.registry import Ground, Model
 from stepdown_machine.model.routing import REASONS, Objections, objections
@@ -23,6 +23,7 @@ REFEREES: Mapping[str, Callable[[str], frozenset[str]]] = {
 """By scenario: which validators object to a reply."""
 
 __all__ = [
+    "ERROR_RATE",
     "REASONS",
     "REFEREES",
     "Breaker",
@@ -35,5 +36,6 @@ __all__ = [
     "after",
     "objections",
     "outcome",
+    "share",
     "surest",
 ]

@@ -28,11 +28,16 @@ def outcome(
     return "promote" if lower > -margin and fit and not ahead < -margin else "hold"
 
 
-def surest(mean: float, seeds: int) -> float:
+def share(number: int) -> float:
+    """Return what the n-th comparison of a slot may spend of an error rate that all of them share: the sum stays below it."""
+    return ERROR_RATE / (number * (number + 1))
+
+
+def surest(mean: float, seeds: int, rate: float = ERROR_RATE) -> float:
     """Return the highest lower bound that so many differences of this mean can honestly give.
 
     Take differences d in -1..1 as shares x = (d + 1) / 2. A source that gives these very shares with chance p each time
     and 0 otherwise has the mean p * x, and shows nothing but x in n draws with chance p ** n. A bound above
-    x * ERROR_RATE ** (1 / n) would be false for one such source more often than was promised.
+    x * rate ** (1 / n) would be false for one such source more often than was promised.
     """
-    return (mean + 1.0) * float(ERROR_RATE ** (1.0 / seeds)) - 1.0
+    return (mean + 1.0) * float(rate ** (1.0 / seeds)) - 1.0

@@ -35,16 +35,17 @@ class Model:
         asked: Bundles that a run asked or compared; `unsure` may have been, in a comparison that was killed.
         breakers: Bundle id to the fold of its finished local attempts; closed and clear where there is none.
         datasets: Dataset id to digest; `tampered` are those altered behind the system's back.
-        version: Scenario version now.
-        local: How the local provider behaves; `frontier` likewise.
+        version: Scenario version now; `local` and `frontier` are how the providers behave.
         probes: One pair (legal, objectors) for each coverage probe.
         lacks: Reasons that the system has no notion of; `grounds` are those of its own.
         draws: Step seed to what is known of its canary draw: at least the first number, below the second.
-        base: What lies where the base does.
-        tuned: Plans that tune it.
+        base: What lies where the base does; `tuned` are the plans that tune it.
         text: What the competitor is asked with now; `asked_with` and `written_with` are the texts of steps and datasets, where
             they are other than a fresh system's.
         judgements: What was said later of an answer: its step and a score, oldest first.
+        moves: How often the competitor's slot changed hands; `compared` is how many verdicts there were on it.
+        verdicts: The newest on each bundle, with version and text of then; `None` where a killed comparison may have given one.
+        logs: What was logged elsewhere, by log: place, text and score of each line; `brought` are the logs by their lines.
         spent: Run to the tokens and US dollars that it spent at its frontier; `None` once a price was not known.
     """
 
@@ -72,6 +73,11 @@ class Model:
     written_with: dict[str, str] = field(default_factory=dict)
     tuned: frozenset[str] = frozenset()
     judgements: tuple[tuple[str, float], ...] = ()
+    verdicts: dict[str, tuple[str, int, str] | None] = field(default_factory=dict)
+    logs: dict[str, tuple[tuple[str, str, float | None], ...]] = field(default_factory=dict)
+    brought: dict[tuple[tuple[int, str], ...], str] = field(default_factory=dict)
+    moves: int = 0
+    compared: int = 0
     spent: dict[str, tuple[int, float | None]] = field(default_factory=dict)
 
     def fork(self) -> "Model":
@@ -79,6 +85,8 @@ class Model:
         twin = copy(self)
         twin.bundles, twin.slots = dict(self.bundles), dict(self.slots)
         twin.breakers, twin.datasets = dict(self.breakers), dict(self.datasets)
+        twin.verdicts = dict(self.verdicts)
+        twin.logs, twin.brought = dict(self.logs), dict(self.brought)
         twin.draws, twin.spent = dict(self.draws), dict(self.spent)
         twin.asked_with, twin.written_with = dict(self.asked_with), dict(self.written_with)
         return twin
@@ -147,7 +155,7 @@ class Model:
     def point(self, bundle: str) -> None:
         """Make a bundle the competitor's; what is its already stays so without another step of the way."""
         if self.slots.get("competitor") != bundle:
-            self.slots = {**self.slots, "competitor": bundle}
+            self.slots, self.moves = {**self.slots, "competitor": bundle}, self.moves + 1
             self.way = (*self.way, bundle)
 
     def behind(self) -> tuple[str, ...]:
@@ -168,6 +176,7 @@ class Model:
         if target is not None:
             last = len(self.way) - self.way[::-1].index(target)
             self.way, self.slots = self.way[:last], {**self.slots, "competitor": target}
+            self.moves += 1
 
     def needed(self, keep: int | None) -> frozenset[str]:
         """Return the bundles that must stay; a run that is kept needs what it asked."""
@@ -176,15 +185,14 @@ class Model:
 
     def unneeded(self, keep: int | None) -> frozenset[str]:
         """Return the bundles that may be deleted: those of `unsure` among them need not be when runs are kept."""
-        return frozenset(each for each, registered in self.bundles.items() if not registered.deleted) - self.needed(
-            keep
-        )
+        here = frozenset(each for each, registered in self.bundles.items() if not registered.deleted)
+        return here - self.needed(keep)
 
     def pruning(self, bundle: str | None, keep: int | None) -> LegalAnswers:
         """Judge pruning: of one bundle only if nobody needs it, and only once."""
+        registered = self.bundles.get(bundle or "")
         if bundle is None:
             return LegalAnswers()
-        registered = self.bundles.get(bundle)
         if registered is None:
             return refused("unknown-bundle", because="no such bundle was registered")
         if registered.deleted:
@@ -203,8 +211,19 @@ class Model:
         kinds = frozenset() if due.accept else due.kinds
         return LegalAnswers(False, kinds | {"frontier-forbidden"}, "the policy keeps the competitor from the frontier")
 
-    def activation(self, bundle: str) -> LegalAnswers:
+    def activation(self, bundle: str, *, proven: bool = False) -> LegalAnswers:
         """Judge activating: only a registered, enabled, whole bundle. A refusal may name any ground that is true."""
+        due = self._activation(bundle)
+        if not proven or not due.accept or self.slots.get("competitor") == bundle:
+            return due
+        verdict = self.verdicts.get(bundle, ("hold", self.version, self.text))
+        if verdict is None:
+            return replace(due, kinds=due.kinds | {"not-promoted"})
+        if verdict == ("promote", self.version, self.text):
+            return due
+        return refused("not-promoted", *due.kinds, because=f"the newest verdict on {bundle} is {verdict}")
+
+    def _activation(self, bundle: str) -> LegalAnswers:
         registered = self.bundles.get(bundle)
         if registered is None:
             return refused("unknown-bundle", because="no such bundle was registered")
@@ -269,7 +288,7 @@ class Model:
     def retire(self, bundle: str, *, deleted: bool = False) -> None:
         """Take a bundle out of use for ever; its slot, if it had one, is empty."""
         registered = self.bundles[bundle]
-        gone = deleted or registered.deleted
+        gone, self.moves = deleted or registered.deleted, self.moves + (bundle in self.slots.values())
         self.bundles[bundle] = replace(
             registered, retired=True, deleted=gone, files=GONE if deleted else registered.files
         )

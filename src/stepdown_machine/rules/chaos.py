@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
+from stepdown_machine.model.registered import OWN
 from stepdown_machine.rules.training import untrained
 from stepdown_machine.rules.turns import Episode, TurnMachine, some, turn
 from stepdown_machine.values import Policy
@@ -54,7 +56,7 @@ def killable(machine: TurnMachine, choice: int) -> tuple[op.Plain, ...]:
     spared = () if machine.session.model.unsure else (op.Prune(),)
     # What leaves most behind comes first: it is reached soonest.
     victims = (
-        op.Run(choice % 4),
+        op.Run(choice % 4, 1 + choice % 2, 1 + choice // 2 % 2),
         untrained(machine, choice),
         op.Export(include_local=choice % 2 == 0),
         *spared,
@@ -139,6 +141,20 @@ class Chaos(TurnMachine):
         """Kill the process in the middle of an operation, and reopen."""
         if self.session.description.points:
             self.act(what)
+            self._go_on(what)
+
+    def _go_on(self, what: op.Crash) -> None:
+        """Go on with a run that was killed; where there was none, be told that the last one is done."""
+        if not isinstance(what.operation, op.Run):
+            return
+        for run in self.session.names.of("run")[-1:]:
+            version, text = self.session.model.version, self.session.model.text
+            if what.point == "answered" or what.point == "called":
+                # Half of it would be of one version or text, and half of another.
+                self.tell((op.Revise(version + 1), op.Resume(run), op.Revise(version)))
+                for other in self.session.description.texts[1:2] if text == OWN else ():
+                    self.tell((op.Reword(other), op.Resume(run), op.Reword(OWN)))
+            self.act(op.Resume(run))
 
     @turn(op.Rival, op.Interleave, what=races())
     def race(self, what: op.Rival | op.Interleave) -> None:
@@ -154,13 +170,43 @@ class Chaos(TurnMachine):
         while left := [crash for crash in _crashes(self, choice) if _moment(crash) not in met]:
             if len(met) % 4 == choice % 4:
                 self.tell((left[0],))
+                self._go_on(left[0])
             met.add(_moment(left[0]))
+
+    def _meanwhile(self, choice: int) -> Iterator[op.Plain | op.Rival]:
+        """Open the system anew while another process is on its way; move the slot while somebody is about to."""
+        holds = self.session.description.holds
+        if "announced" in holds.get("Run", ()):
+            yield op.Rival(op.Reopen(), op.Run(choice % 4), "announced")
+        if "weights-written" in holds.get("Train", ()) and choice % 3 == 0 and self.session.names.of("dataset"):
+            yield op.Rival(op.Reopen(), untrained(self, choice), "weights-written")
+        if self.session.usable(0) == self.session.usable(1) and self.session.names.of("dataset"):
+            self.act(untrained(self, 0))
+        yield from self._overtaken(self.session.usable(choice), self.session.usable(choice + 1))
+
+    def _overtaken(self, first: str | None, other: str | None) -> Iterator[op.Plain | op.Rival]:
+        """Put another bundle in the slot while somebody is about to move it."""
+        if first is None or other is None or first == other or not self.can(op.Activate, op.Rival):
+            return
+        for name in (first, other):
+            registered = self.session.registered(name)
+            if registered is not None and registered.files != "whole":
+                yield op.Restore(name)
+            if registered is not None and not registered.enabled:
+                yield op.Enable(name)
+        holds = self.session.description.holds
+        yield from (op.Activate(other), op.Activate(first))
+        if "rollback-checked" in holds.get("Rollback", ()):
+            yield op.Rival(op.Activate(other), op.Rollback(), "rollback-checked")
+        if "announced" in holds.get("Promote", ()) and _comparable(self, other):
+            yield from (op.Activate(other), op.Rival(op.Activate(first), op.Promote(other, 0.5), "announced"))
 
     def _raced(self, choice: int) -> None:
         holds = self.session.description.holds.get("Run", ())
         if holds and self.can(op.Audit, op.Run):
             # Both witnesses are read while somebody is on the way from one to the other.
             self.tell((op.Rival(op.Audit(), op.Run(choice % 4), holds[choice % len(holds)]),))
+        self.tell(self._meanwhile(choice))
         if self.can(op.Run):
             self.tell((at_once(self, op.Run(choice % 4), op.Run(choice % 3, 1, 2), apart=True, hold=choice),))
         for first in range(choice % 3, len(raceable(self, choice)), 3):

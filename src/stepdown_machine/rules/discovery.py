@@ -31,8 +31,9 @@ class Discovery(TurnMachine):
 
     @turn(op.Run, seed=SEEDS, generations=ONE_OR_TWO, candidates=ONE_OR_TWO)
     def run(self, seed: int, generations: int, candidates: int) -> None:
-        """Run: discovery while no bundle is fit, routed when one is."""
-        self.act(op.Run(seed, generations, candidates))
+        """Run: discovery while no bundle is fit, routed when one is; or ask one question alone."""
+        single = seed == 3 and generations == candidates and self.can(op.Ask)
+        self.act(op.Ask(seed) if single else op.Run(seed, generations, candidates))
 
     @turn(
         op.Export,
@@ -43,6 +44,7 @@ class Discovery(TurnMachine):
         include_local=st.booleans(),
         again=st.booleans(),
         late=st.sampled_from((None, None, None, *LATE)),
+        imported=st.sampled_from((None, None, "two", "none", "one")),
     )
     def export(
         self,
@@ -53,13 +55,15 @@ class Discovery(TurnMachine):
         include_local: bool,
         again: bool,
         late: str | None = None,
+        imported: str | None = None,
     ) -> None:
         """Export what passes filters, and a second later again: the limit lies at or beside one of their scores, or highest.
 
-        Something may be said of an answer first, or once more after that.
+        Something may be said of an answer first, or once more after that; and what others logged may be brought in.
         """
         self._judge(late, run)
-        wanted = op.Export(run, scenario, None, kept_only, include_local)
+        self._import(imported)
+        wanted = op.Export(run, scenario, None, kept_only, include_local, imported is not None and self.can(op.Import))
         wanted = replace(wanted, min_score=self._score(limit, wanted))
         self.act(wanted)
         if again:
@@ -68,6 +72,18 @@ class Discovery(TurnMachine):
             if late is not None:
                 self._judge("right", run)
                 self.act(wanted)
+
+    def _import(self, imported: str | None) -> None:
+        """Bring in a log of two legal answers and one that is none, of one, or of none that is legal; at times twice."""
+        probes = self.session.description.probes
+        legal, illegal = ([probe.text for probe in probes if probe.legal is legal] for legal in (True, False))
+        parts = {
+            "two": (*legal[:1], *illegal[:1], *illegal[-1:], *legal[1:2]),
+            "none": (*illegal[1:2],),
+            "one": (*legal[2:3],),
+        }
+        if imported is not None and legal and illegal:
+            self.act(op.Import(tuple(enumerate(parts[imported]))))
 
     def _judge(self, late: str | None, run: str | None) -> None:
         """Say how good one of a run's answers was, the newest run's without a name."""

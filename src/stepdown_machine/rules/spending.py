@@ -30,6 +30,11 @@ class Spending(TurnMachine):
         for limits in self._limits(taken):
             self.tell((op.SetPolicy(replace(limits, mode="frontier-only")), op.Run(choice % 4, 2, 2)))
             self._report()
+        # What a budget refused then, it allows now.
+        self.act(op.SetPolicy(Policy(mode="frontier-only")))
+        for run in self.session.names.of("run")[-1:]:
+            self.act(op.Resume(run))
+        self._report()
         least = min(self._limits(taken), key=lambda each: each.run_tokens or 0.0, default=Policy(run_tokens=0.0))
         if "illegal" in self.session.description.outages:
             # What cannot be used is paid for all the same.

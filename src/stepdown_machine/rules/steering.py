@@ -17,6 +17,7 @@ from stepdown_machine import operations as op
 from stepdown_machine.capabilities import reasons_of
 from stepdown_machine.model import REASONS, Breaker, Registered
 from stepdown_machine.names import UNKNOWN
+from stepdown_machine.rules.cooling import tour
 from stepdown_machine.rules.policy import Governing, unchanged
 from stepdown_machine.rules.turns import Episode, turn
 from stepdown_machine.values import Policy
@@ -85,20 +86,24 @@ class Steering(Governing):
             self.act(op.Run(choice % 4))
             return
         if cause == "local-cooldown":
-            self._tour_the_breaker()
+            held = "announced" if "announced" in self.session.description.holds.get("Run", ()) else None
+            self.tell(tour(held if self.can(op.Rival) else None))
             return
         undo = self._cause(cause, bundle, choice)
         if cause in ("bundle-absent", "bundle-disabled", "bundle-integrity"):
             # What may not serve may not be activated either, not even where it is active.
             self.act(op.Activate(bundle))
-        self.act(op.Run(choice % 4))
+        # One question is enough where a run follows.
+        self.act(op.Ask(choice % 4) if self.can(op.Ask) else op.Run(choice % 4))
         # Each way to damage a bundle was one run already.
         generations = 1 if cause == "bundle-integrity" else 2
         self.act(op.Run(choice % 3, generations, CANDIDATES.get(cause, 6)))
         self._report()
+        self.act(op.Route(self.session.description.roles[-(choice % 3 == 2)], choice))
         for operation in undo:
             self.act(operation)
-        self.act(op.Run(choice % 4, 1, 4))
+        self.act(op.Run(choice % 4, 2, 2))
+        self.act(op.Route("competitor", choice))
         self._report()
 
     def _report(self) -> None:
@@ -268,33 +273,3 @@ class Steering(Governing):
         self.act(op.Export(kept_only=True, include_local=True))
         self.act(op.Export(run=UNKNOWN["run"]))
         return (op.Disturb(), op.SetValidator(self.validator, enabled=True), op.SetPolicy(Policy()))
-
-    def _tour_the_breaker(self) -> None:
-        """Lead the breaker through every edge of its three states, each limit at, just below and just above."""
-        many, few, fewer = (
-            Policy(breaker_threshold=most, breaker_window=100, breaker_cooldown=30, breaker_probes=probes)
-            for most, probes in ((9, 3), (2, 3), (2, 2))
-        )
-        held = "announced" if "announced" in self.session.description.holds.get("Run", ()) else None
-        # While one asks, another may not ask as well.
-        probe = op.Rival(op.Run(3), op.Run(0), held) if held and self.can(op.Rival) else op.Run(0)
-        story: tuple[op.Operation, ...] = (
-            op.SetPolicy(Policy(breaker_threshold=2, breaker_window=10, breaker_cooldown=30, breaker_probes=2)),
-            # Two failures that are one second too far apart, then one that is just near enough.
-            op.Disturb("error", "error"), op.Run(0), op.Disturb("error"), op.Advance(11), op.Run(1), op.Advance(10),
-            op.Run(2), op.Disturb(),
-            # Open: until the last second, and also when the clock is set back.
-            op.Run(0, 1, 5), op.Advance(29), op.Run(1, 1, 6), op.Advance(-60), op.Run(2, 1, 4), op.Advance(61),
-            # Half-open: a good probe, then a bad one, which opens it anew from its own time.
-            probe, op.Disturb("timeout"), op.Run(1), op.Disturb(), op.Advance(1), op.Run(2), op.Advance(29),
-            # Two good probes close it and clear its memory.
-            op.Run(0), op.Run(1), op.Disturb("error"), op.Run(2), op.Disturb(), op.Run(0),
-            # Limits that are lowered below what was counted already.
-            op.SetPolicy(many), op.Disturb("error"), op.Run(0), op.Run(1), op.Run(2), op.SetPolicy(few), op.Run(3),
-            op.Disturb(), op.Run(0), op.Advance(30), op.Run(0), op.Run(1), op.SetPolicy(fewer), op.Disturb("error"), op.Run(2),
-            op.Disturb(), op.Run(1), op.Advance(101),
-            # No cooldown is no cooldown.
-            op.SetPolicy(Policy(breaker_threshold=1, breaker_cooldown=0)), op.Disturb("error"), op.Run(1), op.Disturb(),
-            op.Run(2), op.Advance(10),
-        )  # fmt: skip
-        self.tell(story)

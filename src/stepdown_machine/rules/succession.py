@@ -41,6 +41,7 @@ class SuccessionRules(TurnMachine):
         bundle = self._chosen(who) or bundle
         if self.can(op.Promote) and not planted(self, bundle):
             answer = self.act(op.Promote(bundle, self._margin(margin)))
+            self.act(op.Activate(bundle, proven=True))
             if isinstance(answer, Promoted) and answer.pairs:
                 self.shown = min(0.5, max(0.0, -answer.upper if answer.outcome == "reject" else -answer.lower))
         self.tell(self._stories()[then]() if then in self._stories() else self._then(then, bundle))
@@ -56,14 +57,17 @@ class SuccessionRules(TurnMachine):
 
     def _stories(self) -> dict[str, Callable[[], Iterator[op.Plain]]]:
         return {
+            # What clears away comes last: it leaves nobody to ask.
+            "ask every limit": self._every_limit,
             "go all the way back": self._all_the_way_back,
             "clear away": self._clearing,
-            "ask every limit": self._every_limit,
         }
 
     def _then(self, then: str, bundle: str) -> Iterator[op.Plain]:
         if then == "roll back":
             yield op.Rollback()
+            if not planted(self, bundle):
+                yield op.Activate(bundle, proven=True)
         elif then != "go on":
             yield op.Prune(bundle if then == "prune it" else None, 0 if then == "prune all" else None)
 
@@ -95,10 +99,14 @@ class SuccessionRules(TurnMachine):
 
     def _all_the_way_back(self) -> Iterator[op.Plain]:
         """Go back past what is switched off or damaged, and then until there is nothing to go back to."""
-        pair = self._two() or ()
+        pair = self._two()
         # In either order: what compares their ids is right about one.
-        for one, two in zip(pair, pair[::-1], strict=True):
-            yield from (op.Activate(one), op.Activate(two), op.Rollback(), op.Activate(two))
+        for one, two in (pair, (pair[1], pair[0])) if pair is not None else ():
+            yield op.Activate(one)
+            if pair is not None and one == pair[0]:
+                # As whole as the slot's, so both are asked the same.
+                yield op.Promote(two, 0.25)
+            yield from (op.Activate(two), op.Rollback(), op.Activate(two))
             yield from (op.Disable(one), op.Rollback(), op.Enable(one), op.Activate(two))
             yield from (op.Damage(one, "flip"), op.Rollback(), op.Restore(one), op.Activate(two))
         for _ in range(len(self.session.model.way) + 1):

@@ -148,7 +148,8 @@ class TurnMachine(RuleBasedStateMachine):
         reasons = [one.step.reason for one in self.session.routed[-1:]]
         runs = min(runs, 0 if reasons == [must[0]] else 1) if must else runs
         for number in range(runs):
-            self.act(op.Run(number))
+            # One question shows it as well as a run, sooner.
+            self.act(op.Ask(number) if number and self.can(op.Ask) else op.Run(number))
 
     def tell(self, story: Iterable[op.Operation]) -> None:
         """Perform one operation after the other, as far as the system can."""
