@@ -1,8 +1,11 @@
 """The command line: what is printed where, and every way to be refused with its code and one sentence."""
 
+import io
 import json
+import re
 import shutil
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -389,3 +392,24 @@ def test_a_workspace_can_be_named_by_the_environment(
     monkeypatch.setenv("STEPDOWN_WORKSPACE", str(root))
 
     assert command("bundles", "list").code == 0
+
+
+def test_a_bar_says_how_far_work_is_and_how_much_time_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    from stepdown.cli.output import progress
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stderr", shown)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    with progress("train") as show:
+        for done in range(1, 4):
+            show(done, 4, "loss 0.1")
+
+    last = shown.getvalue().rpartition("\n")[0].split("\n")[-1]
+    assert "3/4" in last
+    assert re.search(r"left.*[0-9]:[0-9]{2}:[0-9]{2}", last)
+    assert "loss 0.1" in last

@@ -60,19 +60,20 @@ THEMES = {
         f"{ROUNDS} rounds. Most seeds come true at once; where mlx computes otherwise, the last word may be a hold.",
         rounds=ROUNDS,
     ),
-    # Only what the frontier got right in every field. Ten minutes of training on two cores, and three to look at the outcome.
+    # Only what the frontier got right in every field. Half as many records in as many steps came to 86 of 128: too few.
     "invoices": Theme(
         "invoices",
         "extract",
         generations=50,
         candidates=16,
         min_score=1.0,
-        promise="A base is tuned for ten minutes or more. Tried for seed 0; on another one the last word may be a hold.",
+        promise="A base is tuned for some minutes. Tried for seed 0; on another one the last word may be a hold.",
         exact=0.75,
+        routed=(1, 4),
         asked=6,
-        plan=Tuning("smollm2", layers=8, rank=16, iterations=200, batch=4, learning_rate=1e-3, checkpoint_every=25),
+        plan=Tuning("smollm2", layers=8, rank=16, iterations=260, batch=4, learning_rate=1e-3, checkpoint_every=25),
         base="smollm2",
-        trial=Trial(margin=0.1, budget=96),
+        trial=Trial(margin=0.1, budget=96, look=16),
         policy={"local_timeout": 60.0},
     ),
 }
