@@ -136,7 +136,7 @@ def test_what_is_no_file_in_the_place_of_the_manifest_is_refused_and_left(
 
     found = look(tmp_path / "bundle", CASES["whole"]["id"])
 
-    assert (found.condition, found.problem) == (Condition.BROKEN, "manifest.json is not a regular file")
+    assert (found.condition, found.problem) == (Condition.BROKEN, "manifest.json: it is no file")
     assert held(tmp_path) == before
 
 

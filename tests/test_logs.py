@@ -265,6 +265,12 @@ def test_an_exchange_that_was_taken_away_is_missed(opened: Workspace, tmp_path: 
         (b"{}", {"role": "coach"}, Refused, "coach"),
         (b"{}", {"role": "nosuch"}, NotFound, "no role"),
         (b"{}", {"pattern": "("}, InvalidValue, "no regular expression"),
+        (
+            b'{"prompt": "%s!", "completion": "billing"}' % (b"a" * 40),
+            {"pattern": "^(a|aa|a)+$"},
+            InvalidValue,
+            "could not be held against its question in time",
+        ),
         (b'{"prompt": "a", "completion": "\\"billing\\""}', {"by": " "}, InvalidValue, "name"),
     ],
 )

@@ -8,14 +8,19 @@ LARGEST = 256 << 20
 """Bytes of a file that is read whole, where its reader knows no less."""
 
 
-def contents(path: Path, most: int = LARGEST) -> bytes:
+def contents(path: Path, most: int = LARGEST, *, through_link: bool = True) -> bytes:
     """Return the bytes of a file.
 
+    Args:
+        path: Where it is.
+        most: Bytes that it may have.
+        through_link: Whether it may lie at the end of a link.
+
     Raises:
-        OSError: It cannot be read.
+        OSError: It cannot be read, or is a link.
         ValueError: It is no file, or is larger than that; in words that a sentence can go on with.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (0 if through_link else os.O_NOFOLLOW))
     try:
         # A directory opened as a stream would leave its descriptor behind.
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -25,7 +30,7 @@ def contents(path: Path, most: int = LARGEST) -> bytes:
     finally:
         os.close(descriptor)
     if len(data) > most:
-        raise ValueError(f"it is larger than {most >> 20} MiB")
+        raise ValueError(f"it is larger than {most >> 20} MiB" if most >> 20 else f"it is larger than {most} bytes")
     return data
 
 

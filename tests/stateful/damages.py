@@ -53,7 +53,7 @@ def damage(directory: Path, how: str, turn: int, *, aside: Path) -> str:
         case "swap" if turn % 2:
             (directory / MANIFEST).unlink()
             (directory / MANIFEST).mkdir()
-            return f"{MANIFEST} is not a regular file"
+            return f"{MANIFEST}: it is no file"
         case "swap":
             one, two = directory / weights, directory / config
             data = one.read_bytes(), two.read_bytes()

@@ -5,7 +5,6 @@ Nothing of it counts as something that happened here: no step, no attempt, no ca
 
 import hashlib
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,8 +18,9 @@ from stepdown.digest import parsed
 from stepdown.errors import InvalidValue, Refused
 from stepdown.history import ledger, reader, rows
 from stepdown.providers.reply import storable, word
-from stepdown.scenarios import cases
+from stepdown.scenarios import cases, patterns
 from stepdown.scenarios.guard import guarded
+from stepdown.scenarios.patterns import Pattern
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.referee import judge, judged_on
@@ -88,10 +88,10 @@ def _because(skipped: Mapping[str, int]) -> str:
     return ": " + ", ".join(f"{reason} ({count})" for reason, count in skipped.items()) if skipped else ""
 
 
-def _pattern(written: str | None) -> re.Pattern[str] | None:
+def _pattern(written: str | None) -> Pattern | None:
     try:
-        return re.compile(written, re.DOTALL) if written is not None else None
-    except re.error as error:
+        return patterns.compiled(written, dot_is_all=True) if written is not None else None
+    except ValueError as error:
         raise InvalidValue(f"The pattern {written!r} is no regular expression: {error}.") from error
 
 
@@ -113,7 +113,7 @@ class Read:
     name: str
     scenario: Scenario
     role: Role
-    pattern: re.Pattern[str] | None
+    pattern: Pattern | None
     lines: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     digest: Any = field(default_factory=hashlib.sha256)
@@ -203,10 +203,13 @@ class Read:
         }
 
 
-def _case(question: str, seen: tuple[str, ...], pattern: re.Pattern[str] | None) -> dict[str, Any]:
+def _case(question: str, seen: tuple[str, ...], pattern: Pattern | None) -> dict[str, Any]:
     """Return the case in a question, by the names that the scenario shows."""
     if pattern is not None:
-        match = pattern.search(question)
+        try:
+            match = pattern.search(question)
+        except patterns.UndecidedError:
+            raise Skipped("the pattern could not be held against its question in time") from None
         if match is None or not match.groups():
             raise Skipped("the pattern finds no case in its question")
         named = match.groupdict() or ({seen[0]: match[1]} if len(seen) == 1 else {})

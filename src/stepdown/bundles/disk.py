@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from stepdown import files
 from stepdown.bundles.manifest import NAME, Manifest, NewerFormat, listed_files
 from stepdown.bundles.marks import DEEPEST, Marks
 from stepdown.digest import sha256
@@ -133,18 +134,10 @@ def _files(directory: Path, prefix: str = "") -> Iterator[tuple[str, int]]:
 
 def read_file(path: Path, *, limit: int) -> bytes:
     """Read a regular file of at most `limit` bytes, never through a link."""
-    # A pipe in the place of a file would be waited for, and a directory opened as a stream leaves its descriptor behind.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError(f"{path.name} is not a regular file")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            data = file.read(limit + 1)
-    finally:
-        os.close(descriptor)
-    if len(data) > limit:
-        raise ValueError(f"{path.name} is larger than the {limit} bytes it may have")
-    return data
+        return files.contents(path, limit, through_link=False)
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from error
 
 
 def contents(directory: Path, manifest: Manifest) -> dict[str, bytes]:

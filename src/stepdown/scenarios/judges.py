@@ -4,14 +4,14 @@ A judge of a task in files is named by a table of its settings::
 
     {"kind": "exact"}                        the same JSON value
     {"kind": "choice"}                       the same word, but for case and white space around it
-    {"kind": "regex", "pattern": "..."}      a text that the pattern matches whole; its first group, if any, is the expected one
+    {"kind": "regex", "pattern": "..."}      a text that the pattern matches whole, within a second; its first group, if any, is
+                                             the expected one
     {"kind": "fields", "fields": {...}}      the share of right fields, each by its comparison: text, number or date
 
 An answer that is not even of the right kind is wrong, never an error.
 """
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -19,6 +19,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from stepdown.errors import InvalidValue
+from stepdown.scenarios import patterns
 
 Judge = Callable[[Any, Any], Mapping[str, float]]
 """Takes an answer and what was expected, both JSON values; returns the parts of the score, 0..1. The score is their mean."""
@@ -58,12 +59,15 @@ def _regex(settings: Mapping[str, Any]) -> Judge:
     if not isinstance(written, str):
         raise InvalidValue("judge: regex needs a pattern, a text.")
     try:
-        pattern = re.compile(written)
-    except re.error as error:
+        pattern = patterns.compiled(written)
+    except ValueError as error:
         raise InvalidValue(f"judge: the pattern {written!r} is no regular expression: {error}.") from error
 
     def matches(answer: Any, expected: Any) -> Mapping[str, float]:
-        match = pattern.fullmatch(answer) if isinstance(answer, str) else None
+        try:
+            match = pattern.fullmatch(answer) if isinstance(answer, str) else None
+        except patterns.UndecidedError:
+            match = None
         right = match is not None and (expected is None or (match[1] if pattern.groups else match[0]) == expected)
         return {"regex": float(right)}
 

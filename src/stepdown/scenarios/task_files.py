@@ -14,7 +14,7 @@ from stepdown.errors import InvalidValue, in_one_line
 from stepdown.scenarios import judging
 from stepdown.scenarios.prompt import COMPETITOR
 from stepdown.scenarios.readers import READERS, written
-from stepdown.scenarios.schemas import check_references
+from stepdown.scenarios.schemas import check_parts
 from stepdown.scenarios.tasks import LEAST_COMPARED, LEAST_HELD_OUT, TASK, Case, Task, judge_of, split
 from stepdown.scenarios.texts import blanks, filled, plain
 
@@ -149,7 +149,7 @@ def schema(text: str, file: str) -> Mapping[str, Any]:
     except SchemaError as error:
         where = "/".join(map(str, error.absolute_path)) or "its top"
         raise InvalidValue(f"{file} is no JSON Schema, at {where}: {error.message[:200]}.") from error
-    check_references(schema_, file)
+    check_parts(schema_, file)
     return schema_
 
 

@@ -21,7 +21,7 @@ from importlib import import_module
 from statistics import fmean
 from typing import Any, ClassVar
 
-from jsonschema import Draft202012Validator
+from jsonschema.protocols import Validator as SchemaValidator
 
 from stepdown.digest import digest
 from stepdown.errors import InvalidValue, of_code
@@ -104,7 +104,7 @@ class Task:
         return judge_of(self.judge)
 
     @cached_property
-    def _schema(self) -> Draft202012Validator:
+    def _schema(self) -> SchemaValidator:
         return validator(self.answers)
 
     @cached_property
