@@ -1,6 +1,7 @@
 """Real workspaces on real SQLite files, time that moves when it is told to, and one trained bundle that all tests share."""
 
 import shutil
+import signal
 from collections.abc import Iterator
 from importlib.metadata import distributions
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 import rotation
+import stepdown.local  # noqa: F401 - brings the BLAS, before a test's module imports mlx
 from journey import Hands, discover, localized, near_the_best
 from lived import live
 from stepdown.acts import switch
@@ -25,6 +27,10 @@ hypothesis_settings.register_profile("suite", deadline=None, max_examples=60)
 hypothesis_settings.load_profile("suite")
 
 TURN = rotation.begin()
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A script that runs this in the background has it ignored, and so would every process that a test wants to stop.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:

@@ -70,9 +70,8 @@ def _weights(shape: Shape, follows: dict[int, int]) -> dict[str, mx.array]:
 
 SERVER = """
 import runpy
-from stepdown.local.blas import all_cores, load_blas
+from stepdown.local.blas import all_cores
 
-load_blas()  # Before mlx is imported; or a model of 135 million weights takes minutes for an answer.
 with all_cores():
     runpy.run_module("mlx_lm.server", run_name="__main__")
 """

@@ -68,5 +68,17 @@ def test_it_says_so_when_mlx_came_first() -> None:
     assert found["name"] == "accelerate" or "mlx was imported before" in str(found["config"])
 
 
+@pytest.mark.parametrize("module", ["tensors", "model", "speak", "provider"])
+def test_whichever_module_comes_first_the_blas_comes_before_mlx(module: str) -> None:
+    code = f"import stepdown.local.{module}, sys; import mlx.core\n" + TELL
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+
+    assert json.loads(child.stdout) == blas()
+
+
+def test_this_process_multiplies_with_what_a_process_of_stepdowns_does() -> None:
+    assert load_blas().name == blas()["name"]
+
+
 def test_a_process_settles_it_once() -> None:
     assert load_blas() is load_blas()

@@ -38,8 +38,6 @@ CHECKPOINTED = "checkpointed"
 """The point in a tuning at which the first checkpoint is written: stepdown's parent does not know of it."""
 CONVERT = """
 import sys; from pathlib import Path
-from stepdown.local.blas import load_blas
-load_blas()
 from stepdown.local.gguf import convert
 Path(sys.argv[2]).mkdir()
 convert(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -22,13 +22,12 @@ if __name__ == "__main__":
     # Importing mlx-lm takes seconds, and a parent may be killed in them.
     die_with_parent(named(sys.argv))
 
-load_blas()  # Before mlx is imported, or it would not be used.
 os.environ["HF_HUB_OFFLINE"] = "1"  # Before transformers is imported: a base is what lies here, and nothing else.
 
-import mlx.core as mx  # noqa: E402
-from mlx.utils import tree_flatten  # noqa: E402
+import mlx.core as mx
+from mlx.utils import tree_flatten
 
-from stepdown.local.gguf import convert  # noqa: E402
+from stepdown.local.gguf import convert
 
 SUFFIXES = {".json", ".safetensors", ".jinja", ".txt", ".model"}
 """What is copied of a directory; whatever else lies in it says nothing of a model."""
@@ -45,7 +44,9 @@ def adopt(source: Path, out: Path) -> dict[str, Any]:
 
     Raises:
         InvalidValue: It is none that can be opened and asked.
+        LocalError: The BLAS that is wished for cannot be had.
     """
+    load_blas()
     out.mkdir(parents=True)
     if source.is_dir():
         _copy(source, out)

@@ -52,12 +52,13 @@ def load_blas() -> Blas:
     wish = os.environ.get(VARIABLE, "")
     if sys.platform == "darwin":
         return Blas("accelerate", "Accelerate, part of macOS", None)
+    wanted = _named(wish) if wish not in ("", "none") else None
     if "mlx.core" in sys.modules:
         return Blas("bundled", "mlx was imported before a system BLAS could be loaded", None)
     if wish == "none":
         return Blas("bundled", f"{VARIABLE}=none", None)
-    if wish:
-        return _named(wish)
+    if wanted is not None:
+        return wanted
     for name in _candidates():
         if (library := _open(name)) is not None:
             return _describe(library, name)

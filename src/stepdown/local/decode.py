@@ -13,18 +13,15 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
 
+import mlx.core as mx
+from tokenizers import Tokenizer
+
 from stepdown.errors import ContextOverflow, InvalidValue, LoadFailed, LocalTimeout, in_one_line
 from stepdown.local.blas import load_blas
-
-load_blas()  # Before mlx is imported, or it would not be used.
-
-import mlx.core as mx  # noqa: E402
-from tokenizers import Tokenizer  # noqa: E402
-
-from stepdown.local.model import Llama, Shape  # noqa: E402
-from stepdown.local.provider import LocalReply  # noqa: E402
-from stepdown.local.reading import Reading, choose  # noqa: E402
-from stepdown.local.tokens import encode, read_tokenizer  # noqa: E402
+from stepdown.local.model import Llama, Shape
+from stepdown.local.provider import LocalReply
+from stepdown.local.reading import Reading, choose
+from stepdown.local.tokens import encode, read_tokenizer
 
 _LONGEST_HEADER = 16 << 20  # Bytes; a net of ours has a few thousand.
 _ROWS = 64  # Prompts read at once: more wins nothing on a CPU, and attention scores grow with it.
@@ -157,7 +154,9 @@ def load(files: Mapping[str, bytes], _base: Path | None = None) -> Loaded:
 
     Raises:
         LoadFailed: One is missing, malformed, or does not fit the others.
+        LocalError: The BLAS that is wished for cannot be had.
     """
+    load_blas()
     if missing := [name for name in ("config.json", "model.safetensors", "tokenizer.json") if name not in files]:
         raise LoadFailed(f"The bundle has no {', '.join(missing)}.")
     shape, weights = Shape.parse(files["config.json"]), files["model.safetensors"]

@@ -4,14 +4,12 @@ import json
 import sys
 
 from stepdown.errors import LocalError, in_one_line
-from stepdown.local.blas import load_blas
 from stepdown.local.parent import die_with_parent, named
 
 
 def main() -> int:
     """Multiply once, print what did it, and return the exit code."""
     die_with_parent(named(sys.argv))
-    load_blas()  # Before mlx is imported, or it would not be used.
     try:
         import mlx.core as mx
 

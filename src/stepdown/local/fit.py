@@ -26,7 +26,7 @@ if __name__ == "__main__":
     # Importing mlx takes a second, and a parent may be killed in it.
     die_with_parent(named(sys.argv))
 
-BLAS = load_blas()  # Before mlx is imported, or it would not be used.
+BLAS = load_blas()
 
 import mlx.core as mx  # noqa: E402
 

@@ -12,16 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
+
 from stepdown.bundles.disk import listing, read_file
 from stepdown.digest import digest, sha256
 from stepdown.errors import LoadFailed, in_one_line
 from stepdown.local.blas import load_blas
-
-load_blas()  # Before mlx is imported, or it would not be used.
-
-import mlx.core as mx  # noqa: E402
-
-from stepdown.local.chat import Chat  # noqa: E402
+from stepdown.local.chat import Chat
 
 RECORD = "base.json"
 """What a workspace notes about a base; no part of it."""
@@ -90,7 +87,9 @@ def opened(
 
     Raises:
         LoadFailed: mlx-lm cannot make a model of them.
+        LocalError: The BLAS that is wished for cannot be had.
     """
+    load_blas()
     import_mlx_lm()
     from mlx_lm.utils import load
 

@@ -10,16 +10,14 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
+
 from stepdown.bundles.kinds import ADAPTER, MODEL
 from stepdown.bundles.manifest import digest_with_base
 from stepdown.digest import sha256
 from stepdown.errors import ContextOverflow, InvalidValue, LoadFailed, LocalTimeout, in_one_line
 from stepdown.local.blas import all_cores
 from stepdown.local.pretrained import Pretrained, opened, read_directory
-
-# isort: split
-import mlx.core as mx
-
 from stepdown.local.provider import LocalReply
 from stepdown.local.single import READ, Sampler, SingleReply, read
 

@@ -27,7 +27,7 @@ if __name__ == "__main__":
     # Importing mlx-lm takes seconds, and a parent may be killed in them.
     die_with_parent(named(sys.argv))
 
-BLAS = load_blas()  # Before mlx is imported, or it would not be used.
+BLAS = load_blas()
 os.environ["HF_HUB_OFFLINE"] = "1"  # Before transformers is imported: a base is what lies here, and nothing else.
 
 import mlx.core as mx  # noqa: E402
