@@ -1,5 +1,10 @@
 """Real workspaces on real SQLite files, time that moves when it is told to, and one trained bundle that all tests share."""
 
+import os
+
+# Before numpy is imported, here and in every process that a test starts: its BLAS' threads spin, and cores are few.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import shutil
 import signal
 from collections.abc import Iterator

@@ -4,6 +4,7 @@ Exit codes are those of `stepdown.errors`; besides them 1 means that the answer 
 check), 70 that stepdown itself is at fault, 74 that the output could not be written, and 130 that the user stopped it.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +21,8 @@ STOPPED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command, and return the exit code."""
+    # numpy and scipy bring a BLAS each that would start a spinning thread for every core; what they multiply here is tiny.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from stepdown.cli.outermost import guarded
 
