@@ -5,6 +5,7 @@ import os
 # Before numpy is imported, here and in every process that a test starts: its BLAS' threads spin, and cores are few.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import gc
 import shutil
 import signal
 from collections.abc import Iterator
@@ -53,6 +54,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         )
         if shared and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector off what is here to stay: some thousand tests and all modules, gone through every few seconds."""
+    gc.freeze()
 
 
 @pytest.fixture

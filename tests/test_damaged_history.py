@@ -41,7 +41,7 @@ def edit(root: Path, table: str, column: str, value: object) -> int:
     return count
 
 
-@pytest.mark.parametrize(("table", "column", "kind"), part(CELLS, of=40), ids=lambda each: each)
+@pytest.mark.parametrize(("table", "column", "kind"), part(CELLS, of=80), ids=lambda each: each)
 def test_a_value_that_nobody_could_have_written_is_a_sentence_of_every_command(
     table: str, column: str, kind: str, lived: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

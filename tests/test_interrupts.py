@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from journey import active
+from rotation import part
 from small_base import make_gguf
 from stepdown.acts import adopt
 from stepdown.acts.opening import open_workspace
@@ -98,16 +99,19 @@ def root(handed_down: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("line", "point", "passes", "stands"),
-    [
-        ("run --generations 2 --candidates 3 --seed 4", "announced", 1, "0 of 2 generations and 0 steps"),
-        ("run --generations 2 --candidates 3 --seed 4", "step-finished", 6, "1 of 2 generations and 6 steps"),
-        ("run --generations 2 --candidates 3 --seed 4", "generation-decided", 2, "2 of 2 generations"),
-        ("promote BUNDLE --budget 64 --margin 0.01", "step-finished", 40, "answers to 40 of 64 seeds"),
-        ("promote BUNDLE --budget 64 --margin 0.01", "announced", 1, "answers to 0 of 64 seeds"),
-        ("train DATASET --plan tiny --fresh", "progress", 2, "Nothing of this training stands"),
-        ("train DATASET --plan tiny --fresh", "weights-written", 1, "Nothing of this training stands"),
-        ("train DATASET --plan PLAN", "bundle-registered", 1, "The bundle [0-9a-f]{12} stands"),
-    ],
+    part(
+        [
+            ("run --generations 2 --candidates 3 --seed 4", "announced", 1, "0 of 2 generations and 0 steps"),
+            ("run --generations 2 --candidates 3 --seed 4", "step-finished", 6, "1 of 2 generations and 6 steps"),
+            ("run --generations 2 --candidates 3 --seed 4", "generation-decided", 2, "2 of 2 generations"),
+            ("promote BUNDLE --budget 64 --margin 0.01", "step-finished", 40, "answers to 40 of 64 seeds"),
+            ("promote BUNDLE --budget 64 --margin 0.01", "announced", 1, "answers to 0 of 64 seeds"),
+            ("train DATASET --plan tiny --fresh", "progress", 2, "Nothing of this training stands"),
+            ("train DATASET --plan tiny --fresh", "weights-written", 1, "Nothing of this training stands"),
+            ("train DATASET --plan PLAN", "bundle-registered", 1, "The bundle [0-9a-f]{12} stands"),
+        ],
+        of=2,
+    ),
 )
 def test_a_stop_in_the_middle_says_what_stands_and_what_it_says_to_do_does_the_rest(
     line: str, point: str, passes: int, stands: str, root: Path, tmp_path: Path, settings: Settings

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from journey import Hands, attempts, steps
+from rotation import part
 from small_base import make_gguf
 from stepdown.acts import adopt, checkpoints, switch
 from stepdown.acts.ask import live
@@ -202,7 +203,7 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", part(list(FORMS), of=3))
 def test_every_way_of_tuning_ends_in_a_bundle_that_loads(opened: Workspace, form: str) -> None:
     bundle = tuned(opened, replace(PLAN, iterations=2, **FORMS[form]))  # type: ignore[arg-type]
     assert verify(opened, bundle.id).condition == "whole"

@@ -27,7 +27,7 @@ from stepdown_machine.settings import deterministic
 # What the machines have seen is counted in one process, and a machine that others use takes its time.
 pytestmark = [pytest.mark.xdist_group("campaign"), pytest.mark.timeout(900)]
 
-BESIDE = 18
+BESIDE = 17
 """Examples that the whole machine has in `ci` in a process beside this one, while this one goes on to the focused machines."""
 
 
@@ -102,9 +102,9 @@ def reading() -> Iterator[Connection | None]:
         yield other
 
 
-TestStepdown = pytest.mark.usefixtures("beside")(bounded(case(StepdownMachine), dev=8, ci=18))
-TestStepdownLearning = bounded(case(StepdownLearning), dev=4, ci=9)
-TestStepdownRegistry = pytest.mark.usefixtures("reading")(bounded(case(StepdownRegistry), dev=2, ci=8))
+TestStepdown = pytest.mark.usefixtures("beside")(bounded(case(StepdownMachine), dev=8, ci=15))
+TestStepdownLearning = pytest.mark.usefixtures("reading")(bounded(case(StepdownLearning), dev=4, ci=9))
+TestStepdownRegistry = bounded(case(StepdownRegistry), dev=2, ci=8)
 
 
 @pytest.mark.skipif(not HERE, reason="bases are tuned with mlx-lm")
