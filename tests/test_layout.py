@@ -33,7 +33,7 @@ cli         demo views acts workspace history routing bundles bases training sce
 """
 """The house: each room, and the rooms that it may import. `ground` is what every room stands on."""
 
-GROUND = ("errors", "clock", "digest", "files", "")
+GROUND = ("errors", "clock", "digest", "files", "packages", "")
 ROOMS = {line.split()[0]: set(line.split()[1:]) for line in PLAN.strip().splitlines()}
 
 PURE = (

@@ -12,12 +12,10 @@ It raises `InvalidValue` for an argument that it cannot take, `Unavailable` whil
 a key), and `Refused` for a scenario that it cannot answer for.
 """
 
-import sys
 from collections.abc import Callable
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 
 from stepdown.errors import NotFound, StepdownError, Unavailable, of_code
+from stepdown.packages import brought
 from stepdown.providers.protocol import Provider
 from stepdown.scenarios.protocol import Scenario
 
@@ -50,12 +48,12 @@ def factory(name: str) -> Factory:
         NotFound: No installed package brings it.
         Unavailable: It cannot be loaded (kind `provider-broken`).
     """
-    points = [point for point in _installed() if point.name == name]
-    if not points:
+    point = next((each for each in brought(GROUP) if each.name == name), None)
+    if point is None:
         choices = ", ".join(names())
         raise NotFound(f"There is no frontier {name!r}; choose one of {choices}.", kind="unknown-provider")
     try:
-        make: Factory = points[0].load()
+        make: Factory = point.load()
     except (Exception, SystemExit) as error:
         raise _broken(name, "be loaded", error) from error
     return make
@@ -86,14 +84,4 @@ def _broken(name: str, what: str, error: BaseException) -> Unavailable:
 
 def names() -> tuple[str, ...]:
     """Return the names of all installed frontier providers, sorted."""
-    return tuple(sorted({point.name for point in _installed()}))
-
-
-def _installed() -> tuple[EntryPoint, ...]:
-    return _on(tuple(sys.path))
-
-
-@cache
-def _on(_path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """Look through all packages once for each search path: that takes longer than some steps."""
-    return tuple(entry_points(group=GROUP))
+    return tuple(sorted({point.name for point in brought(GROUP)}))

@@ -1,9 +1,9 @@
 """Scenarios by name, found by entry point, so that a package of yours can bring its own."""
 
 from functools import cache
-from importlib.metadata import entry_points
 
 from stepdown.errors import InvalidValue, NotFound, of_code
+from stepdown.packages import brought
 from stepdown.scenarios.protocol import Scenario
 
 GROUP = "stepdown.scenarios"
@@ -33,11 +33,11 @@ def scenario_named(name: str) -> Scenario:
         NotFound: No installed package brings it.
         InvalidValue: It cannot be loaded, or lacks what a scenario needs (kind `scenario-broken`).
     """
-    points = entry_points(group=GROUP, name=name)
-    if not points:
+    point = next((each for each in brought(GROUP) if each.name == name), None)
+    if point is None:
         raise NotFound(f"There is no scenario {name!r}; choose one of {', '.join(names())}.", kind="unknown-scenario")
     try:
-        scenario: Scenario = next(iter(points)).load()()
+        scenario: Scenario = point.load()()
         missing = [need for need in NEEDED if not hasattr(scenario, need)]
     except (Exception, SystemExit) as error:
         raise InvalidValue(
@@ -51,4 +51,4 @@ def scenario_named(name: str) -> Scenario:
 
 def names() -> tuple[str, ...]:
     """Return the names of all installed scenarios, sorted."""
-    return tuple(sorted({point.name for point in entry_points(group=GROUP)}))
+    return tuple(sorted({point.name for point in brought(GROUP)}))
