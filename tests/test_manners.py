@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TextIO
 
 import pytest
@@ -190,7 +191,7 @@ def test_what_nobody_foresaw_is_one_sentence_and_its_trace_only_on_request(
     line: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "workspace.json").mkdir()
-    monkeypatch.setattr("stepdown.cli.app.app", lambda **_: 1 / 0)
+    monkeypatch.setattr("stepdown.cli.outermost._commands", lambda: SimpleNamespace(main=lambda **_: 1 / 0))
 
     assert main([*line, "-w", str(tmp_path)]) == 70
     out, err = capsys.readouterr()
@@ -208,7 +209,7 @@ def test_being_stopped_says_what_stands_and_exits_130(
     def stopped(**_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("stepdown.cli.app.app", stopped)
+    monkeypatch.setattr("stepdown.cli.outermost._commands", lambda: SimpleNamespace(main=stopped))
 
     assert main(["run"]) == 130
     assert "stands" in capsys.readouterr().err

@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from itertools import pairwise
 from typing import Any, TextIO
 
@@ -48,14 +49,21 @@ def guarded(arguments: Sequence[str]) -> int:
     return code
 
 
-def _run(arguments: Sequence[str]) -> int:
+@cache
+def _commands() -> Any:
+    """Build the parser of all commands, once: Typer would do so each time it is called."""
     from stepdown.cli.app import app
 
+    return typer.main.get_command(app)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    commands = _commands()
     if sys.stdout is None:  # The shell closed it: `>&-`.
         raise OSError("stdout is closed")
     _check_given(arguments)
     try:
-        done = app(args=list(arguments), prog_name="stepdown", standalone_mode=False)
+        done = commands.main(args=list(arguments), prog_name="stepdown", standalone_mode=False)
     except typer.Exit as end:
         return end.exit_code
     except SystemExit as end:
