@@ -26,16 +26,16 @@ SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 def written() -> Iterator[tuple[str, str]]:
     """Yield every text of the house that is no docstring, with a word for each value in it, and where it stands."""
     for path in (each for each in sorted(HOUSE.rglob("*.py")) if each.name != "advice.py"):
-        tree = ast.parse(path.read_text("utf-8"))
-        inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-        statements = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-        for node in ast.walk(tree):
-            where = f"{path.relative_to(HOUSE)}:{getattr(node, 'lineno', 0)}"
+        nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+        texts = [node for node in nodes if isinstance(node, ast.JoinedStr)]
+        apart = {id(part) for node in texts for part in node.values}
+        apart |= {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+        for node in nodes:
             if isinstance(node, ast.JoinedStr):
                 parts = [part.value if isinstance(part, ast.Constant) else "VALUE" for part in node.values]
-                yield where, "".join(map(str, parts))
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner | statements:
-                yield where, node.value
+                yield f"{path.relative_to(HOUSE)}:{node.lineno}", "".join(map(str, parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in apart:
+                yield f"{path.relative_to(HOUSE)}:{node.lineno}", node.value
 
 
 ADVICE = [

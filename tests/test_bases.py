@@ -134,7 +134,7 @@ NO_BASE: list[tuple[dict[str, object], str]] = [
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
-    part(NO_BASE, of=3),
+    part(NO_BASE, of=4),
     ids=lambda value: "" if isinstance(value, str) else " ".join(value),
 )
 def test_what_is_no_base_is_a_sentence_and_nothing_is_kept(
@@ -188,7 +188,7 @@ DAMAGES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("file", "content"), part(DAMAGES, of=2))
+@pytest.mark.parametrize(("file", "content"), part(DAMAGES, of=3))
 def test_a_damaged_directory_is_one_sentence_and_nothing_is_kept(
     opened: Workspace, copied: Path, file: str, content: str
 ) -> None:
@@ -210,7 +210,7 @@ LACKS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("file", "changes", "sentence"), part(LACKS, of=2))
+@pytest.mark.parametrize(("file", "changes", "sentence"), part(LACKS, of=3))
 def test_a_directory_that_lacks_what_a_base_needs_is_one_sentence_and_nothing_is_kept(
     opened: Workspace, copied: Path, file: str, changes: dict[str, object] | None, sentence: str
 ) -> None:

@@ -81,7 +81,7 @@ def there(name: str, place: Path) -> bool:
         locale.setlocale(locale.LC_ALL, before)
 
 
-@pytest.mark.parametrize("name", part(list(LOCALES), of=2))
+@pytest.mark.parametrize("name", part(list(LOCALES), of=3))
 def test_every_command_speaks_in_every_locale_and_every_file_is_utf_8(
     name: str, handed_down: Path, tmp_path: Path, locales: Path
 ) -> None:

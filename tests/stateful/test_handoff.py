@@ -27,7 +27,7 @@ from stepdown_machine.settings import deterministic
 # What the machines have seen is counted in one process, and a machine that others use takes its time.
 pytestmark = [pytest.mark.xdist_group("campaign"), pytest.mark.timeout(900)]
 
-BESIDE = 17
+BESIDE = 16
 """Examples that the whole machine has in `ci` in a process beside this one, while this one goes on to the focused machines."""
 
 
@@ -102,7 +102,7 @@ def reading() -> Iterator[Connection | None]:
         yield other
 
 
-TestStepdown = pytest.mark.usefixtures("beside")(bounded(case(StepdownMachine), dev=8, ci=15))
+TestStepdown = pytest.mark.usefixtures("beside")(bounded(case(StepdownMachine), dev=8, ci=14))
 TestStepdownLearning = pytest.mark.usefixtures("reading")(bounded(case(StepdownLearning), dev=4, ci=9))
 TestStepdownRegistry = bounded(case(StepdownRegistry), dev=2, ci=8)
 

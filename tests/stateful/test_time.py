@@ -75,7 +75,7 @@ class FrozenMachine(RoutingMachine):
 
 
 TestFrozen = case(FrozenMachine)
-TestFrozen.settings = settings(TestFrozen.settings, max_examples=25 if nightly() else 5)
+TestFrozen.settings = settings(TestFrozen.settings, max_examples=25 if nightly() else 4)
 
 
 @pytest.mark.parametrize("zone", ZONES)
