@@ -20,7 +20,8 @@ import difflib
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
 
 from stepdown_machine.edits import Edit
 from stepdown_machine.edits import edits as edits_of
@@ -69,18 +70,17 @@ class Mutant:
         return "\n".join(lines)
 
 
-def edits(tree: Path, session: Path) -> list[Mutant]:
-    """Return all edits, in the order of their places.
+def edits(tree: Path) -> list[Mutant]:
+    """Return all edits that cosmic-ray makes, in the order of their places.
 
     Args:
         tree: A copy of the tree, which is the present directory: names are relative to it.
-        session: A file that cosmic-ray may write.
     """
     from cosmic_ray.commands import init
     from cosmic_ray.work_db import WorkDB, use_db
 
     modules = [path.relative_to(tree) for path in _mutated(tree)]
-    with use_db(str(session), WorkDB.Mode.create) as database:
+    with TemporaryDirectory() as room, use_db(f"{room}/session.sqlite", WorkDB.Mode.create) as database:
         init(modules, database, {})
         found = [item.mutations[0] for item in database.work_items]
     made = (Mutant(str(one.module_path), one.operator_name, one.occurrence, one.start_pos[0]) for one in found)
@@ -101,7 +101,29 @@ def _modules(path: Path) -> list[Path]:
     return [each for each in found if not any(word in each.parts for word in SPARED)]
 
 
-def acts(mutant: Mutant | Edit, tree: Path) -> bool:
+class AnyEdit(Protocol):
+    """One edit of one module, whoever made it."""
+
+    @property
+    def path(self) -> str:
+        """Return the module, in the tree."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Return place and kind, in a line."""
+        ...
+
+    def source(self, tree: Path) -> str:
+        """Return the edited module."""
+        ...
+
+    def diff(self, tree: Path) -> str:
+        """Return what it changes."""
+        ...
+
+
+def acts(mutant: AnyEdit, tree: Path) -> bool:
     """Tell whether a mutant changes what the code does."""
     name = Path(mutant.path).name
     try:

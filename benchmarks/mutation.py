@@ -8,7 +8,9 @@ lets the machine loose on each, in a copy of the tree: the tour of all its rules
 campaign of each of its kinds; no other test. It prints the share killed with its 95 % interval (Clopper-Pearson), what killed
 how many, and every survivor as a diff; `mutation.md` explains those of one sample one by one.
 
-`--edits meaning` draws from the edits that the machine makes of its own oracle, and needs no cosmic-ray.
+`--edits meaning` draws from the edits that the machine makes of its own oracle, and `--edits written` from those that people
+wrote (`edits.jsonl`); neither needs cosmic-ray. With `--campaign` each meets the `ci` campaign of `tests/stateful` and nothing
+else.
 
 A run that was interrupted goes on from its results. `--sample 0` takes every mutant, which is a matter of hours.
 """
@@ -24,19 +26,29 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 
-from mutants import Mutant, acts, edits, meanings
-from stepdown_machine.edits import Edit
+from mutants import AnyEdit, acts, edits, meanings
+from written import written
 
 ROOT = Path(__file__).resolve().parents[1]
 SURVIVED = "survived"
 BROKEN = "broken harness"
 """Begins what the tour says when the machinery failed: nothing is known of the mutant then."""
+
+
+Program = tuple[tuple[str, ...], dict[str, str]]
+"""A module with its arguments, and what it is told by its environment."""
+FEW = {"STEPDOWN_MACHINE_TUNINGS": "few"}
+CAMPAIGN: tuple[Program, ...] = (
+    (("stateful.one_campaign",), {"STEPDOWN_MACHINE_PROFILE": "ci"}),
+    (("stateful.one_campaign",), {"STEPDOWN_MACHINE_PROFILE": "ci", "STEPDOWN_MACHINE_SCENARIO": "invoices", **FEW}),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +57,16 @@ class Hunt:
 
     Attributes:
         copies: Those that are free.
-        words: Arguments of the tour.
+        programs: What is let loose: modules with their arguments and what they are told, one after the other until one finds
+            something.
         patience: Seconds after which a mutant hangs, and is killed.
     """
 
     copies: SimpleQueue[Path]
-    words: tuple[str, ...]
+    programs: tuple[Program, ...]
     patience: float
 
-    def kill(self, mutant: Mutant | Edit) -> str:
+    def kill(self, mutant: AnyEdit) -> str:
         """Return what found a mutant: a stop of the tour and a claim, `import`, `timeout`, or `survived`."""
         copy = self.copies.get()
         place = copy / mutant.path
@@ -67,11 +80,15 @@ class Hunt:
 
     def look(self, copy: Path) -> str:
         """Let the machine loose in a copy."""
+        found = (self._found(copy, *program) for program in self.programs)
+        return next((each for each in found if each != SURVIVED), SURVIVED)
+
+    def _found(self, copy: Path, words: tuple[str, ...], told: dict[str, str]) -> str:
         room = copy / "room"
         room.mkdir()
         paths = os.pathsep.join((str(copy / "src"), str(copy / "tests")))
-        environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(room)}
-        run = [sys.executable, "-m", "stateful.every_value", *self.words]
+        environment = {**os.environ, **told, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(room)}
+        run = [sys.executable, "-m", *words]
         child = subprocess.Popen(
             run,
             cwd=room,
@@ -103,6 +120,9 @@ def _end(group: int) -> None:
         return
 
 
+MADE: dict[str, Callable[[Path], Sequence[AnyEdit]]] = {"cosmic-ray": edits, "meaning": meanings, "written": written}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sample", type=int, default=80, help="mutants to try; 0 tries all")
@@ -113,7 +133,8 @@ def main() -> None:
     )
     parser.add_argument("--jobs", type=int, default=1, help="mutants at a time")
     parser.add_argument("--results", type=Path, help="file to go on from, and to write to")
-    parser.add_argument("--edits", choices=("cosmic-ray", "meaning"), default="cosmic-ray", help="who makes them")
+    parser.add_argument("--edits", choices=tuple(MADE), default="cosmic-ray", help="who makes them")
+    parser.add_argument("--campaign", action="store_true", help="let the `ci` campaign loose, instead of the tour")
     parser.add_argument("--only", default="", help="mutants whose name contains this, all of them")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=_memory()) as room:
@@ -129,10 +150,10 @@ def _hunt(asked: argparse.Namespace, room: Path) -> None:
     free: SimpleQueue[Path] = SimpleQueue()
     for copy in copies:
         free.put(copy)
-    hunt = Hunt(free, ("--examples", str(asked.examples), "--seed", str(asked.seed)), asked.timeout)
+    tour = ("stateful.every_value", "--examples", str(asked.examples), "--seed", str(asked.seed))
+    hunt = Hunt(free, CAMPAIGN if asked.campaign else ((tour, {}),), asked.timeout)
     os.chdir(copies[0])
-    made = meanings(copies[0]) if asked.edits == "meaning" else edits(copies[0], room / "session.sqlite")
-    chosen = _sample(asked, [*made])
+    chosen = _sample(asked, [*MADE[asked.edits](copies[0])])
     known = _known(asked.results)
     if not known and (found := hunt.look(copies[0])) != SURVIVED:
         raise SystemExit(f"The machine fails on sound code, and would kill everything: {found}.")
@@ -151,7 +172,7 @@ def _copied(copy: Path) -> Path:
     return copy
 
 
-def _sample(asked: argparse.Namespace, found: list[Mutant | Edit]) -> list[Mutant | Edit]:
+def _sample(asked: argparse.Namespace, found: list[AnyEdit]) -> list[AnyEdit]:
     """Draw from the edits as many as change what happens; all of those asked for by name."""
     if not asked.only:
         random.Random(asked.seed).shuffle(found)
@@ -165,13 +186,13 @@ def _known(results: Path | None) -> dict[str, str]:
     return dict(json.loads(line) for line in results.read_text("utf-8").splitlines())
 
 
-def _remember(results: Path | None, mutant: Mutant | Edit, found: str) -> None:
+def _remember(results: Path | None, mutant: AnyEdit, found: str) -> None:
     if results is not None:
         with results.open("a", encoding="utf-8") as file:
             file.write(json.dumps([mutant.name, found]) + "\n")
 
 
-def _tell(chosen: list[Mutant | Edit], found: dict[str, str], tree: Path) -> None:
+def _tell(chosen: list[AnyEdit], found: dict[str, str], tree: Path) -> None:
     from scipy.stats import binomtest
 
     broken = [mutant for mutant in chosen if found[mutant.name].startswith(BROKEN)]

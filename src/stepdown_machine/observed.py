@@ -136,6 +136,14 @@ class Shelved:
 
 
 @dataclass(frozen=True, slots=True)
+class Signature:
+    """Who answers for an act, and whether evidence was overridden for it."""
+
+    by: str
+    forced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """Everything durable, read without the system's own readers.
 
@@ -146,6 +154,7 @@ class Observation:
         holdings: Who sees which bundle active where; the machine tests one scenario.
         shelf: Registered bundles that are not deleted.
         acts: One line for each recorded act (registration, switch, policy, ...), oldest first.
+        signed: Of each act, who asked for it; `None` for what nobody has to answer for.
         datasets: Dataset id and digest of its record files as they are on disk now.
         leftovers: Files and directories in the rooms of datasets and bundles that belong to neither.
         judgements: Step and score of each judgement that arrived late, oldest first.
@@ -161,6 +170,7 @@ class Observation:
     policy: Policy = Policy()
     validators: frozenset[str] = frozenset()
     acts: tuple[str, ...] = ()
+    signed: tuple[Signature | None, ...] = ()
     datasets: tuple[tuple[str, str], ...] = ()
     leftovers: tuple[str, ...] = ()
     judgements: tuple[tuple[str, float], ...] = ()

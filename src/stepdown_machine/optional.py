@@ -46,11 +46,14 @@ class Judge:
         run: In which it was given.
         position: Which of the run's served competitor steps, from 0.
         score: 0..1.
+        refused: Not the answer that served in that step, but the call before it, whose answer nobody was given: that is an
+            `unknown-call`.
     """
 
     run: str
     position: int
     score: float
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,11 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class Tamper:
-    """Alter the dataset's files behind the system's back; training from it is `dataset-malformed`."""
+    """Alter the dataset's files behind the system's back; training from it is `dataset-malformed`.
+
+    Attributes:
+        how: `append` to its records, or `add` a file that it does not list.
+    """
 
     dataset: str
+    how: str = "append"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from math import inf
 from typing import Protocol, TypeAlias
 
 from stepdown_machine import operations as op
@@ -134,7 +135,9 @@ class Description:
         shows: What an observation holds beside steps and calls, of `SHOWN`.
         prices: Of the frontier, oldest first; none where nobody knows its price, or its calls have several.
         shared: All comparisons of a slot share one error rate: its n-th may spend a share of 1 / (n (n + 1)) of it.
-        sure: How many standard errors the lower bound of a held-out score lies below its mean, at least; 0 where nobody says.
+        sure: How many standard errors the lower bound of a held-out score lies below its mean, at least and at most.
+        compares: Seeds that a comparison which shows nothing comes to, at most; 0 where nobody says.
+        operator: Who asks for whatever is done, where acts are signed.
         astray: How far below the best so far the best of a generation lies that is rolled back; `None` where none is.
     """
 
@@ -170,7 +173,9 @@ class Description:
     prices: tuple[Price, ...] = ()
     astray: float | None = None
     shared: bool = False
-    sure: float = 0.0
+    sure: tuple[float, float] = (0.0, inf)
+    compares: int = 0
+    operator: str = ""
 
     @property
     def objectors(self) -> Callable[[str], frozenset[str]] | None:

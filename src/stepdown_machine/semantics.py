@@ -132,7 +132,7 @@ def _afterwards(
 def _judgement(judgement: op.Judge, rows: Observation) -> LegalAnswers:
     grounds = {
         "score-out-of-range": not 0 <= judgement.score <= 1,
-        "unknown-call": not 0 <= judgement.position < len(answered_steps(rows, judgement.run)),
+        "unknown-call": judgement.refused or not 0 <= judgement.position < len(answered_steps(rows, judgement.run)),
     }
     kinds = [kind for kind, applies in grounds.items() if applies]
     return refused(*kinds, because=f"it is {', '.join(kinds)}") if kinds else LegalAnswers()

@@ -187,7 +187,7 @@ class Session:
                         map(over_budget, (s for s in transition.steps if s.run == answer.run))
                     )
                 case op.Train(), Bundle():
-                    memory.answered[answer.bundle] = answer
+                    memory.answered[answer.bundle] = replace(answer, iterations=None)
                     memory.strays.discard(answer.bundle)
                     job = self.model.job(memory.exported[operation.dataset].digest, operation.plan)
                     memory.weights[job] = answer.weights

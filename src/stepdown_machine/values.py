@@ -116,6 +116,8 @@ class Bundle:
         valid: Share of legal held-out replies, 0..1.
         evaluation: Held-out seed and score for each reply; `None` for an illegal reply.
         version: Scenario version the evaluation was made at.
+        dataset: What it says it was trained from; `None` where it does not say.
+        iterations: How many steps were really taken to make it, in whatever answers it; `None` where nobody counted.
     """
 
     bundle: str
@@ -125,6 +127,8 @@ class Bundle:
     valid: float
     evaluation: tuple[tuple[int, float | None], ...] = ()
     version: int = 1
+    dataset: str | None = None
+    iterations: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +167,7 @@ class Promoted:
         ahead: What the mean difference to the champion is not above; NaN without one.
         now: The bundle as it is evaluated now: one whose evaluation no longer counted was evaluated again first.
         rivals: One for each seed that the champion answered, the same as the bundle did; `None` where a system does not say.
+        share: What of an error rate this one might spend; `None` likewise.
     """
 
     run: str
@@ -177,6 +182,7 @@ class Promoted:
     ahead: float
     now: Bundle
     rivals: tuple[Standing, ...] | None = None
+    share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

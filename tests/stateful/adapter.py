@@ -13,10 +13,10 @@ from pathlib import Path
 from stateful import bases, exported, other_scenarios
 from stateful.children import HELD, Errand, process, said, settle
 from stateful.damages import clear, damage
-from stateful.doing import PLANS, TUNED, answered, interleaved, spelled
+from stateful.doing import COMPARED, PLANS, TUNED, answered, interleaved, spelled
 from stateful.environment import ASKED, ON_GRID, PRICES, SCENARIO, TEXTS, Environment, settings
 from stateful.falsifying import WAYS, Forgery
-from stateful.observing import Observer
+from stateful.observing import PERSON, Observer
 from stateful.planting import plant
 from stateful.ranges import MOST
 from stepdown.acts import configure
@@ -64,6 +64,8 @@ HOLDS = {
     "Train": ("weights-written",),
 }
 """Where a process can wait in the middle of its act: it holds no lock of the database."""
+SURE = (1.8945, 1.8946) if ON_GRID else (2.3533, 2.3534)
+"""Standard errors of a mean of 8 or of 4 scores below which it lies with a chance of 5 %: the tables' t of 7 and of 3."""
 FILES = {Condition.ABSENT: "gone", Condition.BROKEN: "damaged", Condition.NEWER: "whole", Condition.WHOLE: "whole"}
 """The machine's word for what a list of bundles says; what only a newer version can read is as it was."""
 SHM = Path("/dev/shm")
@@ -131,7 +133,9 @@ class StepdownSystem:
             prices=PRICES,
             astray=0.05,
             shared=True,
-            sure=1.645,
+            sure=SURE,
+            compares=COMPARED,
+            operator=PERSON,
         )
 
     def perform(self, operation: op.Operation) -> Answer:
@@ -235,8 +239,9 @@ class StepdownSystem:
                 (self._base / bundle).rename(directory)
             case op.Plant(kind=kind):
                 return plant(self._workspace, self._base, kind)
-            case op.Tamper(dataset=dataset):
-                with (self._root / "datasets" / dataset / "train.jsonl").open("a") as file:
+            case op.Tamper(dataset=dataset, how=how):
+                name = "train.jsonl" if how == "append" else "more.jsonl"
+                with (self._root / "datasets" / dataset / name).open("a") as file:
                     file.write("\n")
             case op.SetBase(base=base):
                 bases.lay(self._root, room() / "bases", base)

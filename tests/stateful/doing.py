@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from stateful import bases
 from stateful.children import REAL
 from stateful.environment import ON_GRID, SCENARIO
 from stateful.exported import wants_matches
-from stateful.observing import error_said
+from stateful.observing import PERSON, error_said
 from stateful.ranges import out_of_range
 from stateful.saying import bundle, dataset, promoted, report
 from stepdown.acts import configure, imports, switch
@@ -106,24 +106,25 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
             return trained(workspace, operation)
         case op.Import(lines=lines):
             return brought(workspace, lines)
-        case op.Judge(run=run, position=place, score=score):
-            judge(workspace, served_call(workspace, run, place), score, by=PERSON, why="the machine says so")
+        case op.Judge(run=run, position=place, score=score, refused=before):
+            call = served_call(workspace, run, place, before=before)
+            judge(workspace, call, score, by=PERSON, why="the machine says so")
         case op.Activate(bundle=name, proven=proven):
             switch.activate(workspace, name, by=PERSON, forced=not proven)
         case op.Disable(bundle=name):
             switch.disable(workspace, name, by=PERSON)
         case op.Enable(bundle=name):
-            switch.enable(workspace, name)
+            switch.enable(workspace, name, by=PERSON)
         case op.Retire(bundle=name):
-            switch.retire(workspace, name)
+            switch.retire(workspace, name, by=PERSON)
         case op.Delete(bundle=name):
-            switch.delete(workspace, name)
+            switch.delete(workspace, name, by=PERSON)
         case op.Promote() | op.Rollback() | op.Prune():
             return succession(workspace, operation)
         case op.SetPolicy(policy=policy):
-            configure.set_policy(workspace, spelled(policy))
+            govern(workspace, policy)
         case op.SetValidator(name=name, enabled=enabled):
-            configure.switch_validator(workspace, SCENARIO, name, enabled=enabled)
+            configure.switch_validator(workspace, SCENARIO, name, enabled=enabled, by=PERSON)
         case op.Report(run=run):
             return report(workspace, run)
         case op.Audit():
@@ -175,8 +176,10 @@ def brought(workspace: Workspace, lines: tuple[tuple[int, str], ...]) -> One:
 
 def trained(workspace: Workspace, asked: op.Train) -> One:
     """Train, and tell whoever waits for it that a tuning has written its first checkpoint."""
+    taken: set[int] = set()
 
     def watch(progress: Progress) -> None:
+        taken.add(progress.iteration)
         if asked.plan in TUNED and progress.iteration > bases.PLAN.checkpoint_every:
             workspace.reached(bases.CHECKPOINTED)
 
@@ -193,31 +196,36 @@ def trained(workspace: Workspace, asked: op.Train) -> One:
     REAL["trainings"] += afresh or finished(workspace) > before
     if afresh:
         AFRESH.add(key)
-    return bundle(workspace, made.bundle.id)
+    told = bundle(workspace, made.bundle.id)
+    # What was trained again a second time in this process is not trained a third time.
+    return replace(told, iterations=len(taken)) if afresh or not asked.fresh else told
 
 
-def served_call(workspace: Workspace, run: str, place: int) -> str:
-    """Return the call by which somebody was given an answer; one that nobody knows where there is none."""
+def served_call(workspace: Workspace, run: str, place: int, *, before: bool) -> str:
+    """Return the call by which somebody was given an answer, or the one before it; one that nobody knows without any."""
     with workspace.reading() as connection:
         steps = sorted(reader.steps(connection, run), key=lambda step: (step.generation, step.position))
     calls = [step.served_call for step in steps if step.role == COMPETITOR and step.served_call is not None]
-    return calls[place] if 0 <= place < len(calls) else f"{run}/no/such/call"
+    call = calls[place] if 0 <= place < len(calls) else f"{run}/no/such/call"
+    # Calls of a step are numbered.
+    return f"{call.rpartition('/')[0]}/{int(call.rpartition('/')[2]) - 1}" if before and call in calls else call
 
 
 def succession(workspace: Workspace, operation: op.Promote | op.Rollback | op.Prune) -> One:
     """Let a bundle follow another by evidence or back again, or clear away what nobody needs."""
     match operation:
         case op.Promote(bundle=name, margin=margin):
-            return promoted(workspace, promote(workspace, name, trial=Trial(margin, budget=16, look=8)))
+            trial = Trial(margin, budget=COMPARED, look=COMPARED // 2)
+            return promoted(workspace, promote(workspace, name, trial=trial, by=PERSON))
         case op.Rollback():
-            return Pointed(rollback(workspace, SCENARIO).id)
+            return Pointed(rollback(workspace, SCENARIO, by=PERSON).id)
         case op.Prune(bundle=named, keep=keep):
-            gone = prune(workspace, [named] if named else [], keep=keep).removed
+            gone = prune(workspace, [named] if named else [], keep=keep, by=PERSON).removed
             return Pruned(tuple(each.id for each in gone))
 
 
-PERSON = "zoe"
-"""Who acts by hand, now and then: a name that comes after those of all that acts by itself."""
+COMPARED = 16
+"""Seeds of a comparison, at most."""
 AFRESH: set[tuple[str, str, bool]] = set()
 """Datasets and plans that were trained a second time, from the start or from a checkpoint, and gave the same weights; a third
 time would only say so again."""
@@ -248,6 +256,25 @@ def _steps(under_way: RunUnderWay) -> Iterator[rows.Step]:
         yield from under_way.steps()
         if under_way.troubles[FrontierObjection.OVER_BUDGET]:
             return
+
+
+def govern(workspace: Workspace, policy: Policy) -> None:
+    """Set what is other than it is, and nothing else: the rest stays. Where nothing is, say all of it again."""
+    with workspace.reading() as connection:
+        _, before = workspace.policy(connection)
+    stands, wanted = before.as_json(), spelled(policy)
+    changes = {name: value for name, value in wanted.items() if value != _spelled(_stored(stands[name], policy, name))}
+    configure.set_policy(workspace, changes or wanted, by=PERSON)
+
+
+def _stored(value: Any, policy: Policy, name: str) -> Any:
+    """Say a stored value as the machine would: what has no end is no limit, and roles keep the machine's order."""
+    if value == "inf":
+        return None
+    if isinstance(value, list):
+        wanted = getattr(policy, name)
+        return wanted if sorted(wanted) == value else tuple(value)
+    return value
 
 
 def spelled(policy: Policy) -> dict[str, str]:

@@ -159,11 +159,11 @@ def verdict(examples: int, start: int) -> str | None:
     """Make every stop and run a campaign of each machine; return where the first fault was found and what it broke."""
     for stop in STOPS:
         if claim := _made(stop):
-            return _said(stop.__name__, claim)
+            return said(stop.__name__, claim)
     for machine in (StepdownMachine, StepdownLearning, StepdownRegistry) if examples else ():
         found = campaign(machine, start, examples=examples)
         if found.claims:
-            return _said(machine.__name__, found.claims[0])
+            return said(machine.__name__, found.claims[0])
     return None
 
 
@@ -173,7 +173,8 @@ BROKEN = "broken harness in "
 """Begins what is no verdict: the machinery failed, and nothing was seen."""
 
 
-def _said(where: str, claim: str) -> str:
+def said(where: str, claim: str) -> str:
+    """Say where a claim was broken; a harness that broke is no verdict."""
     return f"{BROKEN if claim == HarnessBrokenError.__name__ else FOUND}{where}: {claim}"
 
 

@@ -15,16 +15,16 @@ from typing import Any
 from stateful.asking import LENT
 from stateful.environment import ON_GRID
 from stateful.looking import Looks
-from stepdown_machine.observed import Attempt, Call, Generation, Holding, Observation, Shelved, Step
+from stepdown_machine.observed import Attempt, Call, Generation, Holding, Observation, Shelved, Signature, Step
 from stepdown_machine.protocol import VALIDATORS
 from stepdown_machine.values import Policy
 
 ACTS = {
-    "bundle": "SELECT seq, 'register ' || id FROM bundle WHERE seq > ? ORDER BY seq",
-    "act": "SELECT seq, kind || ' ' || bundle FROM act WHERE seq > ? ORDER BY seq",
-    "verdict": "SELECT seq, 'verdict ' || bundle || ' ' || outcome FROM verdict WHERE seq > ? ORDER BY seq",
-    "policy": "SELECT seq, 'policy ' || settings FROM policy WHERE seq > ? ORDER BY seq",
-    "harness": "SELECT seq, validator || ' ' || enabled FROM harness WHERE seq > ? ORDER BY seq",
+    "bundle": "SELECT seq, 'register ' || id, NULL, NULL, 0 FROM bundle WHERE seq > ? ORDER BY seq",
+    "act": "SELECT seq, kind || ' ' || bundle, by, why, forced FROM act WHERE seq > ? ORDER BY seq",
+    "verdict": "SELECT seq, 'verdict ' || bundle || ' ' || outcome, by, NULL, 0 FROM verdict WHERE seq > ? ORDER BY seq",
+    "policy": "SELECT seq, 'policy ' || settings, by, NULL, 0 FROM policy WHERE seq > ? ORDER BY seq",
+    "harness": "SELECT seq, validator || ' ' || enabled, by, NULL, 0 FROM harness WHERE seq > ? ORDER BY seq",
 }
 STEPS = "SELECT step.*, run.purpose FROM step JOIN run ON run.id = step.run WHERE step.seq > ? ORDER BY step.seq"
 UNFINISHED = """SELECT seq, call FROM announcement
@@ -85,7 +85,7 @@ class Observer:
         self._offset = self._began
         self._generations: list[Generation] = []
         self._last_act = {table: self._born[table] for table in ACTS}
-        self._acts: dict[tuple[str, int], str] = {}
+        self._acts: dict[tuple[str, int], tuple[str, Signature | None]] = {}
         self._looks = Looks()
 
     def close(self) -> None:
@@ -114,6 +114,7 @@ class Observer:
             self._generations.append(Generation(row["run"], row["number"], row["decision"], kept))
         shelf = [row["id"] for row in self.rows(SHELF, self._born["bundle"])]
         datasets = self.datasets()
+        acts = [self._acts[key] for key in self._act_keys if key in self._acts]
         return Observation(
             steps=tuple(self._steps),
             calls=tuple(self._calls.values()),
@@ -125,7 +126,8 @@ class Observer:
             ),
             policy=self._policy(),
             validators=self._validators(),
-            acts=tuple(self._acts[key] for key in self._act_keys if key in self._acts),
+            acts=tuple(words for words, _ in acts),
+            signed=tuple(signature for _, signature in acts),
             datasets=datasets,
             leftovers=self._leftovers({*shelf, *dict(datasets)}),
             judgements=tuple(tuple(row) for row in self.rows(JUDGED, self._born["judgement"])),
@@ -161,9 +163,9 @@ class Observer:
 
     def _read_acts(self) -> None:
         for table, query in ACTS.items():
-            for seq, words in self.rows(query, self._last_act[table]):
+            for seq, words, by, why, forced in self.rows(query, self._last_act[table]):
                 self._last_act[table] = seq
-                self._acts[table, seq] = words
+                self._acts[table, seq] = words, _signature(by, why, forced=bool(forced))
                 self._act_keys.setdefault((table, seq))
 
     def _announced(self) -> tuple[str, ...]:
@@ -238,6 +240,21 @@ def _shelved(directory: Path) -> Shelved:
         both = {"base": promised["base"], "weights": weights}
         weights = sha256(json.dumps(both, separators=(",", ":")).encode())
     return Shelved(directory.name, present=True, whole=whole, weights=weights)
+
+
+PERSON = "zoe"
+"""Who acts by hand: a name that comes after those of all that acts by itself."""
+ASKED_FOR = f"asked for by {PERSON}"
+"""Why stepdown itself acts."""
+NOBODY = (None, "nemesis")
+"""Who signs what nobody did: a registration, and what is planted."""
+
+
+def _signature(by: str | None, why: str | None, *, forced: bool) -> Signature | None:
+    """Say who asked: whoever signed, or whoever is named where stepdown itself did."""
+    if by in NOBODY:
+        return None
+    return Signature(PERSON if why == ASKED_FOR else str(by), forced)
 
 
 def _is_checkpoint(name: str) -> bool:

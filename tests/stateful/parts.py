@@ -63,10 +63,13 @@ def part_beside(
 
 
 def _run(there: Connection, machine: type[TurnMachine], examples: int, turns: int | None) -> None:
-    verdict = campaign(
-        machine, zlib.crc32(f"{machine.__name__}, the part beside".encode()), examples=examples, turns=turns
-    )
+    verdict = campaign(machine, seed_beside(machine), examples=examples, turns=turns)
     there.send(Part(verdict.output if verdict.claims else "", verdict.reach, REAL))
+
+
+def seed_beside(machine: type[TurnMachine]) -> int:
+    """Return the seed of a machine's part beside: another one than that of its name."""
+    return zlib.crc32(f"{machine.__name__}, the part beside".encode())
 
 
 def together(one: Reach, other: Reach) -> None:

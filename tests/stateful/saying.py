@@ -65,6 +65,7 @@ def promoted(workspace: Workspace, verdict: rows.Verdict) -> Promoted:
         ahead=ahead,
         now=bundle(workspace, verdict.bundle),
         rivals=rivals,
+        share=shown["share"],
     )
 
 
@@ -109,7 +110,12 @@ def bundle(workspace: Workspace, name: str) -> Bundle:
         evaluation.valid or 0.0,
         marks,
         evaluation.terms["scenario_version"],
+        None if row.job == PLANTED else row.dataset,
     )
+
+
+PLANTED = "0" * 64
+"""The job of a bundle that nobody trained."""
 
 
 def report(workspace: Workspace, run: str) -> RunReport:

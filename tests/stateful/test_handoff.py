@@ -21,7 +21,7 @@ from stepdown_machine.protocol import HandoffSystem
 from stepdown_machine.reach import LEAST_PAIRS, LEAST_SHARE, MOST_ABORTED, reach
 from stepdown_machine.rules.bases import BASE
 from stepdown_machine.rules.spending import SPEND
-from stepdown_machine.rules.turns import Episode
+from stepdown_machine.rules.turns import Episode, TurnMachine
 from stepdown_machine.settings import deterministic
 
 # What the machines have seen is counted in one process, and a machine that others use takes its time.
@@ -82,6 +82,10 @@ def bounded(made: object, *, dev: int, ci: int) -> object:
     return made
 
 
+ALONE: dict[type[TurnMachine], int] = {StepdownMachine: 14, StepdownLearning: 9, StepdownRegistry: 8}
+"""Examples that each machine has in `ci` in this process."""
+
+
 @pytest.fixture(scope="module")
 def beside() -> Iterator[Connection | None]:
     """The other part of the campaign that decides."""
@@ -102,9 +106,11 @@ def reading() -> Iterator[Connection | None]:
         yield other
 
 
-TestStepdown = pytest.mark.usefixtures("beside")(bounded(case(StepdownMachine), dev=8, ci=14))
-TestStepdownLearning = pytest.mark.usefixtures("reading")(bounded(case(StepdownLearning), dev=4, ci=9))
-TestStepdownRegistry = bounded(case(StepdownRegistry), dev=2, ci=8)
+TestStepdown = pytest.mark.usefixtures("beside")(bounded(case(StepdownMachine), dev=8, ci=ALONE[StepdownMachine]))
+TestStepdownLearning = pytest.mark.usefixtures("reading")(
+    bounded(case(StepdownLearning), dev=4, ci=ALONE[StepdownLearning])
+)
+TestStepdownRegistry = bounded(case(StepdownRegistry), dev=2, ci=ALONE[StepdownRegistry])
 
 
 @pytest.mark.skipif(not HERE, reason="bases are tuned with mlx-lm")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import ModuleType
 from typing import Any
 
 from stepdown_machine import operations as op
-from stepdown_machine.broken import harness, toy
+from stepdown_machine.broken import harness, succession, toy
 from stepdown_machine.broken.disk import Disk
 from stepdown_machine.broken.outside import (
+    OPERATOR,
     bundle_of,
     copied,
     damage,
@@ -18,24 +19,24 @@ from stepdown_machine.broken.outside import (
     falsify,
     held,
     plant,
+    promoted,
     records,
     shelf,
     shelved,
+    signature,
+    step_of,
     validators,
 )  # fmt: skip
 from stepdown_machine.broken.walks import alternate, finish, until
-from stepdown_machine.observed import Attempt, Call, Generation, Holding, Observation, Step
+from stepdown_machine.observed import Call, Generation, Holding, Observation, Step
 from stepdown_machine.protocol import START, Answer, Description, One, Origin, Probe
 from stepdown_machine.values import (
     Audited,
-    Bundle,
     Dataset,
     Imported,
-    Pair,
     Pointed,
     Policy,
     Price,
-    Promoted,
     Pruned,
     Ran,
     Refusal,
@@ -43,11 +44,8 @@ from stepdown_machine.values import (
     Routed,
     RunReport,
     Spent,
-    Standing,
 )
 
-STEP = ("step", "run", "generation", "role", "at", "requested", "objections", "reason", "served", "outcome", "error",
-        "text", "matches", "score", "recovered", "seed", "purpose")  # fmt: skip
 SWITCHES: dict[type, str] = {op.Enable: "enable", op.Disable: "disable", op.Retire: "retire", op.Delete: "delete"}
 POINTS = {
     "Run": ("announced", "asked", "called", "stored"),
@@ -93,7 +91,9 @@ class ToySystem:
             holds=POINTS,
             falsifiable=("trace-weights", "trace-lost", "history-score", "history-reason"),
             shared=True,
-            sure=1.645,
+            sure=(2.0, 2.0),
+            compares=len(succession.COMPARED),
+            operator=OPERATOR,
             prices=tuple(Price(since, 0.0, price) for since, price in harness.PRICES),
         )
 
@@ -184,28 +184,28 @@ class ToySystem:
                 return self._dataset((yield from process.export(asdict(operation))))
             case op.Train(dataset=dataset, plan=plan, fresh=fresh, resume=resume):
                 bundle = yield from process.train(dataset, plan, fresh=fresh, resume=resume)
-                return bundle_of(bundle, self._disk)
+                return replace(bundle_of(bundle, self._disk), iterations=process.taken)
             case op.Import(lines=lines):
                 log = yield from process.bring(lines)
                 kept = self._disk.logs[log]
                 return Imported(log, tuple((number, text, harness.score(text, seed)) for number, seed, text in kept))
-            case op.Judge(run=run, position=position, score=score):
-                yield from process.judge(run, position, score)
+            case op.Judge(run=run, position=position, score=score, refused=refused):
+                yield from process.judge(run, position, score, refused=refused)
         return None
 
     def _switch(self, process: Any, operation: op.Plain) -> Generator[str, None, None]:
         match operation:
             case op.Activate(bundle=bundle, proven=proven):
-                yield from process.activate(bundle, proven=proven)
+                yield from process.activate(bundle, OPERATOR, proven=proven)
             case op.Enable() | op.Disable() | op.Retire() | op.Delete():
                 yield from process.switch(operation.bundle, SWITCHES[type(operation)])
 
     def _succeed(self, process: Any, operation: op.Plain) -> Generator[str, None, One]:
         match operation:
             case op.Promote(bundle=bundle, margin=margin):
-                return promoted((yield from process.promote(bundle, margin)), bundle_of(bundle, self._disk))
+                return promoted((yield from process.promote(bundle, margin, OPERATOR)), bundle_of(bundle, self._disk))
             case op.Rollback():
-                return Pointed((yield from process.rollback()))
+                return Pointed((yield from process.rollback(OPERATOR)))
             case op.Prune(bundle=named, keep=keep):
                 return Pruned((yield from process.prune(named, keep)))
         return None
@@ -222,7 +222,7 @@ class ToySystem:
             case op.Plant(kind=kind):
                 return plant(self._toy, disk, kind)
             case op.Tamper(dataset=dataset):
-                disk.datasets[dataset] += "\n"
+                disk.datasets[dataset] += "\n"  # Records are all that a dataset is here.
             case op.Revise(version=version):
                 disk.environment["version"] = version
             case op.Disturb(local=local, frontier=frontier):
@@ -265,6 +265,7 @@ class ToySystem:
             policy=next(Policy(**act[1]) for act in reversed(acts) if act[0] == "policy"),
             validators=validators(acts),
             acts=tuple(self._acts),
+            signed=tuple(signature(act) for act in acts),
             datasets=tuple((name, digest(text)) for name, text in disk.datasets.items()),
             leftovers=tuple(sorted(disk.bundles.keys() - shelf(acts))),
             judgements=tuple(disk.judgements),
@@ -281,17 +282,3 @@ class ToySystem:
     def close(self) -> None:
         """Forget the disk."""
         self._disk = Disk(START)
-
-
-def promoted(verdict: dict[str, Any], now: Bundle) -> Promoted:
-    """Say a verdict."""
-    pairs = tuple(Pair(*pair) for pair in verdict["pairs"])
-    return Promoted(
-        **verdict | {"pairs": pairs, "rivals": tuple(Standing(*each) for each in verdict["rivals"])}, now=now
-    )
-
-
-def step_of(row: dict[str, Any]) -> Step:
-    """Read one row."""
-    attempts = tuple(Attempt(**attempt) for attempt in row["attempts"])
-    return Step(attempts=attempts, **{name: row[name] for name in STEP})

@@ -10,10 +10,12 @@ from typing import Any
 from stepdown_machine.broken import harness
 from stepdown_machine.broken.disk import Disk
 from stepdown_machine.broken.runs import FILES
-from stepdown_machine.observed import Shelved
-from stepdown_machine.values import Bundle, Record
+from stepdown_machine.observed import Attempt, Shelved, Signature, Step
+from stepdown_machine.values import Bundle, Pair, Promoted, Record, Standing
 
 Acts = list[tuple[Any, ...]]
+STEP = ("step", "run", "generation", "role", "at", "requested", "objections", "reason", "served", "outcome", "error",
+        "text", "matches", "score", "recovered", "seed", "purpose")  # fmt: skip
 Files = dict[str, Any]
 
 
@@ -75,7 +77,7 @@ def bundle_of(bundle: str, disk: Disk) -> Bundle:
         facts |= act[2] if act[:2] in (("register", bundle), ("evaluate", bundle)) else {}
     marks = tuple((seed, mark) for seed, mark in facts["evaluation"])
     weights, when, version = facts["files"]["weights"], facts["trained_at"], facts["version"]
-    return Bundle(bundle, weights, when, facts["score"], facts["valid"], marks, version)
+    return Bundle(bundle, weights, when, facts["score"], facts["valid"], marks, version, facts["source"])
 
 
 def damage(bundles: dict[str, Files], bundle: str, how: str) -> None:
@@ -106,7 +108,7 @@ def plant(toy: Any, disk: Disk, kind: str) -> Bundle:
     facts = {
         "scenario": "othello" if kind == "other-scenario" else "grid_ctf",
         "format": 2 if kind == "newer-format" else 1,
-        "dataset": None, "plan": kind, "trained_at": disk.now, "score": 0.9, "valid": 1.0, "evaluation": marks,
+        "dataset": None, "source": None, "plan": kind, "trained_at": disk.now, "score": 0.9, "valid": 1.0, "evaluation": marks,
         "version": disk.environment["version"], "made": len(disk.acts), "base": None,
         "wording": disk.environment["text"],
         "files": {"weights": digest(f"planted {kind}"), "config": digest(kind)},
@@ -115,7 +117,7 @@ def plant(toy: Any, disk: Disk, kind: str) -> Bundle:
     bundle = digest(manifest)
     disk.bundles[bundle] = {"manifest": manifest, "weights": f"planted {kind}", "config": kind}
     toy.register(bundle, facts)
-    disk.acts.append(("activate", bundle, "nemesis"))
+    disk.acts.append(("activate", bundle, "nemesis", None, True))
     return bundle_of(bundle, disk)
 
 
@@ -146,3 +148,26 @@ def falsify(disk: Disk, what: str) -> None:
         next(row for row in reversed(disk.steps) if row["objections"])["reason"] = "nobody-knows"
     elif disk.trace:
         del disk.trace[-1]
+
+
+OPERATOR = "ada"
+"""Who asks for everything."""
+
+
+def signature(act: tuple[Any, ...]) -> Signature | None:
+    """Read who asked for an activation; nobody did for what was planted."""
+    return Signature(*act[3:]) if act[0] == "activate" and act[2] != "nemesis" else None
+
+
+def promoted(verdict: dict[str, Any], now: Bundle) -> Promoted:
+    """Say a verdict."""
+    pairs = tuple(Pair(*pair) for pair in verdict["pairs"])
+    return Promoted(
+        **verdict | {"pairs": pairs, "rivals": tuple(Standing(*each) for each in verdict["rivals"])}, now=now
+    )
+
+
+def step_of(row: dict[str, Any]) -> Step:
+    """Read one row."""
+    attempts = tuple(Attempt(**attempt) for attempt in row["attempts"])
+    return Step(attempts=attempts, **{name: row[name] for name in STEP})

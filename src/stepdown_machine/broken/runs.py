@@ -110,7 +110,8 @@ class Runs(recovery.Recovery):
             if any(row["error"] == OVER for row in rows[begun:]):
                 self.disk.endings[run] = "stopped"
                 return run
-        self.disk.endings[run] = "done"
+        mine = [row["outcome"] for row in self.disk.steps if (row["run"], row["role"]) == (run, "competitor")]
+        self.disk.endings[run] = "completed" if "served" in mine else "failed"
         return run
 
     def decide(self, run: str, index: int, rows: list[Row]) -> None:

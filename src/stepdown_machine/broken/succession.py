@@ -49,20 +49,20 @@ class Succession(runs.Runs):
         if not self.based(bundle):
             raise Refused("base-mismatch")
 
-    def activate(self, bundle: str, *, proven: bool) -> Points:
+    def activate(self, bundle: str, who: str, *, proven: bool) -> Points:
         """Make a registered, enabled, whole bundle its slot's; where somebody asks for proof, one that was promoted."""
         yield "begun"
         self.usable(bundle)
         verdicts = [act[3:] for act in self.disk.acts if act[:2] == ("verdict", bundle)]
         if proven and self.active("competitor") != bundle and verdicts[-1:] != [("promote", self.circumstances())]:
             raise Refused("not-promoted")
-        self.point(bundle, "operator")
+        self.point(bundle, "operator", who, forced=not proven)
         yield "committed"
 
-    def point(self, bundle: str, by: str) -> None:
-        """Point the slot at a bundle."""
+    def point(self, bundle: str, by: str, who: str, *, forced: bool = False) -> None:
+        """Point the slot at a bundle, and say who asked for it."""
         if self.active("competitor") != bundle:
-            self.disk.acts.append(("activate", bundle, by))
+            self.disk.acts.append(("activate", bundle, by, who, forced))
 
     def switch(self, bundle: str, word: str) -> Points:
         """Enable, disable, retire or delete a bundle; what is retired stays so."""
@@ -76,7 +76,7 @@ class Succession(runs.Runs):
             self.disk.bundles.pop(bundle, None)
             yield "removed"
 
-    def promote(self, bundle: str, margin: float) -> Points:
+    def promote(self, bundle: str, margin: float, who: str) -> Points:
         """Ask the frontier what the bundle is asked, and let the difference decide."""
         self.usable(bundle)
         if not self.worded(bundle):
@@ -97,7 +97,7 @@ class Succession(runs.Runs):
             raise Refused("stale")
         self.disk.acts.append(("verdict", bundle, champion, verdict["outcome"], self.circumstances()))
         if verdict["outcome"] == "promote":
-            self.point(bundle, "promotion")
+            self.point(bundle, "promotion", who)
         yield "committed"
         return verdict
 
@@ -122,7 +122,7 @@ class Succession(runs.Runs):
             "run": run, "pairs": pairs, "unanswered": len(COMPARED) - len(pairs), "valid": fmean(valid),
             "mean": fmean(differences) if differences else math.nan,
             "lower": lower(differences, rate), "upper": upper(differences, rate),
-            "champion": champion, "ahead": upper(ahead, rate), "rivals": rivals,
+            "champion": champion, "ahead": upper(ahead, rate), "rivals": rivals, "share": rate,
         }  # fmt: skip
 
     def outcome(self, verdict: Row, margin: float) -> str:
@@ -175,7 +175,7 @@ class Succession(runs.Runs):
         """Return the bundles on the way back, the nearest first."""
         return list(dict.fromkeys(bundle for bundle in reversed(self.way()) if bundle != self.active("competitor")))
 
-    def rollback(self) -> Points:
+    def rollback(self, who: str) -> Points:
         """Point the slot at the last bundle that is still good."""
         yield "begun"
         for bundle in self.behind():
@@ -184,7 +184,7 @@ class Succession(runs.Runs):
                 yield "rollback-checked"
                 if self.pointer() != before:
                     raise Refused("stale")
-                self.disk.acts.append(("activate", bundle, "rollback"))
+                self.disk.acts.append(("activate", bundle, "rollback", who, False))
                 yield "committed"
                 return bundle
         raise Refused("nothing-to-roll-back")

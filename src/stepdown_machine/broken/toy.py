@@ -21,7 +21,13 @@ ENDLESS = ("max_age", "breaker_window", "breaker_cooldown", "run_tokens", "run_c
 
 
 class Toy(succession.Succession):
-    """One process with the system open: export, train, govern, report, audit."""
+    """One process with the system open: export, train, govern, report, audit.
+
+    Attributes:
+        taken: Steps of the last training that were really taken.
+    """
+
+    taken = 0
 
     def export(self, wanted: Row) -> Points:
         """Write the served, legal competitor rows that pass every filter."""
@@ -103,13 +109,15 @@ class Toy(succession.Succession):
         later = [score for step, score in self.disk.judgements if step == row["step"]]
         return later[-1] if later else float(row["score"])
 
-    def judge(self, run: str, position: int, score: float) -> Points:
-        """Say later how good an answer was."""
+    def judge(self, run: str, position: int, score: float, *, refused: bool) -> Points:
+        """Say later how good an answer was that served; of one that did not nobody can."""
         yield "begun"
         given = [row for row in self.disk.steps if row["run"] == run and row["role"] == "competitor" and row["served"]]
         if not 0 <= score <= 1:
             raise Refused("score-out-of-range")
         if not 0 <= position < len(given):
+            raise Refused("unknown-call")
+        if refused:
             raise Refused("unknown-call")
         self.disk.judgements.append((given[position]["step"], score))
         yield "committed"
@@ -121,7 +129,7 @@ class Toy(succession.Succession):
             raise Refused("unknown-run")
         if run not in self.disk.plans:
             raise Refused("run-of-another-kind")
-        if self.disk.endings[run] == "done":
+        if self.disk.endings[run] in ("completed", "failed"):
             raise Refused("run-done")
         if self.disk.plans[run][-1] != self.circumstances():
             raise Refused("stale")
@@ -139,12 +147,13 @@ class Toy(succession.Succession):
         if base in UNTUNABLE:
             raise Refused(UNTUNABLE[base])
         earlier = self.equal(dataset, plan, base)
+        self.taken = 0
         if earlier is not None and not fresh:
             return earlier
         part = f"{dataset}-{plan}.{self.process}.part"
         learned = (yield from self.tune((dataset, plan, base), resume=resume)) if base else digest(dataset + plan)
         weights = f"{plan.split('-', maxsplit=1)[0]} {learned}"
-        self.disk.bundles[part] = {"weights": weights, "config": plan}
+        self.disk.bundles[part], self.taken = {"weights": weights, "config": plan}, STEPS
         yield "weights-written"
         if earlier is not None and self.disk.bundles[earlier]["weights"] == weights:
             self.disk.bundles.pop(part)
@@ -153,7 +162,7 @@ class Toy(succession.Succession):
         # Two trainings of one job are two bundles, even when the clock stands still.
         facts |= {"made": len(self.disk.acts)}
         facts |= {"dataset": dataset, "plan": plan, "scenario": "grid_ctf", "format": 1, "trained_at": self.disk.now}
-        facts |= {"base": base, "wording": self.asked_with(dataset)}
+        facts |= {"base": base, "wording": self.asked_with(dataset), "source": dataset}
         facts["files"] = {name: digest(self.disk.bundles[part][name]) for name in runs.FILES[1:]}
         manifest = json.dumps(facts)
         self.disk.bundles[part]["manifest"] = manifest
@@ -244,7 +253,7 @@ class Toy(succession.Succession):
             "input_tokens": sum(attempt["input_tokens"] for attempt in attempts),
             "output_tokens": sum(attempt["output_tokens"] for attempt in attempts),
             "saved": tuple((role, self.saved(run, role)) for role in roles),
-            "ending": self.disk.endings.get(run, "done"),
+            "ending": self.disk.endings.get(run, "closed"),
             "share": sums.share(steps),
             "spent": tuple(sums.taken(side, attempts) for side in ("frontier", "local", "shadow")),
         }

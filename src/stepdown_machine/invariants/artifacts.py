@@ -196,7 +196,7 @@ def _shelved(registered: Registered, shelved: Shelved | None) -> Iterator[Findin
         )
 
 
-def _promises(bundle: Bundle, sure: float) -> Iterator[Finding]:
+def _promises(bundle: Bundle, sure: tuple[float, float]) -> Iterator[Finding]:
     scores = [score or 0.0 for _, score in bundle.evaluation]
     if not scores:
         return
@@ -205,9 +205,11 @@ def _promises(bundle: Bundle, sure: float) -> Iterator[Finding]:
         yield Finding("I9", f"valid share {legal}", f"{bundle.valid}", "its own evaluation says so")
     # Of one that could not be measured nothing is claimed: NaN is not above anything.
     spread = stdev(scores) / sqrt(len(scores)) if len(scores) > 1 else 0.0
-    most = max(0.0, fmean(scores) - sure * spread)
+    most, least = (max(0.0, fmean(scores) - errors * spread) if spread else fmean(scores) for errors in sure)
     if bundle.score > most + 1e-9:
         yield Finding("I9", f"score at most {most}", f"{bundle.score}", "a lower bound is below its mean")
+    if bundle.score < least - 1e-9:
+        yield Finding("I9", f"score at least {least}", f"{bundle.score}", "it is no lower than it has to be")
 
 
 def _repeats(asked: op.Train, bundle: Bundle, transition: Transition, model: Model) -> Iterator[Finding]:
@@ -227,6 +229,11 @@ def _repeats(asked: op.Train, bundle: Bundle, transition: Transition, model: Mod
     ]
     if usable and bundle.bundle not in transition.memory.answered:
         yield Finding("I9", f"the bundle {usable[0]}", f"a new one, {bundle.bundle}", "an equal job's bundle is whole")
+    named = transition.memory.exported.get(bundle.dataset or "")
+    if bundle.dataset is not None and (named is None or named.digest != job[0]):
+        yield Finding("I9", f"trained from {asked.dataset}", f"it says {bundle.dataset}", "that is what it learned")
+    if asked.fresh and bundle.iterations == 0:
+        yield Finding("I9", f"{asked.plan} is trained again", "no step was taken", "it was asked for afresh")
     before = transition.memory.answered.get(bundle.bundle)
     if before is not None and (bundle.weights, bundle.trained_at) != (before.weights, before.trained_at):
         yield Finding("I9", f"{before}", f"{bundle}", "what a bundle is never changes")

@@ -59,6 +59,7 @@ def history_explains_the_state(
         yield from _alike(transition, model)
     if not transition.running:
         yield from _state(transition, model, "I10", "the acts that were accepted make it so")
+    yield from _signed(transition)
     yield from _asked(transition, model)
     for operation, answer in transition.answered():
         match operation, answer:
@@ -70,6 +71,21 @@ def history_explains_the_state(
                 yield Finding("I10", "the audit finds nothing", f"{unequal}", "nothing was falsified")
             case op.Audit(falsified=str(what)), Audited(differences=()):
                 yield Finding("I10", "the audit finds a difference", "nothing", f"{what} was falsified")
+
+
+def _signed(transition: Transition) -> Iterator[Finding]:
+    """Check that whoever asked for an act answers for it, and that it says where it goes against the evidence."""
+    new = transition.seen.signed[len(transition.before.signed) :]
+    by = transition.description.operator
+    for signature in new:
+        if by and signature is not None and signature.by != by:
+            yield Finding("I10", f"an act of {by}", f"one of {signature.by}", f"{by} asked for it")
+    forced = [isinstance(part, op.Activate) and not part.proven for part in transition.parts]
+    if new and not any(forced) and any(signature is not None and signature.forced for signature in new):
+        yield Finding("I10", "no act is forced", f"{new}", "it was asked for by the evidence")
+    moved = transition.seen.acts[len(transition.before.acts) :]
+    if by and all(forced) and moved and not any(signature is not None and signature.forced for signature in new):
+        yield Finding("I10", "a forced act", f"{new}", "whoever asked for it answers for it")
 
 
 def _asked(transition: Transition, model: Model) -> Iterator[Finding]:
@@ -101,7 +117,7 @@ def fallback_changes_no_preference(
 
 
 def _growth(transition: Transition) -> Iterator[Finding]:
-    for name in ("steps", "calls", "generations", "acts", "judgements"):
+    for name in ("steps", "calls", "generations", "acts", "signed", "judgements"):
         before, now = getattr(transition.before, name), getattr(transition.seen, name)
         if now[: len(before)] != before:
             changed = next((old for old, new in zip(before, now, strict=False) if old != new), before[-1])
@@ -132,10 +148,16 @@ def _state(transition: Transition, model: Model, claim: str, because: str) -> It
 
 
 def _ending(report: RunReport, transition: Transition) -> Iterator[Finding]:
+    """Check how a run is said to have ended: by its budget, or with nothing served, or neither."""
     stopped = transition.memory.ended.get(report.run)
     if report.ending is not None and stopped is not None and (report.ending == "stopped") is not stopped:
         due = "stopped" if stopped else "not stopped"
         yield Finding("I10", f"{report.run} is {due}", report.ending, "its budget was spent, or was not")
+    steps = [step for step in transition.seen.steps if (step.run, step.role) == (report.run, "competitor")]
+    if report.ending in ("completed", "failed") and steps and steps[0].purpose == "work":
+        ended = "completed" if any(step.outcome == "served" for step in steps) else "failed"
+        if report.ending != ended:
+            yield Finding("I10", f"{report.run} is {ended}", report.ending, "somebody was served, or nobody was")
 
 
 def _complete(transition: Transition, asked: op.Run, run: str) -> Iterator[Finding]:

@@ -35,6 +35,8 @@ def succession_follows_its_evidence(
     for answer in verdicts:
         yield from _replayed(answer, transition)
         yield from _bounded(answer, transition.description.objectors, rate)
+        if answer.share is not None and answer.share > rate + SLACK:
+            yield Finding("I14", f"an error rate of {rate} at most", f"{answer.share}", "all of a slot share one")
         yield from _unchanged(answer, transition)
         yield from _standing(answer, transition, rate)
 
@@ -113,6 +115,7 @@ def answer_is_due(operation: op.Plain, answer: Answer, model: Model, transition:
     match operation, answer:
         case op.Promote(), Promoted():
             yield from _outcome_follows(operation, answer, model)
+            yield from _finished(operation, answer, transition.description.compares)
             if transition.orderly:
                 yield from _matched(operation, answer, model)
         case op.Rollback(), Pointed(bundle=bundle) if bundle != model.target():
@@ -135,6 +138,14 @@ def _matched(asked: op.Promote, promoted: Promoted, model: Model) -> Iterator[Fi
     champion = held.bundle if held is not None and rival else None
     if promoted.champion != champion:
         yield Finding("I14", f"compared with {champion}", f"{promoted.champion}", "that is whole and holds the slot")
+
+
+def _finished(asked: op.Promote, promoted: Promoted, most: int) -> Iterator[Finding]:
+    """Check that a comparison which shows nothing yet went on for as long as it may: silence alone ends it sooner."""
+    shown = promoted.lower > -asked.margin or promoted.upper < -asked.margin
+    if most and not shown and not promoted.unanswered and len(promoted.pairs) < most:
+        because = f"{promoted.lower} to {promoted.upper} shows nothing at a margin of {asked.margin}"
+        yield Finding("I14", f"{most} seeds", f"{len(promoted.pairs)}", because)
 
 
 def _outcome_follows(asked: op.Promote, promoted: Promoted, model: Model) -> Iterator[Finding]:

@@ -9,21 +9,28 @@ from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
 from stepdown_machine.names import UNKNOWN
+from stepdown_machine.observed import Step
 from stepdown_machine.rules.turns import TurnMachine, pick, turn
 from stepdown_machine.semantics import answered_steps, eligible, final_score
 
 SEEDS = st.integers(0, 3)
 HIGHEST = {"most": 1.0, "too much": math.nextafter(1.0, 2.0)}
 LATE = {
-    "right": (1.0, False),
-    "wrong": (0.0, False),
-    "half": (0.5, False),
-    "beyond": (1.5, False),
-    "nan": (math.nan, False),
-    "of nobody": (0.5, True),
+    "right": (1.0, ""),
+    "wrong": (0.0, ""),
+    "half": (0.5, ""),
+    "beyond": (1.5, ""),
+    "nan": (math.nan, ""),
+    "of nobody": (0.5, "last"),
+    "of what was refused": (0.5, "refused"),
 }
-"""What is said later of an answer: its score, and whether it lies behind the last answer of a run."""
+"""What is said later of an answer: its score, and whether it lies behind the last of a run, or is one that did not serve."""
 ONE_OR_TWO = st.sampled_from((1, 2))
+
+
+def _fell_back(step: Step) -> bool:
+    """Tell whether a step was served by another call than its first."""
+    return step.served == "frontier" and step.role == "competitor" and step.attempts[0].provider != "frontier"
 
 
 class Discovery(TurnMachine):
@@ -88,10 +95,19 @@ class Discovery(TurnMachine):
     def _judge(self, late: str | None, run: str | None) -> None:
         """Say how good one of a run's answers was, the newest run's without a name."""
         named = run or (self.session.names.of("run") or (UNKNOWN["run"],))[-1]
-        given = len(answered_steps(self.session.seen, self.session.names.ids["run"].get(named, named)))
-        if late is not None:
-            score, last = LATE[late]
-            self.act(op.Judge(named, given if last else given // 2, score))
+        score, of = LATE.get(late or "", (0.0, ""))
+        if of == "refused":
+            self._judge_refused(score)
+        elif late is not None:
+            given = len(answered_steps(self.session.seen, self.session.names.ids["run"].get(named, named)))
+            self.act(op.Judge(named, given if of == "last" else given // 2, score))
+
+    def _judge_refused(self, score: float) -> None:
+        """Say how good the answer was that the last fallback came after."""
+        fallback = next((one.step for one in reversed(self.session.routed) if _fell_back(one.step)), None)
+        if fallback is not None:
+            place = [step.step for step in answered_steps(self.session.seen, fallback.run)].index(fallback.step)
+            self.act(op.Judge(self.session.names.name("run", fallback.run), place, score, refused=True))
 
     def _score(self, limit: str | None, wanted: op.Export) -> float | None:
         """Place a limit by the middle one of the scores that would be exported without it, or by the highest there can be."""

@@ -241,9 +241,10 @@ class Steering(Governing):
         self.act(op.Disturb("error"))
         self.act(op.Run(1, 1, 2))
         self.act(op.Disturb())
-        # One that is not fit has no shadow either.
-        self.act(op.SetPolicy(Policy(shadow=True, mode="frontier-only")))
-        self.act(op.Run(2))
+        # One that is not fit has no shadow either, whatever keeps it from serving beside the shadow.
+        for besides in (Policy(shadow=True, mode="frontier-only"), Policy(shadow=True, canary=0.0)):
+            self.act(op.SetPolicy(besides))
+            self.act(op.Run(2))
         self.act(op.SetPolicy(Policy(shadow=True)))
         return (op.SetPolicy(Policy()),)
 

@@ -16,6 +16,8 @@ def _plan(machine: TurnMachine, choice: int) -> str:
     return plans[choice % len(plans)]
 
 
+TAMPERED = {"tampered": "append", "added to": "add"}
+"""What happens to a dataset's files before a training."""
 PLANS = st.builds(_plan, st.runner(), st.integers(0, 7))
 
 
@@ -37,13 +39,13 @@ class Training(TurnMachine):
         op.Train,
         dataset=pick("dataset"),
         plan=PLANS,
-        how=st.sampled_from(("use", "use", "only", "again", "fresh", "tampered", "resumed")),
+        how=st.sampled_from(("use", "use", "only", "again", "fresh", *TAMPERED, "resumed")),
     )
     def train(self, dataset: str, plan: str, how: str) -> None:
         """Train and use the bundle, or not; train again, afresh (the same weights), or from altered files."""
         exists = dataset in self.session.names.of("dataset")
-        if how == "tampered" and exists:
-            self.act(op.Tamper(dataset))
+        if how in TAMPERED and exists:
+            self.act(op.Tamper(dataset, TAMPERED[how]))
         bundle = self.act(op.Train(dataset, plan))
         if how == "use" and isinstance(bundle, Bundle):
             self.act(op.Activate(self.session.names.name("bundle", bundle.bundle)))

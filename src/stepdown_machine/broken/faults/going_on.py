@@ -27,7 +27,7 @@ FAULTS: Mapping[str, Variant] = {
         "            if len(mine) <= candidates:\n",
         "            if len(mine) <= candidates or begun == candidates:\n"),
     "the-done-goes-on": Variant("A0", "crash", "toy", "a run that came to its end is played again",
-        'if self.disk.endings[run] == "done":',
+        'if self.disk.endings[run] in ("completed", "failed"):',
         'if run == "":'),
     "goes-on-though-changed": Variant("A0", "crash", "toy", "half of a run is asked with one text, half with another (autocontext #1061 in kind)",
         "if self.disk.plans[run][-1] != self.circumstances():",

@@ -9,8 +9,8 @@ from stepdown_machine.broken.variant import Variant
 # fmt: off
 FAULTS: Mapping[str, Variant] = {
     "activation-adds": Variant("I6", "switch", "succession", "activate rewrites several places without a lock (autocontext registry)",
-        'self.disk.acts.append(("activate", bundle, by))',
-        'self.disk.acts.append(("also-activate" if self.active("competitor") else "activate", bundle, by))'),
+        'self.disk.acts.append(("activate", bundle, by, who, forced))',
+        'self.disk.acts.append(("also-activate" if self.active("competitor") else "activate", bundle, by, who, forced))'),
     "list-shows-the-retired": Variant("I6", "switch", "toy", "search and lookup disagree (mlflow #9783)",
         'elif act[0] in ("retire", "delete"):',
         'elif act[0] == "delete":'),

@@ -1,0 +1,41 @@
+"""The campaign that decides, part after part in one process and without pytest: who notices an edit, and how.
+
+`python -m stateful.one_campaign` ends with 0 where nobody does. What is found is not made smaller.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from stateful.environment import ON_GRID
+from stateful.every_value import said
+from stateful.parts import seed_beside
+from stateful.test_handoff import (
+    ALONE,
+    BESIDE,
+    READ,
+    StepdownInvoices,
+    StepdownMachine,
+)
+from stepdown_machine.campaign import CampaignOutcome, campaign
+from stepdown_machine.restarts import name_seed
+
+
+def outcomes() -> Iterator[tuple[str, CampaignOutcome]]:
+    """Play each part, with the seeds and examples that it has in `ci`; those on another scenario are another process's."""
+    if not ON_GRID:
+        yield StepdownInvoices.__name__, campaign(StepdownInvoices, seed_beside(StepdownInvoices), **READ)
+        return
+    for machine, examples in ALONE.items():
+        yield machine.__name__, campaign(machine, name_seed(machine), examples=examples)
+    yield "the part beside", campaign(StepdownMachine, seed_beside(StepdownMachine), examples=BESIDE)
+
+
+def verdict() -> str | None:
+    """Return which part noticed something and what it broke."""
+    return next((said(part, found.claims[0]) for part, found in outcomes() if found.claims), None)
+
+
+if __name__ == "__main__":
+    sys.exit(verdict())
