@@ -1,4 +1,4 @@
-"""Break the oracle: edit `model/`, `semantics` and `invariants/` in one place at a time, and see who notices.
+"""Break the oracle: edit `model/`, `semantics`, `changes` and `invariants/` in one place at a time, and see who notices.
 
 python -m stepdown_machine.break_oracle --sample 40 --seed 1 --jobs 2
 
@@ -95,7 +95,8 @@ def variants(path: str) -> tuple[str, ...]:
 
 def oracle(only: str = "") -> list[Edit]:
     """Return every edit of the oracle, or of those modules whose path holds a word."""
-    paths = [*(PACKAGE / "model").glob("*.py"), PACKAGE / "semantics.py", *(PACKAGE / "invariants").glob("*.py")]
+    single = [PACKAGE / f"{name}.py" for name in ("semantics", "changes")]
+    paths = [*(PACKAGE / "model").glob("*.py"), *single, *(PACKAGE / "invariants").glob("*.py")]
     return [edit for edit in edits(PACKAGE, sorted(paths)) if only in edit.path]
 
 

@@ -48,6 +48,7 @@ WORDS: dict[type, tuple[str, str]] = {
     op.SetValidator: ("validators", "name"),
     op.SetBase: ("bases", "base"),
     op.Reword: ("texts", "text"),
+    op.Redecode: ("decodings", "how"),
     op.Audit: ("falsifiable", "falsified"),
 }
 """Operations that say one word, where a description lists what a system knows of that kind, and the word's name."""
@@ -64,7 +65,8 @@ def can(description: Description, what: type | str | op.Operation) -> bool:
         return what in description.operations
     if isinstance(what, str):
         return what in reasons_of(description) or what in claims(description)
-    return {type(what), *map(type, op.parts(what))} <= description.operations and _named(description, what)
+    acting = (what, *op.parts(what), *((what.first, what.second) if isinstance(what, op.Rival) else ()))
+    return set(map(type, acting)) <= description.operations and _named(description, what)
 
 
 def shows(description: Description, what: str) -> bool:
@@ -79,10 +81,9 @@ def fitted(description: Description, operation: op.Operation) -> op.Operation:
             return op.SetPolicy(governed(description, policy))
         case op.Crash(operation=op.SetPolicy(policy=policy)):
             return replace(operation, operation=op.SetPolicy(governed(description, policy)))
-        case op.Rival(first=first, second=second):
-            pair = [op.SetPolicy(governed(description, each.policy)) if isinstance(each, op.SetPolicy) else each
-                    for each in (first, second)]  # fmt: skip
-            return replace(operation, first=pair[0], second=pair[1])
+        case op.Rival(first=first, second=second, then=then):
+            one, two, *more = (fitted(description, each) for each in (first, second, *then))
+            return replace(operation, first=one, second=two, then=tuple(more))  # type: ignore[arg-type]
     return operation
 
 
@@ -108,7 +109,8 @@ def _named(description: Description, operation: op.Operation) -> bool:
             return point in description.points.get(type(inner).__name__, ()) and _named(description, inner)
         case op.Rival(second=second, held=held):
             points = (None, *description.holds.get(type(second).__name__, ()))
-            return held in points and all(_named(description, each) for each in op.parts(operation))
+            crashes = [each for each in (operation.first, second) if isinstance(each, op.Crash)]
+            return held in points and all(_named(description, each) for each in (*op.parts(operation), *crashes))
     return True
 
 
@@ -173,7 +175,7 @@ def _due(description: Description, reason: str) -> bool:
         "bundle-stale": sets("max_age") and does(op.Advance),
         "coverage-weak": sets("min_coverage") and does(op.SetValidator) and bool(description.validators),
         "local-cooldown": does(op.Disturb) and bool(description.failures),
-        "quality-inconclusive": does(op.Revise),
+        "quality-inconclusive": does(op.Revise) or (does(op.Redecode) and len(description.decodings) > 1),
         "base-mismatch": bool(description.tuned) and len(description.bases) > 1 and does(op.SetBase),
     }
     return ways[reason]

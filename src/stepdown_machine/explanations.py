@@ -6,113 +6,24 @@ look like follows from it and from the model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from itertools import islice
-from typing import TypeAlias
 
 from stepdown_machine import operations as op
+from stepdown_machine.changes import apply
 from stepdown_machine.filling import settled, stated
 from stepdown_machine.findings import Finding
 from stepdown_machine.invariants.answers import answer_is_legal
 from stepdown_machine.invariants.succession import answer_is_due
-from stepdown_machine.model import Breaker, Model, Objections, after, objections
+from stepdown_machine.model import Breaker, Model, Objections, Registered, after, objections
 from stepdown_machine.model.registered import OWN
 from stepdown_machine.observed import Attempt, Call, Step
-from stepdown_machine.protocol import Answer, Description
-from stepdown_machine.semantics import apply, legal_answers
+from stepdown_machine.orders import Explanation, came_second
+from stepdown_machine.protocol import UNPRICED, Answer, Description
+from stepdown_machine.semantics import legal_answers
 from stepdown_machine.transition import StepReview, Transition, Walk
-from stepdown_machine.values import Bundle, Pointed, Promoted, Ran
-
-Event: TypeAlias = int | tuple[op.Plain, Answer]
-"""So many steps, or an operation with its answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """One order of things that may have happened.
-
-    Attributes:
-        recovered: Whether a recovered attempt whose outcome the trace knows counts for the breaker; the contract
-            leaves that open.
-    """
-
-    events: tuple[Event, ...]
-    recovered: bool = False
-
-
-def explanations(transition: Transition) -> Iterator[Explanation]:
-    """Yield every order that could explain an operation; most operations have one."""
-    steps = len(transition.steps)
-    match transition.operation:
-        case op.Crash(operation=op.Run()):
-            yield Explanation((steps,))
-            if any(
-                attempt.provider == "local" for step in transition.steps if step.recovered for attempt in step.attempts
-            ):
-                yield Explanation((steps,), recovered=True)
-        case op.Crash(operation=inner):
-            # Whatever takes steps takes them before it changes anything else.
-            yield Explanation((steps,))
-            yield Explanation((steps, (inner, None)))
-        case op.Rival():
-            yield from (Explanation(events) for events in _orders(tuple(transition.answered()), transition))
-        case _:
-            answered = tuple(transition.answered())
-            yield Explanation((*_evaluated(answered), steps, *answered))
-
-
-def _evaluated(answered: tuple[tuple[op.Plain, Answer], ...]) -> tuple[Event, ...]:
-    """Return what comes before the steps of a comparison: a bundle whose evaluation no longer counts is evaluated anew."""
-    return tuple((operation, answer.now) for operation, answer in answered if isinstance(answer, Promoted))
-
-
-HELD = {op.Promote: ("announced", Promoted), op.Rollback: ("rollback-checked", Pointed)}
-"""Points at which who is held has looked at the slot and did not move it yet, and the answer of who got there."""
-
-
-def _came_second(transition: Transition) -> bool:
-    """Tell whether the second of two acts was held before it moved the slot, until the first was done."""
-    match transition.operation, transition.answer:
-        case op.Rival(second=second, held=held), (_, theirs) if type(second) in HELD:
-            point, answer = HELD[type(second)]
-            return held == point and isinstance(theirs, answer)
-    return False
-
-
-def _apart(answered: tuple[tuple[op.Plain, Answer], ...], transition: Transition) -> Iterator[tuple[Event, ...]]:
-    """Yield what can have been before time passed: all of the first one, and of the second one nothing or all."""
-    assert isinstance(transition.operation, op.Rival)
-    (first, mine), (second, theirs) = answered
-    passed: Event = (op.Advance(transition.operation.later), None)
-    ran = theirs.run if isinstance(theirs, Ran) else ""
-    count, before = len(transition.steps), sum(step.run != ran for step in transition.steps)
-    acts = [
-        [(each, answer)] if not isinstance(each, op.Run) else [] for each, answer in ((first, mine), (second, theirs))
-    ]
-    evaluated = _evaluated(answered)
-    yield (*evaluated, before, *acts[0], passed, count - before, *acts[1])
-    yield (*evaluated, count, *acts[0], *acts[1], passed)
-
-
-def _orders(answered: tuple[tuple[op.Plain, Answer], ...], transition: Transition) -> Iterator[tuple[Event, ...]]:
-    """Yield both orders of two acts, or every moment between the steps of a run at which an act can fall."""
-    if isinstance(transition.operation, op.Rival) and transition.operation.later:
-        yield from _apart(answered, transition)
-        return
-    steps = len(transition.steps)
-    acts = [part for part in answered if not isinstance(part[0], op.Run)]
-    evaluated = _evaluated(answered)
-    moments = range(steps + 1)
-    match acts:
-        case [one, two]:
-            yield from ((*evaluated, at, one, steps - at, two) for at in moments)
-            if not _came_second(transition):
-                yield from ((*evaluated, at, two, steps - at, one) for at in moments)
-        case [one]:
-            yield from ((*evaluated, at, one, steps - at) for at in moments)
-        case _:
-            yield (steps,)
+from stepdown_machine.values import Bundle, Promoted, Ran
 
 
 def review_steps(
@@ -122,6 +33,7 @@ def review_steps(
     trace = {call.call: call for call in transition.calls}
     steps, at_first, moves = iter(transition.steps), dict(model.breakers), model.moves
     probe = _held_probe(model, transition)
+    model.asking = _asking(model, transition)
     reviews: list[StepReview] = []
     findings: list[Finding] = []
     for event in explanation.events:
@@ -150,7 +62,7 @@ def _told(model: Model, operation: op.Plain, answer: Answer, transition: Transit
         held = isinstance(operation, op.Promote) and model.slots.get("competitor") == operation.bundle
         idle = isinstance(answer, Promoted) and (held or answer.outcome != "promote")
         due = replace(due, accept=due.accept or idle, kinds=due.kinds | {"stale"})
-        if moved and not idle and operation == transition.parts[1] and _came_second(transition):
+        if moved and not idle and operation == transition.parts[1] and came_second(transition):
             due = replace(due, accept=False, because="the slot changed hands while it was held")
     if isinstance(transition.operation, op.Crash):
         if due.accept:
@@ -178,7 +90,8 @@ def _step(
     if due.allow(step.objections):
         model.drawn(step.seed, held="canary-held" in step.objections)
     open_ = _closed(model, step) is None
-    review = StepReview(step, calls, due, walk, registered, open_, model.now, _excuses(model, transition))
+    excused, unpriced = _excuses(model, registered, transition), model.frontier == UNPRICED
+    review = StepReview(step, calls, due, walk, registered, open_, model.now, excused, unpriced)
     for attempt, call in zip(step.attempts, calls, strict=True):
         if attempt.provider == "frontier" and call is not None:
             model.pay(step.run, call.input_tokens + call.output_tokens, attempt.cost)
@@ -200,10 +113,21 @@ def _due(model: Model, step: Step) -> Objections:
     return objections(model, step.role, step.seed)
 
 
+def _asking(model: Model, transition: Transition) -> frozenset[str]:
+    """Return the bundle that a run has asked which is held while the other process acts."""
+    match transition.operation, transition.answer:
+        case op.Rival(second=op.Run(), held="announced"), (_, Ran(run=run), *_):
+            registered = model.serving("competitor")
+            first = next((step for step in transition.steps if step.run == run), None)
+            asked = first is not None and any(attempt.provider == "local" for attempt in first.attempts)
+            return frozenset({registered.bundle} if registered is not None and asked else ())
+    return frozenset()
+
+
 def _held_probe(model: Model, transition: Transition) -> str | None:
     """Return the run whose probe was held under way while the other process acted: then nobody else may ask."""
     match transition.operation, transition.answer:
-        case op.Rival(second=op.Run(), held="announced"), (_, Ran(run=run)):
+        case op.Rival(second=op.Run(), held="announced"), (_, Ran(run=run), *_):
             registered = model.serving("competitor")
             state = model.breakers.get(registered.bundle, Breaker()) if registered else Breaker()
             first = next((step for step in transition.steps if step.run == run), None)
@@ -221,7 +145,10 @@ def _loosened(
     """
     registered = model.serving(step.role)
     stepping = [part for part in transition.parts if isinstance(part, op.Run | op.Promote)]
+    # A call of the dead is no probe of the living.
     if registered is None or not isinstance(transition.operation, op.Rival) or len(stepping) < 2:
+        return due
+    if isinstance(transition.operation.second, op.Crash):
         return due
     if {each.get(registered.bundle, Breaker()) for each in (model.breakers, at_first)} == {Breaker()}:
         return due
@@ -284,11 +211,13 @@ def _walk(
     return Walk(tuple(providers), tuple(errors), reason, None if failure else "frontier", failure)
 
 
-def _excuses(model: Model, transition: Transition) -> dict[str, frozenset[str | None]]:
+def _excuses(model: Model, registered: Registered | None, transition: Transition) -> dict[str, frozenset[str | None]]:
     """Say which provider errors the environment explains; rivals may take a bundle away between decision and load."""
-    worded = {"garbage": None, "illegal": None, "calm": None}
+    worded = {"garbage": None, "illegal": None, "calm": None, UNPRICED: None}
     local = {worded.get(model.local, model.local)}
     frontier = {worded.get(model.frontier, model.frontier)}
+    if registered is not None and registered.mute:
+        local = {"load-failed"}
     if isinstance(transition.operation, op.Rival):
         local.add("load-failed")
     return {"local": frozenset(local), "frontier": frozenset(frontier)}

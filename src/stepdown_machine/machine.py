@@ -18,6 +18,7 @@ from stepdown_machine.rules.damage import DamageRules
 from stepdown_machine.rules.discovery import Discovery
 from stepdown_machine.rules.environment import Environment
 from stepdown_machine.rules.inspection import Inspection
+from stepdown_machine.rules.mute import Muteness
 from stepdown_machine.rules.policy import Governing
 from stepdown_machine.rules.registry import Registry
 from stepdown_machine.rules.spending import Spending
@@ -33,6 +34,7 @@ __all__ = ["HandoffMachine", "LearningMachine", "RegistryMachine", "RoutingMachi
 class HandoffMachine(
     Chaos,
     WordingRules,
+    Muteness,
     Bases,
     Spending,
     DamageRules,
@@ -46,7 +48,7 @@ class HandoffMachine(
     """Everything that can happen, in fifteen rules."""
 
 
-class RoutingMachine(WordingRules, Bases, Spending, DamageRules, Discovery, Registry, Environment):
+class RoutingMachine(WordingRules, Muteness, Bases, Spending, DamageRules, Discovery, Registry, Environment):
     """Who serves and why: policy, damage, environment and time, without training, kills and races."""
 
 

@@ -26,13 +26,19 @@ class Names:
         """Return the operation with the system's ids in it."""
         match operation:
             case op.Crash():
-                return replace(operation, operation=self._plain(operation.operation))
+                return self._crash(operation)
             case op.Rival(first=first, second=second):
-                return replace(operation, first=self._plain(first), second=self._plain(second))
+                one, two = (
+                    self._crash(each) if isinstance(each, op.Crash) else self._plain(each) for each in (first, second)
+                )
+                return replace(operation, first=one, second=two, then=tuple(map(self._plain, operation.then)))
             case op.Interleave():
                 return operation
             case plain:
                 return self._plain(plain)
+
+    def _crash(self, crash: op.Crash) -> op.Crash:
+        return replace(crash, operation=self._plain(crash.operation))
 
     def _plain(self, operation: op.Plain) -> op.Plain:
         changes = {
@@ -40,6 +46,8 @@ class Names:
             for kind in UNKNOWN
             if isinstance(name := getattr(operation, kind, None), str)
         }
+        if isinstance(operation, op.Promote) and operation.resume is not None:
+            changes["resume"] = self.ids["run"].get(operation.resume, operation.resume)
         return replace(operation, **changes) if changes else operation  # type: ignore[arg-type]
 
     def learn(self, answer: Answer) -> None:

@@ -12,11 +12,18 @@ from typing import TypeAlias
 from stepdown_machine.optional import Ask as Ask  # noqa: PLC0414 - as if it stood here
 from stepdown_machine.optional import Import as Import  # noqa: PLC0414
 from stepdown_machine.optional import Judge as Judge  # noqa: PLC0414
+from stepdown_machine.optional import Redecode as Redecode  # noqa: PLC0414
 from stepdown_machine.optional import Resume as Resume  # noqa: PLC0414
 from stepdown_machine.optional import Reword as Reword  # noqa: PLC0414
 from stepdown_machine.optional import Route as Route  # noqa: PLC0414
 from stepdown_machine.optional import SetBase as SetBase  # noqa: PLC0414
 from stepdown_machine.optional import Tamper as Tamper  # noqa: PLC0414
+from stepdown_machine.surroundings import Advance as Advance  # noqa: PLC0414
+from stepdown_machine.surroundings import Damage as Damage  # noqa: PLC0414
+from stepdown_machine.surroundings import Disturb as Disturb  # noqa: PLC0414
+from stepdown_machine.surroundings import Plant as Plant  # noqa: PLC0414
+from stepdown_machine.surroundings import Restore as Restore  # noqa: PLC0414
+from stepdown_machine.surroundings import Revise as Revise  # noqa: PLC0414
 from stepdown_machine.values import Policy
 
 
@@ -119,10 +126,13 @@ class Promote:
 
     Attributes:
         margin: How much worse than the frontier is still as good, 0..0.5.
+        resume: A comparison that was killed before its verdict, and goes on: what the frontier was asked in it stands. Refusals
+            beside those above: `unknown-run`, `run-of-another-kind`, `run-done`.
     """
 
     bundle: str
     margin: float = 0.05
+    resume: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,65 +198,10 @@ class Reopen:
     """Close the system and open it again on the same durable state, in a fresh process where that is possible."""
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """Alter the bundle's files behind the system's back; `how` is one of `Description.damages`.
-
-    Only whole bundles are damaged; the directory itself goes with `delete-directory`.
-    """
-
-    bundle: str
-    how: str
-
-
-@dataclass(frozen=True, slots=True)
-class Restore:
-    """Put the original bytes of the bundle back."""
-
-    bundle: str
-
-
-@dataclass(frozen=True, slots=True)
-class Plant:
-    """Register and activate a whole, self-consistent bundle that does not belong: one of `Description.plants`.
-
-    Answers the planted `Bundle`; routing must object with `bundle-incompatible`.
-    """
-
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class Revise:
-    """Give the scenario this version: evaluations made at another version no longer count."""
-
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Disturb:
-    """Choose how providers behave from now on, until the next `Disturb`.
-
-    Attributes:
-        local: `calm`, `load-failed`, `error`, `timeout`, `garbage` (no JSON), `illegal` (JSON, over budget).
-        frontier: `calm`, `error`, `timeout`, `illegal`. The coach's frontier always stays calm with `illegal`.
-    """
-
-    local: str = "calm"
-    frontier: str = "calm"
-
-
-@dataclass(frozen=True, slots=True)
-class Advance:
-    """Move the system's clock by whole or broken seconds, forward or back. It never moves by itself."""
-
-    seconds: float
-
-
 Plain: TypeAlias = (
     Run | Export | Train | Activate | Disable | Enable | Retire | Delete | Promote | Rollback | Prune | SetPolicy
     | SetValidator | Report | Audit | Reopen | Damage | Restore | Plant | Tamper | Revise | Disturb | Advance | SetBase | Reword
-    | Judge | Ask | Route | Resume | Import
+    | Redecode | Judge | Ask | Route | Resume | Import
 )  # fmt: skip
 
 
@@ -263,18 +218,25 @@ class Crash:
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """Two processes do one operation each at once. Answers a pair, in the order given.
+    """Two processes do one operation each at once. Answers a pair, in the order given, and what `then` asks for.
 
     Attributes:
         held: One of `Description.holds`: the second is held there until the first has ended. A point that it does not
             reach holds nobody. `None` leaves the order to chance.
         later: Seconds that pass once the first has ended: while the second is held, or after it.
+        then: What the first process does after that, one after the other, while the second is still held. Their answers
+            come after the two.
+
+    One of the two may be killed; nobody answers for it. The first is killed while the second is held, and the system opened
+    anew while that one lives. The second is killed before the first acts in a process that had the system open all the time;
+    then it is opened anew.
     """
 
-    first: Plain
-    second: Plain
+    first: Plain | Crash
+    second: Plain | Crash
     held: str | None = None
     later: float = 0.0
+    then: tuple[Plain, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,12 +251,18 @@ Operation: TypeAlias = Plain | Crash | Rival | Interleave
 """Everything an adapter's `perform` may be given; what it does not know it leaves out of `Description.operations`."""
 
 
+def _inner(operation: Plain | Crash) -> Plain:
+    return operation.operation if isinstance(operation, Crash) else operation
+
+
 def parts(operation: Operation) -> tuple[Plain, ...]:
     """Return the plain operations in an operation: itself, or what is killed, races or takes turns."""
     match operation:
         case Crash(operation=inner):
             return (inner,)
-        case Rival(first=first, second=second) | Interleave(first=first, second=second):
+        case Rival(first=first, second=second, then=then):
+            return (_inner(first), _inner(second), *then)
+        case Interleave(first=first, second=second):
             return (first, second)
         case plain:
             return (plain,)

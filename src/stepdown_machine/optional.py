@@ -36,6 +36,17 @@ class Reword:
 
 
 @dataclass(frozen=True, slots=True)
+class Redecode:
+    """Decode what bundles say in another way from now on: evaluations of what was decoded otherwise do not count.
+
+    Attributes:
+        how: One of `Description.decodings`; a fresh system has the first, which is `own`.
+    """
+
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
 class Judge:
     """Say later how good an answer was that somebody was given.
 
@@ -58,13 +69,14 @@ class Judge:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask one question, outside of all generations. Answers `Responded`.
+    """Ask one question, and more of them one after the other, outside of all generations. Answers `Responded`.
 
-    It is a step like any other, of a run that has no other one: `Step.purpose` is `live`. No gate keeps it, and no coach learns
-    from it; it is exported like a candidate of a run.
+    Each is a step like any other, of a run that has no others: `Step.purpose` is `live`. No gate keeps it, and no coach learns
+    from it; it is exported like a candidate of a run, unless its seed is one of `Description.examined`.
     """
 
     seed: int
+    more: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

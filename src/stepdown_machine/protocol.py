@@ -50,16 +50,20 @@ One: TypeAlias = (
     | Refusal
     | None
 )
-Answer: TypeAlias = One | tuple[One, One]
-"""`None` means done, nothing to say. `Rival` and `Interleave` answer a pair."""
+Answer: TypeAlias = One | tuple[One, ...]
+"""`None` means done, nothing to say. `Rival` and `Interleave` answer one for each of those that act."""
 
 START = 1_800_000_000.0
 """Epoch seconds that a fresh system's clock shows; only `Advance` moves it."""
 VALIDATORS = ("json-object", "known-keys", "finite-numbers", "unit-range", "budget")
 DAMAGES = ("delete-directory", "delete", "truncate", "flip", "swap", "add", "symlink")
 PLANTS = ("other-scenario", "newer-format")
+MUTE = "mute"
+"""One more of them, which a system may know: see `operations.Plant`."""
 FAILURES = ("load-failed", "error", "timeout", "garbage", "illegal")
 OUTAGES = ("error", "timeout", "illegal")
+UNPRICED = "unpriced"
+"""One more of them, which a system may know: it answers, under the name of a model that nobody knows the price of."""
 SHOWN = frozenset(
     (
         "requested", "objections", "reason", "errors", "times", "weights", "holdings", "shelf", "policy", "validators", "acts",
@@ -72,7 +76,7 @@ EVERYTHING: frozenset[type] = frozenset(
     (
         op.Run, op.Export, op.Train, op.Activate, op.Disable, op.Enable, op.Retire, op.Delete, op.Promote, op.Rollback,
         op.Prune, op.SetPolicy, op.SetValidator, op.Report, op.Audit, op.Reopen, op.Damage, op.Restore, op.Plant,
-        op.Tamper, op.Revise, op.Disturb, op.Advance, op.Crash, op.Rival, op.Interleave, op.SetBase, op.Reword,
+        op.Tamper, op.Revise, op.Disturb, op.Advance, op.Crash, op.Rival, op.Interleave, op.SetBase, op.Reword, op.Redecode,
         op.Judge, op.Ask, op.Route, op.Resume, op.Import,
     )
 )  # fmt: skip
@@ -113,6 +117,8 @@ class Description:
         tuned: Names of plans that tune a base; rules draw only those that are among `plans` too.
         bases: What can lie where the base is, see `SetBase`; the first is `own`.
         texts: What the competitor can be asked with, see `Reword`; the first is `own`.
+        decodings: How bundles can be decoded, see `Redecode`; the first is `own`.
+        examined: Seeds that are kept for evaluations and comparisons: nobody may learn what was answered to them.
         points: For each operation class name, the points at which `Crash` can kill it.
         holds: Likewise the points at which `Rival` can hold it: there it keeps nobody waiting. At `announced` a run has
             said durably whom its first step asks, and did not ask yet; a promotion likewise, of its comparison. At
@@ -150,6 +156,8 @@ class Description:
     tuned: tuple[str, ...] = ()
     bases: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
+    decodings: tuple[str, ...] = ()
+    examined: tuple[int, ...] = ()
     points: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     holds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     damages: tuple[str, ...] = DAMAGES

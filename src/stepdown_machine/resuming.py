@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from stepdown_machine import operations as op
 from stepdown_machine.model import LegalAnswers, Model
@@ -42,11 +43,30 @@ def resuming(run: str, rows: Observation, model: Model, memory: Memory) -> Legal
     return LegalAnswers(True, frozenset(over))
 
 
+def again(due: LegalAnswers, run: str | None, rows: Observation, memory: Memory) -> LegalAnswers:
+    """Judge a promotion that goes on with a comparison: only one without a verdict; of two grounds either may be named."""
+    steps = [step for step in rows.steps if step.run == run]
+    if run is None:
+        return due
+    if steps and steps[0].purpose == "comparison" and run not in memory.compared:
+        # It may be of another version or text by now, or have come to its verdict before it was killed.
+        return replace(due, kinds=due.kinds | {"stale", "run-done"})
+    kind = "unknown-run" if not steps else "run-done" if run in memory.compared else "run-of-another-kind"
+    return LegalAnswers(False, due.kinds | {kind}, f"{run} is no comparison that can go on")
+
+
 def learned(transition: Transition, model: Model) -> Iterator[tuple[str, Begun]]:
     """Yield the runs that an operation began, a killed one's too, with what was asked for."""
     asked = [(operation, answer.run) for operation, answer in transition.answered() if isinstance(answer, Ran)]
-    if isinstance(transition.operation, op.Crash):
-        asked = [(transition.operation.operation, step.run) for step in transition.steps]
+    killed = op.parts(transition.operation)
+    match transition.operation:
+        case op.Crash():
+            asked = [(killed[0], step.run) for step in transition.steps]
+        case op.Rival(first=op.Crash()) | op.Rival(second=op.Crash()):
+            # The steps of whoever was not answered are the dead one's.
+            dead = killed[0] if isinstance(transition.operation.first, op.Crash) else killed[1]
+            living = {run for _, run in asked}
+            asked += [(dead, step.run) for step in transition.steps if step.run not in living]
     yield from (
         (run, Begun(operation, model.version, model.text)) for operation, run in asked if isinstance(operation, op.Run)
     )

@@ -8,15 +8,16 @@ from dataclasses import replace
 from stepdown_machine import operations as op
 from stepdown_machine.adapter import AdapterError, described, fresh
 from stepdown_machine.capabilities import can, claims, fitted
-from stepdown_machine.explanations import explanations, review_steps
+from stepdown_machine.changes import initial_model
+from stepdown_machine.explanations import review_steps
 from stepdown_machine.filling import completed, heard
 from stepdown_machine.findings import Disagreement, Finding
 from stepdown_machine.invariants import CLAIMS, INVARIANTS
 from stepdown_machine.model import Model, Registered
 from stepdown_machine.names import Names
+from stepdown_machine.orders import explanations
 from stepdown_machine.protocol import Answer, HandoffSystem
 from stepdown_machine.resuming import learned, over_budget, seeds
-from stepdown_machine.semantics import initial_model
 from stepdown_machine.transition import Memory, StepReview, Transition
 from stepdown_machine.values import Bundle, Dataset, Promoted, Ran
 
@@ -97,7 +98,8 @@ class Session:
             for name, id_ in self.names.ids["bundle"].items()
             if model.fits(registered := model.bundles[id_])
             and not registered.retired
-            and registered.version == model.version
+            and model.counts(registered)
+            and not registered.mute
             and (registered.valid < 1.0 if weak else registered.valid == 1.0)
             and registered.score == registered.score
             and model.based(registered)
@@ -168,6 +170,9 @@ class Session:
         for operation, answer in transition.answered():
             if isinstance(operation, op.Export) and isinstance(answer, Dataset):
                 self._memory.exported[answer.dataset] = answer
+        if isinstance(transition.operation, op.Crash) and isinstance(transition.operation.operation, op.Promote):
+            before = self.model.compared
+            self._memory.numbers |= {step.run: before for step in transition.steps if step.purpose == "comparison"}
         if isinstance(transition.operation, op.Crash) and isinstance(transition.operation.operation, op.Train):
             self._memory.begun += 1
             self._memory.strays |= {shelved.bundle for shelved in transition.seen.shelf} - self.model.bundles.keys()
@@ -193,6 +198,7 @@ class Session:
                     memory.weights[job] = answer.weights
                 case op.Promote(), Promoted():
                     memory.answered[answer.now.bundle] = answer.now
+                    memory.compared.add(answer.run)
                 case op.Export(), Dataset():
                     rows = frozenset((record.step, record.score) for record in answer.records)
                     memory.exports[operation, rows] = answer.digest

@@ -41,6 +41,7 @@ class StepReview:
         bundle: The slot's bundle at that moment.
         open: Whether the policy of that moment let the role's prompts reach the frontier, and the run's budget did.
         now: Epoch seconds at that moment.
+        unpriced: Whether the frontier answered as a model that nobody knows the price of.
         excused: Errors that the environment of that moment explains, by provider; `None` where any is excused.
     """
 
@@ -52,6 +53,7 @@ class StepReview:
     open: bool
     now: float
     excused: Mapping[str, frozenset[str | None]]
+    unpriced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Memory:
         plans: Runs to what was asked for; `seeds` are the seeds of their steps by seed, generation and place.
         ended: Runs that were answered, and so have ended, and whether their budget ended them.
         begun: Trainings that were killed and not done since.
+        compared: Comparisons that came to a verdict; `numbers` says of each that was killed how many verdicts were before it.
         steps: By id, each step with what was due where the system does not show it.
     """
 
@@ -90,6 +93,8 @@ class Memory:
     seeds: dict[tuple[int, int, int], int] = field(default_factory=dict)
     ended: dict[str, bool] = field(default_factory=dict)
     begun: int = 0
+    compared: set[str] = field(default_factory=set)
+    numbers: dict[str, int] = field(default_factory=dict)
     steps: dict[str, Step] = field(default_factory=dict)
 
 
@@ -130,10 +135,21 @@ class Transition:
             case op.Crash():
                 return
             case op.Rival() | op.Interleave():
-                assert isinstance(self.answer, tuple)
-                yield from zip(self.parts, self.answer, strict=True)
+                assert isinstance(self.answer, tuple), "two act, and each is answered"
+                named = (self.operation.first, self.operation.second)
+                dead = [isinstance(each, op.Crash) for each in named] + [False] * (len(self.answer) - 2)
+                pairs = zip(self.parts, self.answer, dead, strict=True)
+                yield from ((part, answer) for part, answer, killed in pairs if not killed)
             case plain:
                 yield plain, self.answer
+
+    @property
+    def killed(self) -> bool:
+        """Whether a process was killed in it."""
+        match self.operation:
+            case op.Rival(first=op.Crash()) | op.Rival(second=op.Crash()):
+                return True
+        return isinstance(self.operation, op.Crash)
 
     @property
     def orderly(self) -> bool:

@@ -7,6 +7,7 @@ adapter maps its own names onto these two.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ class Bundle:
         valid: Share of legal held-out replies, 0..1.
         evaluation: Held-out seed and score for each reply; `None` for an illegal reply.
         version: Scenario version the evaluation was made at.
+        decoding: Word of `Redecode` for how it was decoded then.
         dataset: What it says it was trained from; `None` where it does not say.
         iterations: How many steps were really taken to make it, in whatever answers it; `None` where nobody counted.
     """
@@ -127,6 +129,7 @@ class Bundle:
     valid: float
     evaluation: tuple[tuple[int, float | None], ...] = ()
     version: int = 1
+    decoding: str = "own"
     dataset: str | None = None
     iterations: int | None = None
 
@@ -206,6 +209,7 @@ class Responded:
     Attributes:
         text: Empty where nobody served.
         error: Why nobody did.
+        more: What came of the questions after it.
     """
 
     run: str
@@ -214,6 +218,7 @@ class Responded:
     reason: str | None
     score: float | None
     error: str | None
+    more: tuple[Responded, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,11 +257,16 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars for a million tokens at the frontier, from an instant (epoch seconds) on."""
+    """US dollars for a million tokens at the frontier, from an instant (epoch seconds) on.
+
+    Attributes:
+        most: Input tokens up to which it holds; what a longer question costs nobody knows.
+    """
 
     since: float
     input: float
     output: float
+    most: float = inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from stateful import bases, exported, other_scenarios
 from stateful.children import HELD, Errand, process, said, settle
 from stateful.damages import clear, damage
 from stateful.doing import COMPARED, PLANS, TUNED, answered, interleaved, spelled
-from stateful.environment import ASKED, ON_GRID, PRICES, SCENARIO, TEXTS, Environment, settings
+from stateful.environment import ASKED, LENGTHS, ON_GRID, PRICES, SCENARIO, TEXTS, Environment, examined, settings
 from stateful.falsifying import WAYS, Forgery
 from stateful.observing import PERSON, Observer
 from stateful.planting import plant
@@ -29,7 +29,7 @@ from stepdown.views.history import active_at
 from stepdown_machine import operations as op
 from stepdown_machine.model import REFEREES
 from stepdown_machine.observed import Holding, Observation
-from stepdown_machine.protocol import Answer, Description, One, Origin, Probe
+from stepdown_machine.protocol import MUTE, OUTAGES, PLANTS, UNPRICED, Answer, Description, One, Origin, Probe
 from stepdown_machine.values import Audited, Dataset, Policy
 
 ACT = ("act-appended", "act-recorded")
@@ -122,6 +122,10 @@ class StepdownSystem:
             tuned=tuple(TUNED),
             bases=bases.STATES if TUNED else (),
             texts=TEXTS,
+            decodings=tuple(LENGTHS),
+            examined=examined(scenario),
+            plants=(*PLANTS, MUTE),
+            outages=(*OUTAGES, UNPRICED),
             points=POINTS,
             holds=HOLDS,
             falsifiable=WAYS if ON_GRID else (),
@@ -145,7 +149,7 @@ class StepdownSystem:
         if not self._based and any(map(needs_base, op.parts(operation))):
             self._based = True
             self._lay_the_base()
-        rivals = (operation.first, operation.second) if isinstance(operation, op.Rival) else ()
+        rivals = op.parts(operation) if isinstance(operation, op.Rival) else ()
         self._environment.alone = not any(isinstance(rival, op.Run) for rival in rivals)
         answer = self._performed(operation)
         assert not self._environment.wrong, self._environment.wrong[0]
@@ -156,10 +160,9 @@ class StepdownSystem:
             case op.Crash(operation=op.Train() as inner, point=bases.CHECKPOINTED) if again(inner):
                 answered(self._workspace, inner)
                 return None
-            case op.Crash(operation=inner, point=point):
+            case op.Crash():
                 self._workspace.close()
-                with process(room(), Errand(self._root, self._environment, room() / "cache", inner, point)):
-                    pass
+                self._killed(operation)
                 self._open()
                 return None
             case op.Rival():
@@ -168,12 +171,18 @@ class StepdownSystem:
                 return interleaved(self._workspace, first, second)
             case op.Damage() | op.Restore() | op.Plant() | op.Tamper() | op.SetBase() | op.Audit(falsified=str()):
                 return self._outside(operation)
-            case op.Revise() | op.Reword() | op.Disturb() | op.Advance() | op.Reopen():
+            case op.Revise() | op.Reword() | op.Redecode() | op.Disturb() | op.Advance() | op.Reopen():
                 return self._around(operation)
             case op.Export():
                 return self._exported(operation)
             case plain:
                 return answered(self._workspace, plain)
+
+    def _killed(self, crash: op.Crash) -> None:
+        """Let another process act, and be killed on its way."""
+        errand = Errand(self._root, self._environment, room() / "cache", crash.operation, crash.point)
+        with process(room(), errand):
+            pass
 
     def _lay_the_base(self) -> None:
         """Lay the base there that a fresh system has: most examples never ask for it."""
@@ -189,21 +198,29 @@ class StepdownSystem:
             exported.check(directory, operation, self._observer.rows, reworded=reworded)
         return made
 
-    def _raced(self, race: op.Rival) -> tuple[One, One]:
-        """Act while another process acts, or is held in the middle of it."""
+    def _raced(self, race: op.Rival) -> tuple[One, ...]:
+        """Act while another process acts, or is held in the middle of it; or after one that acted was killed."""
+        if isinstance(race.second, op.Crash):
+            self._killed(race.second)
+            mine = answered(self._workspace, race.first)
+            self._reopened()
+            return mine, None
         errand = Errand(self._root, self._environment, room() / "cache", race.second, hold_at=race.held)
         with process(room(), errand) as pipe:
             pipe.send("go")
             told = said(pipe, errand) if race.held else HELD
-            mine = answered(self._workspace, race.first)
-            if isinstance(race.first, op.Reopen):
-                self._around(race.first)
+            mine = None if isinstance(race.first, op.Crash) else answered(self._workspace, race.first)
+            if isinstance(race.first, op.Crash):
+                self._killed(race.first)
+            if isinstance(race.first, op.Reopen | op.Crash):
+                self._reopened()
             self._environment.now += race.later
+            more = [answered(self._workspace, each) for each in race.then]
             if race.held and told == HELD:
                 pipe.send(race.later)
             theirs, wrong = said(pipe, errand) if told == HELD else told
         self._environment.wrong += wrong
-        return mine, theirs
+        return mine, theirs, *more
 
     def _around(self, operation: op.Plain) -> None:
         match operation:
@@ -215,9 +232,15 @@ class StepdownSystem:
                 self._environment.local, self._environment.frontier = local, frontier
             case op.Advance(seconds=seconds):
                 self._environment.now += seconds
+            case op.Redecode(how=how):
+                self._environment.decoding = how
+                self._reopened()
             case op.Reopen():
-                self._workspace.close()
-                self._open()
+                self._reopened()
+
+    def _reopened(self) -> None:
+        self._workspace.close()
+        self._open()
 
     def _outside(self, operation: op.Plain) -> One:
         """Do what happens behind stepdown's back."""

@@ -17,7 +17,7 @@ from stateful.observing import PERSON, error_said
 from stateful.ranges import out_of_range
 from stateful.saying import bundle, dataset, promoted, report
 from stepdown.acts import configure, imports, switch
-from stepdown.acts.ask import judge, live
+from stepdown.acts.ask import Desk, judge, live
 from stepdown.acts.datasets import find_dataset
 from stepdown.acts.export import export
 from stepdown.acts.localize import localize
@@ -144,11 +144,15 @@ def played(workspace: Workspace, operation: op.Run | op.Resume | op.Ask | op.Rou
             stated = tuple(gate.objection for gate in way.gates if gate.objection is not None)
             assert way.reason == next(iter(stated), None), f"the reason of {stated} is said to be {way.reason}"
             return Routed(way.serves, stated)
-        case op.Ask(seed=seed):
+        case op.Ask(seed=seed, more=more):
             with live(workspace, SCENARIO) as desk:
-                told = desk.ask(seed)
-            run = desk.under_way.run.id
-            return Responded(run, told.reply or "", told.served, told.reason, told.score, error_said(told.error))
+                first, *others = (_responded(desk, each) for each in (seed, *more))
+            return replace(first, more=tuple(others))
+
+
+def _responded(desk: Desk, seed: int) -> Responded:
+    told, run = desk.ask(seed), desk.under_way.run.id
+    return Responded(run, told.reply or "", told.served, told.reason, told.score, error_said(told.error))
 
 
 def _logged(question: str, reply: str, form: int) -> dict[str, Any]:
@@ -214,9 +218,9 @@ def served_call(workspace: Workspace, run: str, place: int, *, before: bool) -> 
 def succession(workspace: Workspace, operation: op.Promote | op.Rollback | op.Prune) -> One:
     """Let a bundle follow another by evidence or back again, or clear away what nobody needs."""
     match operation:
-        case op.Promote(bundle=name, margin=margin):
+        case op.Promote(bundle=name, margin=margin, resume=resume):
             trial = Trial(margin, budget=COMPARED, look=COMPARED // 2)
-            return promoted(workspace, promote(workspace, name, trial=trial, by=PERSON))
+            return promoted(workspace, promote(workspace, name, trial=trial, by=PERSON, resume=resume))
         case op.Rollback():
             return Pointed(rollback(workspace, SCENARIO, by=PERSON).id)
         case op.Prune(bundle=named, keep=keep):

@@ -31,9 +31,10 @@ from stepdown.scenarios.grid_ctf import GridCtf
 from stepdown.scenarios.invoices import Invoices
 from stepdown.scenarios.prompt import COMPETITOR, FIRST
 from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.referee import own_case
 from stepdown.training.decoding import Decoding
 from stepdown.workspace import Settings
-from stepdown_machine.protocol import START
+from stepdown_machine.protocol import START, UNPRICED
 from stepdown_machine.values import Price
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Environment:
         now: Epoch seconds.
         version: Of the scenario.
         text: Word of `Reword`.
+        decoding: Word of `Redecode`.
         local: Word of `Disturb`.
         frontier: Word of `Disturb`.
         turn: How often a bundle changed before it was loaded.
@@ -71,6 +73,7 @@ class Environment:
     now: float = START
     version: int = 1
     text: str = "own"
+    decoding: str = "own"
     local: str = "calm"
     frontier: str = "calm"
     turn: int = 0
@@ -151,12 +154,25 @@ class SmallInvoices(Invoices):
 Small = SmallGrid if ON_GRID else SmallInvoices
 
 
-PRICES = (Price(datetime(2026, 11, 1, tzinfo=UTC).timestamp(), 3.0, 15.0), Price(START + 20, 2.0, 20.0))
+LENGTHS = {"own": 64, "longer": 96} if ON_GRID else {"own": 200, "longer": 240}
+"""Tokens that are decoded at most, by the word for it: answers are shorter."""
+LONG = 17 if ON_GRID else 48
+"""Words of a question beyond which the second price does not hold."""
+PRICES = (Price(datetime(2026, 11, 1, tzinfo=UTC).timestamp(), 3.0, 15.0), Price(START + 20, 2.0, 20.0, LONG))
 """Of the machine's frontier: the second one is news that its clock soon comes to."""
-SOLD = "recorded", "tape-2027-01"
+SOLD = "recorded", "tape-2027-01-15"
+UNSOLD = "recorded", "tape-unheard-of"
+"""A model that no table knows."""
 prices.table()[SOLD] = [
-    prices.Price(datetime.fromtimestamp(each.since, UTC), each.input, each.output) for each in PRICES
+    prices.Price(datetime.fromtimestamp(each.since, UTC), each.input, each.output, each.most) for each in PRICES
 ]
+# What the model costs of which that one is a snapshot.
+prices.table()["recorded", "tape"] = [prices.Price(datetime(2026, 11, 1, tzinfo=UTC), 700.0, 900.0)]
+
+
+def examined(scenario: Scenario) -> tuple[int, ...]:
+    """Return cases that are kept for examinations, where a scenario has cases of its own."""
+    return (scenario.holdout_seeds()[0], scenario.comparison_seeds()[0]) if own_case(scenario) else ()
 
 
 class Frontier:
@@ -177,7 +193,8 @@ class Frontier:
                 raise ProviderError("The frontier was late, as it was told to be.", error_type="timeout")
             case "illegal" if request.role != "coach":
                 return self._charged(request, ILLEGAL)
-        return self._charged(request, self._search.complete(request).reply)
+        answered = self._charged(request, self._search.complete(request).reply)
+        return replace(answered, model=UNSOLD[1]) if self._environment.frontier == UNPRICED else answered
 
     def _broken(self) -> Completion:
         """Fail: in stepdown's own words, in somebody else's, or with an answer that is none."""
@@ -311,7 +328,7 @@ def settings(
         local=lambda directory, manifest, decoding, _clock, base: local(
             environment, asked, directory, manifest, decoding, base
         ),
-        decoding=Decoding(max_tokens=64 if ON_GRID else 200),
+        decoding=Decoding(max_tokens=LENGTHS[environment.decoding]),
         durability="normal",
         engine=_engine,
         reached=reached,

@@ -17,10 +17,13 @@ from stepdown.bundles.disk import listing, publish
 from stepdown.bundles.manifest import Manifest
 from stepdown.history import ledger, reader, rows
 from stepdown.providers.protocol import Completion, Request
+from stepdown.scenarios import prompt
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.roles import judged_role
+from stepdown.scenarios.wording import wording
 from stepdown.training.evaluation import summarize
 from stepdown.workspace import Workspace
+from stepdown_machine.protocol import MUTE
 from stepdown_machine.values import Bundle
 
 BEST = '{"aggression":1.0,"defense":0.4,"path_bias":1.0}'
@@ -69,6 +72,9 @@ def plant(workspace: Workspace, base: Path, kind: str) -> Bundle:
     )
     if kind == "newer-format":
         manifest = replace(manifest, format=2)
+    if kind == MUTE:
+        words = wording(workspace.scenario(SCENARIO), "competitor")
+        manifest = replace(manifest, prompts=words.digest, prompt_format=prompt.FORMAT)
     with workspace.writing() as connection:
         session = workspace.session.begin()
         row = rows.Bundle(

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from stateful.environment import SCENARIO
+from stateful.environment import LENGTHS, SCENARIO
 from stateful.observing import sha256
 from stepdown.history import ledger, reader, rows
 from stepdown.reports.story import Spend
@@ -32,7 +32,8 @@ def promoted(workspace: Workspace, verdict: rows.Verdict) -> Promoted:
     shown = verdict.evidence
     with workspace.reading() as connection:
         taken = reader.steps(connection, verdict.run)
-        said = {step.seed: reader.frontier_reply(connection, step.id) for step in taken}
+        # What was cut off answers nothing, whatever came of it.
+        said = {each.seed: None if each.recovered else reader.frontier_reply(connection, each.id) for each in taken}
         mine = ledger.TABLES[rows.Holdout].c.evaluation == shown["challenger"]
         replies = reader.all_of(connection, rows.Holdout, mine)
         rival = reader.newest(connection, rows.Evaluation, id=shown["champion"]) if shown["champion"] else None
@@ -110,10 +111,12 @@ def bundle(workspace: Workspace, name: str) -> Bundle:
         evaluation.valid or 0.0,
         marks,
         evaluation.terms["scenario_version"],
+        DECODED[evaluation.terms["decoding"]["max_tokens"]],
         None if row.job == PLANTED else row.dataset,
     )
 
 
+DECODED = {length: word for word, length in LENGTHS.items()}
 PLANTED = "0" * 64
 """The job of a bundle that nobody trained."""
 

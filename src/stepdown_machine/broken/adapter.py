@@ -27,9 +27,9 @@ from stepdown_machine.broken.outside import (
     step_of,
     validators,
 )  # fmt: skip
-from stepdown_machine.broken.walks import alternate, finish, until
+from stepdown_machine.broken.walks import POINTS, alternate, finish, until
 from stepdown_machine.observed import Call, Generation, Holding, Observation, Step
-from stepdown_machine.protocol import START, Answer, Description, One, Origin, Probe
+from stepdown_machine.protocol import MUTE, OUTAGES, PLANTS, START, UNPRICED, Answer, Description, One, Origin, Probe
 from stepdown_machine.values import (
     Audited,
     Dataset,
@@ -46,20 +46,8 @@ from stepdown_machine.values import (
     Spent,
 )
 
+RESPONDED = ("run", "text", "served", "reason", "score", "error")
 SWITCHES: dict[type, str] = {op.Enable: "enable", op.Disable: "disable", op.Retire: "retire", op.Delete: "delete"}
-POINTS = {
-    "Run": ("announced", "asked", "called", "stored"),
-    "Export": ("written", "registered"),
-    "Train": ("checkpointed", "weights-written", "manifest-written", "shelved", "registered"),
-    "Promote": ("announced", "called", "stored", "compared", "committed"),
-} | {
-    **dict.fromkeys(("Delete", "Prune"), ("begun", "committed", "removed")),
-    **dict.fromkeys(
-        ("Activate", "Enable", "Disable", "Retire", "SetPolicy", "SetValidator", "Judge"),
-        ("begun", "committed"),
-    ),
-    "Rollback": ("begun", "rollback-checked", "committed"),
-}
 
 
 class ToySystem:
@@ -94,7 +82,11 @@ class ToySystem:
             sure=(2.0, 2.0),
             compares=len(succession.COMPARED),
             operator=OPERATOR,
-            prices=tuple(Price(since, 0.0, price) for since, price in harness.PRICES),
+            prices=tuple(Price(since, 0.0, price, most) for since, price, most in harness.PRICES),
+            plants=(*PLANTS, MUTE),
+            outages=(*OUTAGES, UNPRICED),
+            decodings=("own", "longer"),
+            examined=(7,),
         )
 
     def perform(self, operation: op.Operation) -> Answer:
@@ -110,19 +102,38 @@ class ToySystem:
             case plain:
                 return finish(self._begin(self._toy, plain))
 
-    def _raced(self, race: op.Rival) -> tuple[One, One]:
+    def _raced(self, race: op.Rival) -> tuple[One, ...]:
+        if isinstance(race.second, op.Crash):
+            return self._survived(race.first, race.second)
         other = self._module.Toy(self._disk)
         rival = self._begin(other, race.second)
-        if race.held is None:
+        if race.held is None and not isinstance(race.first, op.Crash):
             mine, theirs = alternate(self._begin(self._toy, race.first), rival, {""})
             self._disk.now += race.later
         else:
-            reached, early = until(rival, race.held)
-            mine = finish(self._begin(self._toy, race.first))
+            reached, early = until(rival, race.held or "never")
+            mine = self._first(race.first)
             self._disk.now += race.later
+        more = [finish(self._begin(self._toy, each)) for each in race.then]
+        if race.held is not None or isinstance(race.first, op.Crash):
             theirs = finish(rival) if reached else early
         self._disk.living.discard(other.process)
-        return mine, theirs
+        return mine, theirs, *more
+
+    def _survived(self, first: op.Plain | op.Crash, second: op.Crash) -> tuple[One, ...]:
+        """Let another process be killed, act in this one, and open what both left."""
+        dead = self._module.Toy(self._disk)
+        until(self._begin(dead, second.operation), second.point)
+        self._disk.living.discard(dead.process)
+        mine = self._first(first)
+        self._reopen()
+        return mine, None
+
+    def _first(self, operation: op.Plain | op.Crash) -> One:
+        if isinstance(operation, op.Crash):
+            self._crash(self._begin(self._toy, operation.operation), operation.point)
+            return None
+        return finish(self._begin(self._toy, operation))
 
     def _crash(self, begun: Generator[str, None, One], point: str) -> None:
         until(begun, point)
@@ -174,9 +185,10 @@ class ToySystem:
                 return Ran((yield from process.run(seed, generations, candidates)))
             case op.Resume(run=run):
                 return Ran((yield from process.resume(run)))
-            case op.Ask(seed=seed):
-                row = yield from process.ask(seed)
-                return Responded(*(row[name] for name in ("run", "text", "served", "reason", "score", "error")))
+            case op.Ask(seed=seed, more=more):
+                rows = yield from process.ask((seed, *more))
+                first, *others = (Responded(*(row[name] for name in RESPONDED)) for row in rows)
+                return replace(first, more=tuple(others))
 
     def _learn(self, process: Any, operation: op.Plain) -> Generator[str, None, One]:
         match operation:
@@ -202,8 +214,9 @@ class ToySystem:
 
     def _succeed(self, process: Any, operation: op.Plain) -> Generator[str, None, One]:
         match operation:
-            case op.Promote(bundle=bundle, margin=margin):
-                return promoted((yield from process.promote(bundle, margin, OPERATOR)), bundle_of(bundle, self._disk))
+            case op.Promote(bundle=bundle, margin=margin, resume=resume):
+                verdict = yield from process.promote(bundle, margin, OPERATOR, resume)
+                return promoted(verdict, bundle_of(bundle, self._disk))
             case op.Rollback():
                 return Pointed((yield from process.rollback(OPERATOR)))
             case op.Prune(bundle=named, keep=keep):
@@ -223,14 +236,13 @@ class ToySystem:
                 return plant(self._toy, disk, kind)
             case op.Tamper(dataset=dataset):
                 disk.datasets[dataset] += "\n"  # Records are all that a dataset is here.
-            case op.Revise(version=version):
-                disk.environment["version"] = version
-            case op.Disturb(local=local, frontier=frontier):
-                disk.environment |= {"local": local, "frontier": frontier}
+            case op.Revise() | op.Disturb():
+                disk.environment |= asdict(operation)
             case op.Advance(seconds=seconds):
                 disk.now += seconds
-            case op.SetBase() | op.Reword():
-                disk.environment |= asdict(operation)
+            case op.SetBase() | op.Reword() | op.Redecode():
+                words = asdict(operation)
+                disk.environment |= {"decoding": words["how"]} if "how" in words else words
             case op.Reopen():
                 self._reopen()
         return None

@@ -18,11 +18,13 @@ class Disk:
         announced: Calls under way, by call id.
         breakers: Stored with the attempt that changed them.
         bundles: Directory name to its files.
+        compared: Comparisons, and the outcome of each that came to one.
         plans: What a run was to be, with what may not change meanwhile; `endings` is how it ended.
         judgements: What was said later of a step's answer.
         logs: What was logged elsewhere, by log; `written` are datasets and the text that was asked with when they were.
         checkpoints: How far killed tunings had come, by job.
-        environment: How providers behave; `version` is the scenario's, `base` lies where the base does, `text` is asked with.
+        environment: How providers behave; `version` is the scenario's, `base` lies where the base does, `text` is asked with;
+            `decoding` is how bundles are decoded.
     """
 
     now: float
@@ -31,6 +33,7 @@ class Disk:
     living: set[int] = field(default_factory=set)
     runs: list[str] = field(default_factory=list)
     plans: dict[str, tuple[int, int, int, tuple[int, str]]] = field(default_factory=dict)
+    compared: dict[str, str | None] = field(default_factory=dict)
     endings: dict[str, str] = field(default_factory=dict)
     announced: dict[str, Row] = field(default_factory=dict)
     steps: list[Row] = field(default_factory=list)
@@ -44,5 +47,12 @@ class Disk:
     written: dict[str, str] = field(default_factory=dict)
     checkpoints: dict[tuple[str, ...], tuple[int, str]] = field(default_factory=dict)
     environment: dict[str, Any] = field(
-        default_factory=lambda: {"local": "calm", "frontier": "calm", "version": 1, "base": "own", "text": "own"}
+        default_factory=lambda: {
+            "local": "calm",
+            "frontier": "calm",
+            "version": 1,
+            "base": "own",
+            "text": "own",
+            "decoding": "own",
+        }
     )

@@ -18,7 +18,7 @@ class Facts:
         breaker: Where the bundle's breaker stands.
         probing: Another step's probe is under way.
         base: What lies where the base does.
-        wording: The text that is asked with.
+        wording: The text that is asked with; `decoding` is how bundles are decoded.
         seed: Of the step.
     """
 
@@ -36,6 +36,7 @@ class Facts:
     seed: int
     base: str
     wording: str
+    decoding: str
 
 
 def objections(facts: Facts) -> tuple[str, ...]:
@@ -63,6 +64,7 @@ def about(facts: Facts, policy: dict[str, Any], bundle: dict[str, Any]) -> dict[
     """Ask the gates that look at the bundle."""
     age = facts.now - bundle["trained_at"]
     counts = bundle["version"] == facts.version
+    counts = counts and bundle["decoding"] == facts.decoding
     worded = bundle["wording"] == facts.wording
     counts = counts and worded
     return {

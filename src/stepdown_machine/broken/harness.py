@@ -66,13 +66,17 @@ def score(reply: str, seed: int) -> float:
     return round(0.6 * capture + 0.25 * survival + 0.15 * efficiency, 4)
 
 
-def cost(tokens: int, at: float) -> float:
-    """Return what so many tokens cost at the frontier, US dollars: from an instant on another price holds."""
-    return next(price for since, price in reversed(PRICES) if at >= since) * tokens / 1e6
+def cost(words: int, tokens: int, at: float) -> float | None:
+    """Return what so many tokens cost at the frontier, US dollars: from an instant on another price holds.
+
+    Nobody knows what a longer question costs than it holds for.
+    """
+    price, most = next((price, most) for since, price, most in reversed(PRICES) if at >= since)
+    return price * tokens / 1e6 if words <= most else None
 
 
-PRICES = ((0.0, 1.0), (1_800_000_020.0, 2.0))
-"""Since when, and US dollars for a million output tokens; oldest first."""
+PRICES = ((0.0, 1.0, math.inf), (1_800_000_020.0, 2.0, 25))
+"""Since when, US dollars for a million output tokens, and the longest question; oldest first."""
 
 
 def objectors(reply: str) -> frozenset[str]:

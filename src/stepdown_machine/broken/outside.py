@@ -71,13 +71,14 @@ def shelved(files: Files | None, bundle: str) -> Shelved:
 
 
 def bundle_of(bundle: str, disk: Disk) -> Bundle:
-    """Read what a bundle promises as it was registered, and from its newest evaluation."""
-    facts: dict[str, Any] = {}
-    for act in disk.acts:
-        facts |= act[2] if act[:2] in (("register", bundle), ("evaluate", bundle)) else {}
+    """Read what a bundle promises as it was registered, and from the newest evaluation that counts, or else from the newest."""
+    found = [act[2] for act in disk.acts if act[:2] in (("register", bundle), ("evaluate", bundle))]
+    counted = [each for each in found if all(each[name] == disk.environment[name] for name in ("version", "decoding"))]
+    facts: dict[str, Any] = dict(found[0]) | (counted or found)[-1]
     marks = tuple((seed, mark) for seed, mark in facts["evaluation"])
     weights, when, version = facts["files"]["weights"], facts["trained_at"], facts["version"]
-    return Bundle(bundle, weights, when, facts["score"], facts["valid"], marks, version, facts["source"])
+    held_out = facts["score"], facts["valid"], marks, version, facts["decoding"]
+    return Bundle(bundle, weights, when, *held_out, facts["source"])
 
 
 def damage(bundles: dict[str, Files], bundle: str, how: str) -> None:
@@ -109,7 +110,7 @@ def plant(toy: Any, disk: Disk, kind: str) -> Bundle:
         "scenario": "othello" if kind == "other-scenario" else "grid_ctf",
         "format": 2 if kind == "newer-format" else 1,
         "dataset": None, "source": None, "plan": kind, "trained_at": disk.now, "score": 0.9, "valid": 1.0, "evaluation": marks,
-        "version": disk.environment["version"], "made": len(disk.acts), "base": None,
+        "version": disk.environment["version"], "decoding": disk.environment["decoding"], "made": len(disk.acts), "base": None,
         "wording": disk.environment["text"],
         "files": {"weights": digest(f"planted {kind}"), "config": digest(kind)},
     }  # fmt: skip

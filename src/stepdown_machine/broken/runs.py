@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Generator
 from dataclasses import replace
 from statistics import fmean
@@ -18,6 +19,7 @@ from stepdown_machine.broken import gates, harness, recovery
 Row: TypeAlias = dict[str, Any]
 Points: TypeAlias = Generator[str, None, Any]
 FILES = ("manifest", "weights", "config")
+TERMS = ("version", "decoding")
 OVER = "frontier-over-budget"
 HOLDOUT = (9001, 9002, 9003, 9004)
 
@@ -49,15 +51,12 @@ class Runs(recovery.Recovery):
         return enabled
 
     def registered(self, bundle: str) -> Row:
-        """Return what was registered of a bundle, as it was evaluated last."""
-        for act in reversed(self.disk.acts):
-            if act[:2] in (("register", bundle), ("evaluate", bundle)):
-                return dict(act[2]) if act[0] == "register" else self.first(bundle) | act[2]
-        raise Refused("unknown-bundle")
-
-    def first(self, bundle: str) -> Row:
-        """Return what was registered of a bundle at first."""
-        return next(dict(act[2]) for act in self.disk.acts if act[:2] == ("register", bundle))
+        """Return what was registered of a bundle, as it was evaluated last by the terms of now, or else by any."""
+        found = [act[2] for act in self.disk.acts if act[:2] in (("register", bundle), ("evaluate", bundle))]
+        if not found:
+            raise Refused("unknown-bundle")
+        counted = [facts for facts in found if all(facts[name] == self.disk.environment[name] for name in TERMS)]
+        return {**found[0], **(counted or found)[-1]}
 
     def retired(self, bundle: str) -> bool:
         """Tell whether a bundle was retired or deleted."""
@@ -124,9 +123,12 @@ class Runs(recovery.Recovery):
         kept = (top["step"],) if top is not None and gate == "advance" else ()
         self.disk.generations.append({"run": run, "index": index, "gate": gate, "kept": kept})
 
-    def ask(self, seed: int) -> Points:
-        """Ask one question in a run of its own."""
-        return (yield from self.step(self.begin(), 0, 0, "competitor", seed, purpose="live"))
+    def ask(self, seeds: tuple[int, ...]) -> Points:
+        """Ask questions in a run of their own."""
+        run, rows = self.begin(), []
+        for place, seed in enumerate(seeds):
+            rows += [(yield from self.step(run, 0, place, "competitor", seed, purpose="live"))]
+        return rows
 
     def route(self, role: str, seed: int) -> tuple[str, tuple[str, ...]]:
         """Say who would be asked now, whatever a run spent."""
@@ -158,8 +160,13 @@ class Runs(recovery.Recovery):
             seed=seed,
             base=self.disk.environment["base"],
             wording=self.disk.environment["text"],
-            probing=any(call["bundle"] == bundle for call in self.disk.announced.values() if not call["shadow"]),
+            decoding=self.disk.environment["decoding"],
+            probing=any(call["bundle"] == bundle for call in self.alive() if not call["shadow"]),
         )
+
+    def alive(self) -> list[Row]:
+        """Return the calls that living processes have under way."""
+        return [call for call in self.disk.announced.values() if call["process"] in self.disk.living]
 
     def step(self, run: str, generation: int, position: int, role: str, seed: int, *, purpose: str = "work") -> Points:
         """Take one step: facts, decision, attempts, judgement, one row."""
@@ -205,7 +212,7 @@ class Runs(recovery.Recovery):
         paid = [each for attempts in mine for each in attempts if each["provider"] == "frontier"]
         spent = {
             "run_tokens": sum(each["input_tokens"] + each["output_tokens"] for each in paid),
-            "run_cost": sum(each["cost"] for each in paid),
+            "run_cost": sum(math.inf if each["cost"] is None else each["cost"] for each in paid),
         }
         return OVER if any(spent[name] >= most for name, most in limits.items()) else None
 
@@ -239,7 +246,9 @@ class Runs(recovery.Recovery):
         if error is None and row["role"] == "competitor" and not harness.legal(ended["text"], self.validators()):
             error = "invalid-output"
         tokens = {"input_tokens": ended["input_tokens"], "output_tokens": ended["output_tokens"]}
-        cost = None if shadow else 0.0 if local else harness.cost(ended["output_tokens"], self.disk.now)
+        words, strange = ended["input_tokens"], self.disk.environment["frontier"] == "unpriced"
+        price = None if strange else harness.cost(words, ended["output_tokens"], self.disk.now)
+        cost = None if shadow else 0.0 if local else price
         attempt = {**asked, "error": error, "weights": ended["weights"], **tokens, "cost": cost}
         return attempt, ended["text"]
 
@@ -252,7 +261,8 @@ class Runs(recovery.Recovery):
         self.disk.trace.append(entry)
         yield "asked"
         # A rival may have taken the directory away since the decision.
-        behaviour = self.disk.environment[provider] if weights or provider != "local" else "load-failed"
+        loads = provider != "local" or (weights is not None and not weights.startswith("planted mute"))
+        behaviour = self.disk.environment[provider] if loads else "load-failed"
         entry["input_tokens"] = len(prompt)
         if behaviour in ("load-failed", "error", "timeout"):
             entry |= {"ended": True, "error": behaviour}

@@ -28,7 +28,8 @@ class Succession(runs.Runs):
         error = stdev(scores) / math.sqrt(len(scores))
         bound = math.nan if plan == "diverged" else max(0.0, fmean(scores) - SURE * error)
         valid = sum(mark is not None for _, mark in marks) / len(marks)
-        return {"score": bound, "valid": valid, "evaluation": marks, "version": self.disk.environment["version"]}
+        terms = {name: self.disk.environment[name] for name in runs.TERMS}
+        return {"score": bound, "valid": valid, "evaluation": marks, **terms}
 
     def mark(self, weights: str, seed: int) -> tuple[str, int, float | None]:
         """Return a bundle's reply to a held-out seed, the seed, and the score; an illegal reply has none."""
@@ -54,7 +55,7 @@ class Succession(runs.Runs):
         yield "begun"
         self.usable(bundle)
         verdicts = [act[3:] for act in self.disk.acts if act[:2] == ("verdict", bundle)]
-        if proven and self.active("competitor") != bundle and verdicts[-1:] != [("promote", self.circumstances())]:
+        if proven and self.active("competitor") != bundle and verdicts[-1:] != [("promote", self.terms())]:
             raise Refused("not-promoted")
         self.point(bundle, "operator", who, forced=not proven)
         yield "committed"
@@ -76,34 +77,56 @@ class Succession(runs.Runs):
             self.disk.bundles.pop(bundle, None)
             yield "removed"
 
-    def promote(self, bundle: str, margin: float, who: str) -> Points:
-        """Ask the frontier what the bundle is asked, and let the difference decide."""
+    def terms(self) -> tuple[int | str, ...]:
+        """Return what a verdict rests on, and must rest on to count."""
+        return *self.circumstances(), self.disk.environment["decoding"]
+
+    def promote(self, bundle: str, margin: float, who: str, resume: str | None) -> Points:
+        """Ask the frontier what the bundle is asked, and let the difference decide; or go on where that was cut off."""
         self.usable(bundle)
         if not self.worded(bundle):
             raise Refused("bundle-incompatible")
         policy = self.policy()
         if policy["mode"] == "local-only" or "competitor" in policy["frontier_never"]:
             raise Refused("frontier-forbidden")
+        if resume is not None:
+            self.open(resume)
+        if self.disk.bundles[bundle]["weights"].startswith("planted mute"):
+            raise Refused("local-load-failed")
         held, before = self.active("competitor"), self.pointer()
         champion = held if held != bundle and held is not None and self.fit(held) else None
-        if self.registered(bundle)["version"] != self.disk.environment["version"]:
+        champion = champion if champion is not None and self.answers(champion) else None
+        measured = self.registered(bundle)
+        if any(measured[name] != self.disk.environment[name] for name in runs.TERMS):
             facts = self.evaluate(self.disk.bundles[bundle]["weights"], self.registered(bundle)["plan"])
             self.disk.acts.append(("evaluate", bundle, facts))
-        verdict: Row = yield from self.compare(bundle, champion)
+        verdict: Row = yield from self.compare(bundle, champion, resume)
         verdict["outcome"] = self.outcome(verdict, margin)
         # Whoever switched it off or deleted it meanwhile has decided already.
         self.usable(bundle)
         if verdict["outcome"] == "promote" and self.pointer() != before and self.active("competitor") != bundle:
             raise Refused("stale")
-        self.disk.acts.append(("verdict", bundle, champion, verdict["outcome"], self.circumstances()))
+        self.disk.acts.append(("verdict", bundle, champion, verdict["outcome"], self.terms()))
+        self.disk.compared[verdict["run"]] = verdict["outcome"]
         if verdict["outcome"] == "promote":
             self.point(bundle, "promotion", who)
         yield "committed"
         return verdict
 
-    def compare(self, bundle: str, champion: str | None) -> Points:
+    def open(self, run: str) -> None:
+        """Refuse a comparison that cannot go on."""
+        if run not in self.disk.runs:
+            raise Refused("unknown-run")
+        if run not in self.disk.compared:
+            raise Refused("run-of-another-kind")
+        if self.disk.compared[run] is not None:
+            raise Refused("run-done")
+
+    def compare(self, bundle: str, champion: str | None, resume: str | None) -> Points:
         """Play challenger, champion and frontier on matched seeds; the frontier takes a step for each."""
-        run = self.begin()
+        run = resume or self.begin()
+        self.disk.compared[run] = None
+        asked = {row["seed"]: row for row in self.disk.steps if row["run"] == run}
         weights = {name: self.disk.bundles[name]["weights"] for name in (bundle, champion) if name is not None}
         pairs, ahead, valid, rivals = [], [], [], []
         for position, seed in enumerate(COMPARED):
@@ -113,7 +136,7 @@ class Succession(runs.Runs):
                 said, _, its = self.mark(weights[champion], seed)
                 rivals.append((seed, said, its or 0.0))
                 ahead.append((mine or 0.0) - (its or 0.0))
-            row = yield from self.step(run, 0, position, "competitor", seed, purpose="comparison")
+            row = asked.get(seed) or (yield from self.step(run, 0, position, "competitor", seed, purpose="comparison"))
             if row["said"] is not None:
                 pairs.append((seed, text, mine or 0.0, harness.score(row["said"], seed)))
         yield "compared"
@@ -151,6 +174,10 @@ class Succession(runs.Runs):
             return False
         return self.whole(bundle) and self.based(bundle) and (facts["scenario"], facts["format"]) == ("grid_ctf", 1)
 
+    def answers(self, bundle: str) -> bool:
+        """Tell whether a whole bundle can be loaded."""
+        return not self.disk.bundles[bundle]["weights"].startswith("planted mute")
+
     def based(self, bundle: str) -> bool:
         """Tell whether a bundle has the base that it answers with."""
         return self.registered(bundle)["base"] in (None, self.disk.environment["base"])
@@ -179,7 +206,7 @@ class Succession(runs.Runs):
         """Point the slot at the last bundle that is still good."""
         yield "begun"
         for bundle in self.behind():
-            if self.enabled(bundle) and self.fit(bundle):
+            if self.enabled(bundle) and self.fit(bundle) and self.answers(bundle):
                 before = self.pointer()
                 yield "rollback-checked"
                 if self.pointer() != before:
@@ -193,7 +220,7 @@ class Succession(runs.Runs):
         """Delete what no slot, no rollback and no kept run needs."""
         yield "begun"
         good = [name for name in self.behind() if self.enabled(name) and self.fit(name)]
-        needed = {self.active("competitor"), *good[:1], *(self.asked() if keep is None else ())}
+        needed = {self.active("competitor"), *good[:1], *(self.asked() if keep is None else self.asking())}
         needed = {name for name in needed if name is not None and not self.retired(name)}
         registered = dict.fromkeys(act[1] for act in self.disk.acts if act[0] == "register")
         if bundle is not None:
@@ -217,9 +244,13 @@ class Succession(runs.Runs):
     def asked(self) -> set[str]:
         """Return the bundles that runs asked or compared."""
         served = {row["bundle"] for row in self.disk.steps if any(a["provider"] == "local" for a in row["attempts"])}
-        under_way = {call["bundle"] for call in self.disk.announced.values() if call["bundle"] is not None}
+        under_way = self.asking()
         compared = {name for act in self.disk.acts if act[0] == "verdict" for name in act[1:3] if name is not None}
         return served | under_way | compared
+
+    def asking(self) -> set[str]:
+        """Return the bundles that somebody is asking at this moment."""
+        return {call["bundle"] for call in self.disk.announced.values() if call["bundle"] is not None}
 
 
 def lower(differences: list[float], rate: float) -> float:

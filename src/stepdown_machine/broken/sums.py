@@ -30,9 +30,10 @@ def taken(side: str, attempts: list[Row]) -> Row:
     return {"side": side, "attempts": len(mine), "failed": len(failed), **sums}
 
 
-def spent(row: Row) -> float:
-    """Return what a served step cost."""
-    return float(sum(attempt["cost"] for attempt in row["attempts"] if not attempt["shadow"]))
+def spent(row: Row) -> float | None:
+    """Return what a served step cost; what nobody knows of one call nobody knows of all."""
+    costs = [attempt["cost"] for attempt in row["attempts"] if not attempt["shadow"]]
+    return None if None in costs else float(sum(costs))
 
 
 def differs(attempt: Row, entry: Row) -> bool:

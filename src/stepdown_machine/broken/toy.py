@@ -17,6 +17,8 @@ digest = runs.digest
 TUNED = ("tuned-a", "tuned-b")
 UNTUNABLE = {"gone": "unknown-base", "changed": "base-mismatch"}
 STEPS = 5
+EXAMINED = 7
+"""A question that is kept for examinations."""
 ENDLESS = ("max_age", "breaker_window", "breaker_cooldown", "run_tokens", "run_cost")
 
 
@@ -55,6 +57,7 @@ class Toy(succession.Succession):
         return (
             row["role"] == "competitor"
             and row["purpose"] != "comparison"
+            and not (row["purpose"] == "live" and row["seed"] == EXAMINED)
             and row["outcome"] == "served"
             and row["wording"] == self.disk.environment["text"]
             and harness.referee(row["text"])
@@ -196,6 +199,8 @@ class Toy(succession.Succession):
         for act in self.disk.acts:
             facts = self.registered(act[1]) if act[0] == "register" else {}
             job = (facts["dataset"], facts["plan"], facts["base"], facts["version"]) if facts else None
+            if facts and facts["decoding"] != self.disk.environment["decoding"]:
+                continue
             if (
                 job == (dataset, plan, base, self.disk.environment["version"])
                 and self.whole(act[1])
@@ -262,8 +267,9 @@ class Toy(succession.Succession):
         """Tell what local saved in a run, against what the frontier really cost."""
         mine = [row for row in self.disk.steps if row["role"] == role]
         local = [sums.spent(row) for row in mine if row["run"] == run and row["served"] == "local"]
-        frontier = [sums.spent(row) for row in mine if row["served"] == "frontier"]
-        return len(local) * fmean(frontier) - sum(local) if frontier else None
+        frontier = [cost for row in mine if row["served"] == "frontier" and (cost := sums.spent(row)) is not None]
+        priced = [cost for cost in local if cost is not None]
+        return len(local) * fmean(frontier) - sum(priced) if frontier and len(priced) == len(local) else None
 
     def audit(self) -> tuple[str, ...]:
         """Compare the two witnesses, replay every score, derive every reason again."""

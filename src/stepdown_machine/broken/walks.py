@@ -6,6 +6,21 @@ from collections.abc import Generator
 
 from stepdown_machine.protocol import One
 
+POINTS = {
+    "Run": ("announced", "asked", "called", "stored"),
+    "Export": ("written", "registered"),
+    "Train": ("checkpointed", "weights-written", "manifest-written", "shelved", "registered"),
+    "Promote": ("announced", "called", "stored", "compared", "committed"),
+} | {
+    **dict.fromkeys(("Delete", "Prune"), ("begun", "committed", "removed")),
+    **dict.fromkeys(
+        ("Activate", "Enable", "Disable", "Retire", "SetPolicy", "SetValidator", "Judge"),
+        ("begun", "committed"),
+    ),
+    "Rollback": ("begun", "rollback-checked", "committed"),
+}
+"""At which points an operation of each kind can be killed, and held."""
+
 
 def finish(begun: Generator[str, None, One]) -> One:
     """Run an operation to its end."""

@@ -224,9 +224,7 @@ def _repeats(asked: op.Train, bundle: Bundle, transition: Transition, model: Mod
     whole = [
         registered.bundle for registered in model.equals(job) if registered.files == WHOLE and not registered.retired
     ]
-    usable = [
-        name for name in whole if model.bundles[name].version == model.version and name in transition.memory.answered
-    ]
+    usable = [name for name in whole if model.counts(model.bundles[name]) and name in transition.memory.answered]
     if usable and bundle.bundle not in transition.memory.answered:
         yield Finding("I9", f"the bundle {usable[0]}", f"a new one, {bundle.bundle}", "an equal job's bundle is whole")
     named = transition.memory.exported.get(bundle.dataset or "")

@@ -210,8 +210,11 @@ def _told(asked: op.Ask, transition: Transition, told: Responded) -> Iterator[Fi
         (each.text, each.served, each.reason, each.score, each.error, each.role, each.purpose, each.seed)
         for each in steps
     ]
-    due = [(told.text, told.served, told.reason, told.score, told.error, "competitor", "live", asked.seed)]
-    if rows != due:
+    due = [
+        (each.text, each.served, each.reason, each.score, each.error, "competitor", "live", seed)
+        for each, seed in zip((told, *told.more), (asked.seed, *asked.more), strict=False)
+    ]
+    if rows != due or len(due) != 1 + len(asked.more):
         yield Finding("I10", f"rows {due}", f"{rows}", "that is what was told to whoever asked")
 
 

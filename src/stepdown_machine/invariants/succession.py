@@ -32,7 +32,12 @@ def succession_follows_its_evidence(
     rate = (
         share(max(1, model.compared - len(verdicts) + 1)) if verdicts and transition.description.shared else ERROR_RATE
     )
-    for answer in verdicts:
+    for asked, answer in transition.answered():
+        if not isinstance(answer, Promoted):
+            continue
+        if isinstance(asked, op.Promote) and asked.resume in transition.memory.numbers:
+            # It goes on with what it might spend from the beginning.
+            rate = share(transition.memory.numbers[asked.resume] + 1) if transition.description.shared else ERROR_RATE
         yield from _replayed(answer, transition)
         yield from _bounded(answer, transition.description.objectors, rate)
         if answer.share is not None and answer.share > rate + SLACK:
@@ -42,8 +47,8 @@ def succession_follows_its_evidence(
 
 
 def _replayed(promoted: Promoted, transition: Transition) -> Iterator[Finding]:
-    steps = [step for step in transition.steps if step.run == promoted.run]
-    texts = {call.call: call.text for call in transition.calls if call.ended and call.error is None}
+    steps = [step for step in transition.seen.steps if step.run == promoted.run]
+    texts = {call.call: call.text for call in transition.seen.calls if call.ended and call.error is None}
     replies = {step.seed: reply for step in steps if (reply := _reply(step, texts)) is not None}
     compared = (sorted(pair.seed for pair in promoted.pairs), promoted.unanswered)
     due = (sorted(replies), len(steps) - len(replies))
@@ -62,6 +67,9 @@ def _replayed(promoted: Promoted, transition: Transition) -> Iterator[Finding]:
 
 
 def _reply(step: Step, texts: dict[str, str]) -> str | None:
+    """Return what a frontier said in a step; what was cut off is nothing."""
+    if step.recovered:
+        return None
     return next((texts[attempt.call] for attempt in step.attempts if attempt.call in texts), None)
 
 
@@ -86,7 +94,8 @@ def _standing(promoted: Promoted, transition: Transition, rate: float) -> Iterat
     """The slot's bundle answers the very seeds that the other one answers, now, and is scored alike."""
     if promoted.rivals is None:
         return
-    seeds = sorted(step.seed for step in transition.steps if step.run == promoted.run) if promoted.champion else []
+    asked = [step.seed for step in transition.seen.steps if step.run == promoted.run]
+    seeds = sorted(asked) if promoted.champion else []
     if sorted(each.seed for each in promoted.rivals) != seeds:
         did = f"{sorted(each.seed for each in promoted.rivals)}"
         yield Finding("I14", f"{promoted.champion} on seeds {seeds}", did, "both answer what the frontier is asked")
@@ -104,7 +113,8 @@ def _standing(promoted: Promoted, transition: Transition, rate: float) -> Iterat
 def _unchanged(promoted: Promoted, transition: Transition) -> Iterator[Finding]:
     """A bundle whose evaluation counts keeps it: an examination is no other one."""
     before = transition.memory.answered.get(promoted.now.bundle)
-    if before is not None and before.version == promoted.now.version and repr(before) != repr(promoted.now):
+    terms = [(each.version, each.decoding) for each in (before, promoted.now) if each is not None]
+    if before is not None and len(set(terms)) == 1 and repr(before) != repr(promoted.now):
         yield Finding(
             "I14", f"evaluated as {before}", f"{promoted.now}", "its evaluation counted, and a comparison is another"
         )
@@ -118,6 +128,7 @@ def answer_is_due(operation: op.Plain, answer: Answer, model: Model, transition:
             yield from _finished(operation, answer, transition.description.compares)
             if transition.orderly:
                 yield from _matched(operation, answer, model)
+                yield from _measured(answer, model)
         case op.Rollback(), Pointed(bundle=bundle) if bundle != model.target():
             yield Finding("I14", f"back to {model.target()}", f"{bundle}", f"the way back is {list(model.behind())}")
         case op.Prune(bundle=None, keep=keep), Pruned(bundles=gone):
@@ -134,10 +145,19 @@ def answer_is_due(operation: op.Plain, answer: Answer, model: Model, transition:
 def _matched(asked: op.Promote, promoted: Promoted, model: Model) -> Iterator[Finding]:
     """Check whom it was compared with; between rivals that is whoever held the slot when the comparison began."""
     held = model.serving("competitor")
-    rival = held is not None and held.bundle != asked.bundle and held.files == WHOLE and model.fits(held)
+    fit = held is not None and held.files == WHOLE and model.fits(held) and not held.mute
+    rival = held is not None and held.bundle != asked.bundle and fit
     champion = held.bundle if held is not None and rival else None
     if promoted.champion != champion:
         yield Finding("I14", f"compared with {champion}", f"{promoted.champion}", "that is whole and holds the slot")
+
+
+def _measured(promoted: Promoted, model: Model) -> Iterator[Finding]:
+    """Check that the bundle's evaluation counts: one that nobody measured as things are now would not serve."""
+    now = promoted.now
+    if (now.version, now.decoding) != (model.version, model.decoding):
+        due = f"evaluated at version {model.version}, decoded {model.decoding}"
+        yield Finding("I14", due, f"at {now.version}, {now.decoding}", "that is how things are now")
 
 
 def _finished(asked: op.Promote, promoted: Promoted, most: int) -> Iterator[Finding]:

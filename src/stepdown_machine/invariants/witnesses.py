@@ -30,7 +30,7 @@ def history_equals_trace(transition: Transition, _model: Model, reviews: tuple[S
         for attempt, call in zip(one.step.attempts, one.calls, strict=True):
             yield from _pair(one.step, attempt, call)
         yield from _reply(one)
-    if not isinstance(transition.operation, op.Crash):
+    if not transition.killed:
         for step in transition.steps:
             if step.recovered:
                 yield Finding("I4", f"{step.step} is its process's", "it was recovered", "nobody was killed")
@@ -123,22 +123,24 @@ def _dated(one: StepReview, transition: Transition) -> Iterator[Finding]:
     if not one.now - held <= one.step.at <= one.now:
         yield Finding("I12", f"at {one.now}", f"{one.step.step} at {one.step.at}", "that is what the clock showed")
     for attempt in one.step.attempts:
-        due = _due(attempt, one, transition.description.prices)
-        if due is not None and not _same(attempt.cost, due):
+        known, due = _due(attempt, one, transition.description.prices)
+        if known and not _same(attempt.cost, due):
             did = f"{attempt.call} cost {attempt.cost}"
-            yield Finding("I12", f"{due} dollars", did, f"that was its price at {one.now}")
+            yield Finding("I12", "no known price" if due is None else f"{due} dollars", did, f"so it was at {one.now}")
         if attempt.seconds:
             did = f"{attempt.call} took {attempt.seconds} s"
             yield Finding("I12", "no time passed", did, "the clock stood still")
 
 
-def _due(attempt: Attempt, one: StepReview, prices: tuple[Price, ...]) -> float | None:
-    """Return what a frontier's reply cost by the price of its moment; `None` where nobody says."""
+def _due(attempt: Attempt, one: StepReview, prices: tuple[Price, ...]) -> tuple[bool, float | None]:
+    """Return whether the price of a frontier's reply is stated here, and what it then cost, where anybody knows it."""
     answered = attempt.error in (None, "invalid-output") and not one.step.recovered
-    if attempt.provider != "frontier" or not answered:
-        return None
     price = next((each for each in reversed(prices) if one.now >= each.since), None)
-    return None if price is None else (attempt.input_tokens * price.input + attempt.output_tokens * price.output) / 1e6
+    if attempt.provider != "frontier" or not answered or price is None:
+        return False, None
+    if one.unpriced or attempt.input_tokens > price.most:
+        return True, None
+    return True, (attempt.input_tokens * price.input + attempt.output_tokens * price.output) / 1e6
 
 
 def _sides(told: tuple[Spent, ...], attempts: list[Attempt]) -> Iterator[Finding]:

@@ -8,10 +8,21 @@ OWN = "own"
 
 
 @dataclass(frozen=True, slots=True)
+class Evaluated:
+    """An evaluation: what it was made with, and what came of it."""
+
+    version: int
+    decoding: str
+    score: float
+    valid: float
+
+
+@dataclass(frozen=True, slots=True)
 class Registered:
     """A bundle as the oracle remembers it: what was answered when it was made, and what happened to it since.
 
     Attributes:
+        evaluations: Oldest first. What follows is of the newest one that counts as things are now, else of the newest.
         score: Lower bound of the held-out mean, 0..1 or NaN.
         valid: Share of legal held-out replies, 0..1.
         trained_at: Epoch seconds.
@@ -20,6 +31,8 @@ class Registered:
         belongs: Right scenario, role and formats.
         base: What it was tuned from and answers with; `None` for one that stands alone.
         text: What it was trained and evaluated with.
+        decoding: How it was decoded when it was evaluated.
+        mute: Nobody can load it, whatever its files say.
         files: `whole`, `damaged`, or `gone` with its directory.
     """
 
@@ -37,3 +50,6 @@ class Registered:
     files: str = WHOLE
     base: str | None = None
     text: str = OWN
+    decoding: str = OWN
+    mute: bool = False
+    evaluations: tuple[Evaluated, ...] = ()

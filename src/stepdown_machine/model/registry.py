@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from stepdown_machine.model.breaker import Breaker
 from stepdown_machine.model.legal_answers import LegalAnswers, refused
 from stepdown_machine.model.limits import Limits
-from stepdown_machine.model.registered import DAMAGED, GONE, OWN, WHOLE, Registered
+from stepdown_machine.model.registered import DAMAGED, GONE, OWN, WHOLE, Evaluated, Registered
 
 UNTUNABLE = {"gone": "unknown-base", "changed": "base-mismatch"}
 """What is no base, and how a tuning of it is refused."""
@@ -40,11 +40,13 @@ class Model:
         lacks: Reasons that the system has no notion of; `grounds` are those of its own.
         draws: Step seed to what is known of its canary draw: at least the first number, below the second.
         base: What lies where the base does; `tuned` are the plans that tune it.
+        decoding: How bundles are decoded now.
+        asking: Bundles that a run under way has asked.
         text: What the competitor is asked with now; `asked_with` and `written_with` are the texts of steps and datasets, where
             they are other than a fresh system's.
         judgements: What was said later of an answer: its step and a score, oldest first.
         moves: How often the competitor's slot changed hands; `compared` is how many verdicts there were on it.
-        verdicts: The newest on each bundle, with version and text of then; `None` where a killed comparison may have given one.
+        verdicts: The newest on each bundle, with the terms of then; `None` where a killed comparison may have given one.
         logs: What was logged elsewhere, by log: place, text and score of each line; `brought` are the logs by their lines.
         spent: Run to the tokens and US dollars that it spent at its frontier; `None` once a price was not known.
     """
@@ -69,11 +71,13 @@ class Model:
     draws: dict[int, tuple[float, float]] = field(default_factory=dict)
     base: str = OWN
     text: str = OWN
+    decoding: str = OWN
+    asking: frozenset[str] = frozenset()
     asked_with: dict[str, str] = field(default_factory=dict)
     written_with: dict[str, str] = field(default_factory=dict)
     tuned: frozenset[str] = frozenset()
     judgements: tuple[tuple[str, float], ...] = ()
-    verdicts: dict[str, tuple[str, int, str] | None] = field(default_factory=dict)
+    verdicts: dict[str, tuple[str, tuple[int, str, str]] | None] = field(default_factory=dict)
     logs: dict[str, tuple[tuple[str, str, float | None], ...]] = field(default_factory=dict)
     brought: dict[tuple[tuple[int, str], ...], str] = field(default_factory=dict)
     moves: int = 0
@@ -162,9 +166,37 @@ class Model:
         """Return the bundles on the way back, the nearest first."""
         return tuple(dict.fromkeys(each for each in reversed(self.way) if each != self.slots.get("competitor")))
 
-    def target(self) -> str | None:
-        """Return where a rollback leads: the nearest that is good."""
-        return next((each for each in self.behind() if self._good(self.bundles[each])), None)
+    @property
+    def terms(self) -> tuple[int, str, str]:
+        """What an evaluation or a verdict was made with, and must be made with to count."""
+        return self.version, self.text, self.decoding
+
+    def counts(self, registered: Registered) -> bool:
+        """Tell whether a bundle's evaluation counts as things are now."""
+        return (registered.version, registered.text, registered.decoding) == self.terms
+
+    def measure(self) -> None:
+        """Let that evaluation of each bundle count which was made as things are now, the newest of several."""
+        for bundle, registered in self.bundles.items():
+            fitting = [
+                each
+                for each in registered.evaluations
+                if (each.version, each.decoding) == (self.version, self.decoding)
+            ]
+            for counted in (fitting or registered.evaluations)[-1:]:
+                found = asdict(counted)
+                if any(getattr(registered, name) is not value for name, value in found.items()):
+                    self.alter(bundle, **found)
+
+    def evaluated(self, bundle: str, evaluation: Evaluated) -> None:
+        """Remember how a bundle did."""
+        self.alter(bundle, evaluations=(*self.bundles[bundle].evaluations, evaluation))
+        self.measure()
+
+    def target(self, *, tried: bool = True) -> str | None:
+        """Return where a rollback leads: the nearest that is good, and answers where that is `tried`."""
+        good = (each for each in self.behind() if self._good(self.bundles[each]))
+        return next((each for each in good if not (tried and self.bundles[each].mute)), None)
 
     def _good(self, registered: Registered) -> bool:
         whole = registered.files == WHOLE and self.based(registered)
@@ -180,7 +212,10 @@ class Model:
 
     def needed(self, keep: int | None) -> frozenset[str]:
         """Return the bundles that must stay; a run that is kept needs what it asked."""
-        held = {*self.slots.values(), *filter(None, (self.target(),)), *(self.asked if keep is None else ())}
+        # Whether it answers is tried by nobody who only clears away.
+        target = self.target(tried=False)
+        asked = self.asked if keep is None else self.asking
+        held = {*self.slots.values(), *filter(None, (target,)), *asked}
         return frozenset(each for each in held if not self.bundles[each].retired)
 
     def unneeded(self, keep: int | None) -> frozenset[str]:
@@ -206,6 +241,8 @@ class Model:
         due, registered = self.activation(bundle), self.bundles.get(bundle)
         if due.accept and registered is not None and registered.text != self.text:
             due = refused("bundle-incompatible", because=f"{bundle} was trained with another text")
+        if due.accept and registered is not None and registered.mute:
+            due = refused("local-load-failed", because=f"{bundle} cannot be loaded")
         if self.limits.frontier_allowed("competitor"):
             return due
         kinds = frozenset() if due.accept else due.kinds
@@ -216,10 +253,10 @@ class Model:
         due = self._activation(bundle)
         if not proven or not due.accept or self.slots.get("competitor") == bundle:
             return due
-        verdict = self.verdicts.get(bundle, ("hold", self.version, self.text))
+        verdict = self.verdicts.get(bundle, ("hold", self.terms))
         if verdict is None:
             return replace(due, kinds=due.kinds | {"not-promoted"})
-        if verdict == ("promote", self.version, self.text):
+        if verdict == ("promote", self.terms):
             return due
         return refused("not-promoted", *due.kinds, because=f"the newest verdict on {bundle} is {verdict}")
 

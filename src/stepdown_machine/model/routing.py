@@ -113,7 +113,7 @@ def _about_worth(model: Model, registered: Registered) -> list[str]:
     stale = age < 0 or (limits.max_age is not None and age > limits.max_age)
     cooling = model.breakers.get(registered.bundle, Breaker()).cooling(limits, model.now)
     due = ["bundle-stale"] * stale + ["local-cooldown"] * cooling
-    if (registered.version, registered.text) != (model.version, model.text):
+    if not model.counts(registered):
         return [*due, "quality-inconclusive"]
     # `not >=` rather than `<`: NaN must never pass.
     due += ["quality-below-threshold"] * (not registered.score >= limits.min_score)

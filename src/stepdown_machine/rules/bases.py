@@ -76,7 +76,7 @@ class Bases(Steering):
         model, names = self.session.model, self.session.names
         for name, id_ in names.ids["bundle"].items():
             registered = model.bundles[id_]
-            if registered.base == model.base and not registered.retired and registered.version == model.version:
+            if registered.base == model.base and not registered.retired and model.counts(registered):
                 return name
         bundle = self.act(self._job(choice)) if names.of("dataset") else None
         return names.name("bundle", bundle.bundle) if isinstance(bundle, Bundle) else None

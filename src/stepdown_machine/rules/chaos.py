@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
 from stepdown_machine.model.registered import OWN
+from stepdown_machine.names import UNKNOWN
 from stepdown_machine.rules.training import untrained
 from stepdown_machine.rules.turns import Episode, TurnMachine, some, turn
 from stepdown_machine.values import Policy
@@ -45,7 +47,7 @@ def raceable(machine: TurnMachine, choice: int) -> tuple[op.Plain, ...]:
 def _comparable(machine: TurnMachine, bundle: str) -> bool:
     """Tell whether a bundle's evaluation counts: of a killed comparison nobody would say how it was evaluated anew."""
     registered = machine.session.registered(bundle)
-    return registered is not None and registered.belongs and registered.version == machine.session.model.version
+    return registered is not None and registered.belongs and machine.session.model.counts(registered)
 
 
 def killable(machine: TurnMachine, choice: int) -> tuple[op.Plain, ...]:
@@ -129,7 +131,7 @@ def at_once(machine: TurnMachine, one: op.Plain, two: op.Plain, *, apart: bool, 
     return op.Rival(one, two, held[hold % len(held)])
 
 
-def _meeting(one: op.Plain, two: op.Plain) -> tuple[str, str]:
+def _meeting(one: op.Plain | op.Crash, two: op.Plain | op.Crash) -> tuple[str, str]:
     return type(one).__name__, type(two).__name__
 
 
@@ -144,7 +146,9 @@ class Chaos(TurnMachine):
             self._go_on(what)
 
     def _go_on(self, what: op.Crash) -> None:
-        """Go on with a run that was killed; where there was none, be told that the last one is done."""
+        """Go on with a run or a comparison that was killed; where there was none, be told that the last one is done."""
+        if isinstance(what.operation, op.Promote):
+            self._compare_on(what.operation)
         if not isinstance(what.operation, op.Run):
             return
         for run in self.session.names.of("run")[-1:]:
@@ -155,6 +159,14 @@ class Chaos(TurnMachine):
                 for other in self.session.description.texts[1:2] if text == OWN else ():
                     self.tell((op.Reword(other), op.Resume(run), op.Reword(OWN)))
             self.act(op.Resume(run))
+
+    def _compare_on(self, killed: op.Promote) -> None:
+        """Go on with a comparison: after a run that taught something, and once more, though it is done then."""
+        run = (self.session.names.of("run") or (UNKNOWN["run"],))[-1]
+        again = replace(killed, resume=run)
+        self.tell((op.Resume(run), op.Run(1), again, again, op.Audit()))
+        others = (UNKNOWN["run"], *self.session.names.of("run")[:1])
+        self.tell(replace(killed, resume=other) for other in others)
 
     @turn(op.Rival, op.Interleave, what=races())
     def race(self, what: op.Rival | op.Interleave) -> None:
@@ -178,6 +190,8 @@ class Chaos(TurnMachine):
         holds = self.session.description.holds
         if "announced" in holds.get("Run", ()):
             yield op.Rival(op.Reopen(), op.Run(choice % 4), "announced")
+            # What the dead left is closed, what the living have under way is not.
+            yield op.Rival(op.Crash(op.Run(choice % 3), "announced"), op.Run(choice % 4), "announced")
         if "weights-written" in holds.get("Train", ()) and choice % 3 == 0 and self.session.names.of("dataset"):
             yield op.Rival(op.Reopen(), untrained(self, choice), "weights-written")
         if self.session.usable(0) == self.session.usable(1) and self.session.names.of("dataset"):
@@ -200,6 +214,14 @@ class Chaos(TurnMachine):
             yield op.Rival(op.Activate(other), op.Rollback(), "rollback-checked")
         if "announced" in holds.get("Promote", ()) and _comparable(self, other):
             yield from (op.Activate(other), op.Rival(op.Activate(first), op.Promote(other, 0.5), "announced"))
+            # It comes back into the same hands, and somebody has decided all the same.
+            back = (op.Activate(first),)
+            yield op.Rival(op.Activate(other), op.Promote(other, 0.5), "announced", then=back)
+        if "announced" in holds.get("Run", ()):
+            # Who is asked at this moment is needed, though no slot and no way back says so.
+            away = (op.Disable(first), op.Prune(keep=0))
+            yield from (op.Activate(first), op.Rival(op.Activate(other), op.Run(0), "announced", then=away))
+            yield from (op.Enable(first), op.Activate(first))
 
     def _raced(self, choice: int) -> None:
         holds = self.session.description.holds.get("Run", ())

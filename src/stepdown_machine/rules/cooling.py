@@ -18,6 +18,8 @@ def tour(held: str | None) -> tuple[op.Operation, ...]:
     )
     # While one asks, another may not ask as well.
     probe = op.Rival(op.Run(3), op.Run(0), held) if held else op.Run(0)
+    # Who was killed while asking asks no more.
+    dead = (op.Rival(op.Run(2), op.Crash(op.Run(0), held)), op.Advance(30)) if held else ()
     return (
         op.SetPolicy(Policy(breaker_threshold=2, breaker_window=10, breaker_cooldown=30, breaker_probes=2)),
         # Two failures that are one second too far apart, then one that is just near enough.
@@ -26,7 +28,7 @@ def tour(held: str | None) -> tuple[op.Operation, ...]:
         # Open: until the last second, and also when the clock is set back.
         op.Run(0, 1, 5), op.Advance(29), op.Run(1, 1, 6), op.Advance(-60), op.Run(2, 1, 4), op.Advance(61),
         # Half-open: a good probe, then a bad one, which opens it anew from its own time.
-        probe, op.Disturb("timeout"), op.Run(1), op.Disturb(), op.Advance(1), op.Run(2), op.Advance(29),
+        *dead, probe, op.Disturb("timeout"), op.Run(1), op.Disturb(), op.Advance(1), op.Run(2), op.Advance(29),
         # Two good probes close it and clear its memory.
         op.Run(0), op.Run(1), op.Disturb("error"), op.Run(2), op.Disturb(), op.Run(0),
         # Limits that are lowered below what was counted already.

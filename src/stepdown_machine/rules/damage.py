@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
-from stepdown_machine.protocol import DAMAGES, PLANTS
+from stepdown_machine.protocol import DAMAGES, MUTE, PLANTS
 from stepdown_machine.rules.turns import RUNS, TurnMachine, pick, turn
 
 
@@ -17,14 +17,15 @@ class DamageRules(TurnMachine):
         op.Restore,
         op.Plant,
         bundle=pick("bundle"),
-        how=st.sampled_from((*DAMAGES, *PLANTS, "restore", "restore", "restore")),
+        how=st.sampled_from((*DAMAGES, *PLANTS, MUTE, "restore", "restore", "restore")),
         runs=RUNS,
     )
     def damage(self, bundle: str, how: str, runs: int) -> None:
         """Damage a bundle's files, restore them, or put a bundle in its place that does not belong."""
         registered = self.session.registered(bundle)
-        if how in PLANTS or registered is None or registered.deleted:
-            self.act(op.Plant(how if how in PLANTS else (*self.session.description.plants, PLANTS[0])[0]))
+        plants = (*PLANTS, MUTE)
+        if how in plants or registered is None or registered.deleted:
+            self.act(op.Plant(how if how in plants else (*self.session.description.plants, PLANTS[0])[0]))
         else:
             if registered.files != "whole":
                 self.act(op.Restore(bundle))

@@ -40,7 +40,7 @@ class Discovery(TurnMachine):
     def run(self, seed: int, generations: int, candidates: int) -> None:
         """Run: discovery while no bundle is fit, routed when one is; or ask one question alone."""
         single = seed == 3 and generations == candidates and self.can(op.Ask)
-        self.act(op.Ask(seed) if single else op.Run(seed, generations, candidates))
+        self.act(self.question(seed) if single else op.Run(seed, generations, candidates))
 
     @turn(
         op.Export,

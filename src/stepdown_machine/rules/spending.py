@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from stepdown_machine import operations as op
 from stepdown_machine.observed import Step
+from stepdown_machine.protocol import UNPRICED
 from stepdown_machine.rules.turns import Episode, TurnMachine
 from stepdown_machine.values import Policy
 
@@ -32,14 +33,22 @@ class Spending(TurnMachine):
             self._report()
         # What a budget refused then, it allows now.
         self.act(op.SetPolicy(Policy(mode="frontier-only")))
-        for run in self.session.names.of("run")[-1:]:
+        for run in self._stopped(choice):
             self.act(op.Resume(run))
-        self._report()
+            self.act(op.Report(run))
         least = min(self._limits(taken), key=lambda each: each.run_tokens or 0.0, default=Policy(run_tokens=0.0))
         if "illegal" in self.session.description.outages:
             # What cannot be used is paid for all the same.
             self.tell((op.SetPolicy(replace(least, mode="frontier-only")), op.Disturb(frontier="illegal")))
             self.tell((op.Run(choice % 4, 2, 2), op.Disturb()))
+        if UNPRICED in self.session.description.outages:
+            # What nobody knows the price of spends all the money that there is.
+            dear = Policy(mode="frontier-only", run_cost=1e6)
+            self.tell(
+                (op.SetPolicy(dear), op.Run(choice % 4, 1, 2), op.Disturb(frontier=UNPRICED), op.Run(choice % 4, 2, 2))
+            )
+            self._report()
+            self.act(op.Disturb())
         # Local serves as ever, and where it fails there is nobody to fall back to.
         self.tell((op.SetPolicy(replace(least, breaker_threshold=99)), op.Run(choice % 3, 1, 2), op.Disturb("error")))
         self.tell((op.Run(choice % 3, 1, 2), op.Disturb(), op.SetPolicy(replace(least, shadow=True)), op.Run(1, 1, 2)))
@@ -59,6 +68,13 @@ class Spending(TurnMachine):
                 yield Policy(run_tokens=tokens + float(number))
         if cost:
             yield Policy(run_cost=cost / 2)
+
+    def _stopped(self, choice: int) -> list[str]:
+        """Name the oldest run that its budget ended, and the last one, which is the same now and then."""
+        spent = {one.step.run for one in self.session.routed if one.step.error == "frontier-over-budget"}
+        stopped = [name for name, id_ in self.session.names.ids["run"].items() if id_ in spent]
+        # The next time it is the oldest of those that are left.
+        return list(dict.fromkeys((*stopped[:1], *stopped[-1:]))) if choice % 3 else stopped[-1:]
 
     def _compare(self, least: Policy) -> None:
         """Compare a bundle with a frontier that may answer only some of its questions."""

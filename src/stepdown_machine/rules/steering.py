@@ -17,6 +17,7 @@ from stepdown_machine import operations as op
 from stepdown_machine.capabilities import reasons_of
 from stepdown_machine.model import REASONS, Breaker, Registered
 from stepdown_machine.names import UNKNOWN
+from stepdown_machine.protocol import MUTE
 from stepdown_machine.rules.cooling import tour
 from stepdown_machine.rules.policy import Governing, unchanged
 from stepdown_machine.rules.turns import Episode, turn
@@ -75,7 +76,8 @@ class Steering(Governing):
 
     def episodes(self) -> dict[str, Episode]:
         """Add the way to each reason."""
-        return {**super().episodes(), **{reason: partial(self._lead, reason) for reason in REASONS}}
+        reasons = {reason: partial(self._lead, reason) for reason in REASONS}
+        return {**super().episodes(), **reasons}
 
     def _lead(self, cause: str, choice: int) -> None:
         if not self.session.can(cause):
@@ -94,7 +96,7 @@ class Steering(Governing):
             # What may not serve may not be activated either, not even where it is active.
             self.act(op.Activate(bundle))
         # One question is enough where a run follows.
-        self.act(op.Ask(choice % 4) if self.can(op.Ask) else op.Run(choice % 4))
+        self.act(self.question(choice) if self.can(op.Ask) else op.Run(choice % 4))
         # Each way to damage a bundle was one run already.
         generations = 1 if cause == "bundle-integrity" else 2
         self.act(op.Run(choice % 3, generations, CANDIDATES.get(cause, 6)))
@@ -124,6 +126,8 @@ class Steering(Governing):
             self.act(op.Disturb())
         if self.session.model.base != "own":
             self.act(op.SetBase("own"))
+        if self.session.model.decoding != "own":
+            self.act(op.Redecode("own"))
         if not unchanged(Policy(), self):
             self.act(op.SetPolicy(Policy()))
         for name in sorted(frozenset(self.session.description.validators) - self.session.model.validators):
@@ -186,17 +190,25 @@ class Steering(Governing):
             "bundle-absent": lambda: self._damaged(bundle, "delete-directory"),
             "bundle-integrity": lambda: self._damaged_in_every_way(bundle, choice),
             "bundle-disabled": lambda: self._done(op.Disable(bundle), op.Enable(bundle)),
-            "bundle-incompatible": lambda: self._done(
-                op.Plant(self.session.description.plants[choice % len(self.session.description.plants)]),
-                op.Activate(bundle),
-            ),
+            "bundle-incompatible": lambda: self._done(op.Plant(self._stranger(choice)), op.Activate(bundle)),
             "bundle-stale": lambda: self._stale(bundle),
             "coverage-weak": self._blind,
             "shadow-only": self._shadowed,
             "canary-held": self._canary,
-            "quality-inconclusive": lambda: self._done(op.Revise(version + 1), op.Revise(version)),
+            "quality-inconclusive": lambda: self._unmeasured(version, choice),
         }
         return ways[cause]() if cause in ways else self._forbidden(cause, bundle, choice)
+
+    def _stranger(self, choice: int) -> str:
+        """Name a bundle that does not belong."""
+        kinds = [kind for kind in self.session.description.plants if kind != MUTE]
+        return kinds[choice % len(kinds)]
+
+    def _unmeasured(self, version: int, choice: int) -> tuple[op.Plain, ...]:
+        """Let an evaluation count no more: the scenario is another one, or bundles are decoded otherwise."""
+        if choice % 2 and self.can(op.Redecode) and self.session.description.decodings[1:]:
+            return self._done(op.Redecode(self.session.description.decodings[1]), op.Redecode("own"))
+        return self._done(op.Revise(version + 1), op.Revise(version))
 
     def _done(self, operation: op.Plain, undo: op.Plain) -> tuple[op.Plain, ...]:
         self.act(operation)

@@ -109,8 +109,22 @@ class SuccessionRules(TurnMachine):
             yield from (op.Activate(two), op.Rollback(), op.Activate(two))
             yield from (op.Disable(one), op.Rollback(), op.Enable(one), op.Activate(two))
             yield from (op.Damage(one, "flip"), op.Rollback(), op.Restore(one), op.Activate(two))
+        if pair is not None:
+            yield from self._proven(*pair)
         for _ in range(len(self.session.model.way) + 1):
             yield op.Rollback()
+
+    def _proven(self, one: str, two: str) -> Iterator[op.Plain]:
+        """Ask for proof under other terms than a verdict was given under, and under its own."""
+        version = self.session.model.version
+        yield from (op.Activate(one), op.Promote(two, 0.5), op.Activate(one))
+        others: list[tuple[op.Plain, op.Plain]] = [
+            *((op.Redecode(how), op.Redecode("own")) for how in self.session.description.decodings[1:2]),
+            (op.Revise(version + 1), op.Revise(version)),
+        ]
+        for other, own in others:
+            yield from (other, op.Activate(two, proven=True), op.Promote(two, 0.5), own)
+        yield from (op.Activate(two, proven=True), op.Activate(one))
 
     def _clearing(self) -> Iterator[op.Plain]:
         """Prune what is active, what is next on the way back, what a run asked, and what was retired."""

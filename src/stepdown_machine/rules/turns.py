@@ -83,6 +83,8 @@ class TurnMachine(RuleBasedStateMachine):
     """The last session that failed, for those who run a machine by hand; it never influences what is drawn."""
     shortest: ClassVar[Program] = ()
     """Its program: the turns that it took."""
+    shortens: ClassVar[bool] = True
+    """Whether turns that a failing program does without are left out, at the end: no use to who only asks whether it fails."""
     replayed: ClassVar[bool] = False
     """Whether a program that failed is tried again, only to see whether it still does."""
 
@@ -151,6 +153,12 @@ class TurnMachine(RuleBasedStateMachine):
             # One question shows it as well as a run, sooner.
             self.act(op.Ask(number) if number and self.can(op.Ask) else op.Run(number))
 
+    def question(self, choice: int) -> op.Ask:
+        """Return one question, and now and then others after it: at one that is kept for examinations nobody may learn."""
+        examined = self.session.description.examined
+        kept = (examined[choice % len(examined)],) if examined else ()
+        return op.Ask(choice % 4, (*kept, choice % 3, choice % 4)[: choice % 4])
+
     def tell(self, story: Iterable[op.Operation]) -> None:
         """Perform one operation after the other, as far as the system can."""
         for operation in story:
@@ -183,7 +191,7 @@ class TurnMachine(RuleBasedStateMachine):
             return
         session, shown, claim = self.session, failure, claim_of(failure)
         type(self).shortest = self.program
-        if currently_in_test_context() and current_build_context().is_final:
+        if type(self).shortens and currently_in_test_context() and current_build_context().is_final:
             with telling(failure, "shorter", "this program could not be made shorter"):
                 shorter = shorten(self.program, lambda program: claim_of(replay(type(self), program)[1]) == claim)
                 again, repeated = replay(type(self), shorter)

@@ -8,6 +8,9 @@ from stepdown_machine.broken.variant import Variant
 
 # fmt: off
 FAULTS: Mapping[str, Variant] = {
+    "dead-probe": Variant("I2", "lead_to", "runs", "a lock that its dead owner keeps (litellm #28443 in kind)",
+        'if call["process"] in self.disk.living]',
+        'if call["process"]]'),
     "frontier-first": Variant("I2", "run", "runs", "a cooling or costly target short-circuits the walk (openclaw #5763)",
         'for provider in ["local"] * (not objections) + ["frontier"] * (not closed):',
         'for provider in ["frontier"] * (not closed) + ["local"] * (not objections):'),
