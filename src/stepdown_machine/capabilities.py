@@ -28,6 +28,7 @@ POLICIES = {
     "validity-below-threshold": "min_valid",
     "shadow-only": "shadow",
     "canary-held": "canary",
+    "quality-outdated": "max_lessons",
 }
 """Reasons that only a policy value of that name can give."""
 
@@ -90,6 +91,8 @@ def fitted(description: Description, operation: op.Operation) -> op.Operation:
 def governed(description: Description, policy: Policy) -> Policy:
     """Return a policy with those values only that can be set; of the others nobody knows anything else than the start."""
     settable = {each.name: getattr(policy, each.name) for each in fields(Policy) if each.name in description.policies}
+    if description.teaching is None:
+        settable.pop("max_lessons", None)
     return replace(description.policy, **settable)
 
 
@@ -156,7 +159,7 @@ def _due(description: Description, reason: str) -> bool:
 
     does = description.operations.__contains__
     if reason in POLICIES:
-        return sets(POLICIES[reason])
+        return sets(POLICIES[reason]) and (reason != "quality-outdated" or description.teaching is not None)
     if reason in FAILURES:
         recognisable = (
             reason != "local-invalid-output" or description.objectors is not None or description.refuses is not None

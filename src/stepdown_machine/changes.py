@@ -177,4 +177,4 @@ def _register(model: Model, bundle: Bundle, job: tuple[str, str] | None, base: s
 
 
 def _evaluation(bundle: Bundle) -> Evaluated:
-    return Evaluated(bundle.version, bundle.decoding, bundle.score, bundle.valid)
+    return Evaluated(bundle.version, bundle.decoding, bundle.score, bundle.valid, bundle.knowledge)

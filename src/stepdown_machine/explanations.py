@@ -36,6 +36,7 @@ def review_steps(
     model.asking = _asking(model, transition)
     reviews: list[StepReview] = []
     findings: list[Finding] = []
+    model.known = max((lesson.version for lesson in transition.seen.lessons), default=0)
     for event in explanation.events:
         if isinstance(event, tuple):
             findings += _told(model, *event, transition, moved=model.moves != moves)
@@ -110,7 +111,7 @@ def _due(model: Model, step: Step) -> Objections:
     """Ask the gates; a comparison asks the frontier for its own sake, as if the policy forced it."""
     if step.purpose == "comparison":
         model = replace(model, limits=replace(model.limits, mode="frontier-only"))
-    return objections(model, step.role, step.seed)
+    return objections(model, step.role, step.seed, step.knowledge)
 
 
 def _asking(model: Model, transition: Transition) -> frozenset[str]:

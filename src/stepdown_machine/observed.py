@@ -70,6 +70,7 @@ class Step:
         recovered: Closed by recovery after a crash.
         seed: What the canary's draw depends on.
         purpose: `work`, `comparison` with the frontier, for a promotion's verdict, or `live`: see `operations.Ask`.
+        knowledge: How many lessons its question was put with.
         answer: What an export holds of the reply, where it is spelled in one way only; empty for the reply itself.
     """
 
@@ -92,6 +93,7 @@ class Step:
     seed: int = 0
     purpose: str = "work"
     answer: str = ""
+    knowledge: int = 0
 
     @property
     def learned(self) -> str:
@@ -136,6 +138,15 @@ class Shelved:
 
 
 @dataclass(frozen=True, slots=True)
+class Lesson:
+    """What was learned: its number, from 1, what is known then, and the step that it came of."""
+
+    version: int
+    text: str
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
 class Signature:
     """Who answers for an act, and whether evidence was overridden for it."""
 
@@ -157,6 +168,7 @@ class Observation:
         signed: Of each act, who asked for it; `None` for what nobody has to answer for.
         datasets: Dataset id and digest of its record files as they are on disk now.
         leftovers: Files and directories in the rooms of datasets and bundles that belong to neither.
+        lessons: What was learned, oldest first.
         judgements: Step and score of each judgement that arrived late, oldest first.
         checkpoints: Names of killed trainings that can be gone on with.
     """
@@ -173,5 +185,6 @@ class Observation:
     signed: tuple[Signature | None, ...] = ()
     datasets: tuple[tuple[str, str], ...] = ()
     leftovers: tuple[str, ...] = ()
+    lessons: tuple[Lesson, ...] = ()
     judgements: tuple[tuple[str, float], ...] = ()
     checkpoints: tuple[str, ...] = ()

@@ -106,6 +106,19 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Teaching:
+    """How what a coach says becomes known.
+
+    Attributes:
+        read: Returns what a reply of the coach teaches; `None` where it is no lesson.
+        first: What is known before the first lesson.
+    """
+
+    read: Callable[[str], str | None]
+    first: str
+
+
+@dataclass(frozen=True, slots=True)
 class Description:
     """What a system is and can do, the same for every example. Capabilities are declared here, not overridden.
 
@@ -144,6 +157,7 @@ class Description:
         sure: How many standard errors the lower bound of a held-out score lies below its mean, at least and at most.
         compares: Seeds that a comparison which shows nothing comes to, at most; 0 where nobody says.
         operator: Who asks for whatever is done, where acts are signed.
+        teaching: How lessons come about, where questions are put with what was learned; `None` where nothing is.
         astray: How far below the best so far the best of a generation lies that is rolled back; `None` where none is.
     """
 
@@ -179,6 +193,7 @@ class Description:
     shows: frozenset[str] = SHOWN
     referee: str = ""
     prices: tuple[Price, ...] = ()
+    teaching: Teaching | None = None
     astray: float | None = None
     shared: bool = False
     sure: tuple[float, float] = (0.0, inf)

@@ -6,7 +6,7 @@ from dataclasses import fields
 from functools import lru_cache
 
 from stepdown_machine import operations as op
-from stepdown_machine.model import LegalAnswers, Limits, Model
+from stepdown_machine.model import LegalAnswers, Limits, Model, legality
 from stepdown_machine.model.legal_answers import refused
 from stepdown_machine.model.registered import OWN
 from stepdown_machine.observed import Observation, Step
@@ -70,19 +70,19 @@ def legal_answers(
             recorded = run in {step.run for step in rows.steps}
             return LegalAnswers() if recorded else refused("unknown-run", because=f"history has no run {run}")
         case op.Train(dataset=dataset, plan=plan):
-            return model.training(dataset, plan, _records(memory, dataset), description.min_records)
+            return legality.training(model, dataset, plan, _records(memory, dataset), description.min_records)
         case op.Judge() | op.Resume() | op.Import():
             return _afterwards(operation, rows, model, memory, description)
         case op.Activate(bundle=bundle, proven=proven):
-            return model.activation(bundle, proven=proven)
+            return legality.activation(model, bundle, proven=proven)
         case op.Enable(bundle=bundle) | op.Disable(bundle=bundle):
-            return model.switching(bundle)
+            return legality.switching(model, bundle)
         case op.Retire(bundle=bundle) | op.Delete(bundle=bundle):
-            return model.removal(bundle)
+            return legality.removal(model, bundle)
         case op.Promote() | op.Rollback() | op.Prune():
             return _succession(model, operation, rows, memory)
         case op.SetPolicy(policy=policy):
-            return model.governing(limits(policy), dict(description.most))
+            return legality.governing(limits(policy), dict(description.most))
         case _:
             return LegalAnswers()
 
@@ -135,9 +135,9 @@ def _succession(
 ) -> LegalAnswers:
     match operation:
         case op.Promote(bundle=bundle, resume=resume):
-            return again(model.promotion(bundle), resume, rows, memory)
+            return again(legality.promotion(model, bundle), resume, rows, memory)
         case op.Prune(bundle=bundle, keep=keep):
-            return model.pruning(bundle, keep)
+            return legality.pruning(model, bundle, keep)
     if model.target() is None:
         return refused("nothing-to-roll-back", because=f"none of {list(model.behind())} is good")
     return LegalAnswers()

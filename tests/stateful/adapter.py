@@ -16,7 +16,7 @@ from stateful.damages import clear, damage
 from stateful.doing import COMPARED, PLANS, TUNED, answered, interleaved, spelled
 from stateful.environment import ASKED, LENGTHS, ON_GRID, PRICES, SCENARIO, TEXTS, Environment, examined, settings
 from stateful.falsifying import WAYS, Forgery
-from stateful.observing import PERSON, Observer
+from stateful.observing import PERSON, Observer, lesson_of, lesson_said
 from stateful.planting import plant
 from stateful.ranges import MOST
 from stepdown.acts import configure
@@ -24,12 +24,13 @@ from stepdown.acts.opening import open_workspace
 from stepdown.bundles.disk import Condition, look
 from stepdown.bundles.standing import fold
 from stepdown.history import reader
+from stepdown.scenarios.roles import coach
 from stepdown.views.bundles import shelf
 from stepdown.views.history import active_at
 from stepdown_machine import operations as op
 from stepdown_machine.model import REFEREES
 from stepdown_machine.observed import Holding, Observation
-from stepdown_machine.protocol import MUTE, OUTAGES, PLANTS, UNPRICED, Answer, Description, One, Origin, Probe
+from stepdown_machine.protocol import MUTE, OUTAGES, PLANTS, UNPRICED, Answer, Description, One, Origin, Probe, Teaching
 from stepdown_machine.values import Audited, Dataset, Policy
 
 ACT = ("act-appended", "act-recorded")
@@ -66,6 +67,8 @@ HOLDS = {
 """Where a process can wait in the middle of its act: it holds no lock of the database."""
 SURE = (1.8945, 1.8946) if ON_GRID else (2.3533, 2.3534)
 """Standard errors of a mean of 8 or of 4 scores below which it lies with a chance of 5 %: the tables' t of 7 and of 3."""
+FIRST = ("Nothing is known yet.", "Explore.")
+"""Playbook and hints before anybody taught anything."""
 FILES = {Condition.ABSENT: "gone", Condition.BROKEN: "damaged", Condition.NEWER: "whole", Condition.WHOLE: "whole"}
 """The machine's word for what a list of bundles says; what only a newer version can read is as it was."""
 SHM = Path("/dev/shm")
@@ -100,8 +103,7 @@ class StepdownSystem:
         self._root = self._base / "workspace"
         shutil.copytree(room() / "template", self._root)
         self._open()
-        # The machine knows no lessons: that their number lapses an evaluation is another test's.
-        configure.set_policy(self._workspace, {**spelled(Policy()), "max_lessons": "inf"})
+        configure.set_policy(self._workspace, spelled(Policy()))
         self._observer = Observer(self._root)
         self._forgery: Forgery | None = None
         self._damages = count()
@@ -136,6 +138,7 @@ class StepdownSystem:
             referee=SCENARIO,
             prices=PRICES,
             astray=0.05,
+            teaching=Teaching(lesson_of, lesson_said(*FIRST)) if coach(scenario) is not None else None,
             shared=True,
             sure=SURE,
             compares=COMPARED,

@@ -103,9 +103,13 @@ def process(room: Path, errand: Errand) -> Iterator[Connection]:
 
 
 def said(pipe: Connection, errand: Errand) -> Any:
-    """Return the next word of a process; one that says nothing for too long is a failure."""
+    """Return the next word of a process; one that says nothing for too long, or ends without one, is a failure."""
     assert pipe.poll(PATIENCE), f"the process doing {errand.operation} is hung"
-    return pipe.recv()
+    try:
+        return pipe.recv()
+    except EOFError:
+        # It says on its standard error what it ended with.
+        raise AssertionError(f"the process doing {errand.operation} ended without a word") from None
 
 
 CALLER = ThreadPoolExecutor(1, "caller")

@@ -28,7 +28,7 @@ from stepdown_machine.rules.succession import THEN, WHO
 Stop = Callable[[StepdownMachine], None]
 """A part of it, on a system of its own that serves locally."""
 
-LIMITS = ("min_score", "min_valid", "min_coverage", "max_age")
+LIMITS = ("min_score", "min_valid", "min_coverage", "max_age", "max_lessons")
 
 
 def reasons(machine: StepdownMachine) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from stateful.asking import LENT
 from stateful.environment import ON_GRID
 from stateful.looking import Looks
-from stepdown_machine.observed import Attempt, Call, Generation, Holding, Observation, Shelved, Signature, Step
+from stepdown_machine.observed import Attempt, Call, Generation, Holding, Lesson, Observation, Shelved, Signature, Step
 from stepdown_machine.protocol import VALIDATORS
 from stepdown_machine.values import Policy
 
@@ -31,7 +31,8 @@ UNFINISHED = """SELECT seq, call FROM announcement
     WHERE seq > ? AND NOT EXISTS (SELECT * FROM attempt WHERE attempt.call = announcement.call) ORDER BY seq"""
 SHELF = """SELECT id FROM bundle
     WHERE seq > ? AND id NOT IN (SELECT bundle FROM act WHERE kind = 'delete') ORDER BY seq"""
-TABLES = ("announcement", "step", "generation", "dataset", "judgement")
+TABLES = ("announcement", "step", "generation", "dataset", "judgement", "knowledge")
+LEARNED = "SELECT version, playbook, hints, step FROM knowledge WHERE seq > ? ORDER BY seq"
 JUDGED = """SELECT attempt.step, judgement.score FROM judgement JOIN attempt ON attempt.call = judgement.call
     WHERE judgement.seq > ? ORDER BY judgement.seq"""
 FORMS = ("json-object", "known-keys", "plain-amount", "plain-texts", "calendar-date")
@@ -49,6 +50,9 @@ POLICY = (
     "shadow",
     "canary",
 )
+
+
+ENDLESS = ("max_age", "run_tokens", "run_cost", "max_lessons")
 
 
 def canary_draw(seed: int) -> float:
@@ -130,6 +134,10 @@ class Observer:
             signed=tuple(signature for _, signature in acts),
             datasets=datasets,
             leftovers=self._leftovers({*shelf, *dict(datasets)}),
+            lessons=tuple(
+                Lesson(row["version"], lesson_said(row["playbook"], row["hints"]), row["step"])
+                for row in self.rows(LEARNED, self._born["knowledge"])
+            ),
             judgements=tuple(tuple(row) for row in self.rows(JUDGED, self._born["judgement"])),
             checkpoints=tuple(
                 sorted(filter(_is_checkpoint, (entry.name for entry in os.scandir(self._root / "jobs"))))
@@ -195,9 +203,7 @@ class Observer:
     def _policy(self) -> Policy:
         found = self.rows("SELECT settings FROM policy ORDER BY seq DESC LIMIT 1")
         stored = json.loads(found[0]["settings"])
-        endless = {
-            name: None if stored[name] == "inf" else stored[name] for name in ("max_age", "run_tokens", "run_cost")
-        }
+        endless = {name: None if stored[name] == "inf" else stored[name] for name in ENDLESS}
         # A set of roles, stored sorted; the machine names them in its own order.
         roles = {
             name: tuple(role for role in ("competitor", "coach") if role in stored[name])
@@ -292,7 +298,24 @@ def _step(row: sqlite3.Row, attempts: list[sqlite3.Row], matches: list[tuple[int
         seed=row["seed"],
         purpose=row["purpose"],
         answer=row["strategy"] or "",
+        knowledge=row["knowledge"],
     )
+
+
+def lesson_said(playbook: str, hints: str) -> str:
+    """Say a lesson in a line."""
+    return f"{playbook} / {hints}"
+
+
+def lesson_of(reply: str) -> str | None:
+    """Read what a coach taught: an object of two texts, and of nothing else."""
+    try:
+        said = json.loads(reply)
+    except ValueError:
+        return None
+    if not isinstance(said, dict) or said.keys() != {"playbook", "hints"}:
+        return None
+    return lesson_said(said["playbook"], said["hints"])
 
 
 CLOSED = ("frontier-forbidden", "frontier-over-budget")

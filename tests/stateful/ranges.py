@@ -17,6 +17,7 @@ RANGES: dict[str, tuple[int, float]] = {
     "breaker_cooldown": (0, inf),
     "run_tokens": (0, inf),
     "run_cost": (0, inf),
+    "max_lessons": (0, inf),
     "breaker_threshold": (1, 1_000_000),
     "breaker_probes": (0, 1_000_000),
 }

@@ -112,6 +112,7 @@ def bundle(workspace: Workspace, name: str) -> Bundle:
         marks,
         evaluation.terms["scenario_version"],
         DECODED[evaluation.terms["decoding"]["max_tokens"]],
+        evaluation.knowledge,
         None if row.job == PLANTED else row.dataset,
     )
 

@@ -8,7 +8,8 @@ from types import ModuleType
 from typing import Any
 
 from stepdown_machine import operations as op
-from stepdown_machine.broken import harness, succession, toy
+from stepdown_machine.broken import harness, toy
+from stepdown_machine.broken.describing import describe
 from stepdown_machine.broken.disk import Disk
 from stepdown_machine.broken.outside import (
     OPERATOR,
@@ -27,16 +28,20 @@ from stepdown_machine.broken.outside import (
     step_of,
     validators,
 )  # fmt: skip
-from stepdown_machine.broken.walks import POINTS, alternate, finish, until
-from stepdown_machine.observed import Call, Generation, Holding, Observation, Step
-from stepdown_machine.protocol import MUTE, OUTAGES, PLANTS, START, UNPRICED, Answer, Description, One, Origin, Probe
+from stepdown_machine.broken.walks import alternate, finish, until
+from stepdown_machine.observed import Call, Generation, Holding, Lesson, Observation, Step
+from stepdown_machine.protocol import (
+    START,
+    Answer,
+    Description,
+    One,
+)
 from stepdown_machine.values import (
     Audited,
     Dataset,
     Imported,
     Pointed,
     Policy,
-    Price,
     Pruned,
     Ran,
     Refusal,
@@ -59,35 +64,16 @@ class ToySystem:
         self._disk.acts.append(("policy", asdict(Policy())))
         self._toy = module.Toy(self._disk)
         self._originals: dict[str, dict[str, Any]] = {}
+        self._forget()
+
+    def _forget(self) -> None:
         self._steps: list[Step] = []
         self._calls: list[Call] = []
         self._generations: list[Generation] = []
-        self._acts: list[str] = []
 
     def describe(self) -> Description:
         """Return the static description."""
-        probes = tuple(Probe(text, harness.referee(text), harness.objectors(text)) for text in harness.PROBES)
-        return Description(
-            origin=Origin("stepdown_machine.broken", "system", (self._name,)),
-            probes=probes,
-            plans=("tiny-a", "tiny-b", "weak", "diverged"),
-            tuned=toy.TUNED,
-            bases=("own", "gone", "changed", "another"),
-            texts=("own", "other"),
-            points=POINTS,
-            most={"breaker_threshold": 1000, "breaker_probes": 1000},
-            holds=POINTS,
-            falsifiable=("trace-weights", "trace-lost", "history-score", "history-reason"),
-            shared=True,
-            sure=(2.0, 2.0),
-            compares=len(succession.COMPARED),
-            operator=OPERATOR,
-            prices=tuple(Price(since, 0.0, price, most) for since, price, most in harness.PRICES),
-            plants=(*PLANTS, MUTE),
-            outages=(*OUTAGES, UNPRICED),
-            decodings=("own", "longer"),
-            examined=(7,),
-        )
+        return describe(self._name)
 
     def perform(self, operation: op.Operation) -> Answer:
         """Do one operation."""
@@ -261,11 +247,10 @@ class ToySystem:
         """Read the disk, and remember rows that were read before."""
         disk = self._disk
         if thorough:
-            self._steps, self._calls, self._generations, self._acts = [], [], [], []
+            self._forget()
         self._steps += [step_of(row) for row in disk.steps[len(self._steps) :]]
         self._calls += [Call(**entry) for entry in disk.trace[len(self._calls) :]]
         self._generations += [Generation(**row) for row in disk.generations[len(self._generations) :]]
-        self._acts += [f"{act[0]} {act[1]}" for act in disk.acts[len(self._acts) :]]
         acts = disk.acts
         return Observation(
             steps=tuple(self._steps),
@@ -276,10 +261,11 @@ class ToySystem:
             shelf=tuple(shelved(disk.bundles.get(bundle), bundle) for bundle in shelf(acts)),
             policy=next(Policy(**act[1]) for act in reversed(acts) if act[0] == "policy"),
             validators=validators(acts),
-            acts=tuple(self._acts),
+            acts=tuple(f"{act[0]} {act[1]}" for act in acts),
             signed=tuple(signature(act) for act in acts),
             datasets=tuple((name, digest(text)) for name, text in disk.datasets.items()),
             leftovers=tuple(sorted(disk.bundles.keys() - shelf(acts))),
+            lessons=tuple(Lesson(number, *each) for number, each in enumerate(disk.lessons, 1)),
             judgements=tuple(disk.judgements),
             checkpoints=tuple(sorted(map(" ".join, disk.checkpoints))),
         )

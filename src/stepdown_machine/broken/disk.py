@@ -20,6 +20,7 @@ class Disk:
         bundles: Directory name to its files.
         compared: Comparisons, and the outcome of each that came to one.
         plans: What a run was to be, with what may not change meanwhile; `endings` is how it ended.
+        lessons: What the coach taught, with the step that it came of.
         judgements: What was said later of a step's answer.
         logs: What was logged elsewhere, by log; `written` are datasets and the text that was asked with when they were.
         checkpoints: How far killed tunings had come, by job.
@@ -42,6 +43,7 @@ class Disk:
     trace: list[Row] = field(default_factory=list)
     datasets: dict[str, str] = field(default_factory=dict)
     bundles: dict[str, dict[str, Any]] = field(default_factory=dict)
+    lessons: list[tuple[str, str]] = field(default_factory=list)
     judgements: list[tuple[str, float]] = field(default_factory=list)
     logs: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)
     written: dict[str, str] = field(default_factory=dict)

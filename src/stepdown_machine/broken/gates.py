@@ -19,6 +19,7 @@ class Facts:
         probing: Another step's probe is under way.
         base: What lies where the base does.
         wording: The text that is asked with; `decoding` is how bundles are decoded.
+        knowledge: How many lessons the question is put with.
         seed: Of the step.
     """
 
@@ -37,6 +38,7 @@ class Facts:
     base: str
     wording: str
     decoding: str
+    knowledge: int
 
 
 def objections(facts: Facts) -> tuple[str, ...]:
@@ -78,6 +80,7 @@ def about(facts: Facts, policy: dict[str, Any], bundle: dict[str, Any]) -> dict[
         "local-cooldown": facts.breaker == OPEN or (facts.breaker == HALF_OPEN and facts.probing),
         "quality-inconclusive": not counts,
         "base-mismatch": facts.whole and bundle["base"] not in (None, facts.base),
+        "quality-outdated": counts and lapsed(policy["max_lessons"], abs(facts.knowledge - bundle["knowledge"])),
     }
 
 
@@ -97,7 +100,13 @@ ORDER = (
     "shadow-only",
     "canary-held",
     "base-mismatch",
+    "quality-outdated",
 )
+
+
+def lapsed(most: float | None, away: int) -> bool:
+    """Tell whether more lessons lie between than may."""
+    return most is not None and away > most
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from stepdown_machine.values import Bundle, Pair, Promoted, Record, Standing
 
 Acts = list[tuple[Any, ...]]
 STEP = ("step", "run", "generation", "role", "at", "requested", "objections", "reason", "served", "outcome", "error",
-        "text", "matches", "score", "recovered", "seed", "purpose")  # fmt: skip
+        "text", "matches", "score", "recovered", "seed", "purpose", "knowledge")  # fmt: skip
 Files = dict[str, Any]
 
 
@@ -77,7 +77,7 @@ def bundle_of(bundle: str, disk: Disk) -> Bundle:
     facts: dict[str, Any] = dict(found[0]) | (counted or found)[-1]
     marks = tuple((seed, mark) for seed, mark in facts["evaluation"])
     weights, when, version = facts["files"]["weights"], facts["trained_at"], facts["version"]
-    held_out = facts["score"], facts["valid"], marks, version, facts["decoding"]
+    held_out = facts["score"], facts["valid"], marks, version, facts["decoding"], facts["knowledge"]
     return Bundle(bundle, weights, when, *held_out, facts["source"])
 
 
@@ -110,7 +110,8 @@ def plant(toy: Any, disk: Disk, kind: str) -> Bundle:
         "scenario": "othello" if kind == "other-scenario" else "grid_ctf",
         "format": 2 if kind == "newer-format" else 1,
         "dataset": None, "source": None, "plan": kind, "trained_at": disk.now, "score": 0.9, "valid": 1.0, "evaluation": marks,
-        "version": disk.environment["version"], "decoding": disk.environment["decoding"], "made": len(disk.acts), "base": None,
+        "version": disk.environment["version"], "decoding": disk.environment["decoding"],
+        "knowledge": len(disk.lessons), "made": len(disk.acts), "base": None,
         "wording": disk.environment["text"],
         "files": {"weights": digest(f"planted {kind}"), "config": digest(kind)},
     }  # fmt: skip

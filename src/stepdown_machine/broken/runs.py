@@ -99,11 +99,13 @@ class Runs(recovery.Recovery):
         for index in range(generations):
             mine = [row for row in self.disk.steps if (row["run"], row["generation"]) == (run, index)]
             rows = [row for row in mine if row["role"] == "competitor"]
-            begun = len(rows)
+            begun, known = len(rows), len(self.disk.lessons)
             for position in range(begun, candidates):
-                rows += [(yield from self.step(run, index, position, "competitor", seed * 100 + index * 10 + position))]
+                place = (run, index, position, "competitor", seed * 100 + index * 10 + position)
+                rows += [(yield from self.step(*place, known=known))]
             if len(mine) <= candidates:
-                yield from self.step(run, index, candidates, "coach", seed * 100 + index * 10 + candidates)
+                said = yield from self.step(run, index, candidates, "coach", seed * 100 + index * 10 + candidates)
+                self.learn(said)
             if all((each["run"], each["index"]) != (run, index) for each in self.disk.generations):
                 self.decide(run, index, rows)
             if any(row["error"] == OVER for row in rows[begun:]):
@@ -112,6 +114,11 @@ class Runs(recovery.Recovery):
         mine = [row["outcome"] for row in self.disk.steps if (row["run"], row["role"]) == (run, "competitor")]
         self.disk.endings[run] = "completed" if "served" in mine else "failed"
         return run
+
+    def learn(self, row: Row) -> None:
+        """Keep what a coach said, unless it is known already."""
+        if row["served"] and row["text"] != (self.disk.lessons[-1][0] if self.disk.lessons else ""):
+            self.disk.lessons.append((row["text"], row["step"]))
 
     def decide(self, run: str, index: int, rows: list[Row]) -> None:
         """Keep the best of a generation, the first of several, if it is better than all before."""
@@ -142,7 +149,7 @@ class Runs(recovery.Recovery):
         self.disk.runs.append(f"R{len(self.disk.runs) + 1}")
         return str(self.disk.runs[-1])
 
-    def facts(self, role: str, seed: int) -> gates.Facts:
+    def facts(self, role: str, seed: int, knowledge: int | None = None) -> gates.Facts:
         """Gather what a decision rests on."""
         bundle, policy = self.active(role), self.policy()
         breaker = self.disk.breakers.get(bundle or "", gates.ToyBreaker())
@@ -161,6 +168,7 @@ class Runs(recovery.Recovery):
             base=self.disk.environment["base"],
             wording=self.disk.environment["text"],
             decoding=self.disk.environment["decoding"],
+            knowledge=len(self.disk.lessons) if knowledge is None else knowledge,
             probing=any(call["bundle"] == bundle for call in self.alive() if not call["shadow"]),
         )
 
@@ -168,9 +176,10 @@ class Runs(recovery.Recovery):
         """Return the calls that living processes have under way."""
         return [call for call in self.disk.announced.values() if call["process"] in self.disk.living]
 
-    def step(self, run: str, generation: int, position: int, role: str, seed: int, *, purpose: str = "work") -> Points:
+    def step(self, run: str, generation: int, position: int, role: str, seed: int, *,
+             purpose: str = "work", known: int | None = None) -> Points:  # fmt: skip
         """Take one step: facts, decision, attempts, judgement, one row."""
-        facts = self.facts(role, seed)
+        facts = self.facts(role, seed, known)
         closed = self.closed(run, role, facts.policy)
         if purpose == "comparison":
             facts = replace(facts, policy=facts.policy | {"mode": "frontier-only"})
@@ -181,7 +190,7 @@ class Runs(recovery.Recovery):
             "attempts": [], "wording": self.disk.environment["text"],
             "requested": "local" if not objections else "none" if closed else "frontier",
             "served": None, "outcome": "failed", "error": closed, "text": "", "matches": (),
-            "score": None, "recovered": False, "purpose": purpose, "said": None, "bundle": None,
+            "score": None, "recovered": False, "purpose": purpose, "said": None, "bundle": None, "knowledge": facts.knowledge,
         }  # fmt: skip
         shadowed = objections == ("shadow-only",) and not closed
         row["bundle"] = bundle = self.active(role) if not objections or shadowed else None

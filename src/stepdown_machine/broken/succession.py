@@ -29,6 +29,7 @@ class Succession(runs.Runs):
         bound = math.nan if plan == "diverged" else max(0.0, fmean(scores) - SURE * error)
         valid = sum(mark is not None for _, mark in marks) / len(marks)
         terms = {name: self.disk.environment[name] for name in runs.TERMS}
+        terms["knowledge"] = len(self.disk.lessons)
         return {"score": bound, "valid": valid, "evaluation": marks, **terms}
 
     def mark(self, weights: str, seed: int) -> tuple[str, int, float | None]:
@@ -97,7 +98,9 @@ class Succession(runs.Runs):
         champion = held if held != bundle and held is not None and self.fit(held) else None
         champion = champion if champion is not None and self.answers(champion) else None
         measured = self.registered(bundle)
-        if any(measured[name] != self.disk.environment[name] for name in runs.TERMS):
+        away = abs(len(self.disk.lessons) - measured["knowledge"])
+        stale = policy["max_lessons"] is not None and away > policy["max_lessons"]
+        if stale or any(measured[name] != self.disk.environment[name] for name in runs.TERMS):
             facts = self.evaluate(self.disk.bundles[bundle]["weights"], self.registered(bundle)["plan"])
             self.disk.acts.append(("evaluate", bundle, facts))
         verdict: Row = yield from self.compare(bundle, champion, resume)

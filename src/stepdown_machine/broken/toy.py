@@ -19,7 +19,7 @@ UNTUNABLE = {"gone": "unknown-base", "changed": "base-mismatch"}
 STEPS = 5
 EXAMINED = 7
 """A question that is kept for examinations."""
-ENDLESS = ("max_age", "breaker_window", "breaker_cooldown", "run_tokens", "run_cost")
+ENDLESS = ("max_age", "breaker_window", "breaker_cooldown", "run_tokens", "run_cost", "max_lessons")
 
 
 class Toy(succession.Succession):

@@ -230,6 +230,14 @@ def _repeats(asked: op.Train, bundle: Bundle, transition: Transition, model: Mod
     named = transition.memory.exported.get(bundle.dataset or "")
     if bundle.dataset is not None and (named is None or named.digest != job[0]):
         yield Finding("I9", f"trained from {asked.dataset}", f"it says {bundle.dataset}", "that is what it learned")
+    fresh = bundle.bundle not in transition.memory.answered.keys() | transition.memory.strays
+    if transition.orderly and fresh and bundle.knowledge != model.known:
+        yield Finding(
+            "I9",
+            f"evaluated with {model.known} lessons",
+            f"with {bundle.knowledge}",
+            "so many are known to whoever asks",
+        )
     if asked.fresh and bundle.iterations == 0:
         yield Finding("I9", f"{asked.plan} is trained again", "no step was taken", "it was asked for afresh")
     before = transition.memory.answered.get(bundle.bundle)

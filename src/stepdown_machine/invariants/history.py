@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from stepdown_machine import operations as op
 from stepdown_machine.findings import Finding
+from stepdown_machine.invariants import lessons
 from stepdown_machine.model import Model, objections
 from stepdown_machine.observed import Step
 from stepdown_machine.resuming import learned, over_budget, seeds
@@ -60,6 +61,7 @@ def history_explains_the_state(
     if not transition.running:
         yield from _state(transition, model, "I10", "the acts that were accepted make it so")
     yield from _signed(transition)
+    yield from lessons.learned(transition)
     yield from _asked(transition, model)
     for operation, answer in transition.answered():
         match operation, answer:
@@ -117,7 +119,7 @@ def fallback_changes_no_preference(
 
 
 def _growth(transition: Transition) -> Iterator[Finding]:
-    for name in ("steps", "calls", "generations", "acts", "signed", "judgements"):
+    for name in ("steps", "calls", "generations", "acts", "signed", "lessons", "judgements"):
         before, now = getattr(transition.before, name), getattr(transition.seen, name)
         if now[: len(before)] != before:
             changed = next((old for old, new in zip(before, now, strict=False) if old != new), before[-1])

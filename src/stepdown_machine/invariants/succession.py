@@ -113,7 +113,7 @@ def _standing(promoted: Promoted, transition: Transition, rate: float) -> Iterat
 def _unchanged(promoted: Promoted, transition: Transition) -> Iterator[Finding]:
     """A bundle whose evaluation counts keeps it: an examination is no other one."""
     before = transition.memory.answered.get(promoted.now.bundle)
-    terms = [(each.version, each.decoding) for each in (before, promoted.now) if each is not None]
+    terms = [(each.version, each.decoding, each.knowledge) for each in (before, promoted.now) if each is not None]
     if before is not None and len(set(terms)) == 1 and repr(before) != repr(promoted.now):
         yield Finding(
             "I14", f"evaluated as {before}", f"{promoted.now}", "its evaluation counted, and a comparison is another"
@@ -158,6 +158,10 @@ def _measured(promoted: Promoted, model: Model) -> Iterator[Finding]:
     if (now.version, now.decoding) != (model.version, model.decoding):
         due = f"evaluated at version {model.version}, decoded {model.decoding}"
         yield Finding("I14", due, f"at {now.version}, {now.decoding}", "that is how things are now")
+    away = abs(model.known - now.knowledge)
+    if model.limits.max_lessons is not None and away > model.limits.max_lessons:
+        did = f"{away} lessons away"
+        yield Finding("I14", f"evaluated within {model.limits.max_lessons} lessons", did, "it would not serve")
 
 
 def _finished(asked: op.Promote, promoted: Promoted, most: int) -> Iterator[Finding]:

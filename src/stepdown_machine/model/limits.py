@@ -26,6 +26,7 @@ class Limits:
     canary: float = 1.0
     run_tokens: float | None = None
     run_cost: float | None = None
+    max_lessons: float | None = None
 
     def local_allowed(self, role: str) -> bool:
         """Tell whether a role's prompts may reach local."""
@@ -49,7 +50,7 @@ class Limits:
         """
         shares = ("min_score", "min_valid", "min_coverage", "canary")
         wrong = [name for name in shares if not 0.0 <= getattr(self, name) <= 1.0]
-        endless = ("max_age", "breaker_window", "breaker_cooldown", "run_tokens", "run_cost")
+        endless = ("max_age", "breaker_window", "breaker_cooldown", "run_tokens", "run_cost", "max_lessons")
         wrong += [name for name in endless if not _is_amount(getattr(self, name))]
         wrong += ["breaker_threshold"] if self.breaker_threshold < 1 else []
         wrong += ["breaker_probes"] if self.breaker_probes < 0 else []

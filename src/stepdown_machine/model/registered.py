@@ -15,6 +15,7 @@ class Evaluated:
     decoding: str
     score: float
     valid: float
+    knowledge: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Registered:
         belongs: Right scenario, role and formats.
         base: What it was tuned from and answers with; `None` for one that stands alone.
         text: What it was trained and evaluated with.
-        decoding: How it was decoded when it was evaluated.
+        decoding: How it was decoded when it was evaluated, and `knowledge` how many lessons it was asked with.
         mute: Nobody can load it, whatever its files say.
         files: `whole`, `damaged`, or `gone` with its directory.
     """
@@ -51,5 +52,6 @@ class Registered:
     base: str | None = None
     text: str = OWN
     decoding: str = OWN
+    knowledge: int = 0
     mute: bool = False
     evaluations: tuple[Evaluated, ...] = ()

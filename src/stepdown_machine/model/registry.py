@@ -5,12 +5,8 @@ from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 
 from stepdown_machine.model.breaker import Breaker
-from stepdown_machine.model.legal_answers import LegalAnswers, refused
 from stepdown_machine.model.limits import Limits
-from stepdown_machine.model.registered import DAMAGED, GONE, OWN, WHOLE, Evaluated, Registered
-
-UNTUNABLE = {"gone": "unknown-base", "changed": "base-mismatch"}
-"""What is no base, and how a tuning of it is refused."""
+from stepdown_machine.model.registered import GONE, OWN, WHOLE, Evaluated, Registered
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +37,7 @@ class Model:
         draws: Step seed to what is known of its canary draw: at least the first number, below the second.
         base: What lies where the base does; `tuned` are the plans that tune it.
         decoding: How bundles are decoded now.
+        known: How many lessons are known now.
         asking: Bundles that a run under way has asked.
         text: What the competitor is asked with now; `asked_with` and `written_with` are the texts of steps and datasets, where
             they are other than a fresh system's.
@@ -72,6 +69,7 @@ class Model:
     base: str = OWN
     text: str = OWN
     decoding: str = OWN
+    known: int = 0
     asking: frozenset[str] = frozenset()
     asked_with: dict[str, str] = field(default_factory=dict)
     written_with: dict[str, str] = field(default_factory=dict)
@@ -222,105 +220,6 @@ class Model:
         """Return the bundles that may be deleted: those of `unsure` among them need not be when runs are kept."""
         here = frozenset(each for each, registered in self.bundles.items() if not registered.deleted)
         return here - self.needed(keep)
-
-    def pruning(self, bundle: str | None, keep: int | None) -> LegalAnswers:
-        """Judge pruning: of one bundle only if nobody needs it, and only once."""
-        registered = self.bundles.get(bundle or "")
-        if bundle is None:
-            return LegalAnswers()
-        if registered is None:
-            return refused("unknown-bundle", because="no such bundle was registered")
-        if registered.deleted:
-            return refused("bundle-retired", because=f"{bundle} was deleted before")
-        if bundle in self.needed(keep):
-            return refused("bundle-needed", because=f"{bundle} is active, next on the way back, or was asked by a run")
-        return LegalAnswers(True, frozenset({"bundle-needed"} if bundle in self.unsure and keep is None else ()))
-
-    def promotion(self, bundle: str) -> LegalAnswers:
-        """Judge promoting: what may not be activated may not be compared, and nothing that must not reach the frontier."""
-        due, registered = self.activation(bundle), self.bundles.get(bundle)
-        if due.accept and registered is not None and registered.text != self.text:
-            due = refused("bundle-incompatible", because=f"{bundle} was trained with another text")
-        if due.accept and registered is not None and registered.mute:
-            due = refused("local-load-failed", because=f"{bundle} cannot be loaded")
-        if self.limits.frontier_allowed("competitor"):
-            return due
-        kinds = frozenset() if due.accept else due.kinds
-        return LegalAnswers(False, kinds | {"frontier-forbidden"}, "the policy keeps the competitor from the frontier")
-
-    def activation(self, bundle: str, *, proven: bool = False) -> LegalAnswers:
-        """Judge activating: only a registered, enabled, whole bundle. A refusal may name any ground that is true."""
-        due = self._activation(bundle)
-        if not proven or not due.accept or self.slots.get("competitor") == bundle:
-            return due
-        verdict = self.verdicts.get(bundle, ("hold", self.terms))
-        if verdict is None:
-            return replace(due, kinds=due.kinds | {"not-promoted"})
-        if verdict == ("promote", self.terms):
-            return due
-        return refused("not-promoted", *due.kinds, because=f"the newest verdict on {bundle} is {verdict}")
-
-    def _activation(self, bundle: str) -> LegalAnswers:
-        registered = self.bundles.get(bundle)
-        if registered is None:
-            return refused("unknown-bundle", because="no such bundle was registered")
-        grounds = {
-            "bundle-retired": registered.retired,
-            "bundle-disabled": not registered.enabled,
-            "bundle-absent": registered.files == GONE,
-            "bundle-integrity": registered.files == DAMAGED,
-            "unknown-bundle": registered.deleted,
-            "base-mismatch": not self.based(registered),
-        }
-        kinds = [kind for kind, applies in grounds.items() if applies]
-        if kinds:
-            return refused(*kinds, because=f"{bundle} is {', '.join(kinds)}")
-        if not self.fits(registered):
-            # The contract leaves open whether one that does not belong may be activated: it serves nobody either way.
-            return LegalAnswers(True, frozenset({"bundle-incompatible"}), f"{bundle} does not fit")
-        return LegalAnswers(because=f"{bundle} is registered, enabled and whole")
-
-    def switching(self, bundle: str) -> LegalAnswers:
-        """Judge enabling and disabling: any bundle that is not retired, changed or not."""
-        registered = self.bundles.get(bundle)
-        if registered is None:
-            return refused("unknown-bundle", because="no such bundle was registered")
-        if registered.deleted:
-            return refused("bundle-retired", "unknown-bundle", because=f"{bundle} was deleted")
-        if registered.retired:
-            return refused("bundle-retired", because="retirement is final")
-        return LegalAnswers()
-
-    def removal(self, bundle: str) -> LegalAnswers:
-        """Judge retiring and deleting: any registered bundle; doing it again may be a no-op or a refusal."""
-        registered = self.bundles.get(bundle)
-        if registered is None:
-            return refused("unknown-bundle", because="no such bundle was registered")
-        if registered.deleted:
-            return LegalAnswers(True, frozenset({"bundle-retired", "unknown-bundle"}), f"{bundle} was deleted before")
-        if registered.retired:
-            return LegalAnswers(True, frozenset({"bundle-retired"}), f"{bundle} was retired before")
-        return LegalAnswers()
-
-    def training(self, dataset: str, plan: str, records: int | None, least: int) -> LegalAnswers:
-        """Judge training a plan from a dataset with so many records."""
-        if dataset not in self.datasets:
-            return refused("unknown-dataset", because="no such dataset was exported")
-        if dataset in self.tampered:
-            return refused("dataset-malformed", because="its files were altered after the export")
-        if self.written_with.get(dataset, OWN) != self.text:
-            return refused("dataset-malformed", because="its questions were asked with another text")
-        if records is not None and records < least:
-            return refused("dataset-too-small", because=f"{records} records, training needs {least}")
-        if plan in self.tuned and self.base in UNTUNABLE:
-            return refused(UNTUNABLE[self.base], because=f"its base is {self.base}")
-        return LegalAnswers()
-
-    def governing(self, limits: Limits, most: dict[str, int]) -> LegalAnswers:
-        """Judge a new policy: every value in range, or nothing of it."""
-        if wrong := limits.faults(most):
-            return refused("policy-out-of-range", because=f"out of range: {', '.join(wrong)}")
-        return LegalAnswers()
 
     def retire(self, bundle: str, *, deleted: bool = False) -> None:
         """Take a bundle out of use for ever; its slot, if it had one, is empty."""

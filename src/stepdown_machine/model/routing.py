@@ -26,10 +26,11 @@ REASONS = (
     "shadow-only",
     "canary-held",
     "base-mismatch",
+    "quality-outdated",
 )
 """Why local did not serve; the first that applies is the reason. Closed and append-only."""
 
-UNREADABLE = frozenset({*REASONS[5:9], "local-cooldown", "quality-inconclusive", "base-mismatch"})
+UNREADABLE = frozenset({*REASONS[5:9], "local-cooldown", "quality-inconclusive", "base-mismatch", "quality-outdated"})
 """What may or may not be objected to a bundle whose own word about itself cannot be trusted."""
 
 
@@ -53,21 +54,22 @@ class Objections:
         return ordered and set(self.must) <= set(stated) <= set(self.must) | self.may
 
 
-def objections(model: Model, role: str, seed: int | None = None) -> Objections:
+def objections(model: Model, role: str, seed: int | None = None, knowledge: int | None = None) -> Objections:
     """Ask every gate that the system has about serving this role locally, now.
 
     Args:
         model: The world.
         role: Who is asked.
         seed: Of the step; without one nobody knows what the canary draws.
+        knowledge: How many lessons the question is put with; by default all that are known now.
     """
-    due = _asked(model, role, seed)
+    due = _asked(model, role, seed, model.known if knowledge is None else knowledge)
     order = (*REASONS, *(own.reason for own in model.grounds))
     own = {own.reason for own in model.grounds if own.due(model, role)}
     return Objections(_ordered(set(due.must) - model.lacks | own, order), due.may - model.lacks, order)
 
 
-def _asked(model: Model, role: str, seed: int | None) -> Objections:
+def _asked(model: Model, role: str, seed: int | None, knowledge: int) -> Objections:
     registered = model.serving(role)
     due = set(_about_policy(model, role))
     held = model.held_by_canary(seed)
@@ -75,7 +77,7 @@ def _asked(model: Model, role: str, seed: int | None) -> Objections:
     unsure = frozenset({"canary-held"}) if held is None else frozenset[str]()
     if registered is None:
         return Objections(_ordered(due | {"bundle-absent"}), unsure)
-    due |= set(_about_standing(model, registered)) | set(_about_worth(model, registered))
+    due |= set(_about_standing(model, registered)) | set(_about_worth(model, registered, knowledge))
     due |= set() if model.based(registered) else {"base-mismatch"}
     if registered.files == WHOLE and registered.belongs:
         return Objections(_ordered(due), unsure)
@@ -106,7 +108,7 @@ def _about_standing(model: Model, registered: Registered) -> list[str]:
     )
 
 
-def _about_worth(model: Model, registered: Registered) -> list[str]:
+def _about_worth(model: Model, registered: Registered, knowledge: int) -> list[str]:
     limits = model.limits
     age = model.now - registered.trained_at
     # Before it was trained, a clock stands wrong, and nobody knows how old it is.
@@ -117,6 +119,8 @@ def _about_worth(model: Model, registered: Registered) -> list[str]:
         return [*due, "quality-inconclusive"]
     # `not >=` rather than `<`: NaN must never pass.
     due += ["quality-below-threshold"] * (not registered.score >= limits.min_score)
+    away = abs(knowledge - registered.knowledge)
+    due += ["quality-outdated"] * (limits.max_lessons is not None and away > limits.max_lessons)
     return due + ["validity-below-threshold"] * (not registered.valid >= limits.min_valid)
 
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from stepdown_machine import operations as op
 from stepdown_machine.model.registered import OWN
 from stepdown_machine.names import UNKNOWN
+from stepdown_machine.rules.picking import some
 from stepdown_machine.rules.training import untrained
-from stepdown_machine.rules.turns import Episode, TurnMachine, some, turn
+from stepdown_machine.rules.turns import Episode, TurnMachine, turn
 from stepdown_machine.values import Policy
 
 PLACES = st.integers(0, 7)

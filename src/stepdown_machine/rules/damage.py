@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
 from stepdown_machine.protocol import DAMAGES, MUTE, PLANTS
-from stepdown_machine.rules.turns import RUNS, TurnMachine, pick, turn
+from stepdown_machine.rules.picking import RUNS, pick
+from stepdown_machine.rules.turns import TurnMachine, turn
 
 
 class DamageRules(TurnMachine):

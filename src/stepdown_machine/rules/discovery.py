@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from stepdown_machine import operations as op
 from stepdown_machine.names import UNKNOWN
 from stepdown_machine.observed import Step
-from stepdown_machine.rules.turns import TurnMachine, pick, turn
+from stepdown_machine.rules.picking import pick
+from stepdown_machine.rules.turns import TurnMachine, turn
 from stepdown_machine.semantics import answered_steps, eligible, final_score
 
 SEEDS = st.integers(0, 3)

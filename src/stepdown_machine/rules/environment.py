@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from stepdown_machine import operations as op
 from stepdown_machine.model import Breaker
 from stepdown_machine.protocol import UNPRICED
-from stepdown_machine.rules.turns import RUNS, TurnMachine, turn
+from stepdown_machine.rules.picking import RUNS
+from stepdown_machine.rules.turns import TurnMachine, turn
 
 LOCAL = ("calm", "calm", "load-failed", "error", "timeout", "garbage", "illegal")
 FRONTIER = ("calm", "calm", "calm", "calm", "error", "timeout", "illegal", UNPRICED)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
-from stepdown_machine.rules.turns import TurnMachine, pick, turn
+from stepdown_machine.rules.picking import pick
+from stepdown_machine.rules.turns import TurnMachine, turn
 
 FALSIFIED = 4
 """Lies told in one turn, from all over the list of them."""

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
 from stepdown_machine.protocol import VALIDATORS
+from stepdown_machine.rules.picking import RUNS
 from stepdown_machine.rules.spending import SPEND
-from stepdown_machine.rules.turns import RUNS, TurnMachine, turn
+from stepdown_machine.rules.turns import TurnMachine, turn
 from stepdown_machine.semantics import limits
 from stepdown_machine.values import Policy
 
@@ -68,7 +69,7 @@ class Governing(TurnMachine):
 
     @turn(
         op.SetPolicy,
-        limit=st.sampled_from(("min_score", "min_valid", "min_coverage", "max_age")),
+        limit=st.sampled_from(("min_score", "min_valid", "min_coverage", "max_age", "max_lessons")),
         position=st.sampled_from(POSITIONS),
         runs=RUNS,
     )
@@ -80,7 +81,7 @@ class Governing(TurnMachine):
 
     def _placed(self, limit: str, position: str) -> float:
         value = self._matters(limit)
-        step = 1.0 if limit == "max_age" else None
+        step = 1.0 if limit in ("max_age", "max_lessons") else None
         return {
             "at": value,
             "above": value + step if step else math.nextafter(value, 2.0),
@@ -102,6 +103,7 @@ class Governing(TurnMachine):
             "min_score": registered.score,
             "min_valid": registered.valid,
             "max_age": max(0.0, model.now - registered.trained_at),
+            "max_lessons": float(abs(model.known - registered.knowledge)),
         }
         return 0.5 if math.isnan(values[limit]) else values[limit]
 

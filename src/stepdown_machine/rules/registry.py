@@ -7,7 +7,8 @@ from typing import TypeAlias
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
-from stepdown_machine.rules.turns import RUNS, TurnMachine, pick, planted, turn
+from stepdown_machine.rules.picking import RUNS, pick, planted
+from stepdown_machine.rules.turns import TurnMachine, turn
 
 Switch: TypeAlias = op.Activate | op.Disable | op.Enable | op.Retire | op.Delete
 SWITCHES: dict[str, type[Switch]] = {

@@ -122,14 +122,11 @@ class Steering(Governing):
 
     def _fit(self, *, weak: bool) -> str | None:
         """Calm everything and see to a bundle that serves; return its name."""
-        if (self.session.model.local, self.session.model.frontier) != ("calm", "calm"):
-            self.act(op.Disturb())
-        if self.session.model.base != "own":
-            self.act(op.SetBase("own"))
-        if self.session.model.decoding != "own":
-            self.act(op.Redecode("own"))
-        if not unchanged(Policy(), self):
-            self.act(op.SetPolicy(Policy()))
+        model = self.session.model
+        calm = ((model.local, model.frontier) == ("calm", "calm"), op.Disturb())
+        own = ((model.base == "own", op.SetBase("own")), (model.decoding == "own", op.Redecode("own")))
+        as_it_was = (calm, *own, (unchanged(Policy(), self), op.SetPolicy(Policy())))
+        self.tell(operation for already, operation in as_it_was if not already)
         for name in sorted(frozenset(self.session.description.validators) - self.session.model.validators):
             self.act(op.SetValidator(name, enabled=True))
         bundle = self.session.usable(0, weak=weak) or self._trained(weak=weak)
@@ -196,6 +193,7 @@ class Steering(Governing):
             "shadow-only": self._shadowed,
             "canary-held": self._canary,
             "quality-inconclusive": lambda: self._unmeasured(version, choice),
+            "quality-outdated": lambda: self._outdated(bundle),
         }
         return ways[cause]() if cause in ways else self._forbidden(cause, bundle, choice)
 
@@ -267,6 +265,18 @@ class Steering(Governing):
             self.act(op.Run(0, 1, 3))
             self.act(op.Advance(1.0))
         return (op.SetPolicy(Policy()),)
+
+    def _outdated(self, bundle: str) -> tuple[op.Plain, ...]:
+        """Allow as many lessons as there were since, while nothing is taught; then let a coach teach one more."""
+        self.tell(
+            (op.SetPolicy(Policy(max_lessons=self._away(bundle))), op.Ask(0), op.Run(1, 3, 2), op.Promote(bundle, 0.5))
+        )
+        if self._away(bundle) == 0:
+            self.act(op.Run(2, 2, 1))
+        return self._done(op.SetPolicy(Policy(max_lessons=max(0.0, self._away(bundle) - 1.0))), op.SetPolicy(Policy()))
+
+    def _away(self, bundle: str) -> float:
+        return float(abs(self.session.model.known - self._registered(bundle).knowledge))
 
     def _stale(self, bundle: str) -> tuple[op.Plain, ...]:
         age = max(0.0, self.session.model.now - self._registered(bundle).trained_at)

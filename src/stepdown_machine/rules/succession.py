@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
 from stepdown_machine.names import UNKNOWN
+from stepdown_machine.rules.picking import pick, planted
 from stepdown_machine.rules.training import untrained
-from stepdown_machine.rules.turns import Episode, TurnMachine, pick, planted, turn
+from stepdown_machine.rules.turns import Episode, TurnMachine, turn
 from stepdown_machine.values import Bundle, Policy, Promoted
 
 MARGINS = {"wide": 0.5, "narrow": 0.125, "none": 0.0}

@@ -7,7 +7,8 @@ from functools import partial
 from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
-from stepdown_machine.rules.turns import Episode, TurnMachine, pick, some, turn
+from stepdown_machine.rules.picking import pick, some
+from stepdown_machine.rules.turns import Episode, TurnMachine, turn
 from stepdown_machine.values import Bundle
 
 
