@@ -50,7 +50,7 @@ def apply(model: Model, operation: op.Plain, answer: Answer, memory: Memory, row
         case op.Disable() | op.Enable() | op.Retire() | op.Delete():
             _switch(model, operation)
         case op.SetPolicy(policy=policy):
-            model.limits = limits(policy)
+            model.govern(limits(policy))
         case op.Judge(run=run, position=position, score=score):
             model.judgements += ((answered_steps(rows, run)[position].step, score),)
         case op.SetValidator(name=name, enabled=True):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from stepdown_machine.optional import Ask as Ask  # noqa: PLC0414 - as if it stood here
+from stepdown_machine.optional import Changes as Changes  # noqa: PLC0414
 from stepdown_machine.optional import Import as Import  # noqa: PLC0414
 from stepdown_machine.optional import Judge as Judge  # noqa: PLC0414
 from stepdown_machine.optional import Redecode as Redecode  # noqa: PLC0414
@@ -201,7 +202,7 @@ class Reopen:
 Plain: TypeAlias = (
     Run | Export | Train | Activate | Disable | Enable | Retire | Delete | Promote | Rollback | Prune | SetPolicy
     | SetValidator | Report | Audit | Reopen | Damage | Restore | Plant | Tamper | Revise | Disturb | Advance | SetBase | Reword
-    | Redecode | Judge | Ask | Route | Resume | Import
+    | Redecode | Judge | Ask | Route | Resume | Import | Changes
 )  # fmt: skip
 
 

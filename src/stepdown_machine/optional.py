@@ -88,6 +88,11 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Changes:
+    """Tell how the policy was changed. Answers `Changed`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Resume:
     """Go on with a run that was killed or stopped before it was done. Answers `Ran`, with the id that it has.
 

@@ -21,6 +21,7 @@ from stepdown_machine.observed import Observation
 from stepdown_machine.values import (
     Audited,
     Bundle,
+    Changed,
     Dataset,
     Imported,
     Pointed,
@@ -47,6 +48,7 @@ One: TypeAlias = (
     | Responded
     | Routed
     | Imported
+    | Changed
     | Refusal
     | None
 )
@@ -77,7 +79,7 @@ EVERYTHING: frozenset[type] = frozenset(
         op.Run, op.Export, op.Train, op.Activate, op.Disable, op.Enable, op.Retire, op.Delete, op.Promote, op.Rollback,
         op.Prune, op.SetPolicy, op.SetValidator, op.Report, op.Audit, op.Reopen, op.Damage, op.Restore, op.Plant,
         op.Tamper, op.Revise, op.Disturb, op.Advance, op.Crash, op.Rival, op.Interleave, op.SetBase, op.Reword, op.Redecode,
-        op.Judge, op.Ask, op.Route, op.Resume, op.Import,
+        op.Judge, op.Ask, op.Route, op.Resume, op.Import, op.Changes,
     )
 )  # fmt: skip
 

@@ -190,6 +190,13 @@ class Routed:
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """Of each change of the policy, oldest first, the names of the values that are other ones since, sorted."""
+
+    policies: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Imported:
     """A log, and what of it can be learned from: number of the line, from 1, the text that a model learns, and its score."""
 

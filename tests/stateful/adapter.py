@@ -19,6 +19,7 @@ from stateful.falsifying import WAYS, Forgery
 from stateful.observing import PERSON, Observer, lesson_of, lesson_said
 from stateful.planting import plant
 from stateful.ranges import MOST
+from stateful.saying import policy_changes
 from stepdown.acts import configure
 from stepdown.acts.opening import open_workspace
 from stepdown.bundles.disk import Condition, look
@@ -31,7 +32,7 @@ from stepdown_machine import operations as op
 from stepdown_machine.model import REFEREES
 from stepdown_machine.observed import Holding, Observation
 from stepdown_machine.protocol import MUTE, OUTAGES, PLANTS, UNPRICED, Answer, Description, One, Origin, Probe, Teaching
-from stepdown_machine.values import Audited, Dataset, Policy
+from stepdown_machine.values import Audited, Changed, Dataset, Policy
 
 ACT = ("act-appended", "act-recorded")
 POINTS = {
@@ -60,6 +61,7 @@ POINTS = {
 }
 HOLDS = {
     "Run": ("announced", ASKED, "answered", "step-finished", "generation-decided", "knowledge-learned"),
+    "Resume": ("announced",),
     "Promote": ("announced", ASKED, "comparison-played"),
     "Rollback": ("rollback-checked",),
     "Train": ("weights-written",),
@@ -105,6 +107,7 @@ class StepdownSystem:
         self._open()
         configure.set_policy(self._workspace, spelled(Policy()))
         self._observer = Observer(self._root)
+        self._changed = len(policy_changes(self._workspace))
         self._forgery: Forgery | None = None
         self._damages = count()
         self._based = False
@@ -178,6 +181,10 @@ class StepdownSystem:
                 return self._around(operation)
             case op.Export():
                 return self._exported(operation)
+            case op.Changes():
+                told = answered(self._workspace, operation)
+                # What was changed before the machine came is the neighbours'.
+                return Changed(told.policies[self._changed :]) if isinstance(told, Changed) else told
             case plain:
                 return answered(self._workspace, plain)
 

@@ -5,6 +5,7 @@ Each says the sentence that a look at the bundle must give.
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -48,7 +49,10 @@ def damage(directory: Path, how: str, turn: int, *, aside: Path) -> str:
                 data.index(TRAINED) + len(TRAINED) + 18 if path.name == MANIFEST and turn % 2 else -1 - turn % len(data)
             )
             data[place] ^= 1
+            times = path.stat()
             path.write_bytes(data)
+            # Whoever looks at size and time of the last write sees what was there before.
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
             return CHANGED[path.name]
         case "swap" if turn % 2:
             (directory / MANIFEST).unlink()

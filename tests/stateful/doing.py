@@ -15,7 +15,7 @@ from stateful.environment import ON_GRID, SCENARIO
 from stateful.exported import wants_matches
 from stateful.observing import PERSON, error_said
 from stateful.ranges import out_of_range
-from stateful.saying import bundle, dataset, promoted, report
+from stateful.saying import bundle, dataset, moved, policy_changes, promoted, report
 from stepdown.acts import configure, imports, switch
 from stepdown.acts.ask import Desk, judge, live
 from stepdown.acts.datasets import find_dataset
@@ -43,6 +43,7 @@ from stepdown_machine import operations as op
 from stepdown_machine.protocol import One
 from stepdown_machine.values import (
     Audited,
+    Changed,
     Imported,
     Pointed,
     Policy,
@@ -127,6 +128,8 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
             configure.switch_validator(workspace, SCENARIO, name, enabled=enabled, by=PERSON)
         case op.Report(run=run):
             return report(workspace, run)
+        case op.Changes():
+            return Changed(tuple(map(moved, policy_changes(workspace))))
         case op.Audit():
             return Audited(tuple(map(str, differences(workspace))))
     return None

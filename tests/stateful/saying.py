@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from stepdown.history import ledger, reader, rows
 from stepdown.reports.story import Spend
 from stepdown.scenarios.roles import COMPETITOR, role_named
 from stepdown.training.evaluation import judge_held_out
+from stepdown.views.history import history
 from stepdown.views.runs import story
 from stepdown.workspace import Workspace
 from stepdown_machine.values import (
@@ -141,6 +143,16 @@ def report(workspace: Workspace, run: str) -> RunReport:
     share = () if told.local_share is None else (told.local_share,)
     spent = tuple(_side(side, told.spends) for side in ("frontier", "local", "shadow"))
     return RunReport(run, len(told.steps), served, reasons, told.best, *tokens, saved, ending, share, spent)
+
+
+def policy_changes(workspace: Workspace) -> list[str]:
+    """Return what stepdown's history says of each change of the policy."""
+    return [event.detail for event in history(workspace) if event.kind == "policy"]
+
+
+def moved(detail: str) -> tuple[str, ...]:
+    """Read the names of the values that a change moved: `3: mode=auto, min_score=0.5`; a list of roles has commas as well."""
+    return tuple(sorted(re.findall(r"(\w+)=", detail.partition(": ")[2])))
 
 
 def _side(side: str, spends: Sequence[Spend]) -> Spent:

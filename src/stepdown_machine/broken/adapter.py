@@ -38,6 +38,7 @@ from stepdown_machine.protocol import (
 )
 from stepdown_machine.values import (
     Audited,
+    Changed,
     Dataset,
     Imported,
     Pointed,
@@ -152,11 +153,8 @@ class ToySystem:
                 return (yield from process.govern(asdict(policy)))  # type: ignore[no-any-return]
             case op.SetValidator(name=name, enabled=enabled):
                 return (yield from process.toggle(name, on=enabled))  # type: ignore[no-any-return]
-            case op.Report(run=run):
-                told = process.report(run)
-                return RunReport(**told | {"spent": tuple(Spent(**side) for side in told["spent"])})
-            case op.Audit(falsified=what):
-                return Audited(process.audit() if what is None else self._falsified(what).audit())
+            case op.Report() | op.Changes() | op.Audit():
+                return self._told(process, operation)
             case op.Activate() | op.Enable() | op.Disable() | op.Retire() | op.Delete():
                 yield from self._switch(process, operation)
                 return None
@@ -164,6 +162,16 @@ class ToySystem:
                 return (yield from self._succeed(process, operation))
             case _:
                 return self._outside(operation)
+
+    def _told(self, process: Any, operation: op.Report | op.Changes | op.Audit) -> One:
+        match operation:
+            case op.Report(run=run):
+                told = process.report(run)
+                return RunReport(**told | {"spent": tuple(Spent(**side) for side in told["spent"])})
+            case op.Changes():
+                return Changed(process.changes())
+            case op.Audit(falsified=what):
+                return Audited(process.audit() if what is None else self._falsified(what).audit())
 
     def _play(self, process: Any, operation: op.Run | op.Ask | op.Resume) -> Generator[str, None, One]:
         match operation:

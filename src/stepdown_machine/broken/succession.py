@@ -130,6 +130,7 @@ class Succession(runs.Runs):
         run = resume or self.begin()
         self.disk.compared[run] = None
         asked = {row["seed"]: row for row in self.disk.steps if row["run"] == run}
+        known = next((row["knowledge"] for row in asked.values()), len(self.disk.lessons))
         weights = {name: self.disk.bundles[name]["weights"] for name in (bundle, champion) if name is not None}
         pairs, ahead, valid, rivals = [], [], [], []
         for position, seed in enumerate(COMPARED):
@@ -139,7 +140,8 @@ class Succession(runs.Runs):
                 said, _, its = self.mark(weights[champion], seed)
                 rivals.append((seed, said, its or 0.0))
                 ahead.append((mine or 0.0) - (its or 0.0))
-            row = asked.get(seed) or (yield from self.step(run, 0, position, "competitor", seed, purpose="comparison"))
+            place = (run, 0, position, "competitor", seed)
+            row = asked.get(seed) or (yield from self.step(*place, purpose="comparison", known=known))
             if row["said"] is not None:
                 pairs.append((seed, text, mine or 0.0, harness.score(row["said"], seed)))
         yield "compared"

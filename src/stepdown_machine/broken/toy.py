@@ -6,6 +6,7 @@ It is the machine's own test. Every broken variant is one edit of this file, `su
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from statistics import fmean
 
 from stepdown_machine.broken import harness, runs, succession, sums
@@ -234,6 +235,12 @@ class Toy(succession.Succession):
             raise Refused("policy-out-of-range")
         self.disk.acts.append(("policy", policy))
         yield "committed"
+
+    def changes(self) -> tuple[tuple[str, ...], ...]:
+        """Tell which values each change of the policy moved."""
+        policies = [act[1] for act in self.disk.acts if act[0] == "policy"]
+        moved = (tuple(sorted(name for name in now if now[name] != before[name])) for before, now in pairwise(policies))
+        return tuple(names for names in moved if names)
 
     def toggle(self, name: str, *, on: bool) -> Points:
         """Switch a validator."""

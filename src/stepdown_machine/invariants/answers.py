@@ -12,6 +12,7 @@ from stepdown_machine.transition import StepReview, Transition
 from stepdown_machine.values import (
     Audited,
     Bundle,
+    Changed,
     Dataset,
     Imported,
     Pointed,
@@ -38,6 +39,7 @@ SHAPES: dict[type, type] = {
     op.Route: Routed,
     op.Resume: Ran,
     op.Import: Imported,
+    op.Changes: Changed,
 }
 
 

@@ -13,7 +13,7 @@ from stepdown_machine.observed import Step
 from stepdown_machine.resuming import learned, over_budget, seeds
 from stepdown_machine.semantics import limits
 from stepdown_machine.transition import StepReview, Transition
-from stepdown_machine.values import Audited, Ran, Responded, Routed, RunReport
+from stepdown_machine.values import Audited, Changed, Ran, Responded, Routed, RunReport
 
 
 def one_active_bundle_per_slot(
@@ -69,6 +69,10 @@ def history_explains_the_state(
                 steps = [step for step in transition.seen.steps if step.run == answer.run]
                 yield from _report(answer, steps)
                 yield from _ending(answer, transition)
+            case op.Changes(), Changed(policies=told) if told != model.changes:
+                yield Finding(
+                    "I10", f"changes {model.changes}", f"{told}", "that is what was changed, one after the other"
+                )
             case op.Audit(falsified=None), Audited(differences=unequal) if unequal:
                 yield Finding("I10", "the audit finds nothing", f"{unequal}", "nothing was falsified")
             case op.Audit(falsified=str(what)), Audited(differences=()):

@@ -56,6 +56,8 @@ def _replayed(promoted: Promoted, transition: Transition) -> Iterator[Finding]:
         yield Finding(
             "I14", f"seeds {due[0]}, {due[1]} unanswered", f"{compared[0]}, {compared[1]}", "the frontier was asked so"
         )
+    if len(put := {step.knowledge for step in steps if step.role == "competitor"}) > 1:
+        yield Finding("I14", "every seed asked with the same lessons", f"{sorted(put)}", "else they are not matched")
     if not transition.description.scores:
         return
     for pair in promoted.pairs:

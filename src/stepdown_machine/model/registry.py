@@ -45,6 +45,7 @@ class Model:
         moves: How often the competitor's slot changed hands; `compared` is how many verdicts there were on it.
         verdicts: The newest on each bundle, with the terms of then; `None` where a killed comparison may have given one.
         logs: What was logged elsewhere, by log: place, text and score of each line; `brought` are the logs by their lines.
+        changes: Names of the values that each change of the policy moved, oldest first.
         spent: Run to the tokens and US dollars that it spent at its frontier; `None` once a price was not known.
     """
 
@@ -80,6 +81,7 @@ class Model:
     brought: dict[tuple[tuple[int, str], ...], str] = field(default_factory=dict)
     moves: int = 0
     compared: int = 0
+    changes: tuple[tuple[str, ...], ...] = ()
     spent: dict[str, tuple[int, float | None]] = field(default_factory=dict)
 
     def fork(self) -> "Model":
@@ -116,6 +118,13 @@ class Model:
         least, most = self.draws.get(seed, (0.0, 1.0))
         share = self.limits.canary
         self.draws[seed] = (max(least, share), most) if held else (least, min(most, share))
+
+    def govern(self, limits: Limits) -> None:
+        """Take over other limits, and remember which are other ones."""
+        before, now = asdict(self.limits), asdict(limits)
+        if moved := tuple(sorted(name for name, value in now.items() if before[name] != value)):
+            self.changes = (*self.changes, moved)
+        self.limits = limits
 
     def pay(self, run: str, tokens: int, cost: float | None) -> None:
         """Remember what a call at a run's frontier took."""

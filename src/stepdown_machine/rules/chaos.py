@@ -159,6 +159,9 @@ class Chaos(TurnMachine):
                 self.tell((op.Revise(version + 1), op.Resume(run), op.Revise(version)))
                 for other in self.session.description.texts[1:2] if text == OWN else ():
                     self.tell((op.Reword(other), op.Resume(run), op.Reword(OWN)))
+            if "announced" in self.session.description.holds.get("Resume", ()) and what.operation.seed % 2:
+                # Whoever opens the system meanwhile leaves a run alone that somebody goes on with.
+                self.act(op.Rival(op.Reopen(), op.Resume(run), "announced"))
             self.act(op.Resume(run))
 
     def _compare_on(self, killed: op.Promote) -> None:

@@ -20,7 +20,7 @@ class Inspection(TurnMachine):
         op.Audit,
         op.Reopen,
         run=pick("run"),
-        how=st.sampled_from(("report", "audit", "reopen", "falsify")),
+        how=st.sampled_from(("report", "audit", "reopen", "falsify", "changes")),
         choice=st.integers(0, 255),
     )
     def inspect(self, run: str, how: str, choice: int) -> None:
@@ -32,6 +32,8 @@ class Inspection(TurnMachine):
         elif how == "report" and self.can(op.Report):
             for each_run in dict.fromkeys((run, *self._eventful())):
                 self.act(op.Report(each_run))
+        elif how == "changes" and self.can(op.Changes):
+            self.act(op.Changes())
         elif how == "reopen" and self.can(op.Reopen):
             self.act(op.Reopen())
             self.session.look_again()

@@ -55,7 +55,7 @@ class Spending(TurnMachine):
         self._report()
         if choice % 4 == 1:
             self._compare(least)
-        self.act(op.SetPolicy(Policy()))
+        self.tell((op.SetPolicy(Policy()), op.Changes()))
 
     def _limits(self, taken: tuple[Step, ...]) -> Iterator[Policy]:
         """Yield budgets that the first steps just spend, or just do not; money between two sums, as these are never exact."""
