@@ -102,6 +102,11 @@ def _named(description: Description, operation: op.Operation) -> bool:
         kind, word = WORDS[type(operation)]
         return getattr(operation, word) in (None, *getattr(description, kind))
     match operation:
+        case op.Activate(proven=True):
+            # Who promotes nobody has no proof to ask for.
+            return op.Promote in description.operations
+        case op.Ask(more=more):
+            return len(more) < description.questions
         case op.Train(plan=plan):
             return plan in (*description.plans, *description.tuned)
         case op.Disturb(local=local, frontier=frontier):

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from stepdown_machine.edits import Edit
 
 EXPLAINED: Mapping[str, str] = {
-    "semantics.py _register statement deleted: model.alter(bundle.bundle, files=files, version=bundle.version, "
-    "score=bundle.score, valid=bundle.valid) -> nothing": "Two trainings of one job are two bundles in the toy, unless the "
+    "changes.py _register statement deleted: model.alter(bundle.bundle, files=files) -> nothing": "Two "
+    "trainings of one job are two bundles in the toy, unless the "
     "first is whole and counts: then nothing of it changes. A system whose id is the content meets it.",
     "invariants/artifacts.py _gate condition dropped: step.role == 'competitor' -> nothing": "Only a competitor has a score.",
     "invariants/artifacts.py _leaks condition dropped: step.role == 'competitor' -> nothing": "The toy's coach says what no "

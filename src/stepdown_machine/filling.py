@@ -54,7 +54,12 @@ def _said(meaning: dict[str, str], word: str | None) -> str | None:
 
 def settled(due: Objections, step: Step, description: Description) -> Objections:
     """Where a system states one reason and no other objection, put the one it states first, if it is due."""
-    if shows(description, "objections") or step.reason not in due.must or not shows(description, "reason"):
+    if shows(description, "objections") or not shows(description, "reason"):
+        return due
+    if step.reason in due.may and step.reason not in due.must:
+        # Nobody knew whether it objects, and it says so.
+        due = due.also(step.reason)
+    if step.reason not in due.must:
         return due
     return replace(due, must=(step.reason, *(each for each in due.must if each != step.reason)))
 

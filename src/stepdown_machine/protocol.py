@@ -133,6 +133,7 @@ class Description:
         bases: What can lie where the base is, see `SetBase`; the first is `own`.
         texts: What the competitor can be asked with, see `Reword`; the first is `own`.
         decodings: How bundles can be decoded, see `Redecode`; the first is `own`.
+        questions: Most questions that one `Ask` may hold.
         examined: Seeds that are kept for evaluations and comparisons: nobody may learn what was answered to them.
         points: For each operation class name, the points at which `Crash` can kill it.
         holds: Likewise the points at which `Rival` can hold it: there it keeps nobody waiting. At `announced` a run has
@@ -173,6 +174,7 @@ class Description:
     bases: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
     decodings: tuple[str, ...] = ()
+    questions: int = 1
     examined: tuple[int, ...] = ()
     points: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     holds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -31,6 +31,7 @@ def describe(name: str) -> Description:
         plants=(*PLANTS, MUTE),
         outages=(*OUTAGES, UNPRICED),
         decodings=("own", "longer"),
+        questions=4,
         examined=(7,),
         teaching=Teaching(str, ""),
     )

@@ -72,7 +72,11 @@ def shelved(files: Files | None, bundle: str) -> Shelved:
 
 def bundle_of(bundle: str, disk: Disk) -> Bundle:
     """Read what a bundle promises as it was registered, and from the newest evaluation that counts, or else from the newest."""
-    found = [act[2] for act in disk.acts if act[:2] in (("register", bundle), ("evaluate", bundle))]
+    found: list[dict[str, Any]] = []
+    for act in disk.acts:
+        if act[:2] in (("register", bundle), ("evaluate", bundle)):
+            # What an evaluation does not say is as it was before.
+            found.append({**(found[-1] if found else {}), **act[2]})
     counted = [each for each in found if all(each[name] == disk.environment[name] for name in ("version", "decoding"))]
     facts: dict[str, Any] = dict(found[0]) | (counted or found)[-1]
     marks = tuple((seed, mark) for seed, mark in facts["evaluation"])

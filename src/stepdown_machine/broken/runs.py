@@ -52,11 +52,15 @@ class Runs(recovery.Recovery):
 
     def registered(self, bundle: str) -> Row:
         """Return what was registered of a bundle, as it was evaluated last by the terms of now, or else by any."""
-        found = [act[2] for act in self.disk.acts if act[:2] in (("register", bundle), ("evaluate", bundle))]
+        found: list[Row] = []
+        for act in self.disk.acts:
+            if act[:2] in (("register", bundle), ("evaluate", bundle)):
+                # What an evaluation does not say is as it was before.
+                found.append({**(found[-1] if found else {}), **act[2]})
         if not found:
             raise Refused("unknown-bundle")
         counted = [facts for facts in found if all(facts[name] == self.disk.environment[name] for name in TERMS)]
-        return {**found[0], **(counted or found)[-1]}
+        return dict((counted or found)[-1])
 
     def retired(self, bundle: str) -> bool:
         """Tell whether a bundle was retired or deleted."""

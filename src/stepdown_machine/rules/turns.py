@@ -156,7 +156,8 @@ class TurnMachine(RuleBasedStateMachine):
         """Return one question, and now and then others after it: at one that is kept for examinations nobody may learn."""
         examined = self.session.description.examined
         kept = (examined[choice % len(examined)],) if examined else ()
-        return op.Ask(choice % 4, (*kept, choice % 3, choice % 4)[: choice % 4])
+        more = (*kept, choice % 3, choice % 4)[: min(choice % 4, self.session.description.questions - 1)]
+        return op.Ask(choice % 4, more)
 
     def tell(self, story: Iterable[op.Operation]) -> None:
         """Perform one operation after the other, as far as the system can."""
