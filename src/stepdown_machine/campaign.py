@@ -80,10 +80,12 @@ def campaign(
 
 def _failed(failure: BaseException, machine: type[TurnMachine], output: str) -> CampaignOutcome:
     notes = getattr(failure, "__notes__", [])
+    # What failed once and not again says so in a group of what it was.
+    message = "\n".join(map(str, (failure, *getattr(failure, "exceptions", ()))))
     program = "\n".join(notes)
     if isinstance(failure, Disagreement):
         claims = tuple(sorted({finding.claim for finding in failure.findings}))
     else:
         claims = (type(failure).__name__,)
-    story = f"{output}{failure}\n{program}"
-    return CampaignOutcome(claims, str(failure), story, len(machine.shortest), machine.last, reach(machine.__name__))
+    story = f"{output}{message}\n{program}"
+    return CampaignOutcome(claims, message, story, len(machine.shortest), machine.last, reach(machine.__name__))

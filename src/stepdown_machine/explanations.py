@@ -20,7 +20,7 @@ from stepdown_machine.model import Breaker, Model, Objections, Registered, after
 from stepdown_machine.model.registered import OWN
 from stepdown_machine.observed import Attempt, Call, Step
 from stepdown_machine.orders import Explanation, came_second
-from stepdown_machine.protocol import UNPRICED, Answer, Description
+from stepdown_machine.protocol import MISSING, UNPRICED, Answer, Description
 from stepdown_machine.semantics import legal_answers
 from stepdown_machine.transition import StepReview, Transition, Walk
 from stepdown_machine.values import Bundle, Promoted, Ran
@@ -180,10 +180,12 @@ def _ending(call: Call | None, model: Model, description: Description | None) ->
 
 
 def _closed(model: Model, step: Step) -> str | None:
-    """Say why a step may not ask the frontier: the policy keeps its role from it, or its run has spent what it may."""
+    """Say why a step may not ask the frontier: by the policy, as its run has spent what it may, or as nobody is there."""
     if not model.limits.frontier_allowed(step.role):
         return "frontier-forbidden"
-    return "frontier-over-budget" if model.over_budget(step.run) else None
+    if model.over_budget(step.run):
+        return "frontier-over-budget"
+    return "frontier-unavailable" if model.frontier == MISSING else None
 
 
 def _walk(

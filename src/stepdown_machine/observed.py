@@ -63,7 +63,8 @@ class Step:
         reason: Why local did not serve; `None` when it did.
         served: Who served; `None` unless the outcome is `served`.
         outcome: `served`, `failed`, or `interrupted` (closed by recovery).
-        error: Why a failed step failed: `frontier-forbidden`, `frontier-over-budget`, or the last attempt's error.
+        error: Why a failed step failed: `frontier-forbidden`, `frontier-over-budget`, `frontier-unavailable`, or the last
+            attempt's error.
         text: The reply that served, byte for byte as stored; empty otherwise.
         matches: Seed and score of each match played with it.
         score: Mean of the matches, four decimals; `None` for the coach and for steps not served.

@@ -66,6 +66,10 @@ FAILURES = ("load-failed", "error", "timeout", "garbage", "illegal")
 OUTAGES = ("error", "timeout", "illegal")
 UNPRICED = "unpriced"
 """One more of them, which a system may know: it answers, under the name of a model that nobody knows the price of."""
+MISSING = "missing"
+"""And another one: it cannot be had at all, as its key or its package is gone. A run, or a question, then begins only where a
+bundle is in the slot, else it is `provider-unavailable`, as every comparison is; who cannot do without fails as
+`frontier-unavailable`."""
 SHOWN = frozenset(
     (
         "requested", "objections", "reason", "errors", "times", "weights", "holdings", "shelf", "policy", "validators", "acts",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import lru_cache
 
 from stepdown_machine import operations as op
@@ -10,7 +10,7 @@ from stepdown_machine.model import LegalAnswers, Limits, Model, legality
 from stepdown_machine.model.legal_answers import refused
 from stepdown_machine.model.registered import OWN
 from stepdown_machine.observed import Observation, Step
-from stepdown_machine.protocol import Description
+from stepdown_machine.protocol import MISSING, Description
 from stepdown_machine.resuming import again, resuming
 from stepdown_machine.transition import Memory
 from stepdown_machine.values import Policy
@@ -71,8 +71,8 @@ def legal_answers(
             return LegalAnswers() if recorded else refused("unknown-run", because=f"history has no run {run}")
         case op.Train(dataset=dataset, plan=plan):
             return legality.training(model, dataset, plan, _records(memory, dataset), description.min_records)
-        case op.Judge() | op.Resume() | op.Import():
-            return _afterwards(operation, rows, model, memory, description)
+        case op.Run() | op.Ask() | op.Judge() | op.Resume() | op.Import():
+            return _asking(operation, rows, model, memory, description)
         case op.Activate(bundle=bundle, proven=proven):
             return legality.activation(model, bundle, proven=proven)
         case op.Enable(bundle=bundle) | op.Disable(bundle=bundle):
@@ -97,19 +97,30 @@ def answered_steps(rows: Observation, run: str) -> list[Step]:
     return [step for step in rows.steps if (step.run, step.role) == (run, "competitor") and step.served is not None]
 
 
-def _afterwards(
-    operation: op.Judge | op.Resume | op.Import,
+def _asking(
+    operation: op.Run | op.Ask | op.Judge | op.Resume | op.Import,
     rows: Observation,
     model: Model,
     memory: Memory,
     description: Description,
 ) -> LegalAnswers:
+    if isinstance(operation, op.Run | op.Ask):
+        return _beginning(model)
     if isinstance(operation, op.Import):
         legal = any(is_legal(reply, description) for _, reply in operation.lines)
         return LegalAnswers() if legal else refused("log-empty", because="no answer in it is legal")
     if isinstance(operation, op.Resume):
-        return resuming(operation.run, rows, model, memory)
+        due = resuming(operation.run, rows, model, memory)
+        begun = _beginning(model)
+        return due if begun.accept else replace(begun, kinds=begun.kinds | due.kinds)
     return _judgement(operation, rows)
+
+
+def _beginning(model: Model) -> LegalAnswers:
+    """Judge beginning to ask: somebody must be there who could serve."""
+    if model.frontier == MISSING and model.serving("competitor") is None:
+        return refused("provider-unavailable", because="the frontier is not there, and the slot is empty")
+    return LegalAnswers()
 
 
 def _judgement(judgement: op.Judge, rows: Observation) -> LegalAnswers:
@@ -135,7 +146,11 @@ def _succession(
 ) -> LegalAnswers:
     match operation:
         case op.Promote(bundle=bundle, resume=resume):
-            return again(legality.promotion(model, bundle), resume, rows, memory)
+            due = again(legality.promotion(model, bundle), resume, rows, memory)
+            if model.frontier != MISSING:
+                return due
+            kinds = due.kinds | {"provider-unavailable"}
+            return LegalAnswers(False, kinds, "nobody can be compared with a frontier that is not there")
         case op.Prune(bundle=bundle, keep=keep):
             return legality.pruning(model, bundle, keep)
     if model.target() is None:

@@ -31,7 +31,19 @@ from stepdown.views.history import active_at
 from stepdown_machine import operations as op
 from stepdown_machine.model import REFEREES
 from stepdown_machine.observed import Holding, Observation
-from stepdown_machine.protocol import MUTE, OUTAGES, PLANTS, UNPRICED, Answer, Description, One, Origin, Probe, Teaching
+from stepdown_machine.protocol import (
+    MISSING,
+    MUTE,
+    OUTAGES,
+    PLANTS,
+    UNPRICED,
+    Answer,
+    Description,
+    One,
+    Origin,
+    Probe,
+    Teaching,
+)
 from stepdown_machine.values import Audited, Changed, Dataset, Policy
 
 ACT = ("act-appended", "act-recorded")
@@ -132,7 +144,7 @@ class StepdownSystem:
             questions=4,
             examined=examined(scenario),
             plants=(*PLANTS, MUTE),
-            outages=(*OUTAGES, UNPRICED),
+            outages=(*OUTAGES, UNPRICED, MISSING),
             points=POINTS,
             holds=HOLDS,
             falsifiable=WAYS if ON_GRID else (),

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from stateful.asking import wrong
 from stepdown.bundles.manifest import Manifest
 from stepdown.clock import Clock
-from stepdown.errors import LocalError, ProviderError
+from stepdown.errors import LocalError, ProviderError, Unavailable
 from stepdown.history import engine as engines
 from stepdown.providers import prices
 from stepdown.providers.extract import Extract
@@ -34,7 +34,7 @@ from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.referee import own_case
 from stepdown.training.decoding import Decoding
 from stepdown.workspace import Settings
-from stepdown_machine.protocol import START, UNPRICED
+from stepdown_machine.protocol import MISSING, START, UNPRICED
 from stepdown_machine.values import Price
 
 if TYPE_CHECKING:
@@ -319,6 +319,8 @@ def settings(
         reached(ASKED)
 
     def frontier(_word: str, _scenario: object) -> Provider:
+        if environment.frontier == MISSING:
+            raise Unavailable("The frontier is not there, as it was told.")
         return Frontier(environment, scenario, asked)
 
     return Settings(

@@ -318,7 +318,7 @@ def lesson_of(reply: str) -> str | None:
     return lesson_said(said["playbook"], said["hints"])
 
 
-CLOSED = ("frontier-forbidden", "frontier-over-budget")
+CLOSED = ("frontier-forbidden", "frontier-over-budget", "frontier-unavailable")
 """Why a step that local cannot serve asks nobody."""
 ILLEGAL_MATCHES = ((1, 0.0),)
 """An accepted reply that the referee refuses is not played; it scores 0 on any seed."""

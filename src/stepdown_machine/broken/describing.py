@@ -5,7 +5,7 @@ from __future__ import annotations
 from stepdown_machine.broken import harness, succession, toy
 from stepdown_machine.broken.outside import OPERATOR
 from stepdown_machine.broken.walks import POINTS
-from stepdown_machine.protocol import MUTE, OUTAGES, PLANTS, UNPRICED, Description, Origin, Probe, Teaching
+from stepdown_machine.protocol import MISSING, MUTE, OUTAGES, PLANTS, UNPRICED, Description, Origin, Probe, Teaching
 from stepdown_machine.values import Price
 
 
@@ -29,7 +29,7 @@ def describe(name: str) -> Description:
         operator=OPERATOR,
         prices=tuple(Price(since, 0.0, price, most) for since, price, most in harness.PRICES),
         plants=(*PLANTS, MUTE),
-        outages=(*OUTAGES, UNPRICED),
+        outages=(*OUTAGES, UNPRICED, MISSING),
         decodings=("own", "longer"),
         questions=4,
         examined=(7,),

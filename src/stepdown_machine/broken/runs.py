@@ -6,88 +6,30 @@ take turns there.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Generator
 from dataclasses import replace
 from statistics import fmean
 from typing import Any, TypeAlias
 
-from stepdown_machine.broken import gates, harness, recovery
+from stepdown_machine.broken import gates, harness, standing
 
 Row: TypeAlias = dict[str, Any]
 Points: TypeAlias = Generator[str, None, Any]
-FILES = ("manifest", "weights", "config")
-TERMS = ("version", "decoding")
+FILES = standing.FILES
+TERMS = standing.TERMS
+Refused = standing.Refused
+digest = standing.digest
 OVER = "frontier-over-budget"
 HOLDOUT = (9001, 9002, 9003, 9004)
 
 
-class Refused(Exception):
-    """The system says no; the first argument is the kind."""
-
-
-def digest(text: str) -> str:
-    """Return a short content digest."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-class Runs(recovery.Recovery):
+class Runs(standing.Standing):
     """One process with the system open, as far as runs need it."""
-
-    # What is true now: folds over acts.
-
-    def policy(self) -> Row:
-        """Return the last policy."""
-        return next(act[1] for act in reversed(self.disk.acts) if act[0] == "policy")
-
-    def validators(self) -> set[str]:
-        """Return the enabled validators."""
-        enabled = {"json-object", *harness.VALIDATORS}
-        for act in self.disk.acts:
-            if act[0] == "validator":
-                enabled = enabled | {act[1]} if act[2] else enabled - {act[1]}
-        return enabled
-
-    def registered(self, bundle: str) -> Row:
-        """Return what was registered of a bundle, as it was evaluated last by the terms of now, or else by any."""
-        found: list[Row] = []
-        for act in self.disk.acts:
-            if act[:2] in (("register", bundle), ("evaluate", bundle)):
-                # What an evaluation does not say is as it was before.
-                found.append({**(found[-1] if found else {}), **act[2]})
-        if not found:
-            raise Refused("unknown-bundle")
-        counted = [facts for facts in found if all(facts[name] == self.disk.environment[name] for name in TERMS)]
-        return dict((counted or found)[-1])
-
-    def retired(self, bundle: str) -> bool:
-        """Tell whether a bundle was retired or deleted."""
-        return ("retire", bundle) in self.disk.acts or ("delete", bundle) in self.disk.acts
-
-    def enabled(self, bundle: str) -> bool:
-        """Tell whether a bundle is switched on."""
-        switches = [act[0] for act in self.disk.acts if act[0] in ("enable", "disable") and act[1] == bundle]
-        return not switches or switches[-1] == "enable"
-
-    def active(self, role: str) -> str | None:
-        """Return the slot's bundle."""
-        held = [act[1] for act in self.disk.acts if act[0] == "activate"]
-        return held[-1] if role == "competitor" and held and not self.retired(held[-1]) else None
-
-    def whole(self, bundle: str) -> bool:
-        """Tell whether every byte of a bundle is what its id promises."""
-        files = self.disk.bundles.get(bundle)
-        if files is None or set(files) != set(FILES) or not all(isinstance(text, str) for text in files.values()):
-            return False
-        listed = json.loads(files["manifest"])["files"] if digest(files["manifest"]) == bundle else {}
-        return listed == {name: digest(files[name]) for name in FILES[1:]}
-
-    # Steps and runs.
 
     def run(self, seed: int, generations: int, candidates: int) -> Points:
         """Ask, judge, decide and learn, generation by generation."""
+        self.present()
         run = self.begin()
         self.disk.plans[run] = (seed, generations, candidates, self.circumstances())
         return (yield from self.play(run))
@@ -136,6 +78,7 @@ class Runs(recovery.Recovery):
 
     def ask(self, seeds: tuple[int, ...]) -> Points:
         """Ask questions in a run of their own."""
+        self.present()
         run, rows = self.begin(), []
         for place, seed in enumerate(seeds):
             rows += [(yield from self.step(run, 0, place, "competitor", seed, purpose="live"))]
@@ -147,6 +90,11 @@ class Runs(recovery.Recovery):
         objecting = gates.objections(facts)
         closed = self.closed("", role, facts.policy | {"run_tokens": None, "run_cost": None})
         return "local" if not objecting else "nobody" if closed else "frontier", objecting
+
+    def present(self) -> None:
+        """Refuse to begin where nobody could serve."""
+        if self.disk.environment["frontier"] == "missing" and self.active("competitor") is None:
+            raise Refused("provider-unavailable")
 
     def begin(self) -> str:
         """Begin a run."""
@@ -227,7 +175,9 @@ class Runs(recovery.Recovery):
             "run_tokens": sum(each["input_tokens"] + each["output_tokens"] for each in paid),
             "run_cost": sum(math.inf if each["cost"] is None else each["cost"] for each in paid),
         }
-        return OVER if any(spent[name] >= most for name, most in limits.items()) else None
+        if any(spent[name] >= most for name, most in limits.items()):
+            return OVER
+        return "frontier-unavailable" if run and self.disk.environment["frontier"] == "missing" else None
 
     def judge_reply(self, row: Row, seed: int) -> None:
         """Play the matches of a served candidate."""

@@ -90,6 +90,8 @@ class Succession(runs.Runs):
         policy = self.policy()
         if policy["mode"] == "local-only" or "competitor" in policy["frontier_never"]:
             raise Refused("frontier-forbidden")
+        if self.disk.environment["frontier"] == "missing":
+            raise Refused("provider-unavailable")
         if resume is not None:
             self.open(resume)
         if self.disk.bundles[bundle]["weights"].startswith("planted mute"):

@@ -137,6 +137,7 @@ class Toy(succession.Succession):
             raise Refused("run-done")
         if self.disk.plans[run][-1] != self.circumstances():
             raise Refused("stale")
+        self.present()
         return (yield from self.play(run))
 
     def train(self, dataset: str, plan: str, *, fresh: bool, resume: bool) -> Points:

@@ -182,6 +182,11 @@ class Model:
         """Tell whether a bundle's evaluation counts as things are now."""
         return (registered.version, registered.text, registered.decoding) == self.terms
 
+    def lapsed(self, registered: Registered, knowledge: int) -> bool:
+        """Tell whether more lessons lie between a question and a bundle's evaluation than may."""
+        most = self.limits.max_lessons
+        return most is not None and abs(knowledge - registered.knowledge) > most
+
     def measure(self) -> None:
         """Let that evaluation of each bundle count which was made as things are now, the newest of several."""
         for bundle, registered in self.bundles.items():

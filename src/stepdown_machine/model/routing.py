@@ -119,8 +119,7 @@ def _about_worth(model: Model, registered: Registered, knowledge: int) -> list[s
         return [*due, "quality-inconclusive"]
     # `not >=` rather than `<`: NaN must never pass.
     due += ["quality-below-threshold"] * (not registered.score >= limits.min_score)
-    away = abs(knowledge - registered.knowledge)
-    due += ["quality-outdated"] * (limits.max_lessons is not None and away > limits.max_lessons)
+    due += ["quality-outdated"] * model.lapsed(registered, knowledge)
     return due + ["validity-below-threshold"] * (not registered.valid >= limits.min_valid)
 
 

@@ -48,7 +48,9 @@ def raceable(machine: TurnMachine, choice: int) -> tuple[op.Plain, ...]:
 def _comparable(machine: TurnMachine, bundle: str) -> bool:
     """Tell whether a bundle's evaluation counts: of a killed comparison nobody would say how it was evaluated anew."""
     registered = machine.session.registered(bundle)
-    return registered is not None and registered.belongs and machine.session.model.counts(registered)
+    model = machine.session.model
+    counts = registered is not None and model.counts(registered) and not model.lapsed(registered, model.known)
+    return registered is not None and registered.belongs and counts
 
 
 def killable(machine: TurnMachine, choice: int) -> tuple[op.Plain, ...]:

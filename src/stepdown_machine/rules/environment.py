@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
 from stepdown_machine.model import Breaker
-from stepdown_machine.protocol import UNPRICED
+from stepdown_machine.protocol import MISSING, UNPRICED
 from stepdown_machine.rules.picking import RUNS
 from stepdown_machine.rules.turns import TurnMachine, turn
 
 LOCAL = ("calm", "calm", "load-failed", "error", "timeout", "garbage", "illegal")
-FRONTIER = ("calm", "calm", "calm", "calm", "error", "timeout", "illegal", UNPRICED)
+FRONTIER = ("calm", "calm", "calm", "calm", "error", "timeout", "illegal", UNPRICED, MISSING)
 MOMENTS = ("a second", "cooldown is over", "cooldown is nearly over", "expiry", "window", "a day", "back a minute")
 
 
@@ -21,7 +21,7 @@ class Environment(TurnMachine):
     @turn(op.Disturb, local=st.sampled_from(LOCAL), frontier=st.sampled_from(FRONTIER), runs=RUNS)
     def disturb(self, local: str, frontier: str, runs: int) -> None:
         """Make providers behave badly, or well again, and run so many times under it."""
-        known = frontier != UNPRICED or UNPRICED in self.session.description.outages
+        known = frontier not in (UNPRICED, MISSING) or frontier in self.session.description.outages
         self.act(op.Disturb(local, frontier if known else "calm"))
         self.follow(runs)
 

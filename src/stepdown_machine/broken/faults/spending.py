@@ -9,11 +9,11 @@ from stepdown_machine.broken.variant import Variant
 # fmt: off
 FAULTS: Mapping[str, Variant] = {
     "budget-not-asked": Variant("I3", "configure", "runs", "a budget that is parsed and never read (agentgateway #3038 in kind)",
-        "return OVER if any(spent[name] >= most for name, most in limits.items()) else None",
-        "return None"),
+        "if any(spent[name] >= most for name, most in limits.items()):",
+        "if run is None:"),
     "budget-spent-once-more": Variant("I3", "configure", "runs", "> where the rule says >= (TrueMemory #89)",
-        "return OVER if any(spent[name] >= most for name, most in limits.items()) else None",
-        "return OVER if any(spent[name] > most for name, most in limits.items()) else None"),
+        "if any(spent[name] >= most for name, most in limits.items()):",
+        "if any(spent[name] > most for name, most in limits.items()):"),
     "budget-of-output-alone": Variant("I3", "configure", "runs", "input tokens are free (litellm #34675 in kind)",
         'sum(each["input_tokens"] + each["output_tokens"] for each in paid)',
         'sum(each["output_tokens"] for each in paid)'),

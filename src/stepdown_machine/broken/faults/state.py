@@ -32,7 +32,7 @@ FAULTS: Mapping[str, Variant] = {
     "switches-of-some-lost": Variant("I10", "configure", "toy", "a setter that knows the names it was written with, and takes any",
         'self.disk.acts.append(("validator", name, on))',
         'self.disk.acts.extend([("validator", name, on)] * (name in ("json-object", "budget")))'),
-    "retired-comes-back": Variant("I6", "switch", "runs", "the last entry is never evicted (litellm #28443)",
+    "retired-comes-back": Variant("I6", "switch", "standing", "the last entry is never evicted (litellm #28443)",
         "held and not self.retired(held[-1]) else None",
         "held else None"),
     "report-counts-attempts": Variant("I10", "inspect", "toy", "a report that counts calls as steps (litellm #34675 in kind)",
