@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from stepdown_machine import operations as op
 from stepdown_machine.model import REASONS, Model, Registered
 from stepdown_machine.model.registered import DAMAGED, GONE, WHOLE, Evaluated
+from stepdown_machine.model.registry import anywhere
 from stepdown_machine.observed import Observation
 from stepdown_machine.protocol import MUTE, START, Answer, Description
 from stepdown_machine.semantics import answered_steps, limits
@@ -22,12 +26,19 @@ def initial_model(description: Description) -> Model:
         probes=probes,
         tuned=frozenset(description.tuned),
     )
+    if description.draw is not None:
+        model.draw = partial(_drawn, description.draw)
     model.lacks, model.grounds = frozenset(REASONS) - description.knows, description.grounds
     for bundle in description.given:
         _register(model, bundle, ("", bundle.bundle), None)
     for bundle in description.given[:1]:
         model.point(bundle.bundle)
     return model
+
+
+def _drawn(draw: Callable[[int], float], seed: int | None) -> tuple[float, float]:
+    """Return a step's draw, as at least and as at most; without a seed nobody knows it."""
+    return anywhere(seed) if seed is None else (draw(seed), draw(seed))
 
 
 def apply(model: Model, operation: op.Plain, answer: Answer, memory: Memory, rows: Observation) -> None:

@@ -11,6 +11,17 @@ EXPLAINED: Mapping[str, str] = {
     "changes.py _register statement deleted: model.alter(bundle.bundle, files=files) -> nothing": "Two "
     "trainings of one job are two bundles in the toy, unless the "
     "first is whole and counts: then nothing of it changes. A system whose id is the content meets it.",
+    **dict.fromkeys(
+        (
+            "changes.py initial_model comparison: description.draw is not None -> description.draw is None",
+            "changes.py initial_model if negated: description.draw is not None -> not description.draw is not None",
+            "changes.py initial_model statement deleted: model.draw = partial(_drawn, description.draw) -> nothing",
+            "changes.py _drawn comparison: seed is None -> seed is not None",
+            "changes.py _drawn branches swapped: anywhere(seed) if seed is None else (draw(seed), draw(seed)) -> "
+            "(draw(seed), draw(seed)) if seed is None else anywhere(seed)",
+        ),
+        "The toy does not say how it draws, and is held to what was seen. A system that says it meets it.",
+    ),
     "invariants/artifacts.py _gate condition dropped: step.role == 'competitor' -> nothing": "Only a competitor has a score.",
     "invariants/artifacts.py _leaks condition dropped: step.role == 'competitor' -> nothing": "The toy's coach says what no "
     "record can hold. A system whose coach repeats a good answer meets it.",

@@ -164,6 +164,8 @@ class Description:
         sure: How many standard errors the lower bound of a held-out score lies below its mean, at least and at most.
         compares: Seeds that a comparison which shows nothing comes to, at most; 0 where nobody says.
         operator: Who asks for whatever is done, where acts are signed.
+        draw: A step's place in [0, 1) by its seed, where a system says it: the canary serves those below its share. Without it
+            the oracle learns from what it sees, and holds the system to that.
         teaching: How lessons come about, where questions are put with what was learned; `None` where nothing is.
         astray: How far below the best so far the best of a generation lies that is rolled back; `None` where none is.
     """
@@ -201,6 +203,7 @@ class Description:
     shows: frozenset[str] = SHOWN
     referee: str = ""
     prices: tuple[Price, ...] = ()
+    draw: Callable[[int], float] | None = None
     teaching: Teaching | None = None
     astray: float | None = None
     shared: bool = False

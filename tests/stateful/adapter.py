@@ -16,7 +16,7 @@ from stateful.damages import clear, damage
 from stateful.doing import COMPARED, PLANS, TUNED, answered, interleaved, spelled
 from stateful.environment import ASKED, LENGTHS, ON_GRID, PRICES, SCENARIO, TEXTS, Environment, examined, settings
 from stateful.falsifying import WAYS, Forgery
-from stateful.observing import PERSON, Observer, lesson_of, lesson_said
+from stateful.observing import PERSON, Observer, canary_draw, lesson_of, lesson_said
 from stateful.planting import plant
 from stateful.ranges import MOST
 from stateful.saying import policy_changes
@@ -155,6 +155,7 @@ class StepdownSystem:
             referee=SCENARIO,
             prices=PRICES,
             astray=0.05,
+            draw=canary_draw,
             teaching=Teaching(lesson_of, lesson_said(*FIRST)) if coach(scenario) is not None else None,
             shared=True,
             sure=SURE,

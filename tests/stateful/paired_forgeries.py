@@ -209,6 +209,18 @@ def easier_seed(copy: Copy) -> bool:
     return False
 
 
+def unforced(copy: Copy) -> bool:
+    """Let a bundle that no verdict promoted, only held, have come into its slot without anybody's force."""
+    only_held = """bundle IN (SELECT bundle FROM verdict WHERE outcome = 'hold')
+        AND bundle NOT IN (SELECT bundle FROM verdict WHERE outcome = 'promote')"""
+    for (seq,) in copy.rows(
+        f"SELECT seq FROM act WHERE kind = 'activate' AND forced AND {only_held} ORDER BY seq DESC"
+    ):
+        copy.put("act", seq, "forced", 0)
+        return True
+    return False
+
+
 def conspiracies() -> dict[str, Lie]:
     """Return by name the lies that are told in more than one place."""
     return {
@@ -230,6 +242,7 @@ def conspiracies() -> dict[str, Lie]:
         "another limit": another_limit,
         **{f"champion of another slot or run: {which}": partial(other_champion, which) for which in CHAMPIONS},
         "easier seed": easier_seed,
+        "unforced after a hold": unforced,
         "smaller budget": partial(
             one_value, "run", "candidates", "less", where="id IN ({runs}) AND purpose = 'comparison'"
         ),

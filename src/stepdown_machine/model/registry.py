@@ -20,6 +20,11 @@ class Ground:
     due: Callable[["Model", str], bool]
 
 
+def anywhere(_seed: int | None) -> tuple[float, float]:
+    """Say of a canary's draw what everybody knows."""
+    return 0.0, 1.0
+
+
 @dataclass(slots=True)
 class Model:
     """One possible state of the world.
@@ -35,6 +40,7 @@ class Model:
         probes: One pair (legal, objectors) for each coverage probe.
         lacks: Reasons that the system has no notion of; `grounds` are those of its own.
         draws: Step seed to what is known of its canary draw: at least the first number, below the second.
+        draw: The same before anything was seen: from 0 to 1, or its very draw where the system says how it draws.
         base: What lies where the base does; `tuned` are the plans that tune it.
         decoding: How bundles are decoded now.
         known: How many lessons are known now.
@@ -67,6 +73,7 @@ class Model:
     lacks: frozenset[str] = frozenset()
     grounds: tuple[Ground, ...] = ()
     draws: dict[int, tuple[float, float]] = field(default_factory=dict)
+    draw: Callable[[int | None], tuple[float, float]] = anywhere
     base: str = OWN
     text: str = OWN
     decoding: str = OWN
@@ -108,14 +115,14 @@ class Model:
         Which steps it draws is the system's own affair, but the same seed draws the same, whatever the share: what was
         served at a small share is served at every larger one.
         """
-        least, most = self.draws.get(-1 if seed is None else seed, (0.0, 1.0))
+        least, most = self.draws.get(-1 if seed is None else seed, self.draw(seed))
         if self.limits.canary <= least:
             return True
         return False if self.limits.canary >= most else None
 
     def drawn(self, seed: int, *, held: bool) -> None:
         """Remember what the canary did with a step of this seed."""
-        least, most = self.draws.get(seed, (0.0, 1.0))
+        least, most = self.draws.get(seed, self.draw(seed))
         share = self.limits.canary
         self.draws[seed] = (max(least, share), most) if held else (least, min(most, share))
 
