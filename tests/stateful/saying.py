@@ -113,7 +113,7 @@ def bundle(workspace: Workspace, name: str) -> Bundle:
         evaluation.valid or 0.0,
         marks,
         evaluation.terms["scenario_version"],
-        DECODED[evaluation.terms["decoding"]["max_tokens"]],
+        DECODED.get(evaluation.terms.get("decoding", {}).get("max_tokens"), "in no way that it says"),
         evaluation.knowledge,
         None if row.job == PLANTED else row.dataset,
     )

@@ -27,7 +27,7 @@ from stepdown_machine.settings import deterministic
 # What the machines have seen is counted in one process, and a machine that others use takes its time.
 pytestmark = [pytest.mark.xdist_group("campaign"), pytest.mark.timeout(900)]
 
-BESIDE = 16
+BESIDE = 18
 """Examples that the whole machine has in `ci` in a process beside this one, while this one goes on to the focused machines."""
 
 
@@ -82,7 +82,7 @@ def bounded(made: object, *, dev: int, ci: int) -> object:
     return made
 
 
-ALONE: dict[type[TurnMachine], int] = {StepdownMachine: 14, StepdownLearning: 9, StepdownRegistry: 8}
+ALONE: dict[type[TurnMachine], int] = {StepdownMachine: 11, StepdownLearning: 9, StepdownRegistry: 7}
 """Examples that each machine has in `ci` in this process."""
 
 

@@ -42,7 +42,7 @@ class Bases(Steering):
         for number, base in enumerate(others):
             self.tell((op.SetBase(base), op.Activate(bundle)))
             if number == choice % len(others):
-                self.act(op.Run(choice % 3, 2, 7))
+                self.act(op.Run(choice % 3, 2, 9))
                 self._report()
             else:
                 self.act(op.Run(choice % 4))

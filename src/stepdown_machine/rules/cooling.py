@@ -26,7 +26,7 @@ def tour(held: str | None) -> tuple[op.Operation, ...]:
         op.Disturb("error", "error"), op.Run(0), op.Disturb("error"), op.Advance(11), op.Run(1), op.Advance(10),
         op.Run(2), op.Disturb(),
         # Open: until the last second, and also when the clock is set back.
-        op.Run(0, 1, 5), op.Advance(29), op.Run(1, 1, 6), op.Advance(-60), op.Run(2, 1, 4), op.Advance(61),
+        op.Run(0, 1, 6), op.Advance(29), op.Run(1, 1, 8), op.Advance(-60), op.Run(2, 1, 7), op.Advance(61),
         # Half-open: a good probe, then a bad one, which opens it anew from its own time.
         *dead, probe, op.Disturb("timeout"), op.Run(1), op.Disturb(), op.Advance(1), op.Run(2), op.Advance(29),
         # Two good probes close it and clear its memory.

@@ -30,14 +30,13 @@ FAILURES = {
     "local-invalid-output": "garbage",
 }
 CANDIDATES = {
+    **dict.fromkeys(("bundle-integrity", "quality-inconclusive", "quality-outdated"), 9),
+    **dict.fromkeys(("bundle-stale", "coverage-weak", "validity-below-threshold", "quality-below-threshold"), 8),
+    **dict.fromkeys(("role-not-eligible", "local-invalid-output"), 8),
+    **dict.fromkeys(("local-load-failed", "local-timeout"), 7),
     "bundle-absent": 5,
-    "local-error": 3,
+    "local-error": 4,
     "canary-held": 4,
-    "local-load-failed": 7,
-    "local-timeout": 7,
-    "bundle-stale": 8,
-    "coverage-weak": 8,
-    "validity-below-threshold": 8,
 }
 """Candidates in a generation of the run that shows a reason, where six would give it too large or too small a share."""
 
