@@ -8,7 +8,7 @@ lets the machine loose on each, in a copy of the tree: the tour of all its rules
 campaign of each of its kinds; no other test. It prints the share killed with its 95 % interval (Clopper-Pearson), what killed
 how many, and every survivor as a diff; `mutation.md` explains those of one sample one by one.
 
-`--edits meaning` draws from the edits that the machine makes of its own oracle, and `--edits written` from those that people
+`--edits meaning` draws from the edits that the machine makes of its own oracle, and `--edits written` from those that readers
 wrote (`edits.jsonl`); neither needs cosmic-ray. With `--campaign` each meets the `ci` campaign of `tests/stateful` and nothing
 else.
 

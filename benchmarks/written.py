@@ -1,4 +1,4 @@
-"""Edits of stepdown that people wrote, each a fault of meaning in one place: `edits.jsonl`, one a line.
+"""Edits of stepdown that readers of the code wrote, each a fault of meaning in one place: `edits.jsonl`, one a line.
 
 Whoever adds one has not looked at what the machine asserts. A line says where (`path`, `before`, which stands there once, and
 `after`) and who is fooled by it (`why`).

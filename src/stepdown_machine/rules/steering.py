@@ -96,6 +96,9 @@ class Steering(Governing):
             self.act(op.Activate(bundle))
         # One question is enough where a run follows.
         self.act(self.question(choice) if self.can(op.Ask) else op.Run(choice % 4))
+        if self.session.description.examined:
+            # Not even who asks for that very run learns what is kept for examinations.
+            self.tell(op.Export(run=run, include_local=True) for run in self.session.names.of("run")[-1:])
         # Each way to damage a bundle was one run already.
         generations = 1 if cause == "bundle-integrity" else 2
         self.act(op.Run(choice % 3, generations, CANDIDATES.get(cause, 6)))
