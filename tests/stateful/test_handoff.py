@@ -143,3 +143,4 @@ def test_the_campaign_saw_what_it_must(beside: Connection) -> None:
     assert seen.aborted <= MOST_ABORTED * seen.examples, seen.summary()
     assert real["trainings"] >= 20
     assert real["kills"] >= 20
+    assert real["trained again"] <= 1
