@@ -19,6 +19,7 @@ class Attempt:
         shadow: Its reply was judged and never served.
         cost: US dollars; `None` where nobody knows the price, and for a shadow, which is not priced.
         seconds: How long it took by the system's clock, which stands still; `None` where nobody measured.
+        model: Who answered, as the provider said itself and whoever was asked; `None` where nobody did or nobody keeps it.
     """
 
     call: str
@@ -30,6 +31,7 @@ class Attempt:
     shadow: bool = False
     cost: float | None = None
     seconds: float | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Call:
         ended: The trace holds its end; a killed process leaves calls that never ended.
         error: What the provider raised: `None`, `load-failed`, `error`, `timeout`.
         text: The reply as it came; empty when there was none.
+        model: As in `Attempt`.
     """
 
     call: str
@@ -50,6 +53,7 @@ class Call:
     text: str = ""
     input_tokens: int = 0
     output_tokens: int = 0
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from stateful.environment import Environment, settings
+from stateful.environment import ON_GRID, Environment, settings
 from stepdown_machine import operations as op
 from stepdown_machine.values import Policy
 
@@ -35,6 +35,7 @@ LOADED = (
     "scipy.special",
     "stepdown.local.decode",
     "stateful.served",
+    *(() if ON_GRID else ("openai", "anthropic", "stepdown.providers.wire")),
 )
 """What the server has imported. mlx among it is imported and never used there: only a use starts threads that a fork loses."""
 

@@ -18,13 +18,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stateful import wired
 from stateful.asking import wrong
 from stepdown.bundles.manifest import Manifest
 from stepdown.clock import Clock
 from stepdown.errors import LocalError, ProviderError, Unavailable
 from stepdown.history import engine as engines
 from stepdown.providers import prices
-from stepdown.providers.extract import Extract
 from stepdown.providers.protocol import Completion, LocalProvider, Provider, Request
 from stepdown.providers.search import Search
 from stepdown.scenarios.grid_ctf import GridCtf
@@ -45,11 +45,7 @@ SCENARIO = os.environ.get("STEPDOWN_MACHINE_SCENARIO", GridCtf.name)
 ON_GRID = GridCtf.name == SCENARIO
 ASKED = "asked"
 """The point within a call: its trace has begun, and has not ended."""
-ILLEGAL = (
-    '{"aggression":1.0,"defense":1.0,"path_bias":0.5}'
-    if ON_GRID
-    else '{"amount":1.0,"currency":"EUR","date":"2023-02-29","number":"7"}'
-)
+ILLEGAL = '{"aggression":1.0,"defense":1.0,"path_bias":0.5}' if ON_GRID else wired.ILLEGAL
 """What the last validator alone objects to."""
 GARBAGE = "I would push hard on the left flank."
 
@@ -156,18 +152,18 @@ Small = SmallGrid if ON_GRID else SmallInvoices
 
 LENGTHS = {"own": 64, "longer": 96} if ON_GRID else {"own": 200, "longer": 240}
 """Tokens that are decoded at most, by the word for it: answers are shorter."""
-LONG = 17 if ON_GRID else 48
-"""Words of a question beyond which the second price does not hold."""
+LONG = 17 if ON_GRID else 149
+"""Words of a question, with its instructions where it is hosted, beyond which the second price does not hold."""
 PRICES = (Price(datetime(2026, 11, 1, tzinfo=UTC).timestamp(), 3.0, 15.0), Price(START + 20, 2.0, 20.0, LONG))
 """Of the machine's frontier: the second one is news that its clock soon comes to."""
-SOLD = "recorded", "tape-2027-01-15"
-UNSOLD = "recorded", "tape-unheard-of"
-"""A model that no table knows."""
-prices.table()[SOLD] = [
-    prices.Price(datetime.fromtimestamp(each.since, UTC), each.input, each.output, each.most) for each in PRICES
-]
-# What the model costs of which that one is a snapshot.
-prices.table()["recorded", "tape"] = [prices.Price(datetime(2026, 11, 1, tzinfo=UTC), 700.0, 900.0)]
+SELLERS = ("recorded",) if ON_GRID else wired.sellers()
+SOLD = SELLERS[0], wired.SNAPSHOT
+for seller in SELLERS:
+    prices.table()[seller, wired.SNAPSHOT] = [
+        prices.Price(datetime.fromtimestamp(each.since, UTC), each.input, each.output, each.most) for each in PRICES
+    ]
+    # What the model costs of which that one is a snapshot.
+    prices.table()[seller, wired.MODEL] = [prices.Price(datetime(2026, 11, 1, tzinfo=UTC), 700.0, 900.0)]
 
 
 def examined(scenario: Scenario) -> tuple[int, ...]:
@@ -175,14 +171,37 @@ def examined(scenario: Scenario) -> tuple[int, ...]:
     return (scenario.holdout_seeds()[0], scenario.comparison_seeds()[0]) if own_case(scenario) else ()
 
 
-class Frontier:
+class Hosted:
+    """A hosted frontier, in this environment: whatever it says or does not say comes over the wire."""
+
+    model = wired.MODEL
+
+    def __init__(self, environment: Environment, scenario: Scenario, asked: Callable[[Request], None]) -> None:
+        self._environment, self._asked, self._hosted = environment, asked, wired.Hosted(scenario)
+
+    @property
+    def name(self) -> str:
+        return SELLERS[self._turn % 2]
+
+    @property
+    def _turn(self) -> int:
+        return self._environment.turn
+
+    def complete(self, request: Request) -> Completion:
+        self._asked(request)
+        self._environment.turn += self._environment.frontier in ("error", UNPRICED)
+        language = wired.LANGUAGES[self._turn % 2]
+        return self._hosted.complete(request, language, self._environment.frontier, self._turn)
+
+
+class Embedded:
     """The embedded frontier, in this environment, at a price that changes once."""
 
-    name, model = SOLD
+    name, model = SOLD[0], wired.MODEL
 
     def __init__(self, environment: Environment, scenario: Scenario, asked: Callable[[Request], None]) -> None:
         self._environment, self._asked = environment, asked
-        self._search: Provider = Search(scenario) if ON_GRID else Extract()
+        self._search = Search(scenario)
 
     def complete(self, request: Request) -> Completion:
         self._asked(request)
@@ -194,7 +213,7 @@ class Frontier:
             case "illegal" if request.role != "coach":
                 return self._charged(request, ILLEGAL)
         answered = self._charged(request, self._search.complete(request).reply)
-        return replace(answered, model=UNSOLD[1]) if self._environment.frontier == UNPRICED else answered
+        return replace(answered, model=wired.UNHEARD) if self._environment.frontier == UNPRICED else answered
 
     def _broken(self) -> Completion:
         """Fail: in stepdown's own words, in somebody else's, or with an answer that is none."""
@@ -321,7 +340,7 @@ def settings(
     def frontier(_word: str, _scenario: object) -> Provider:
         if environment.frontier == MISSING:
             raise Unavailable("The frontier is not there, as it was told.")
-        return Frontier(environment, scenario, asked)
+        return (Embedded if ON_GRID else Hosted)(environment, scenario, asked)
 
     return Settings(
         clock=environment.clock(),

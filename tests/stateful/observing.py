@@ -7,7 +7,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from stateful.asking import LENT
 from stateful.environment import ON_GRID
 from stateful.looking import Looks
+from stateful.wired import LOG, Served
 from stepdown_machine.observed import Attempt, Call, Generation, Holding, Lesson, Observation, Shelved, Signature, Step
 from stepdown_machine.protocol import VALIDATORS
 from stepdown_machine.values import Policy
@@ -333,10 +334,19 @@ def _attempt(row: sqlite3.Row) -> Attempt:
         shadow=bool(row["shadow"]),
         cost=row["cost"],
         seconds=row["latency"],
+        model=row["model"],
     )
 
 
 def _call(said: dict[str, Any]) -> Call:
+    """Return a call as the trace says it; where the provider keeps its own log, that says what it answered."""
+    call = _traced(said)
+    if ON_GRID or call.provider != "frontier" or not call.ended or call.error is not None:
+        return call
+    return replace(call, **asdict(LOG.get(said.get("stepdown.response.request_id", ""), Served())))
+
+
+def _traced(said: dict[str, Any]) -> Call:
     return Call(
         call=said["stepdown.call"],
         provider=said["stepdown.target"],
@@ -346,6 +356,7 @@ def _call(said: dict[str, Any]) -> Call:
         text=said.get("stepdown.output.text", ""),
         input_tokens=said.get("gen_ai.usage.input_tokens", 0),
         output_tokens=said.get("gen_ai.usage.output_tokens", 0),
+        model=said.get("gen_ai.response.model"),
     )
 
 

@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 import pytest
 
 from stateful.children import REAL
+from stateful.wired import LOG
 from stepdown_machine.campaign import campaign
 from stepdown_machine.reach import Reach
 from stepdown_machine.rules.turns import TurnMachine
@@ -25,7 +26,7 @@ class Part:
     Attributes:
         failure: What broke, with the program; empty after a green one.
         reach: What was seen.
-        real: What really happened, see `children.REAL`.
+        real: What really happened, see `children.REAL`; `hosted` answers came over HTTP.
     """
 
     failure: str
@@ -64,7 +65,7 @@ def part_beside(
 
 def _run(there: Connection, machine: type[TurnMachine], examples: int, turns: int | None) -> None:
     verdict = campaign(machine, seed_beside(machine), examples=examples, turns=turns)
-    there.send(Part(verdict.output if verdict.claims else "", verdict.reach, REAL))
+    there.send(Part(verdict.output if verdict.claims else "", verdict.reach, REAL + Counter(hosted=len(LOG))))
 
 
 def seed_beside(machine: type[TurnMachine]) -> int:

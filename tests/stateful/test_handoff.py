@@ -16,13 +16,16 @@ from stateful.adapter import StepdownSystem
 from stateful.bases import HERE
 from stateful.children import REAL
 from stateful.parts import Part, part_beside, together
+from stepdown_machine import operations as op
 from stepdown_machine.machine import HandoffMachine, LearningMachine, RegistryMachine, RoutingMachine, case
 from stepdown_machine.protocol import HandoffSystem
 from stepdown_machine.reach import LEAST_PAIRS, LEAST_SHARE, MOST_ABORTED, reach
 from stepdown_machine.rules.bases import BASE
+from stepdown_machine.rules.environment import FRONTIER
 from stepdown_machine.rules.spending import SPEND
 from stepdown_machine.rules.turns import Episode, TurnMachine
 from stepdown_machine.settings import deterministic
+from stepdown_machine.values import Policy
 
 # What the machines have seen is counted in one process, and a machine that others use takes its time.
 pytestmark = [pytest.mark.xdist_group("campaign"), pytest.mark.timeout(900)]
@@ -70,9 +73,19 @@ class StepdownInvoices(RoutingMachine):
         return {word: known[word] for word in MET}
 
     def play_warm_up(self, warm_up: tuple[tuple[str, int], ...]) -> None:
-        """Lose the base first, and get it back: every other example would do without."""
+        """Lose the base first, and get it back: every other example would do without. Then let the hosted frontier fail."""
         self._lead(BASE, 1)
+        self._fail_at_the_frontier()
+        self.spend(2)
         super().play_warm_up(warm_up)
+
+    def _fail_at_the_frontier(self) -> None:
+        """Ask so often that each way to fail comes up, in every language, while nobody else is asked."""
+        self.act(op.SetPolicy(Policy(mode="frontier-only")))
+        for frontier in dict.fromkeys(FRONTIER):
+            self.tell((op.Disturb(frontier=frontier), op.Run(1, 1, 16 if frontier == "error" else 3)))
+            self.tell(op.Report(run) for run in self.session.names.of("run")[-1:])
+        self.tell((op.Disturb(), op.SetPolicy(Policy())))
 
 
 def bounded(made: object, *, dev: int, ci: int) -> object:
@@ -120,6 +133,7 @@ def test_the_same_promises_are_kept_on_invoices(reading: Connection) -> None:
 
     assert found.failure == ""
     assert {"local", BASE} <= found.reach.routed.keys(), found.reach.summary()
+    assert found.real["hosted"] >= 60
 
 
 @pytest.mark.skipif(not deterministic(), reason="only the campaign that decides must have seen everything")

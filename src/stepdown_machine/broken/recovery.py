@@ -43,5 +43,5 @@ class Recovery:
 def recovered(call: Row, entry: Row) -> Row:
     """Close one attempt from the trace where it knows the outcome, else as interrupted."""
     error = entry["error"] if entry["ended"] else "interrupted"
-    outcome = {name: entry[name] for name in ("weights", "input_tokens", "output_tokens")}
+    outcome = {name: entry[name] for name in ("weights", "model", "input_tokens", "output_tokens")}
     return {"call": call["call"], "provider": call["provider"], "error": error, **outcome, "shadow": call["shadow"]}

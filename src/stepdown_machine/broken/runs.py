@@ -212,14 +212,15 @@ class Runs(standing.Standing):
         words, strange = ended["input_tokens"], self.disk.environment["frontier"] == "unpriced"
         price = None if strange else harness.cost(words, ended["output_tokens"], self.disk.now)
         cost = None if shadow else 0.0 if local else price
-        attempt = {**asked, "error": error, "weights": ended["weights"], **tokens, "cost": cost}
+        answered = {"weights": ended["weights"], "model": ended["model"]}
+        attempt = {**asked, "error": error, **answered, **tokens, "cost": cost}
         return attempt, ended["text"]
 
     def call(self, call: str, provider: str, weights: str | None, prompt: str) -> Points:
         """Be the provider, and the second witness: the trace is written here and never read back to judge."""
         entry: Row = {
             "call": call, "provider": provider, "ended": False, "error": None, "text": "",
-            "weights": digest(weights) if weights else None, "input_tokens": 0, "output_tokens": 0,
+            "weights": digest(weights) if weights else None, "input_tokens": 0, "output_tokens": 0, "model": None,
         }  # fmt: skip
         self.disk.trace.append(entry)
         yield "asked"
@@ -231,7 +232,9 @@ class Runs(standing.Standing):
             entry |= {"ended": True, "error": behaviour}
         else:
             text = self.reply(weights, prompt, behaviour)
-            entry |= {"ended": True, "text": text, "output_tokens": len(text)}
+            # Nobody heard of some, and none of them is what was asked for.
+            model = provider if provider == "local" else f"oracle-{behaviour}"
+            entry |= {"ended": True, "text": text, "output_tokens": len(text), "model": model}
         yield "called"
         return entry
 

@@ -38,6 +38,6 @@ def spent(row: Row) -> float | None:
 
 def differs(attempt: Row, entry: Row) -> bool:
     """Tell whether history and trace disagree about one call."""
-    fields = ("provider", "weights", "input_tokens", "output_tokens")
+    fields = ("provider", "weights", "model", "input_tokens", "output_tokens")
     error = attempt["error"] if entry["ended"] and attempt["error"] != "invalid-output" else entry["error"]
     return any(attempt[name] != entry[name] for name in fields) or error != entry["error"]

@@ -225,6 +225,10 @@ def _repeats(asked: op.Train, bundle: Bundle, transition: Transition, model: Mod
         registered.bundle for registered in model.equals(job) if registered.files == WHOLE and not registered.retired
     ]
     usable = [name for name in whole if model.counts(model.bundles[name]) and name in transition.memory.answered]
+    if transition.orderly and bundle.bundle in transition.memory.answered and bundle.bundle not in usable:
+        old = model.bundles[bundle.bundle]
+        why = f"it is {model.standing(old)}, its files are {old.files}, its evaluation counts: {model.counts(old)}"
+        yield Finding("I9", "a bundle that can serve", f"{bundle.bundle} again", why)
     if usable and bundle.bundle not in transition.memory.answered:
         yield Finding("I9", f"the bundle {usable[0]}", f"a new one, {bundle.bundle}", "an equal job's bundle is whole")
     named = transition.memory.exported.get(bundle.dataset or "")

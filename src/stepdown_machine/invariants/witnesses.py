@@ -60,6 +60,7 @@ def _pair(step: Step, attempt: Attempt, call: Call | None) -> Iterator[Finding]:
         "provider": (attempt.provider, {call.provider}),
         "error": (attempt.error, ending if call.ended else {"interrupted"}),
         "weights": (attempt.weights, {call.weights}),
+        "model": (attempt.model, {call.model}),
         "input tokens": (attempt.input_tokens, {call.input_tokens}),
         "output tokens": (attempt.output_tokens, {call.output_tokens}),
     }
