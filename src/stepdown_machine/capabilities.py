@@ -105,6 +105,8 @@ def _named(description: Description, operation: op.Operation) -> bool:
         case op.Activate(proven=True):
             # Who promotes nobody has no proof to ask for.
             return op.Promote in description.operations
+        case op.Prune(ahead=True):
+            return description.foresees
         case op.Ask(more=more):
             return len(more) < description.questions
         case op.Train(plan=plan):

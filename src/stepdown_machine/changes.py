@@ -56,7 +56,7 @@ def apply(model: Model, operation: op.Plain, answer: Answer, memory: Memory, row
     match operation:
         case op.Activate(bundle=bundle):
             model.point(bundle)
-        case op.Promote() | op.Rollback() | op.Prune():
+        case op.Promote() | op.Rollback() | op.Prune(ahead=False):
             _succeed(model, operation, answer)
         case op.Disable() | op.Enable() | op.Retire() | op.Delete():
             _switch(model, operation)

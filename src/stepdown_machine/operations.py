@@ -155,10 +155,13 @@ class Prune:
     Attributes:
         bundle: This one and no other.
         keep: Runs that are kept, with what they asked or compared: all of them, or (`0`) none.
+        ahead: Delete nothing, and answer what would be deleted: without `bundle` only those of which somebody has said
+            something, by an act or a verdict. The others may be minutes old.
     """
 
     bundle: str | None = None
     keep: int | None = None
+    ahead: bool = False
 
 
 @dataclass(frozen=True, slots=True)

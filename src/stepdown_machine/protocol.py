@@ -163,6 +163,7 @@ class Description:
         shared: All comparisons of a slot share one error rate: its n-th may spend a share of 1 / (n (n + 1)) of it.
         sure: How many standard errors the lower bound of a held-out score lies below its mean, at least and at most.
         compares: Seeds that a comparison which shows nothing comes to, at most; 0 where nobody says.
+        foresees: Whether it says what a `Prune` would delete, before it does.
         operator: Who asks for whatever is done, where acts are signed.
         draw: A step's place in [0, 1) by its seed, where a system says it: the canary serves those below its share. Without it
             the oracle learns from what it sees, and holds the system to that.
@@ -209,6 +210,7 @@ class Description:
     shared: bool = False
     sure: tuple[float, float] = (0.0, inf)
     compares: int = 0
+    foresees: bool = False
     operator: str = ""
 
     @property

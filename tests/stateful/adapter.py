@@ -160,6 +160,7 @@ class StepdownSystem:
             shared=True,
             sure=SURE,
             compares=COMPARED,
+            foresees=True,
             operator=PERSON,
         )
 

@@ -23,7 +23,7 @@ from stepdown.acts.datasets import find_dataset
 from stepdown.acts.export import export
 from stepdown.acts.localize import Trained, localize
 from stepdown.acts.promote import promote
-from stepdown.acts.prune import prune
+from stepdown.acts.prune import plan, prune
 from stepdown.acts.resume import resume_run
 from stepdown.acts.rollback import rollback
 from stepdown.acts.run import play, start
@@ -234,9 +234,10 @@ def succession(workspace: Workspace, operation: op.Promote | op.Rollback | op.Pr
             return promoted(workspace, promote(workspace, name, trial=trial, by=PERSON, resume=resume))
         case op.Rollback():
             return Pointed(rollback(workspace, SCENARIO, by=PERSON).id)
-        case op.Prune(bundle=named, keep=keep):
-            gone = prune(workspace, [named] if named else [], keep=keep, by=PERSON).removed
-            return Pruned(tuple(each.id for each in gone))
+        case op.Prune(bundle=named, keep=keep, ahead=ahead):
+            names = [named] if named else []
+            done = plan(workspace, names, keep=keep) if ahead else prune(workspace, names, keep=keep, by=PERSON)
+            return Pruned(tuple(each.id for each in done.removed))
 
 
 COMPARED = 16

@@ -213,8 +213,8 @@ class ToySystem:
                 return promoted(verdict, bundle_of(bundle, self._disk))
             case op.Rollback():
                 return Pointed((yield from process.rollback(OPERATOR)))
-            case op.Prune(bundle=named, keep=keep):
-                return Pruned((yield from process.prune(named, keep)))
+            case op.Prune(bundle=named, keep=keep, ahead=ahead):
+                return Pruned((yield from process.prune(named, keep, ahead=ahead)))
         return None
 
     def _outside(self, operation: op.Plain) -> One:

@@ -25,6 +25,7 @@ def describe(name: str) -> Description:
         falsifiable=("trace-weights", "trace-lost", "history-score", "history-reason"),
         shared=True,
         sure=(2.0, 2.0),
+        foresees=True,
         compares=len(succession.COMPARED),
         operator=OPERATOR,
         prices=tuple(Price(since, 0.0, price, most) for since, price, most in harness.PRICES),

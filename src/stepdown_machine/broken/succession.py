@@ -223,8 +223,8 @@ class Succession(runs.Runs):
                 return bundle
         raise Refused("nothing-to-roll-back")
 
-    def prune(self, bundle: str | None, keep: int | None) -> Points:
-        """Delete what no slot, no rollback and no kept run needs."""
+    def prune(self, bundle: str | None, keep: int | None, *, ahead: bool) -> Points:
+        """Delete what no slot, no rollback and no kept run needs; or say what that is, but for what is new."""
         yield "begun"
         good = [name for name in self.behind() if self.enabled(name) and self.fit(name)]
         needed = {self.active("competitor"), *good[:1], *(self.asked() if keep is None else self.asking())}
@@ -241,6 +241,9 @@ class Succession(runs.Runs):
             for name in ([bundle] if bundle is not None else registered)
             if name not in needed and ("delete", name) not in self.disk.acts
         ]
+        if ahead:
+            known = [act[1] for act in self.disk.acts if act[0] != "register"]
+            return tuple(name for name in chosen if bundle is not None or name in known)
         self.disk.acts += [("delete", name) for name in chosen]
         yield "committed"
         for name in chosen:

@@ -133,8 +133,10 @@ def answer_is_due(operation: op.Plain, answer: Answer, model: Model, transition:
                 yield from _measured(answer, model)
         case op.Rollback(), Pointed(bundle=bundle) if bundle != model.target():
             yield Finding("I14", f"back to {model.target()}", f"{bundle}", f"the way back is {list(model.behind())}")
-        case op.Prune(bundle=None, keep=keep), Pruned(bundles=gone):
+        case op.Prune(bundle=None, keep=keep, ahead=ahead), Pruned(bundles=gone):
             most = model.unneeded(keep)
+            if ahead:
+                most &= {bundle for kind, bundle, *_ in map(str.split, transition.before.acts) if kind != "register"}
             least = most - (model.unsure if keep is None else frozenset())
             # A killed training may have registered a bundle that nobody was told of.
             if not least <= set(gone) <= most | transition.memory.strays:

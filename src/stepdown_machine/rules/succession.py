@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 from hypothesis import strategies as st
@@ -70,7 +71,8 @@ class SuccessionRules(TurnMachine):
             if not planted(self, bundle):
                 yield op.Activate(bundle, proven=True)
         elif then != "go on":
-            yield op.Prune(bundle if then == "prune it" else None, 0 if then == "prune all" else None)
+            clear = op.Prune(bundle if then == "prune it" else None, 0 if then == "prune all" else None)
+            yield from (replace(clear, ahead=True), clear)
 
     def _margin(self, margin: str) -> float:
         if self.shown is None or margin in MARGINS:
@@ -133,6 +135,7 @@ class SuccessionRules(TurnMachine):
             one, two = pair
             yield from (op.SetPolicy(Policy()), op.Disturb())
             yield from (op.Activate(one), op.Run(0), op.Activate(two), op.Run(0))
+            yield from (op.Prune(ahead=True), op.Prune(two, ahead=True), op.Prune(keep=0, ahead=True))
             yield from (op.Prune(keep=0), op.Prune(one), op.Prune(two), op.Rollback(), op.Prune())
             # Switched off it is no way back any more: only the run that asked it still needs it.
             yield from (op.Activate(two), op.Disable(one), op.Prune(one), op.Prune(), op.Prune(keep=0), op.Rollback())
