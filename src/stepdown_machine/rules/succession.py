@@ -135,11 +135,18 @@ class SuccessionRules(TurnMachine):
             one, two = pair
             yield from (op.SetPolicy(Policy()), op.Disturb())
             yield from (op.Activate(one), op.Run(0), op.Activate(two), op.Run(0))
-            yield from (op.Prune(ahead=True), op.Prune(two, ahead=True), op.Prune(keep=0, ahead=True))
+            yield from (op.Prune(ahead=True), op.Prune(two, ahead=True), *self._held())
             yield from (op.Prune(keep=0), op.Prune(one), op.Prune(two), op.Rollback(), op.Prune())
             # Switched off it is no way back any more: only the run that asked it still needs it.
             yield from (op.Activate(two), op.Disable(one), op.Prune(one), op.Prune(), op.Prune(keep=0), op.Rollback())
             yield from (op.Retire(two), op.Prune(), op.Prune(two))
+
+    def _held(self) -> Iterator[op.Plain]:
+        """Look ahead before and after somebody says something of a bundle: by a verdict alone, as it was never anybody's."""
+        third = self.act(untrained(self, 0)) if self.session.names.of("dataset") else None
+        if isinstance(third, Bundle):
+            name = self.session.names.name("bundle", third.bundle)
+            yield from (op.Prune(keep=0, ahead=True), op.Promote(name, 0.0), op.Prune(keep=0, ahead=True))
 
     def _every_limit(self) -> Iterator[op.Plain]:
         """Promote where only one thing speaks against it: the legal share, the harness, consent, a silent frontier."""
