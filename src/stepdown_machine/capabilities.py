@@ -37,7 +37,7 @@ SHOWN = {"I5": "weights", "I6": "holdings"}
 
 DONE = {
     "I8": (op.Export,),
-    "I9": (op.Train, op.Damage, op.Retire, op.Delete, op.Prune, op.Plant),
+    "I9": (op.Train, op.Evaluate, op.Damage, op.Retire, op.Delete, op.Prune, op.Plant),
     "I14": (op.Promote, op.Rollback, op.Prune),
 }
 """Invariants about what comes of some operations."""

@@ -56,7 +56,7 @@ def apply(model: Model, operation: op.Plain, answer: Answer, memory: Memory, row
     match operation:
         case op.Activate(bundle=bundle):
             model.point(bundle)
-        case op.Promote() | op.Rollback() | op.Prune(ahead=False):
+        case op.Promote() | op.Evaluate() | op.Rollback() | op.Prune(ahead=False):
             _succeed(model, operation, answer)
         case op.Disable() | op.Enable() | op.Retire() | op.Delete():
             _switch(model, operation)
@@ -84,11 +84,11 @@ def _switch(model: Model, operation: op.Disable | op.Enable | op.Retire | op.Del
             model.retire(bundle, deleted=isinstance(operation, op.Delete))
 
 
-def _succeed(model: Model, operation: op.Promote | op.Rollback | op.Prune, answer: Answer) -> None:
+def _succeed(model: Model, operation: op.Promote | op.Evaluate | op.Rollback | op.Prune, answer: Answer) -> None:
     """Change who is the slot's, by evidence or back again, and who is there at all."""
     match operation, answer:
-        case op.Promote(), Bundle():
-            # What was evaluated before the comparison began.
+        case op.Promote() | op.Evaluate(), Bundle():
+            # In a comparison, what was evaluated before the comparison began.
             model.evaluated(answer.bundle, _evaluation(answer))
         case op.Promote(bundle=bundle), Promoted():
             model.asked |= {bundle, answer.champion or bundle}

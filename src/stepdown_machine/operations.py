@@ -137,6 +137,17 @@ class Promote:
 
 
 @dataclass(frozen=True, slots=True)
+class Evaluate:
+    """Measure a bundle again, as scenario, decoding and lessons are now. Answers `Bundle`.
+
+    Refusals: `unknown-bundle`, `bundle-absent`, `bundle-integrity`, `base-mismatch`, `local-load-failed`. One that may serve
+    nobody may be measured or refused for that.
+    """
+
+    bundle: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rollback:
     """Make the slot's the last bundle it held before that is still good: enabled, not retired, whole, belonging.
 
@@ -203,9 +214,9 @@ class Reopen:
 
 
 Plain: TypeAlias = (
-    Run | Export | Train | Activate | Disable | Enable | Retire | Delete | Promote | Rollback | Prune | SetPolicy
-    | SetValidator | Report | Audit | Reopen | Damage | Restore | Plant | Tamper | Revise | Disturb | Advance | SetBase | Reword
-    | Redecode | Judge | Ask | Route | Resume | Import | Changes
+    Run | Export | Train | Activate | Disable | Enable | Retire | Delete | Promote | Evaluate | Rollback | Prune
+    | SetPolicy | SetValidator | Report | Audit | Reopen | Damage | Restore | Plant | Tamper | Revise | Disturb | Advance
+    | SetBase | Reword | Redecode | Judge | Ask | Route | Resume | Import | Changes
 )  # fmt: skip
 
 

@@ -80,8 +80,8 @@ SHOWN = frozenset(
 weights; and all but steps and calls. What a system does not show is taken as the oracle has it."""
 EVERYTHING: frozenset[type] = frozenset(
     (
-        op.Run, op.Export, op.Train, op.Activate, op.Disable, op.Enable, op.Retire, op.Delete, op.Promote, op.Rollback,
-        op.Prune, op.SetPolicy, op.SetValidator, op.Report, op.Audit, op.Reopen, op.Damage, op.Restore, op.Plant,
+        op.Run, op.Export, op.Train, op.Activate, op.Disable, op.Enable, op.Retire, op.Delete, op.Promote, op.Evaluate,
+        op.Rollback, op.Prune, op.SetPolicy, op.SetValidator, op.Report, op.Audit, op.Reopen, op.Damage, op.Restore, op.Plant,
         op.Tamper, op.Revise, op.Disturb, op.Advance, op.Crash, op.Rival, op.Interleave, op.SetBase, op.Reword, op.Redecode,
         op.Judge, op.Ask, op.Route, op.Resume, op.Import, op.Changes,
     )

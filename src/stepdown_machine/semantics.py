@@ -79,7 +79,7 @@ def legal_answers(
             return legality.switching(model, bundle)
         case op.Retire(bundle=bundle) | op.Delete(bundle=bundle):
             return legality.removal(model, bundle)
-        case op.Promote() | op.Rollback() | op.Prune():
+        case op.Promote() | op.Evaluate() | op.Rollback() | op.Prune():
             return _succession(model, operation, rows, memory)
         case op.SetPolicy(policy=policy):
             return legality.governing(limits(policy), dict(description.most))
@@ -142,7 +142,7 @@ def _exporting(wanted: op.Export, rows: Observation, description: Description, m
 
 
 def _succession(
-    model: Model, operation: op.Promote | op.Rollback | op.Prune, rows: Observation, memory: Memory
+    model: Model, operation: op.Promote | op.Evaluate | op.Rollback | op.Prune, rows: Observation, memory: Memory
 ) -> LegalAnswers:
     match operation:
         case op.Promote(bundle=bundle, resume=resume):
@@ -151,6 +151,8 @@ def _succession(
                 return due
             kinds = due.kinds | {"provider-unavailable"}
             return LegalAnswers(False, kinds, "nobody can be compared with a frontier that is not there")
+        case op.Evaluate(bundle=bundle):
+            return legality.evaluation(model, bundle)
         case op.Prune(bundle=bundle, keep=keep):
             return legality.pruning(model, bundle, keep)
     if model.target() is None:

@@ -21,7 +21,7 @@ from stepdown.acts import configure, imports, switch
 from stepdown.acts.ask import Desk, judge, live
 from stepdown.acts.datasets import find_dataset
 from stepdown.acts.export import export
-from stepdown.acts.localize import Trained, localize
+from stepdown.acts.localize import Trained, evaluate, localize
 from stepdown.acts.promote import promote
 from stepdown.acts.prune import plan, prune
 from stepdown.acts.resume import resume_run
@@ -123,6 +123,9 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
             switch.delete(workspace, name, by=PERSON)
         case op.Promote() | op.Rollback() | op.Prune():
             return succession(workspace, operation)
+        case op.Evaluate(bundle=name):
+            evaluate(workspace, name)
+            return bundle(workspace, name)
         case op.SetPolicy(policy=policy):
             govern(workspace, policy)
         case op.SetValidator(name=name, enabled=enabled):

@@ -158,7 +158,7 @@ class ToySystem:
             case op.Activate() | op.Enable() | op.Disable() | op.Retire() | op.Delete():
                 yield from self._switch(process, operation)
                 return None
-            case op.Promote() | op.Rollback() | op.Prune():
+            case op.Promote() | op.Evaluate() | op.Rollback() | op.Prune():
                 return (yield from self._succeed(process, operation))
             case _:
                 return self._outside(operation)
@@ -211,6 +211,9 @@ class ToySystem:
             case op.Promote(bundle=bundle, margin=margin, resume=resume):
                 verdict = yield from process.promote(bundle, margin, OPERATOR, resume)
                 return promoted(verdict, bundle_of(bundle, self._disk))
+            case op.Evaluate(bundle=bundle):
+                yield from process.measure(bundle)
+                return bundle_of(bundle, self._disk)
             case op.Rollback():
                 return Pointed((yield from process.rollback(OPERATOR)))
             case op.Prune(bundle=named, keep=keep, ahead=ahead):

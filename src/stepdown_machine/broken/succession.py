@@ -44,12 +44,27 @@ class Succession(runs.Runs):
             raise Refused("bundle-retired")
         if not self.enabled(bundle):
             raise Refused("bundle-disabled")
+        self.on_shelf(bundle)
+
+    def on_shelf(self, bundle: str) -> None:
+        """Refuse a bundle that is not whole, with its base."""
         if bundle not in self.disk.bundles:
             raise Refused("bundle-absent")
         if not self.whole(bundle):
             raise Refused("bundle-integrity")
         if not self.based(bundle):
             raise Refused("base-mismatch")
+
+    def measure(self, bundle: str) -> Points:
+        """Evaluate a bundle again, as things are now."""
+        yield "begun"
+        plan = self.registered(bundle)["plan"]
+        self.on_shelf(bundle)
+        if not self.answers(bundle):
+            raise Refused("local-load-failed")
+        facts = self.evaluate(self.disk.bundles[bundle]["weights"], plan)
+        self.disk.acts.append(("evaluate", bundle, facts))
+        yield "committed"
 
     def activate(self, bundle: str, who: str, *, proven: bool) -> Points:
         """Make a registered, enabled, whole bundle its slot's; where somebody asks for proof, one that was promoted."""

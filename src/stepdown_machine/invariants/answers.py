@@ -29,6 +29,7 @@ SHAPES: dict[type, type] = {
     op.Run: Ran,
     op.Export: Dataset,
     op.Train: Bundle,
+    op.Evaluate: Bundle,
     op.Plant: Bundle,
     op.Promote: Promoted,
     op.Rollback: Pointed,

@@ -175,6 +175,20 @@ def bundles_are_whole_or_invisible(
         if isinstance(operation, op.Train) and isinstance(answer, Bundle) and answer.bundle in model.bundles:
             yield from _promises(answer, transition.description.sure)
             yield from _repeats(operation, answer, transition, model)
+        if isinstance(operation, op.Evaluate) and isinstance(answer, Bundle):
+            yield from _promises(answer, transition.description.sure)
+            yield from _measured(operation, answer, transition, model)
+
+
+def _measured(asked: op.Evaluate, bundle: Bundle, transition: Transition, model: Model) -> Iterator[Finding]:
+    """Check that the very bundle was measured, as things are now."""
+    registered = model.bundles[asked.bundle]
+    named = (bundle.bundle, bundle.weights, bundle.trained_at)
+    if named != (due := (asked.bundle, registered.weights, registered.trained_at)):
+        yield Finding("I9", f"{due}", f"{named}", "that one was to be measured")
+    found = (bundle.version, bundle.decoding, bundle.knowledge)
+    if transition.orderly and found != (now := (model.version, model.decoding, model.known)):
+        yield Finding("I9", f"version, decoding and lessons {now}", f"{found}", "so they are now")
 
 
 def _shelved(registered: Registered, shelved: Shelved | None) -> Iterator[Finding]:

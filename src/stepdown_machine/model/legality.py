@@ -96,6 +96,29 @@ def removal(model: Model, bundle: str) -> LegalAnswers:
     return LegalAnswers()
 
 
+def evaluation(model: Model, bundle: str) -> LegalAnswers:
+    """Judge measuring: any registered bundle that is whole and answers; one that may serve nobody may be refused for that."""
+    registered = model.bundles.get(bundle)
+    if registered is None:
+        return refused("unknown-bundle", because="no such bundle was registered")
+    idle = {
+        "bundle-retired": registered.retired,
+        "unknown-bundle": registered.deleted,
+        "bundle-disabled": not registered.enabled,
+        "bundle-incompatible": not model.fits(registered),
+    }
+    spared = frozenset(kind for kind, applies in idle.items() if applies)
+    grounds = {
+        "bundle-absent": registered.files == GONE,
+        "bundle-integrity": registered.files == DAMAGED,
+        "base-mismatch": not model.based(registered),
+        "local-load-failed": registered.mute,
+    }
+    if kinds := [kind for kind, applies in grounds.items() if applies]:
+        return refused(*kinds, *spared, because=f"{bundle} is {', '.join(kinds)}")
+    return LegalAnswers(True, spared)
+
+
 def training(model: Model, dataset: str, plan: str, records: int | None, least: int) -> LegalAnswers:
     """Judge training a plan from a dataset with so many records."""
     if dataset not in model.datasets:

@@ -202,7 +202,20 @@ class Chaos(TurnMachine):
             yield op.Rival(op.Reopen(), untrained(self, choice), "weights-written")
         if self.session.usable(0) == self.session.usable(1) and self.session.names.of("dataset"):
             self.act(untrained(self, 0))
+        yield from self._ahead_of(choice)
         yield from self._overtaken(self.session.usable(choice), self.session.usable(choice + 1))
+
+    def _ahead_of(self, choice: int) -> Iterator[op.Plain | op.Rival]:
+        """Measure the slot's bundle with a lesson that a run under way does not know yet, where none may lie between."""
+        serving = self.session.model.serving("competitor")
+        held = "announced" in self.session.description.holds.get("Run", ())
+        if serving is None or not held or not self.can(op.Evaluate, op.Rival):
+            return
+        bundle = self.session.names.name("bundle", serving.bundle)
+        then = (op.Evaluate(bundle), op.SetPolicy(Policy(max_lessons=0.0)))
+        yield from (op.Disturb(), op.SetPolicy(Policy(mode="frontier-only")))
+        yield op.Rival(op.Run(1 + choice % 3, 1, 3), op.Run(choice % 3, 1, 3), "announced", then=then)
+        yield op.SetPolicy(Policy())
 
     def _overtaken(self, first: str | None, other: str | None) -> Iterator[op.Plain | op.Rival]:
         """Put another bundle in the slot while somebody is about to move it."""

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from stepdown_machine import operations as op
 from stepdown_machine.capabilities import reasons_of
-from stepdown_machine.model import REASONS, Breaker, Registered
+from stepdown_machine.model import REASONS, Breaker
 from stepdown_machine.names import UNKNOWN
 from stepdown_machine.protocol import MUTE
 from stepdown_machine.rules.cooling import tour
-from stepdown_machine.rules.policy import Governing, unchanged
+from stepdown_machine.rules.measuring import Measuring
+from stepdown_machine.rules.policy import unchanged
 from stepdown_machine.rules.turns import Episode, turn
 from stepdown_machine.values import Policy
 
@@ -61,7 +62,7 @@ def causes(draw: st.DrawFn) -> str:
     return left[choice % len(left)]
 
 
-class Steering(Governing):
+class Steering(Measuring):
     """The way to each reason."""
 
     def __init__(self) -> None:
@@ -172,11 +173,6 @@ class Steering(Governing):
                 return bundle
         return self.session.usable(0)
 
-    def _registered(self, bundle: str) -> Registered:
-        registered = self.session.registered(bundle)
-        assert registered is not None
-        return registered
-
     def _cause(self, cause: str, bundle: str, choice: int) -> tuple[op.Plain, ...]:
         """Bring one cause about and return what undoes it."""
         if cause in FAILURES:
@@ -184,7 +180,6 @@ class Steering(Governing):
             self.act(op.SetPolicy(ALONE[choice % len(ALONE)]))
             self.act(op.Disturb(FAILURES[cause]))
             return (op.Disturb(), op.SetPolicy(Policy()))
-        version = self.session.model.version
         ways: dict[str, Callable[[], tuple[op.Plain, ...]]] = {
             "bundle-absent": lambda: self._damaged(bundle, "delete-directory"),
             "bundle-integrity": lambda: self._damaged_in_every_way(bundle, choice),
@@ -194,7 +189,7 @@ class Steering(Governing):
             "coverage-weak": self._blind,
             "shadow-only": self._shadowed,
             "canary-held": self._canary,
-            "quality-inconclusive": lambda: self._unmeasured(version, choice),
+            "quality-inconclusive": lambda: self._unmeasured(bundle, choice),
             "quality-outdated": lambda: self._outdated(bundle),
         }
         return ways[cause]() if cause in ways else self._forbidden(cause, bundle, choice)
@@ -203,16 +198,6 @@ class Steering(Governing):
         """Name a bundle that does not belong."""
         kinds = [kind for kind in self.session.description.plants if kind != MUTE]
         return kinds[choice % len(kinds)]
-
-    def _unmeasured(self, version: int, choice: int) -> tuple[op.Plain, ...]:
-        """Let an evaluation count no more: the scenario is another one, or bundles are decoded otherwise."""
-        if choice % 2 and self.can(op.Redecode) and self.session.description.decodings[1:]:
-            return self._done(op.Redecode(self.session.description.decodings[1]), op.Redecode("own"))
-        return self._done(op.Revise(version + 1), op.Revise(version))
-
-    def _done(self, operation: op.Plain, undo: op.Plain) -> tuple[op.Plain, ...]:
-        self.act(operation)
-        return (undo,)
 
     def _damaged(self, bundle: str, how: str) -> tuple[op.Plain, ...]:
         return self._done(op.Damage(bundle, how), op.Restore(bundle))
@@ -267,18 +252,6 @@ class Steering(Governing):
             self.act(op.Run(0, 1, 3))
             self.act(op.Advance(1.0))
         return (op.SetPolicy(Policy()),)
-
-    def _outdated(self, bundle: str) -> tuple[op.Plain, ...]:
-        """Allow as many lessons as there were since, while nothing is taught; then let a coach teach one more."""
-        self.tell(
-            (op.SetPolicy(Policy(max_lessons=self._away(bundle))), op.Ask(0), op.Run(1, 3, 2), op.Promote(bundle, 0.5))
-        )
-        if self._away(bundle) == 0:
-            self.act(op.Run(2, 2, 1))
-        return self._done(op.SetPolicy(Policy(max_lessons=max(0.0, self._away(bundle) - 1.0))), op.SetPolicy(Policy()))
-
-    def _away(self, bundle: str) -> float:
-        return float(abs(self.session.model.known - self._registered(bundle).knowledge))
 
     def _stale(self, bundle: str) -> tuple[op.Plain, ...]:
         age = max(0.0, self.session.model.now - self._registered(bundle).trained_at)
