@@ -132,6 +132,9 @@ class Shelved:
     Attributes:
         listed: `whole`, `damaged` or `gone`, as the system lists it; `None` when it lists nothing.
         standing: `candidate`, `active`, `disabled` or `retired`, as the system lists it; `None` when it lists nothing.
+        measured: Lower bound of its score (`None` where it is no number) and legal share, as people are shown them; `None`
+            when they are not.
+        missed: Whether people are warned that it is not as it was; `None` when they are not told either way.
     """
 
     bundle: str
@@ -140,6 +143,8 @@ class Shelved:
     weights: str | None
     standing: str | None = None
     listed: str | None = None
+    measured: tuple[float | None, float] | None = None
+    missed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from functools import cache
 from itertools import count
 from multiprocessing.util import Finalize
 from pathlib import Path
+from typing import Any
 
 from stateful import bases, exported, other_scenarios
 from stateful.children import HELD, Errand, process, said, settle
@@ -28,6 +29,7 @@ from stepdown.history import reader
 from stepdown.scenarios.roles import coach
 from stepdown.views.bundles import shelf
 from stepdown.views.history import active_at
+from stepdown.views.losses import lost_bundles
 from stepdown_machine import operations as op
 from stepdown_machine.model import REFEREES
 from stepdown_machine.observed import Holding, Observation
@@ -325,19 +327,28 @@ class StepdownSystem:
             acts = reader.acts(connection)
             standing = fold(acts)
         served = [Holding("process", "competitor", found.id)] if found else []
-        told = standing.active.get((SCENARIO, "competitor"))
+        slot = standing.active.get((SCENARIO, "competitor"))
         now = self._workspace.now()
         if thorough and all(act.at <= now for act in acts):
             # Asked about this instant, whoever keeps to instants says the same. A clock set back leaves acts to come.
             then = active_at(self._workspace, now).get((SCENARIO, "competitor"))
-            told = then.id if then else None
-        listed = [Holding("fold", "competitor", told)] if told else []
-        shown = {entry.bundle.id: entry for entry in shelf(self._workspace)} if thorough else {}
-        files = {bundle: FILES[entry.condition] for bundle, entry in shown.items()}
-        known = {bundle: entry.status.value for bundle, entry in shown.items()}
-        return self._observer.observe(
-            [*served, *listed], lambda bundle: known.get(bundle) or standing.status(bundle).value, files.get
-        )
+            slot = then.id if then else None
+        listed = [Holding("fold", "competitor", slot)] if slot else []
+        told = self._told() if thorough else {}
+        return self._observer.observe([*served, *listed], lambda bundle: standing.status(bundle).value, told)
+
+    def _told(self) -> dict[str, dict[str, Any]]:
+        """Return what people are told of each bundle."""
+        warned = tuple(lost_bundles(self._workspace))
+        return {
+            entry.bundle.id: {
+                "standing": entry.status.value,
+                "listed": FILES[entry.condition],
+                "measured": entry.evaluation and (entry.evaluation.lower, entry.evaluation.valid or 0.0),
+                "missed": any(line.startswith(entry.bundle.id[:12]) for line in warned),
+            }
+            for entry in shelf(self._workspace)
+        }
 
     def close(self) -> None:
         """Give everything back."""

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -107,9 +107,9 @@ class Observer:
         return self._database.execute(query, values).fetchall()
 
     def observe(
-        self, holdings: Iterable[Holding], standing: Callable[[str], str], listed: Callable[[str], str | None]
+        self, holdings: Iterable[Holding], standing: Callable[[str], str], told: Mapping[str, Mapping[str, Any]]
     ) -> Observation:
-        """Read what is new; who else sees a bundle in a slot, where each stands and how it is listed, is said by the caller."""
+        """Read what is new; who else sees a bundle in a slot, and what people are told of each, is said by the caller."""
         self._read_steps()
         self._read_trace()
         self._read_acts()
@@ -127,7 +127,8 @@ class Observer:
             generations=tuple(self._generations),
             holdings=(*self._held(), *holdings),
             shelf=tuple(
-                replace(self._shelved(bundle), standing=standing(bundle), listed=listed(bundle)) for bundle in shelf
+                replace(self._shelved(bundle), **{"standing": standing(bundle), **told.get(bundle, {})})
+                for bundle in shelf
             ),
             policy=self._policy(),
             validators=self._validators(),

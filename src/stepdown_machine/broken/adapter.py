@@ -269,7 +269,9 @@ class ToySystem:
             announced=tuple(disk.announced),
             generations=tuple(self._generations),
             holdings=self._holdings(),
-            shelf=tuple(shelved(disk.bundles.get(bundle), bundle) for bundle in shelf(acts)),
+            shelf=tuple(
+                replace(shelved(disk.bundles.get(bundle), bundle), **self._toy.shown(bundle)) for bundle in shelf(acts)
+            ),
             policy=next(Policy(**act[1]) for act in reversed(acts) if act[0] == "policy"),
             validators=validators(acts),
             acts=tuple(f"{act[0]} {act[1]}" for act in acts),

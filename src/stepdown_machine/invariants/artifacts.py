@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from math import sqrt
+from math import isfinite, sqrt
 from statistics import fmean, stdev
 
 from stepdown_machine import operations as op
@@ -157,6 +157,8 @@ def bundles_are_whole_or_invisible(
     shelf = {shelved.bundle: shelved for shelved in transition.seen.shelf}
     for registered in model.bundles.values():
         yield from _shelved(registered, shelf.get(registered.bundle))
+        if registered.bundle in shelf:
+            yield from _shown(registered, shelf[registered.bundle], model)
     for bundle in shelf.keys() - model.bundles.keys():
         if bundle not in transition.memory.strays or not shelf[bundle].whole:
             yield Finding("I9", f"no bundle {bundle}", f"{shelf[bundle]}", "no training answered it")
@@ -208,6 +210,23 @@ def _shelved(registered: Registered, shelved: Shelved | None) -> Iterator[Findin
         yield Finding(
             "I9", f"weights {registered.weights}", f"weights {shelved.weights}", f"{registered.bundle} was made so"
         )
+
+
+def _shown(registered: Registered, shelved: Shelved, model: Model) -> Iterator[Finding]:
+    """Check what people are told of a bundle: how it did in an evaluation of its own, and whether it is missed."""
+    own = {(_number(each.score), each.valid) for each in registered.evaluations}
+    if own and shelved.measured is not None and shelved.measured not in own:
+        yield Finding(
+            "I9", f"one of {sorted(own, key=str)}", f"{registered.bundle} did {shelved.measured}", "it did so"
+        )
+    missed = not registered.retired and not (registered.files == WHOLE and model.based(registered))
+    if shelved.missed not in (None, missed):
+        why = f"its files are {registered.files}, and it is {model.standing(registered)}"
+        yield Finding("I9", f"{registered.bundle} missed: {missed}", f"missed: {shelved.missed}", why)
+
+
+def _number(value: float) -> float | None:
+    return value if isfinite(value) else None
 
 
 def _promises(bundle: Bundle, sure: tuple[float, float]) -> Iterator[Finding]:
