@@ -112,9 +112,11 @@ class Import:
 
     Attributes:
         lines: Seed of a question, and the reply.
+        model: Who answered, in those lines that say it; some say beside it who was asked.
     """
 
     lines: tuple[tuple[int, str], ...]
+    model: str = "another"
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,10 +198,15 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A log, and what of it can be learned from: number of the line, from 1, the text that a model learns, and its score."""
+    """A log, and what of it can be learned from: number of the line, from 1, the text that a model learns, and its score.
+
+    Attributes:
+        models: Who answered in each line, as it is kept; `None` where a line does not say it. Empty where nobody keeps it.
+    """
 
     log: str
     lines: tuple[tuple[int, str, float | None], ...]
+    models: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,9 @@ class StepdownSystem:
         self._changed = len(policy_changes(self._workspace))
         self._forgery: Forgery | None = None
         self._damages = count()
+        self._comers = count()
+        self._link = self._base / "link"
+        self._link.symlink_to(self._root, target_is_directory=True)
         self._based = False
 
     def _open(self) -> None:
@@ -167,7 +170,8 @@ class StepdownSystem:
         )
 
     def perform(self, operation: op.Operation) -> Answer:
-        """Do one operation."""
+        """Do one operation. What was wrong around the one before is said now: whatever the oracle sees of it comes first."""
+        self._say_what_was_wrong()
         if not (isinstance(operation, op.Audit) and operation.falsified):
             self._forget_the_forgery()
         if not self._based and any(map(needs_base, op.parts(operation))):
@@ -175,9 +179,10 @@ class StepdownSystem:
             self._lay_the_base()
         rivals = op.parts(operation) if isinstance(operation, op.Rival) else ()
         self._environment.alone = not any(isinstance(rival, op.Run) for rival in rivals)
-        answer = self._performed(operation)
+        return self._performed(operation)
+
+    def _say_what_was_wrong(self) -> None:
         assert not self._environment.wrong, self._environment.wrong[0]
-        return answer
 
     def _performed(self, operation: op.Operation) -> Answer:
         match operation:
@@ -208,9 +213,13 @@ class StepdownSystem:
 
     def _killed(self, crash: op.Crash) -> None:
         """Let another process act, and be killed on its way."""
-        errand = Errand(self._root, self._environment, room() / "cache", crash.operation, crash.point)
+        errand = Errand(self._way(), self._environment, room() / "cache", crash.operation, crash.point)
         with process(room(), errand):
             pass
+
+    def _way(self) -> Path:
+        """Return the path by which another process comes: it is the same place, by another name every other time."""
+        return self._root if next(self._comers) % 2 else self._link
 
     def _lay_the_base(self) -> None:
         """Lay the base there that a fresh system has: most examples never ask for it."""
@@ -223,7 +232,8 @@ class StepdownSystem:
         # What was logged elsewhere is for the oracle alone.
         if isinstance(made, Dataset) and ON_GRID and not operation.imported:
             directory, reworded = self._root / "datasets" / made.dataset, self._environment.text != TEXTS[0]
-            exported.check(directory, operation, self._observer.rows, reworded=reworded)
+            asked = exported.wrong(directory, operation, self._observer.rows, reworded=reworded)
+            self._environment.wrong += asked
         return made
 
     def _raced(self, race: op.Rival) -> tuple[One, ...]:
@@ -233,7 +243,7 @@ class StepdownSystem:
             mine = answered(self._workspace, race.first)
             self._reopened()
             return mine, None
-        errand = Errand(self._root, self._environment, room() / "cache", race.second, hold_at=race.held)
+        errand = Errand(self._way(), self._environment, room() / "cache", race.second, hold_at=race.held)
         with process(room(), errand) as pipe:
             pipe.send("go")
             told = said(pipe, errand) if race.held else HELD
@@ -351,7 +361,13 @@ class StepdownSystem:
         }
 
     def close(self) -> None:
-        """Give everything back."""
+        """Give everything back; what was wrong around the last operation is said first."""
+        try:
+            self._say_what_was_wrong()
+        finally:
+            self._close()
+
+    def _close(self) -> None:
         self._forget_the_forgery()
         settle()
         self._observer.close()

@@ -106,8 +106,8 @@ def work(workspace: Workspace, operation: op.Plain) -> One:
             return dataset(export(workspace, filters).path)
         case op.Train():
             return trained(workspace, operation)
-        case op.Import(lines=lines):
-            return brought(workspace, lines)
+        case op.Import(lines=lines, model=model):
+            return brought(workspace, lines, model)
         case op.Judge(run=run, position=place, score=score, refused=before):
             call = served_call(workspace, run, place, before=before)
             judge(workspace, call, score, by=PERSON, why="the machine says so")
@@ -162,27 +162,31 @@ def _responded(desk: Desk, seed: int) -> Responded:
     return Responded(run, told.reply or "", told.served, told.reason, told.score, error_said(told.error))
 
 
-def _logged(question: str, reply: str, form: int) -> dict[str, Any]:
+def _logged(question: str, reply: str, form: int, model: str) -> dict[str, Any]:
     """Say a question and its answer in one of the forms that logs have."""
     asked, answered_ = {"role": "user", "content": question}, {"role": "assistant", "content": reply}
     return (
         {"messages": [asked, answered_]},
-        {"prompt": question, "completion": reply},
-        {"request": {"model": "another", "messages": [asked]}, "response": {"choices": [{"message": answered_}]}},
+        {"prompt": question, "completion": reply, "model": model},
+        {
+            "request": {"model": f"{model}-asked", "messages": [asked]},
+            "response": {"model": model, "choices": [{"message": answered_}]},
+        },
     )[form]
 
 
-def brought(workspace: Workspace, lines: tuple[tuple[int, str], ...]) -> One:
+def brought(workspace: Workspace, lines: tuple[tuple[int, str], ...], model: str) -> One:
     """Bring in a log of completions."""
     scenario = workspace.scenario(SCENARIO)
-    written = [_logged(json.dumps(scenario.observation(seed)), reply, seed % 3) for seed, reply in lines]
+    written = [_logged(json.dumps(scenario.observation(seed)), reply, seed % 3, model) for seed, reply in lines]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "log.jsonl"
         path.write_text("".join(f"{json.dumps(line)}\n" for line in written), "utf-8")
         log = imports.bring(workspace, imports.read(scenario, path), by=PERSON)
     with workspace.reading() as connection:
         kept = reader.all_of(connection, rows.Exchange, log=log.id)
-    return Imported(log.id, tuple((each.line, each.answer, each.score) for each in kept))
+    lines_ = tuple((each.line, each.answer, each.score) for each in kept)
+    return Imported(log.id, lines_, tuple(each.model for each in kept))
 
 
 def trained(workspace: Workspace, asked: op.Train) -> One:

@@ -6,6 +6,7 @@ stands between the trace and the provider, where the world is.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -17,6 +18,7 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from stateful import wired
 from stateful.asking import wrong
@@ -29,7 +31,7 @@ from stepdown.providers.protocol import Completion, LocalProvider, Provider, Req
 from stepdown.providers.search import Search
 from stepdown.scenarios.grid_ctf import GridCtf
 from stepdown.scenarios.invoices import Invoices
-from stepdown.scenarios.prompt import COMPETITOR, FIRST
+from stepdown.scenarios.prompt import COACH, COMPETITOR, FIRST
 from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.referee import own_case
 from stepdown.training.decoding import Decoding
@@ -194,6 +196,12 @@ class Hosted:
         return self._hosted.complete(request, language, self._environment.frontier, self._turn)
 
 
+def spelled(request: Request, reply: str) -> str:
+    """Spell one candidate in three otherwise: it is the same answer."""
+    plain = request.role == COACH or crc32(request.call.encode()) % 3
+    return reply if plain else json.dumps(json.loads(reply), indent=1)
+
+
 class Embedded:
     """The embedded frontier, in this environment, at a price that changes once."""
 
@@ -212,7 +220,7 @@ class Embedded:
                 raise ProviderError("The frontier was late, as it was told to be.", error_type="timeout")
             case "illegal" if request.role != "coach":
                 return self._charged(request, ILLEGAL)
-        answered = self._charged(request, self._search.complete(request).reply)
+        answered = self._charged(request, spelled(request, self._search.complete(request).reply))
         return replace(answered, model=wired.UNHEARD) if self._environment.frontier == UNPRICED else answered
 
     def _broken(self) -> Completion:

@@ -191,10 +191,11 @@ class ToySystem:
             case op.Train(dataset=dataset, plan=plan, fresh=fresh, resume=resume):
                 bundle = yield from process.train(dataset, plan, fresh=fresh, resume=resume)
                 return replace(bundle_of(bundle, self._disk), iterations=process.taken)
-            case op.Import(lines=lines):
+            case op.Import(lines=lines, model=model):
                 log = yield from process.bring(lines)
                 kept = self._disk.logs[log]
-                return Imported(log, tuple((number, text, harness.score(text, seed)) for number, seed, text in kept))
+                scored = tuple((number, text, harness.score(text, seed)) for number, seed, text in kept)
+                return Imported(log, scored, process.answering(f"{model}-asked", model, len(kept)))
             case op.Judge(run=run, position=position, score=score, refused=refused):
                 yield from process.judge(run, position, score, refused=refused)
         return None

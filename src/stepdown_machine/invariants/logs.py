@@ -23,6 +23,10 @@ def brought_in(asked: op.Import, answer: Imported, description: Description, mod
         yield Finding("I8", f"lines {due}", f"lines {taken}", "these are what the scenario accepts")
     if wrong := [score for _, _, score in answer.lines if score is not None and not 0 <= score <= 1]:
         yield Finding("I8", "scores from 0 to 1", f"{wrong}", "no other is one")
+    if strangers := set(answer.models) - {None, asked.model}:
+        yield Finding(
+            "I8", f"answers of {asked.model}", f"of {sorted(map(str, strangers))}", "the log says who answered"
+        )
     if model.brought[asked.lines] != answer.log:
         yield Finding(
             "I8", f"log {model.brought[asked.lines]}", f"log {answer.log}", "the same bytes were brought in before"

@@ -233,6 +233,8 @@ class Chaos(TurnMachine):
             yield op.Rival(op.Activate(other), op.Rollback(), "rollback-checked")
         if "announced" in holds.get("Promote", ()) and _comparable(self, other):
             yield from (op.Activate(other), op.Rival(op.Activate(first), op.Promote(other, 0.5), "announced"))
+            # What came too late has shown nothing.
+            yield op.Activate(other, proven=True)
             # It comes back into the same hands, and somebody has decided all the same.
             back = (op.Activate(first),)
             yield op.Rival(op.Activate(other), op.Promote(other, 0.5), "announced", then=back)

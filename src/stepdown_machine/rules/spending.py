@@ -37,6 +37,9 @@ class Spending(TurnMachine):
             self.act(op.Resume(run))
             self.act(op.Report(run))
         least = min(self._limits(taken), key=lambda each: each.run_tokens or 0.0, default=Policy(run_tokens=0.0))
+        # What local takes is nobody's money: a share of the steps is its, before and between those of the frontier.
+        for most in [each for each in self._limits(taken) if each.run_tokens][-1:]:
+            self.tell((op.SetPolicy(replace(most, canary=0.5)), op.Run(choice % 4, 2, 4)))
         if "illegal" in self.session.description.outages:
             # What cannot be used is paid for all the same.
             self.tell((op.SetPolicy(replace(least, mode="frontier-only")), op.Disturb(frontier="illegal")))

@@ -109,6 +109,8 @@ class SuccessionRules(TurnMachine):
             if pair is not None and one == pair[0]:
                 # As whole as the slot's, so both are asked the same.
                 yield op.Promote(two, 0.25)
+                # Better than a frontier that says nothing legal, and not shown to be worse than the slot's.
+                yield from (op.Disturb(frontier="illegal"), op.Promote(two, 0.2), op.Disturb())
             yield from (op.Activate(two), op.Rollback(), op.Activate(two))
             yield from (op.Disable(one), op.Rollback(), op.Enable(one), op.Activate(two))
             yield from (op.Damage(one, "flip"), op.Rollback(), op.Restore(one), op.Activate(two))
