@@ -238,6 +238,10 @@ class Runs(standing.Standing):
         yield "called"
         return entry
 
+    def answering(self, asked: str, answered: str, lines: int) -> tuple[str | None, ...]:
+        """Say who answered in a log's lines, of which the first does not tell."""
+        return (None, *[answered or asked] * (lines - 1))
+
     def reply(self, weights: str | None, prompt: str, behaviour: str) -> str:
         """Say something."""
         if prompt.startswith("coach"):

@@ -101,10 +101,6 @@ class Toy(succession.Succession):
         yield "committed"
         return log
 
-    def answering(self, asked: str, answered: str, lines: int) -> tuple[str | None, ...]:
-        """Say who answered in a log's lines, of which the first does not tell."""
-        return (None, *[answered or asked] * (lines - 1))
-
     def record(self, row: Row) -> Row:
         """Say one row as training data; the split follows from the content alone."""
         prompt = f"grid_ctf on seed {row['seed']}"
