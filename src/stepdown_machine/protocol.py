@@ -160,6 +160,8 @@ class Description:
         failures: How local can be made to fail; `outages` likewise the frontier.
         shows: What an observation holds beside steps and calls, of `SHOWN`.
         prices: Of the frontier, oldest first; none where nobody knows its price, or its calls have several.
+        splits: What of a record is never on both sides of a dataset: its `answer`, its `question`, or, by default, both
+            together.
         shared: All comparisons of a slot share one error rate: its n-th may spend a share of 1 / (n (n + 1)) of it.
         sure: How many standard errors the lower bound of a held-out score lies below its mean, at least and at most.
         compares: Seeds that a comparison which shows nothing comes to, at most; 0 where nobody says.
@@ -209,6 +211,7 @@ class Description:
     astray: float | None = None
     shared: bool = False
     sure: tuple[float, float] = (0.0, inf)
+    splits: str = "both"
     compares: int = 0
     foresees: bool = False
     operator: str = ""

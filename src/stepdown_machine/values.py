@@ -38,6 +38,9 @@ class Record:
         completion: Text the model learns.
         score: The step's own score, 0..1; `None` where nothing is scored.
         served: Who served the step; `imported` for what was logged elsewhere.
+        kept: Whether the gate of its generation kept it; `None` where a line does not say it, as with all that follows.
+        knowledge: How many lessons its question was put with, and `taught` what was known by them.
+        model: Who answered.
     """
 
     step: str
@@ -46,6 +49,10 @@ class Record:
     completion: str
     score: float | None
     served: str
+    kept: bool | None = None
+    knowledge: int | None = None
+    taught: str | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

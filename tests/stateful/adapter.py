@@ -166,6 +166,7 @@ class StepdownSystem:
             sure=SURE,
             compares=COMPARED,
             foresees=True,
+            splits="answer" if ON_GRID else "question",
             operator=PERSON,
         )
 

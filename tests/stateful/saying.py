@@ -7,9 +7,10 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from stateful.environment import LENGTHS, SCENARIO
-from stateful.observing import sha256
+from stateful.observing import lesson_said, sha256
 from stepdown.history import ledger, reader, rows
 from stepdown.reports.story import Spend
 from stepdown.scenarios.roles import COMPETITOR, role_named
@@ -84,12 +85,21 @@ def dataset(path: Path) -> Dataset:
             row["completion"],
             row["score"],
             row["served"]["target"] or row["provenance"],
+            *_provenance(row),
         )
         for split, text in texts.items()
         for row in map(json.loads, text.splitlines())
     )
     text = "".join(texts.values())
     return Dataset(path.name, sha256(text.encode()), found, text)
+
+
+def _provenance(row: dict[str, Any]) -> tuple[bool, int, str, str] | tuple[()]:
+    """Say whether a line was kept, what was known when it was asked, and who answered; of what was logged nothing of it."""
+    if "step" not in row:
+        return ()
+    known = row["knowledge"]
+    return row["kept"], known["version"], lesson_said(known["playbook"], known["hints"]), row["served"]["model"]
 
 
 def bundle(workspace: Workspace, name: str) -> Bundle:

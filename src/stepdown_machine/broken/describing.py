@@ -26,6 +26,7 @@ def describe(name: str) -> Description:
         shared=True,
         sure=(2.0, 2.0),
         foresees=True,
+        splits="answer",
         compares=len(succession.COMPARED),
         operator=OPERATOR,
         prices=tuple(Price(since, 0.0, price, most) for since, price, most in harness.PRICES),

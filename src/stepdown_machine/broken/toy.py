@@ -83,7 +83,7 @@ class Toy(succession.Succession):
         return [
             {
                 **each,
-                "split": "valid" if digest(each["prompt"] + each["completion"]) < "4" else "train",
+                "split": "valid" if digest(each["completion"]) < "4" else "train",
                 "served": "imported",
             }
             for each in facts
@@ -104,8 +104,12 @@ class Toy(succession.Succession):
     def record(self, row: Row) -> Row:
         """Say one row as training data; the split follows from the content alone."""
         prompt = f"grid_ctf on seed {row['seed']}"
-        split = "valid" if digest(prompt + row["text"]) < "4" else "train"
+        split = "valid" if digest(row["text"]) < "4" else "train"
+        lessons = ("", *(text for text, _ in self.disk.lessons))
         facts = {"score": self.worth(row), "served": row["served"]}
+        facts |= {"model": next(each["model"] for each in row["attempts"] if each["provider"] == row["served"])}
+        facts |= {"kept": any(row["step"] in each["kept"] for each in self.disk.generations)}
+        facts |= {"knowledge": row["knowledge"], "taught": lessons[row["knowledge"]]}
         return {"step": row["step"], "split": split, "prompt": prompt, "completion": row["text"], **facts}
 
     def worth(self, row: Row) -> float:

@@ -15,7 +15,7 @@ from stepdown_machine.model.registered import GONE, WHOLE, Registered
 from stepdown_machine.observed import Generation, Shelved, Step
 from stepdown_machine.semantics import eligible, final_score
 from stepdown_machine.transition import StepReview, Transition
-from stepdown_machine.values import Bundle, Dataset, Imported
+from stepdown_machine.values import Bundle, Dataset, Imported, Record
 
 ROUNDING = 6e-5
 """Half of the fourth decimal, and a little for the binary fraction."""
@@ -121,6 +121,25 @@ def _membership(dataset: Dataset, rows: list[Step], transition: Transition) -> I
         facts = (record.completion, record.score, record.served)
         if step is not None and facts != (due := (step.learned, final_score(transition.seen, step), step.served)):
             yield Finding("I8", f"record {due}", f"record {facts}", f"row {step.step} says so")
+        if step is not None:
+            yield from _provenance(record, step, transition)
+
+
+def _provenance(record: Record, step: Step, transition: Transition) -> Iterator[Finding]:
+    """Check what a line says of where it comes from, as far as it does."""
+    teaching, seen = transition.description.teaching, transition.seen
+    texts = {0: teaching.first if teaching else None, **{lesson.version: lesson.text for lesson in seen.lessons}}
+    kept = any(step.step in each.kept for each in seen.generations)
+    models = {each.model for each in step.attempts if each.provider == step.served and each.error is None}
+    due: dict[str, set[object]] = {
+        "kept": {kept},
+        "knowledge": {step.knowledge},
+        "taught": {texts.get(step.knowledge)},
+        "model": {*models},
+    }
+    for name, values in due.items():
+        if (said := getattr(record, name)) is not None and said not in values:
+            yield Finding("I8", f"{name} {sorted(map(str, values))}", f"{said}", f"row {step.step} says so")
 
 
 def _leaks(dataset: Dataset, rows: list[Step], transition: Transition) -> Iterator[Finding]:
@@ -132,11 +151,17 @@ def _leaks(dataset: Dataset, rows: list[Step], transition: Transition) -> Iterat
             yield Finding(
                 "I8", "no trace of an excluded row", f"{dataset.dataset} holds {step.learned}", f"of {step.step}"
             )
-    sides = [{(r.prompt, r.completion) for r in dataset.records if r.split == side} for side in ("train", "valid")]
+    sides = [{_content(r, transition) for r in dataset.records if r.split == side} for side in ("train", "valid")]
     if both := sides[0] & sides[1]:
         yield Finding("I8", "no content in both splits", f"{min(both)}", "valid must be unseen")
     if {record.split for record in dataset.records} - {"train", "valid"}:
         yield Finding("I8", "splits train and valid", f"{sorted({r.split for r in dataset.records})}", "there are two")
+
+
+def _content(record: Record, transition: Transition) -> tuple[str, ...]:
+    """Return what of a record must be unseen where a model is validated."""
+    of = {"answer": (record.completion,), "question": (record.prompt,), "both": (record.prompt, record.completion)}
+    return of[transition.description.splits]
 
 
 def _sameness(asked: op.Export, dataset: Dataset, rows: list[Step], transition: Transition) -> Iterator[Finding]:

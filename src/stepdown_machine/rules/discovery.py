@@ -82,11 +82,12 @@ class Discovery(TurnMachine):
                 self.act(wanted)
 
     def _import(self, imported: str | None) -> None:
-        """Bring in a log of two legal answers and one that is none, of one, or of none that is legal; at times twice."""
+        """Bring in a log of two legal answers and some that are none, of one, or of none that is legal; at times twice."""
         probes = self.session.description.probes
         legal, illegal = ([probe.text for probe in probes if probe.legal is legal] for legal in (True, False))
         parts = {
-            "two": (*legal[:1], *illegal[:1], *illegal[-1:], *legal[1:2]),
+            # One of them to two questions.
+            "two": (*legal[:1], *illegal[:1], *illegal[-1:], *legal[1:2], *legal[1:2]),
             "none": (*illegal[1:2],),
             "one": (*legal[2:3],),
         }
