@@ -59,6 +59,7 @@ POINTS = {
         "generation-decided",
         "knowledge-learned",
     ),
+    "Ask": ("announced", ASKED, "answered", "step-finished"),
     "Export": ("dataset-written", "dataset-renamed", "dataset-recorded"),
     "Train": (bases.CHECKPOINTED, "weights-written", "bundle-renamed", "bundle-registered"),
     "Resume": ("announced",),
@@ -125,7 +126,7 @@ class StepdownSystem:
         self._changed = len(policy_changes(self._workspace))
         self._forgery: Forgery | None = None
         self._damages = count()
-        self._comers = count()
+        self._comers, self._kills = count(), count()
         self._link = self._base / "link"
         self._link.symlink_to(self._root, target_is_directory=True)
         self._based = False
@@ -214,7 +215,9 @@ class StepdownSystem:
 
     def _killed(self, crash: op.Crash) -> None:
         """Let another process act, and be killed on its way."""
-        errand = Errand(self._way(), self._environment, room() / "cache", crash.operation, crash.point)
+        # Every third time it is only asked to stop.
+        asked = next(self._kills) % 3 == 2
+        errand = Errand(self._way(), self._environment, room() / "cache", crash.operation, crash.point, politely=asked)
         with process(room(), errand):
             pass
 

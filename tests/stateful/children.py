@@ -62,6 +62,7 @@ class Errand:
         cache: Finished trainings.
         operation: What it does there.
         kill_at: The point at which it is killed; None for one that waits for a word, acts, and answers.
+        politely: Whether it is only interrupted there, as by Ctrl-C, and may put its things in order.
         hold_at: The point at which it says so and waits for another word, once.
     """
 
@@ -71,6 +72,7 @@ class Errand:
     operation: op.Plain
     kill_at: str | None = None
     hold_at: str | None = None
+    politely: bool = False
 
 
 @contextmanager
@@ -208,11 +210,16 @@ def _stand_ready(pipe: Connection, room: Path) -> None:
         # Nobody had an errand any more: who called has ended.
         return
     told = settings(errand.environment, errand.root, errand.cache, _stop(errand, pipe))
-    with open_workspace(errand.root, settings=told) as workspace:
-        if errand.kill_at is None:
-            pipe.send("open")
-            pipe.recv()
-        answer = answered(workspace, errand.operation)
+    try:
+        with open_workspace(errand.root, settings=told) as workspace:
+            if errand.kill_at is None:
+                pipe.send("open")
+                pipe.recv()
+            answer = answered(workspace, errand.operation)
+    except KeyboardInterrupt:
+        if not errand.politely:
+            raise
+        answer = None
     if errand.kill_at is None:
         pipe.send((answer, errand.environment.wrong))
         return
@@ -229,6 +236,8 @@ def _stop(errand: Errand, pipe: Connection) -> Callable[[str], None]:
                 # Nothing comes back from the killed: this is said, and the process ends otherwise than it should.
                 sys.stderr.write(f"{errand.environment.wrong[0]}\n")
                 os._exit(1)
+            if errand.politely:
+                raise KeyboardInterrupt
             os.kill(os.getpid(), signal.SIGKILL)
         if point in ahead:
             ahead.clear()

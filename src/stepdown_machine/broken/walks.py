@@ -8,6 +8,7 @@ from stepdown_machine.protocol import One
 
 POINTS = {
     "Run": ("announced", "asked", "called", "stored"),
+    "Ask": ("announced", "asked", "called", "stored"),
     "Export": ("written", "registered"),
     "Train": ("checkpointed", "weights-written", "manifest-written", "shelved", "registered"),
     "Promote": ("announced", "called", "stored", "compared", "committed"),

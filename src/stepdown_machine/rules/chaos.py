@@ -65,6 +65,7 @@ def killable(machine: TurnMachine, choice: int) -> tuple[op.Plain, ...]:
         untrained(machine, choice),
         op.Export(include_local=choice % 2 == 0),
         *spared,
+        machine.question(choice),
         *(each for each in acts[::-1] if isinstance(each, VICTIMS)),
         *removals,
     )
