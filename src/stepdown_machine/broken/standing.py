@@ -49,6 +49,17 @@ class Standing(recovery.Recovery):
         counted = [facts for facts in found if all(facts[name] == self.disk.environment[name] for name in TERMS)]
         return dict((counted or found)[-1])
 
+    def shown(self, bundle: str) -> Row:
+        """Say what people are told of a bundle."""
+        facts = self.registered(bundle)
+        score = None if facts["score"] != facts["score"] else facts["score"]
+        missed = not self.retired(bundle) and not (self.whole(bundle) and self.based(bundle))
+        return {"measured": (score, facts["valid"]), "missed": missed}
+
+    def based(self, bundle: str) -> bool:
+        """Tell whether a bundle has the base that it answers with."""
+        return self.registered(bundle)["base"] in (None, self.disk.environment["base"])
+
     def retired(self, bundle: str) -> bool:
         """Tell whether a bundle was retired or deleted."""
         return ("retire", bundle) in self.disk.acts or ("delete", bundle) in self.disk.acts

@@ -200,10 +200,6 @@ class Succession(runs.Runs):
         """Tell whether a whole bundle can be loaded."""
         return not self.disk.bundles[bundle]["weights"].startswith("planted mute")
 
-    def based(self, bundle: str) -> bool:
-        """Tell whether a bundle has the base that it answers with."""
-        return self.registered(bundle)["base"] in (None, self.disk.environment["base"])
-
     def worded(self, bundle: str) -> bool:
         """Tell whether a bundle was trained with the text that is asked with now."""
         return bool(self.registered(bundle)["wording"] == self.disk.environment["text"])

@@ -225,13 +225,6 @@ class Toy(succession.Succession):
                 shown = {role: bundle for role, bundle in shown.items() if bundle != act[1]}
         return shown
 
-    def shown(self, bundle: str) -> Row:
-        """Say what people are told of a bundle."""
-        facts = self.registered(bundle)
-        score = None if facts["score"] != facts["score"] else facts["score"]
-        missed = not self.retired(bundle) and not (self.whole(bundle) and self.based(bundle))
-        return {"measured": (score, facts["valid"]), "missed": missed}
-
     def register(self, bundle: str, facts: Row) -> None:
         """Register a bundle once."""
         if not any(act[:2] == ("register", bundle) for act in self.disk.acts):
