@@ -271,7 +271,8 @@ class ToySystem:
             generations=tuple(self._generations),
             holdings=self._holdings(),
             shelf=tuple(
-                replace(shelved(disk.bundles.get(bundle), bundle), **self._toy.shown(bundle)) for bundle in shelf(acts)
+                replace(shelved(disk.bundles.get(bundle), bundle), **(self._toy.shown(bundle) if thorough else {}))
+                for bundle in shelf(acts)
             ),
             policy=next(Policy(**act[1]) for act in reversed(acts) if act[0] == "policy"),
             validators=validators(acts),

@@ -12,10 +12,10 @@ from typing import TypeAlias
 from stepdown_machine.findings import Finding
 from stepdown_machine.invariants.answers import answers_are_the_contracts
 from stepdown_machine.invariants.artifacts import (
-    bundles_are_whole_or_invisible,
     export_is_a_function_of_rows,
     scores_replay,
 )
+from stepdown_machine.invariants.bundles import bundles_are_whole_or_invisible
 from stepdown_machine.invariants.history import (
     fallback_changes_no_preference,
     history_explains_the_state,
