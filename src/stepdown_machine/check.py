@@ -12,14 +12,14 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from stepdown_machine import operations as op
 from stepdown_machine.adapter import AdapterError, load
 from stepdown_machine.invariants.answers import SHAPES
-from stepdown_machine.observed import Observation
+from stepdown_machine.observed import Observation, Shelved
 from stepdown_machine.protocol import EVERYTHING, Answer, Description, HandoffSystem
 from stepdown_machine.typed import misfits
 from stepdown_machine.values import Bundle, Dataset, Ran, Refusal
@@ -167,11 +167,24 @@ def _looked(system: HandoffSystem, operation: op.Plain, before: Observation) -> 
             raise StoryError(f"observe().{name} forgot or changed what it had said before, {after}; rows only grow.")
     for other, how in ((again, "again"), (anew, "with thorough=True")):
         for name in (each.name for each in fields(Observation)):
-            if getattr(other, name) != getattr(seen, name):
+            if getattr(_no_more(other, seen), name) != getattr(seen, name):
                 raise StoryError(f"observe() {how} gives other {name}, {after}; looking changes nothing.")
     if isinstance(operation, op.Run) and len(seen.steps) == len(before.steps):
         raise StoryError(f"observe().steps holds nothing new {after}; every request is a step, whoever served it.")
     return seen
+
+
+def _no_more(other: Observation, seen: Observation) -> Observation:
+    """Leave out what a thorough look says of the shelf beyond a quick one."""
+    quick = {shelved.bundle: shelved for shelved in seen.shelf}
+    told = tuple(fields(Shelved))
+
+    def less(shelved: Shelved) -> Shelved:
+        known = quick.get(shelved.bundle, shelved)
+        silent: dict[str, Any] = {each.name: None for each in told if getattr(known, each.name) is None}
+        return replace(shelved, **silent)
+
+    return replace(other, shelf=tuple(map(less, other.shelf)))
 
 
 def _named(answer: Answer) -> dict[str, str]:

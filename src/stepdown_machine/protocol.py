@@ -234,7 +234,10 @@ class HandoffSystem(Protocol):
         ...
 
     def observe(self, *, thorough: bool = False) -> Observation:
-        """Read what is durable. `thorough` forgets what the adapter remembers and reads everything again."""
+        """Read what is durable. `thorough` forgets what the adapter remembers and reads everything again.
+
+        It may say more of what is on the shelf than a quick look does.
+        """
         ...
 
     def close(self) -> None:
