@@ -165,9 +165,9 @@ def _looked(system: HandoffSystem, operation: op.Plain, before: Observation) -> 
         old, new = getattr(before, name), getattr(seen, name)
         if new[: len(old)] != old:
             raise StoryError(f"observe().{name} forgot or changed what it had said before, {after}; rows only grow.")
-    for other, how in ((again, "again"), (anew, "with thorough=True")):
+    for other, how in ((again, "again"), (_no_more(anew, seen), "with thorough=True")):
         for name in (each.name for each in fields(Observation)):
-            if getattr(_no_more(other, seen), name) != getattr(seen, name):
+            if getattr(other, name) != getattr(seen, name):
                 raise StoryError(f"observe() {how} gives other {name}, {after}; looking changes nothing.")
     if isinstance(operation, op.Run) and len(seen.steps) == len(before.steps):
         raise StoryError(f"observe().steps holds nothing new {after}; every request is a step, whoever served it.")
