@@ -17,10 +17,12 @@ from stepdown_machine.findings import Finding
 from stepdown_machine.invariants.answers import answer_is_legal
 from stepdown_machine.invariants.succession import answer_is_due
 from stepdown_machine.model import Breaker, Model, Objections, Registered, after, objections
+from stepdown_machine.model.legal_answers import refused
 from stepdown_machine.model.registered import OWN
 from stepdown_machine.observed import Attempt, Call, Step
 from stepdown_machine.orders import Explanation, came_second
 from stepdown_machine.protocol import MISSING, UNPRICED, Answer, Description
+from stepdown_machine.resuming import gone_on_with
 from stepdown_machine.semantics import legal_answers
 from stepdown_machine.transition import StepReview, Transition, Walk
 from stepdown_machine.values import Bundle, Promoted, Ran
@@ -65,6 +67,8 @@ def _told(model: Model, operation: op.Plain, answer: Answer, transition: Transit
         due = replace(due, accept=due.accept or idle, kinds=due.kinds | {"stale"})
         if moved and not idle and operation == transition.parts[1] and came_second(transition):
             due = replace(due, accept=False, because="the slot changed hands while it was held")
+    if gone_on_with(operation, transition):
+        due = refused("run-under-way", "run-done", *due.kinds, because="another process goes on with it")
     if isinstance(transition.operation, op.Crash):
         if due.accept:
             apply(model, operation, answer, transition.memory, transition.before)
@@ -215,10 +219,15 @@ def _walk(
 
 
 def _excuses(model: Model, registered: Registered | None, transition: Transition) -> dict[str, frozenset[str | None]]:
-    """Say which provider errors the environment explains; rivals may take a bundle away between decision and load."""
-    worded = {"garbage": None, "illegal": None, "calm": None, UNPRICED: None}
-    local = {worded.get(model.local, model.local)}
-    frontier = {worded.get(model.frontier, model.frontier)}
+    """Say which provider errors the environment explains; rivals may take a bundle away between decision and load.
+
+    Who was asked before a disturbance may answer after it as if there were none.
+    """
+    worded: dict[str, str | None] = {"garbage": None, "illegal": None, "calm": None, UNPRICED: None}
+    disturbed = [(part.local, part.frontier) for part in transition.parts if isinstance(part, op.Disturb)]
+    weathers = [(model.local, model.frontier), *disturbed]
+    local = {worded.get(word, word) for word, _ in weathers}
+    frontier = {worded.get(word, word) for _, word in weathers}
     if registered is not None and registered.mute:
         local = {"load-failed"}
     if isinstance(transition.operation, op.Rival):

@@ -98,7 +98,8 @@ class Resume:
 
     What stands is kept, and the rest is done as it would have been: each candidate of each generation is asked once, and so is
     the coach; one whose call was cut off is not asked again. Refusals: `unknown-run`, `run-done`, `run-of-another-kind` (a
-    comparison, or a question), and `stale` where the scenario's version or the competitor's text is another by now.
+    comparison, or a question), `run-under-way` while somebody goes on with it, and `stale` where the scenario's version or
+    the competitor's text is another by now.
     """
 
     run: str

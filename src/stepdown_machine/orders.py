@@ -32,7 +32,7 @@ def explanations(transition: Transition) -> Iterator[Explanation]:
     """Yield every order that could explain an operation; most operations have one."""
     steps = len(transition.steps)
     match transition.operation:
-        case op.Crash(operation=op.Run()) | op.Rival(first=op.Crash()) | op.Rival(second=op.Crash()):
+        case op.Crash(operation=op.Run() | op.Resume()) | op.Rival(first=op.Crash()) | op.Rival(second=op.Crash()):
             yield Explanation((steps,))
             if any(
                 attempt.provider == "local" for step in transition.steps if step.recovered for attempt in step.attempts
@@ -82,6 +82,12 @@ def _apart(answered: tuple[tuple[op.Plain, Answer], ...], transition: Transition
     yield (*evaluated, count, *acts[0], *acts[1], passed)
 
 
+def _taken(answered: tuple[op.Plain, Answer], transition: Transition) -> Event:
+    """Return an act, or how many steps were taken where it is a run."""
+    _, answer = answered
+    return sum(step.run == answer.run for step in transition.steps) if isinstance(answer, Ran) else answered
+
+
 def _orders(answered: tuple[tuple[op.Plain, Answer], ...], transition: Transition) -> Iterator[tuple[Event, ...]]:
     """Yield both orders of two acts, or every moment between the steps of a run at which an act can fall."""
     if isinstance(transition.operation, op.Rival) and transition.operation.later:
@@ -95,7 +101,9 @@ def _orders(answered: tuple[tuple[op.Plain, Answer], ...], transition: Transitio
     if then:
         # The second was held, or was over before the first began.
         second = [theirs] if theirs in acts else []
-        yield from ((*evaluated, at, mine, *then, steps - at, *second) for at in moments)
+        while_held = [_taken(each, transition) for each in then]
+        rest = steps - sum(each for each in while_held if isinstance(each, int))
+        yield from ((*evaluated, at, mine, *while_held, rest - at, *second) for at in range(rest + 1))
         if second and not came_second(transition):
             yield (*evaluated, steps, *second, mine, *then)
         return

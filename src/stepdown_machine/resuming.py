@@ -43,6 +43,14 @@ def resuming(run: str, rows: Observation, model: Model, memory: Memory) -> Legal
     return LegalAnswers(True, frozenset(over))
 
 
+def gone_on_with(operation: op.Plain, transition: Transition) -> bool:
+    """Tell whether an operation goes on with a run that another process is held going on with, or did."""
+    match transition.operation, transition.answer:
+        case op.Rival(first=op.Resume() as first, second=second, held="announced"), (_, Ran(), *_):
+            return operation is first and first == second
+    return False
+
+
 def again(due: LegalAnswers, run: str | None, rows: Observation, memory: Memory) -> LegalAnswers:
     """Judge a promotion that goes on with a comparison: only one without a verdict; of two grounds either may be named."""
     steps = [step for step in rows.steps if step.run == run]

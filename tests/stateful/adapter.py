@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stateful import bases, exported, other_scenarios
-from stateful.children import HELD, Errand, process, said, settle
+from stateful.children import HELD, SAID, Errand, process, said, settle
 from stateful.damages import clear, damage
 from stateful.doing import COMPARED, PLANS, TUNED, answered, interleaved, spelled
 from stateful.environment import ASKED, LENGTHS, ON_GRID, PRICES, SCENARIO, TEXTS, Environment, examined, settings
@@ -57,12 +57,13 @@ POINTS = {
         "step-appended",
         "step-finished",
         "generation-decided",
+        SAID,
         "knowledge-learned",
     ),
     "Ask": ("announced", ASKED, "answered", "step-finished"),
     "Export": ("dataset-written", "dataset-renamed", "dataset-recorded"),
     "Train": (bases.CHECKPOINTED, "weights-written", "bundle-renamed", "bundle-registered"),
-    "Resume": ("announced",),
+    "Resume": ("knowledge-learned", "announced", SAID, "generation-decided", "step-finished"),
     "Judge": ("act-recorded",),
     "Activate": ACT,
     "Enable": ACT,
@@ -251,18 +252,24 @@ class StepdownSystem:
         with process(room(), errand) as pipe:
             pipe.send("go")
             told = said(pipe, errand) if race.held else HELD
-            mine = None if isinstance(race.first, op.Crash) else answered(self._workspace, race.first)
+            mine = None if isinstance(race.first, op.Crash) else self._meanwhile(race.first)
             if isinstance(race.first, op.Crash):
                 self._killed(race.first)
             if isinstance(race.first, op.Reopen | op.Crash):
                 self._reopened()
             self._environment.now += race.later
-            more = [answered(self._workspace, each) for each in race.then]
+            more = [self._meanwhile(each) for each in race.then]
             if race.held and told == HELD:
                 pipe.send(race.later)
             theirs, wrong = said(pipe, errand) if told == HELD else told
         self._environment.wrong += wrong
         return mine, theirs, *more
+
+    def _meanwhile(self, operation: op.Plain) -> One:
+        """Act while another process waits; what disturbs providers disturbs those of this process."""
+        if isinstance(operation, op.Disturb):
+            return self._around(operation)
+        return answered(self._workspace, operation)
 
     def _around(self, operation: op.Plain) -> None:
         match operation:

@@ -48,6 +48,10 @@ HELD = "held"
 """What a process says at the point where it waits for another one to act. Its last word is its answer, and what was wrong."""
 
 
+SAID = "said"
+"""Where a coach's step has ended, and nobody has learned of it: the first step that ends after a generation was decided."""
+
+
 class HarnessBrokenError(Exception):
     """What is around the system failed, so nothing was seen of the system: no campaign counts this as found."""
 
@@ -228,9 +232,13 @@ def _stand_ready(pipe: Connection, room: Path) -> None:
 
 def _stop(errand: Errand, pipe: Connection) -> Callable[[str], None]:
     """Return what kills or holds this process at its point."""
-    ahead = [errand.hold_at]
+    ahead, decided = [errand.hold_at], list[str]()
 
     def reached(point: str) -> None:
+        if point == "generation-decided":
+            decided.append(point)
+        elif point == "step-finished" and decided and SAID in (errand.kill_at, errand.hold_at):
+            point = SAID
         if point == errand.kill_at:
             if errand.environment.wrong:
                 # Nothing comes back from the killed: this is said, and the process ends otherwise than it should.

@@ -19,7 +19,8 @@ class Disk:
         breakers: Stored with the attempt that changed them.
         bundles: Directory name to its files.
         compared: Comparisons, and the outcome of each that came to one.
-        plans: What a run was to be, with what may not change meanwhile; `endings` is how it ended.
+        plans: What a run was to be, with what may not change meanwhile; `endings` is how it ended,
+            `playing` the process that plays it, or did.
         lessons: What the coach taught, with the step that it came of.
         judgements: What was said later of a step's answer.
         logs: What was logged elsewhere, by log; `written` are datasets and the text that was asked with when they were.
@@ -36,6 +37,7 @@ class Disk:
     plans: dict[str, tuple[int, int, int, tuple[int, str]]] = field(default_factory=dict)
     compared: dict[str, str | None] = field(default_factory=dict)
     endings: dict[str, str] = field(default_factory=dict)
+    playing: dict[str, int] = field(default_factory=dict)
     announced: dict[str, Row] = field(default_factory=dict)
     steps: list[Row] = field(default_factory=list)
     generations: list[Row] = field(default_factory=list)

@@ -42,6 +42,7 @@ class Runs(standing.Standing):
         """Play what is not played yet of a run."""
         seed, generations, candidates, _ = self.disk.plans[run]
         self.disk.endings[run] = "killed"
+        self.disk.playing[run] = self.process
         for index in range(generations):
             mine = [row for row in self.disk.steps if (row["run"], row["generation"]) == (run, index)]
             rows = [row for row in mine if row["role"] == "competitor"]
@@ -50,8 +51,11 @@ class Runs(standing.Standing):
                 place = (run, index, position, "competitor", seed * 100 + index * 10 + position)
                 rows += [(yield from self.step(*place, known=known))]
             if len(mine) <= candidates:
-                said = yield from self.step(run, index, candidates, "coach", seed * 100 + index * 10 + candidates)
-                self.learn(said)
+                mine += [(yield from self.step(run, index, candidates, "coach", seed * 100 + index * 10 + candidates))]
+                yield "said"
+                self.learn(mine[-1])
+            elif mine and mine[-1]["text"] not in [text for text, _ in self.disk.lessons]:
+                self.learn(mine[-1])
             if all((each["run"], each["index"]) != (run, index) for each in self.disk.generations):
                 self.decide(run, index, rows)
             if any(row["error"] == OVER for row in rows[begun:]):
@@ -173,7 +177,7 @@ class Runs(standing.Standing):
         paid = [each for attempts in mine for each in attempts if each["provider"] == "frontier"]
         spent = {
             "run_tokens": sum(each["input_tokens"] + each["output_tokens"] for each in paid),
-            "run_cost": sum(math.inf if each["cost"] is None else each["cost"] for each in paid),
+            "run_cost": sum(math.inf if each.get("cost") is None else each["cost"] for each in paid),
         }
         if any(spent[name] >= most for name, most in limits.items()):
             return OVER

@@ -139,6 +139,8 @@ class Toy(succession.Succession):
             raise Refused("run-of-another-kind")
         if self.disk.endings[run] in ("completed", "failed"):
             raise Refused("run-done")
+        if self.disk.playing[run] in self.disk.living - {self.process}:
+            raise Refused("run-under-way")
         if self.disk.plans[run][-1] != self.circumstances():
             raise Refused("stale")
         self.present()

@@ -42,12 +42,17 @@ def bundles_are_whole_or_invisible(
             "I9", "no files beside datasets and bundles", f"{transition.seen.leftovers}", "nothing is under way"
         )
     for operation, answer in transition.answered():
-        if isinstance(operation, op.Train) and isinstance(answer, Bundle) and answer.bundle in model.bundles:
-            yield from _promises(answer, transition.description.sure)
-            yield from _repeats(operation, answer, transition, model)
-        if isinstance(operation, op.Evaluate) and isinstance(answer, Bundle):
-            yield from _promises(answer, transition.description.sure)
-            yield from _measured(operation, answer, transition, model)
+        if isinstance(operation, op.Train | op.Evaluate) and isinstance(answer, Bundle):
+            yield from _made(operation, answer, transition, model)
+
+
+def _made(asked: op.Train | op.Evaluate, bundle: Bundle, transition: Transition, model: Model) -> Iterator[Finding]:
+    """Check what came of a training, or of measuring again."""
+    yield from _promises(bundle, transition.description.sure)
+    if isinstance(asked, op.Evaluate):
+        yield from _measured(asked, bundle, transition, model)
+    elif bundle.bundle in model.bundles:
+        yield from _repeats(asked, bundle, transition, model)
 
 
 def _measured(asked: op.Evaluate, bundle: Bundle, transition: Transition, model: Model) -> Iterator[Finding]:

@@ -18,7 +18,8 @@ def learned(transition: Transition) -> Iterator[Finding]:
     if numbers != list(range(1, len(seen) + 1)):
         yield Finding("I10", "lessons numbered from 1", f"{numbers}", "each is one more")
     teaching = transition.description.teaching
-    if teaching is None or not isinstance(transition.operation, op.Run | op.Ask | op.Promote) or not transition.orderly:
+    asking = isinstance(transition.operation, op.Run | op.Ask | op.Resume | op.Promote)
+    if teaching is None or not asking or not transition.orderly:
         return
     if isinstance(transition.operation, op.Promote) and transition.operation.resume is not None:
         return
@@ -35,12 +36,15 @@ def learned(transition: Transition) -> Iterator[Finding]:
 def _due(transition: Transition, teaching: Teaching) -> tuple[list[Lesson], dict[str, int]]:
     """Return the lessons that a run's steps come to, and with how many each was to be asked."""
     texts = {0: teaching.first, **{lesson.version: lesson.text for lesson in transition.before.lessons}}
-    gates = {(each.run, each.index): each for each in transition.seen.generations}
+    gates = {(each.run, each.index): each for each in transition.generations}
     by_id = {step.step: step for step in transition.seen.steps}
     new: list[Lesson] = []
     put: dict[str, int] = {}
     begun: dict[tuple[str, int], int] = {}
     kept: Step | None = None
+    if isinstance(transition.operation, op.Resume):
+        before = [each for each in transition.before.generations if each.run == transition.operation.run and each.kept]
+        kept = by_id[before[-1].kept[0]] if before else None
 
     def teach(text: str | None, step: str) -> None:
         newest = max(texts)
@@ -48,6 +52,8 @@ def _due(transition: Transition, teaching: Teaching) -> tuple[list[Lesson], dict
             texts[newest + 1] = text
             new.append(Lesson(newest + 1, text, step))
 
+    for said in _unheard(transition, teaching, frozenset(texts.values())):
+        teach(teaching.read(said.text), said.step)
     for step in transition.steps:
         place = step.run, step.generation
         begun.setdefault(place, max(texts))
@@ -64,11 +70,26 @@ def _due(transition: Transition, teaching: Teaching) -> tuple[list[Lesson], dict
     return new, put
 
 
+def _unheard(transition: Transition, teaching: Teaching, known: frozenset[str]) -> Iterator[Step]:
+    """Yield what a coach had said of the last generation before the run was killed, when nobody had learned it yet.
+
+    What was known by then, and had been forgotten since, may be learned again or not.
+    """
+    if not isinstance(transition.operation, op.Resume):
+        return
+    run, before = transition.operation.run, transition.before
+    said = [step for step in before.steps if (step.run, step.role) == (run, "coach")]
+    new = {lesson.step for lesson in transition.seen.lessons[len(before.lessons) :]}
+    for step in said[-1:]:
+        if step.served is not None and (teaching.read(step.text) not in known or step.step in new):
+            yield step
+
+
 def _best(transition: Transition, place: tuple[str, int]) -> str:
     """Return the best candidate of a generation, the first of several."""
     mine = [
         step
-        for step in transition.steps
+        for step in transition.seen.steps
         if (step.run, step.generation) == place and step.role == "competitor" and step.score is not None
     ]
     return max(mine, key=lambda step: step.score or 0.0).step

@@ -162,9 +162,9 @@ class Chaos(TurnMachine):
                 self.tell((op.Revise(version + 1), op.Resume(run), op.Revise(version)))
                 for other in self.session.description.texts[1:2] if text == OWN else ():
                     self.tell((op.Reword(other), op.Resume(run), op.Reword(OWN)))
-            if "announced" in self.session.description.holds.get("Resume", ()) and what.operation.seed % 2:
-                # Whoever opens the system meanwhile leaves a run alone that somebody goes on with.
-                self.act(op.Rival(op.Reopen(), op.Resume(run), "announced"))
+            if "announced" in self.session.description.holds.get("Resume", ()):
+                # Whoever opens the system meanwhile leaves a run alone that somebody goes on with, and nobody else does.
+                self.act(op.Rival((op.Resume(run), op.Reopen())[what.operation.seed % 2], op.Resume(run), "announced"))
             self.act(op.Resume(run))
 
     def _compare_on(self, killed: op.Promote) -> None:
@@ -182,7 +182,8 @@ class Chaos(TurnMachine):
 
     def episodes(self) -> dict[str, Episode]:
         """Add a kill at one moment in four, and one act in three at the same time as another."""
-        return {**super().episodes(), "be killed": self._killed, "be raced": self._raced}
+        stories = {"be killed": self._killed, "be killed again": self._killed_again, "be raced": self._raced}
+        return {**super().episodes(), **stories}
 
     def _killed(self, choice: int) -> None:
         met: set[tuple[str, str]] = set()
@@ -191,6 +192,19 @@ class Chaos(TurnMachine):
                 self.tell((left[0],))
                 self._go_on(left[0])
             met.add(_moment(left[0]))
+
+    def _killed_again(self, choice: int) -> None:
+        """Kill a run in each of its generations, while others teach; it ends as one that nobody killed."""
+        begun, again = (self.session.description.points.get(name, ()) for name in ("Run", "Resume"))
+        points = [point for point in again if point in begun]
+        if not points or not self.can(op.Crash, op.Resume, op.Run):
+            return
+        self.act(op.SetPolicy(Policy(mode="auto" if choice % 2 else "frontier-only")))
+        self.act(op.Crash(op.Run(3 - choice % 4, 4, 4), points[choice % len(points)]))
+        run = (self.session.names.of("run") or (UNKNOWN["run"],))[-1]
+        self.tell(op.Crash(op.Resume(run), points[(choice + more) % len(points)]) for more in (1, 2))
+        self.tell((op.Run(choice % 3),) if choice // 2 % 2 else ())
+        self.tell((op.Resume(run), op.Report(run), op.SetPolicy(Policy())))
 
     def _meanwhile(self, choice: int) -> Iterator[op.Plain | op.Rival]:
         """Open the system anew while another process is on its way; move the slot while somebody is about to."""

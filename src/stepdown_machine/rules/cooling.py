@@ -46,11 +46,13 @@ def tour(held: str | None) -> tuple[op.Operation, ...]:
 
 
 def _late(held: str | None) -> tuple[op.Operation, ...]:
-    """Let a call that was under way when the breaker opened fail later: it cools from then on."""
+    """Let a call that was under way when the breaker opened fail later: it cools from then on. A good one changes nothing."""
     if held is None:
         return ()
     policy = Policy(breaker_threshold=1, breaker_window=10, breaker_cooldown=30)
+    meanwhile = (op.Run(1), op.Disturb())
     return (
         op.SetPolicy(policy), op.Disturb("error"), op.Rival(op.Run(3), op.Run(0), held, later=10.0), op.Disturb(),
         op.Advance(29), op.Run(1), op.Advance(1), op.Run(2),
+        op.Rival(op.Disturb("error"), op.Run(0), held, then=meanwhile), op.Advance(29), op.Run(1), op.Advance(1), op.Run(2),
     )  # fmt: skip
