@@ -44,10 +44,11 @@ def resuming(run: str, rows: Observation, model: Model, memory: Memory) -> Legal
 
 
 def gone_on_with(operation: op.Plain, transition: Transition) -> bool:
-    """Tell whether an operation goes on with a run that another process is held going on with, or did."""
+    """Tell whether an operation goes on with a run that another process is held going on with: it asks somebody."""
     match transition.operation, transition.answer:
         case op.Rival(first=op.Resume() as first, second=second, held="announced"), (_, Ran(), *_):
-            return operation is first and first == second
+            asks = any(step.run == first.run for step in transition.steps)
+            return operation is first and first == second and asks
     return False
 
 
