@@ -10,6 +10,7 @@ import pytest
 from holdings import held
 from stateful.adapter import HOLDS, POINTS, StepdownSystem, room
 from stateful.bases import CHECKPOINTED
+from stateful.children import SAID
 from stateful.environment import ASKED
 from stepdown import workspace
 from stepdown_machine.campaign import campaign
@@ -19,8 +20,9 @@ from stepdown_machine.rules.turns import Episode
 
 
 def test_the_machine_kills_at_every_point_that_stepdown_names() -> None:
-    # And within the provider's call, between the two lines of its trace, and within a tuning.
-    assert {point for points in POINTS.values() for point in points} == {*workspace.POINTS, ASKED, CHECKPOINTED}
+    # And within the provider's call, between the two lines of its trace; after what a coach said; and within a tuning.
+    between = {ASKED, SAID, CHECKPOINTED}
+    assert {point for points in POINTS.values() for point in points} == {*workspace.POINTS, *between}
     assert all(set(points) <= set(POINTS[name]) for name, points in HOLDS.items())
 
 
