@@ -242,6 +242,8 @@ class Rival:
         then: What the first process does after that, one after the other, while the second is still held. Their answers
             come after the two.
 
+    A `Disturb` among them is for who is asked after it; who was asked before, and is held, may answer as if there were none.
+
     One of the two may be killed; nobody answers for it. The first is killed while the second is held, and the system opened
     anew while that one lives. The second is killed before the first acts in a process that had the system open all the time;
     then it is opened anew.
