@@ -45,9 +45,13 @@ BROKEN = "broken harness"
 Program = tuple[tuple[str, ...], dict[str, str]]
 """A module with its arguments, and what it is told by its environment."""
 FEW = {"STEPDOWN_MACHINE_TUNINGS": "few"}
+CI = {"STEPDOWN_MACHINE_PROFILE": "ci"}
 CAMPAIGN: tuple[Program, ...] = (
-    (("stateful.one_campaign",), {"STEPDOWN_MACHINE_PROFILE": "ci"}),
-    (("stateful.one_campaign",), {"STEPDOWN_MACHINE_PROFILE": "ci", "STEPDOWN_MACHINE_SCENARIO": "invoices", **FEW}),
+    (("stateful.one_campaign",), CI),
+    *(
+        (("stateful.one_campaign",), {**CI, **FEW, "STEPDOWN_MACHINE_SCENARIO": name})
+        for name in ("invoices", "papers")
+    ),
 )
 
 

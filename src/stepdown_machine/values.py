@@ -85,6 +85,7 @@ class Bundle:
         decoding: Word of `Redecode` for how it was decoded then.
         knowledge: How many lessons its questions were put with.
         dataset: What it says it was trained from; `None` where it does not say.
+        plan: What it says it was trained by; `None` where it does not say.
         iterations: How many steps were really taken to make it, in whatever answers it; `None` where nobody counted.
     """
 
@@ -98,6 +99,7 @@ class Bundle:
     decoding: str = "own"
     knowledge: int = 0
     dataset: str | None = None
+    plan: str | None = None
     iterations: int | None = None
 
 

@@ -14,17 +14,31 @@ from typing import Any
 from stateful import bases, exported, other_scenarios
 from stateful.children import HELD, SAID, Errand, process, said, settle
 from stateful.damages import clear, damage
-from stateful.doing import COMPARED, PLANS, TUNED, answered, interleaved, spelled
-from stateful.environment import ASKED, LENGTHS, ON_GRID, PRICES, SCENARIO, TEXTS, Environment, examined, settings
+from stateful.doing import COMPARED, answered, interleaved, spelled
+from stateful.environment import (
+    ASKED,
+    IN_FILES,
+    LENGTHS,
+    ON_GRID,
+    PRICES,
+    SCENARIO,
+    TEXTS,
+    Environment,
+    examined,
+    settings,
+)
 from stateful.falsifying import WAYS, Forgery
 from stateful.observing import PERSON, Observer, canary_draw, lesson_of, lesson_said
+from stateful.plans import PLANS, TUNED
 from stateful.planting import plant
 from stateful.ranges import MOST
 from stateful.saying import policy_changes
 from stepdown.acts import configure
 from stepdown.acts.opening import open_workspace
+from stepdown.acts.run import fail, start
 from stepdown.bundles.disk import Condition, look
 from stepdown.bundles.standing import fold
+from stepdown.errors import StepdownError
 from stepdown.history import reader
 from stepdown.scenarios.roles import coach
 from stepdown.views.bundles import shelf
@@ -104,11 +118,18 @@ def room() -> Path:
         plans = (PLANS["tiny-a"], PLANS["tiny-b"])
         other_scenarios.settle(made / "template", made / "cache", plans, SCENARIO)
     else:
-        open_workspace(made / "template", settings=settings(Environment(), made / "template", made / "cache")).close()
+        _found(made / "template", made / "cache")
     (made / "rehearsals").mkdir()
     # What is loaded by now stays. Looked at by the collector it would cost a tenth of a second, every few seconds.
     gc.freeze()
     return made
+
+
+def _found(root: Path, cache: Path) -> None:
+    """Make a workspace in which nothing happened, but that a task in files was begun, and asked for its policy."""
+    with open_workspace(root, settings=settings(Environment(), root, cache)) as opened:
+        if IN_FILES:
+            fail(start(opened, SCENARIO, adopting=True), StepdownError("Nobody was asked."))
 
 
 class StepdownSystem:
@@ -122,7 +143,8 @@ class StepdownSystem:
         self._root = self._base / "workspace"
         shutil.copytree(room() / "template", self._root)
         self._open()
-        configure.set_policy(self._workspace, spelled(Policy()))
+        if not IN_FILES:
+            configure.set_policy(self._workspace, spelled(Policy()))
         self._observer = Observer(self._root)
         self._changed = len(policy_changes(self._workspace))
         self._forgery: Forgery | None = None

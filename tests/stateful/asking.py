@@ -21,7 +21,8 @@ BEST = """SELECT run FROM generation WHERE champion_score IS NOT NULL AND run IN
 EVER = 1_000_000
 """More generations than a run may have."""
 KEYS = {"coach": ["hints", "playbook"]}
-MOVE = {"grid_ctf": ["aggression", "defense", "path_bias"], "invoices": ["amount", "currency", "date", "number"]}
+FIELDS = ["amount", "currency", "date", "number"]
+MOVE = {"grid_ctf": ["aggression", "defense", "path_bias"], "invoices": FIELDS, "papers": FIELDS}
 ALLOWED = {"local": 10.0, "frontier": 60.0}
 """Seconds that a provider may take under a policy in which nobody said anything else."""
 

@@ -12,9 +12,10 @@ from typing import Any
 
 from stateful import bases
 from stateful.children import REAL
-from stateful.environment import ON_GRID, SCENARIO
+from stateful.environment import SCENARIO, SmallPapers
 from stateful.exported import wants_matches
 from stateful.observing import PERSON, error_said
+from stateful.plans import PLANS, TUNED
 from stateful.ranges import out_of_range
 from stateful.saying import bundle, dataset, moved, policy_changes, promoted, report
 from stepdown.acts import configure, imports, switch
@@ -33,10 +34,8 @@ from stepdown.history import reader, rows
 from stepdown.routing.reasons import FrontierObjection
 from stepdown.scenarios.roles import COMPETITOR
 from stepdown.training.job import Progress
-from stepdown.training.plan import Plan
 from stepdown.training.promotion import Trial
 from stepdown.training.records import Filters
-from stepdown.training.tuning import AnyPlan
 from stepdown.views.audit import differences
 from stepdown.views.route import explain_route
 from stepdown.workspace import Workspace
@@ -54,20 +53,6 @@ from stepdown_machine.values import (
     Responded,
     Routed,
 )
-
-SMALL = {"width": 32, "heads": 2, "ffn": 48, "batch": 4, "rehearsals": 1}
-
-
-PLANS: dict[str, AnyPlan] = {
-    # With few words of its own a net spells: this one is legal under every lesson of the coach, the other now and then is not.
-    "tiny-a": Plan.tiny(**SMALL, vocab=300, iterations=50, seed=2),
-    "tiny-b": Plan.tiny(**SMALL, iterations=60, seed=1),
-    "weak": Plan.tiny(**SMALL, iterations=12, seed=3),
-}
-TUNED: dict[str, AnyPlan] = {"tuned": bases.PLAN} if bases.HERE else {}
-if not ON_GRID:
-    # Who reads sentences is tuned: a net of this size says nothing legal, and so is the weak one.
-    PLANS = {**TUNED, "weak": PLANS["weak"]}
 
 
 def answered(workspace: Workspace, operation: op.Plain) -> One:
@@ -202,9 +187,12 @@ def trained(workspace: Workspace, asked: op.Train) -> One:
     before, afresh = finished(workspace), asked.fresh and key not in AFRESH
 
     def made_so() -> Trained:
-        plan = {**PLANS, **TUNED}[asked.plan]
+        plan, scenario = {**PLANS, **TUNED}[asked.plan], workspace.scenario(SCENARIO)
         dataset = find_dataset(workspace, asked.dataset)
-        return localize(workspace, dataset, plan=plan, fresh=afresh, resume=asked.resume, watch=watch)
+        if not isinstance(scenario, SmallPapers):
+            return localize(workspace, dataset, plan=plan, fresh=afresh, resume=asked.resume, watch=watch)
+        scenario.ask_for(plan.to_json())
+        return localize(workspace, dataset, fresh=afresh, resume=asked.resume, watch=watch)
 
     try:
         made = made_so()
@@ -260,7 +248,8 @@ def finished(workspace: Workspace) -> int:
 
 
 def begun(workspace: Workspace, asked: op.Run) -> RunUnderWay:
-    return start(workspace, SCENARIO, seed=asked.seed, generations=asked.generations, candidates=asked.candidates)
+    counts = {"seed": asked.seed, "generations": asked.generations, "candidates": asked.candidates}
+    return start(workspace, SCENARIO, **counts, adopting=True)
 
 
 def interleaved(workspace: Workspace, first: op.Run, second: op.Run) -> tuple[One, One]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from stateful import wired
+from stateful import papers, wired
 from stateful.asking import wrong
 from stepdown.bundles.manifest import Manifest
 from stepdown.clock import Clock
@@ -47,7 +47,12 @@ SCENARIO = os.environ.get("STEPDOWN_MACHINE_SCENARIO", GridCtf.name)
 ON_GRID = GridCtf.name == SCENARIO
 ASKED = "asked"
 """The point within a call: its trace has begun, and has not ended."""
-ILLEGAL = '{"aggression":1.0,"defense":1.0,"path_bias":0.5}' if ON_GRID else wired.ILLEGAL
+IN_FILES = papers.NAME == SCENARIO
+ILLEGAL = {
+    GridCtf.name: '{"aggression":1.0,"defense":1.0,"path_bias":0.5}',
+    Invoices.name: wired.ILLEGAL,
+    papers.NAME: papers.ILLEGAL,
+}[SCENARIO]
 """What the last validator alone objects to."""
 GARBAGE = "I would push hard on the left flank."
 
@@ -65,6 +70,7 @@ class Environment:
         frontier: Word of `Disturb`.
         turn: How often a bundle changed before it was loaded.
         alone: Whether no other process runs.
+        training: The plan that a task's files ask for, as JSON; empty where they ask for none.
         wrong: What was wrong with questions: a provider that raised it would only be one that failed.
     """
 
@@ -76,6 +82,7 @@ class Environment:
     frontier: str = "calm"
     turn: int = 0
     alone: bool = True
+    training: str = ""
     wrong: list[str] = field(default_factory=list)
 
     def clock(self) -> Clock:
@@ -149,7 +156,43 @@ class SmallInvoices(Invoices):
         return super().comparison_seeds()[:16]
 
 
-Small = SmallGrid if ON_GRID else SmallInvoices
+class SmallPapers:
+    """papers with few cases, as its files are in this environment."""
+
+    name = papers.NAME
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+
+    def __getattr__(self, name: str) -> Any:
+        environment = self._environment
+        question = worded(Invoices, environment)[COMPETITOR]
+        return getattr(papers.read(environment.version, question, environment.training), name)
+
+    def ask_for(self, training: str) -> None:
+        """Let the files ask for a plan, as JSON."""
+        self._environment.training = training
+
+    def holdout_seeds(self) -> Sequence[int]:
+        return self.__getattr__("holdout_seeds")()[:4]
+
+    def comparison_seeds(self) -> Sequence[int]:
+        return self.__getattr__("comparison_seeds")()[:16]
+
+
+Small: Callable[[Environment], Scenario] = {
+    GridCtf.name: SmallGrid,
+    Invoices.name: SmallInvoices,
+    papers.NAME: SmallPapers,
+}[SCENARIO]
+
+
+FIRST_VERSION = Small(Environment()).version
+
+
+def version_said(number: int) -> int:
+    """Say a version of the scenario as the machine does, which counts; 0 for one that it never heard of."""
+    return papers.labels().get(number, 0) if IN_FILES else number
 
 
 LENGTHS = {"own": 64, "longer": 96} if ON_GRID else {"own": 200, "longer": 240}

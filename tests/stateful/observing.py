@@ -12,10 +12,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from stateful import papers
 from stateful.asking import LENT
-from stateful.environment import ON_GRID
+from stateful.environment import ON_GRID, SCENARIO
 from stateful.looking import Looks
 from stateful.wired import LOG, Served
+from stepdown.scenarios.grid_ctf import GridCtf
+from stepdown.scenarios.invoices import Invoices
 from stepdown_machine.observed import Attempt, Call, Generation, Holding, Lesson, Observation, Shelved, Signature, Step
 from stepdown_machine.protocol import VALIDATORS
 from stepdown_machine.values import Policy
@@ -36,8 +39,12 @@ TABLES = ("announcement", "step", "generation", "dataset", "judgement", "knowled
 LEARNED = "SELECT version, playbook, hints, step FROM knowledge WHERE seq > ? ORDER BY seq"
 JUDGED = """SELECT attempt.step, judgement.score FROM judgement JOIN attempt ON attempt.call = judgement.call
     WHERE judgement.seq > ? ORDER BY judgement.seq"""
-FORMS = ("json-object", "known-keys", "plain-amount", "plain-texts", "calendar-date")
-"""Validators of invoices."""
+FORMS = {
+    GridCtf.name: VALIDATORS,
+    Invoices.name: ("json-object", "known-keys", "plain-amount", "plain-texts", "calendar-date"),
+    papers.NAME: ("readable", "schema"),
+}
+"""Validators of each scenario."""
 WEIGHTS = ("model.safetensors", "adapters.safetensors")
 POLICY = (
     "mode",
@@ -212,7 +219,7 @@ class Observer:
         return Policy(**endless, **roles, **{name: stored[name] for name in POLICY})
 
     def _validators(self) -> frozenset[str]:
-        on = set(VALIDATORS if ON_GRID else FORMS)
+        on = set(FORMS[SCENARIO])
         switches = "SELECT validator, enabled FROM harness WHERE seq > ? ORDER BY seq"
         for row in self.rows(switches, self._born["harness"]):
             (on.add if row["enabled"] else on.discard)(row["validator"])

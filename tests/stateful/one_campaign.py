@@ -8,15 +8,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from stateful.environment import ON_GRID
+from stateful.environment import IN_FILES, ON_GRID
 from stateful.every_value import said
 from stateful.parts import seed_beside
 from stateful.test_handoff import (
     ALONE,
     BESIDE,
+    FILED,
     READ,
     StepdownInvoices,
     StepdownMachine,
+    StepdownPapers,
 )
 from stepdown_machine.campaign import CampaignOutcome, campaign
 from stepdown_machine.restarts import name_seed
@@ -31,7 +33,8 @@ def _plain(machine: type[TurnMachine]) -> type[TurnMachine]:
 def outcomes() -> Iterator[tuple[str, CampaignOutcome]]:
     """Play each part, with the seeds and examples that it has in `ci`; those on another scenario are another process's."""
     if not ON_GRID:
-        yield StepdownInvoices.__name__, campaign(_plain(StepdownInvoices), seed_beside(StepdownInvoices), **READ)
+        machine, sizes = (StepdownPapers, FILED) if IN_FILES else (StepdownInvoices, READ)
+        yield machine.__name__, campaign(_plain(machine), seed_beside(machine), **sizes)
         return
     for machine, examples in ALONE.items():
         yield machine.__name__, campaign(_plain(machine), name_seed(machine), examples=examples)

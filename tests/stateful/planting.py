@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from stateful.environment import ON_GRID, SCENARIO
+from stateful.environment import FIRST_VERSION, ON_GRID, SCENARIO
 from stateful.saying import bundle
 from stepdown.acts.examine import examiner
 from stepdown.acts.question import rendering
@@ -58,7 +58,7 @@ def plant(workspace: Workspace, base: Path, kind: str) -> Bundle:
     manifest = Manifest(
         format=1,
         scenario="othello" if kind == "other-scenario" else SCENARIO,
-        scenario_version=1,
+        scenario_version=FIRST_VERSION,
         role="competitor",
         prompt_format=1,
         dataset="0" * 64,

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stateful.environment import LENGTHS, SCENARIO
+from stateful.environment import LENGTHS, SCENARIO, version_said
 from stateful.observing import lesson_said, sha256
+from stateful.plans import plan_said
 from stepdown.history import ledger, reader, rows
 from stepdown.reports.story import Spend
 from stepdown.scenarios.roles import COMPETITOR, role_named
@@ -122,10 +123,11 @@ def bundle(workspace: Workspace, name: str) -> Bundle:
         score,
         evaluation.valid or 0.0,
         marks,
-        evaluation.terms["scenario_version"],
+        version_said(evaluation.terms["scenario_version"]),
         DECODED.get(evaluation.terms.get("decoding", {}).get("max_tokens"), "in no way that it says"),
         evaluation.knowledge,
         None if row.job == PLANTED else row.dataset,
+        None if row.job == PLANTED else plan_said(workspace.bundle_directory(name)),
     )
 
 

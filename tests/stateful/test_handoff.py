@@ -37,7 +37,10 @@ BESIDE = 20
 FEW = {"STEPDOWN_MACHINE_TUNINGS": "few"}
 READ = {"examples": 2, "turns": 8}
 """Examples on invoices, and turns in each."""
+FILED = {"examples": 1, "turns": 6}
+"""The same for the task in files: each revision is learned anew, which takes seconds."""
 MET = (SPEND, "coverage-weak", "validity-below-threshold", "local-invalid-output")
+ASKED_FOR = ("bundle-incompatible", "validity-below-threshold", "quality-below-threshold", SPEND)
 
 
 class StepdownMachine(HandoffMachine):
@@ -88,6 +91,29 @@ class StepdownInvoices(RoutingMachine):
         self.tell((op.Disturb(), op.SetPolicy(Policy())))
 
 
+class StepdownPapers(RoutingMachine):
+    """Who serves and why in a task that is files: its policy, its plans and its versions are what the files say."""
+
+    def system(self) -> HandoffSystem:
+        return StepdownSystem()
+
+    def episodes(self) -> dict[str, Episode]:
+        """Meet what files say: the rest is as on invoices."""
+        known = super().episodes()
+        return {word: known[word] for word in ASKED_FOR}
+
+    def play_warm_up(self, warm_up: tuple[tuple[str, int], ...]) -> None:
+        """Revise the files first, by judge and by label, and ask for another plan: every other example would do without."""
+        for choice in (0, 2):
+            self._lead("bundle-incompatible", choice)
+            self.act(op.Revise(self.session.model.version + 1))
+        self.tell(
+            op.Train(dataset, self.session.description.plans[-1]) for dataset in self.session.names.of("dataset")[-1:]
+        )
+        self.spend(2)
+        super().play_warm_up(warm_up)
+
+
 def bounded(made: object, *, dev: int, ci: int) -> object:
     """Give a test case as many examples as a real system, which is slower than the toy, can afford in this profile."""
     if made.settings.max_examples <= 200:  # type: ignore[attr-defined]
@@ -119,11 +145,23 @@ def reading() -> Iterator[Connection | None]:
         yield other
 
 
+@pytest.fixture(scope="module")
+def filed() -> Iterator[Connection | None]:
+    """The part on a task in files, begun last."""
+    if not deterministic() or not HERE:
+        yield None
+        return
+    with part_beside(StepdownPapers, **FILED, **FEW, STEPDOWN_MACHINE_SCENARIO="papers") as other:
+        yield other
+
+
 TestStepdown = pytest.mark.usefixtures("beside")(bounded(case(StepdownMachine), dev=8, ci=ALONE[StepdownMachine]))
 TestStepdownLearning = pytest.mark.usefixtures("reading")(
     bounded(case(StepdownLearning), dev=4, ci=ALONE[StepdownLearning])
 )
-TestStepdownRegistry = bounded(case(StepdownRegistry), dev=2, ci=ALONE[StepdownRegistry])
+TestStepdownRegistry = pytest.mark.usefixtures("filed")(
+    bounded(case(StepdownRegistry), dev=2, ci=ALONE[StepdownRegistry])
+)
 
 
 @pytest.mark.skipif(not HERE, reason="bases are tuned with mlx-lm")
@@ -134,6 +172,15 @@ def test_the_same_promises_are_kept_on_invoices(reading: Connection) -> None:
     assert found.failure == ""
     assert {"local", BASE} <= found.reach.routed.keys(), found.reach.summary()
     assert found.real["hosted"] >= 60
+
+
+@pytest.mark.skipif(not HERE, reason="bases are tuned with mlx-lm")
+@pytest.mark.skipif(not deterministic(), reason="each revision of the files is learned anew")
+def test_the_same_promises_are_kept_of_a_task_in_files(filed: Connection) -> None:
+    found: Part = filed.recv()
+
+    assert found.failure == ""
+    assert {"local", "bundle-incompatible"} <= found.reach.routed.keys(), found.reach.summary()
 
 
 @pytest.mark.skipif(not deterministic(), reason="only the campaign that decides must have seen everything")

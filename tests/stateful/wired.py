@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from typing import Any
 
+from stateful import papers
 from stepdown.providers.anthropic import Anthropic
 from stepdown.providers.extract import extract
 from stepdown.providers.hosted import Fallback
@@ -134,7 +135,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             # A model that is told no form or no rules talks.
             told = shaped or '"properties"' in question
-            text = said(question, word) if told and not question.startswith(Invoices.name) else PROSE
+            text = said(question, word) if told and not question.startswith((Invoices.name, papers.NAME)) else PROSE
             self._answer(word, int(turn), question, text, strange)
 
     def _first(self, question: str) -> bool:

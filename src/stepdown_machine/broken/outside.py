@@ -82,7 +82,7 @@ def bundle_of(bundle: str, disk: Disk) -> Bundle:
     marks = tuple((seed, mark) for seed, mark in facts["evaluation"])
     weights, when, version = facts["files"]["weights"], facts["trained_at"], facts["version"]
     held_out = facts["score"], facts["valid"], marks, version, facts["decoding"], facts["knowledge"]
-    return Bundle(bundle, weights, when, *held_out, facts["source"])
+    return Bundle(bundle, weights, when, *held_out, facts["source"], facts["by"])
 
 
 def damage(bundles: dict[str, Files], bundle: str, how: str) -> None:
@@ -113,7 +113,8 @@ def plant(toy: Any, disk: Disk, kind: str) -> Bundle:
     facts = {
         "scenario": "othello" if kind == "other-scenario" else "grid_ctf",
         "format": 2 if kind == "newer-format" else 1,
-        "dataset": None, "source": None, "plan": kind, "trained_at": disk.now, "score": 0.9, "valid": 1.0, "evaluation": marks,
+        "dataset": None, "source": None, "by": None, "plan": kind, "trained_at": disk.now,
+        "score": 0.9, "valid": 1.0, "evaluation": marks,
         "version": disk.environment["version"], "decoding": disk.environment["decoding"],
         "knowledge": len(disk.lessons), "made": len(disk.acts), "base": None,
         "wording": disk.environment["text"],

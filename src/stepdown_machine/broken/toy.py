@@ -173,7 +173,7 @@ class Toy(succession.Succession):
         # Two trainings of one job are two bundles, even when the clock stands still.
         facts |= {"made": len(self.disk.acts)}
         facts |= {"dataset": dataset, "plan": plan, "scenario": "grid_ctf", "format": 1, "trained_at": self.disk.now}
-        facts |= {"base": base, "wording": self.asked_with(dataset), "source": dataset}
+        facts |= {"base": base, "wording": self.asked_with(dataset), "source": dataset, "by": plan}
         facts["files"] = {name: digest(self.disk.bundles[part][name]) for name in runs.FILES[1:]}
         manifest = json.dumps(facts)
         self.disk.bundles[part]["manifest"] = manifest

@@ -141,6 +141,8 @@ def _repeats(asked: op.Train, bundle: Bundle, transition: Transition, model: Mod
     named = transition.memory.exported.get(bundle.dataset or "")
     if bundle.dataset is not None and (named is None or named.digest != job[0]):
         yield Finding("I9", f"trained from {asked.dataset}", f"it says {bundle.dataset}", "that is what it learned")
+    if bundle.plan not in (None, asked.plan):
+        yield Finding("I9", f"trained by the plan {asked.plan}", f"it says {bundle.plan}", "that is how it learned")
     fresh = bundle.bundle not in transition.memory.answered.keys() | transition.memory.strays
     if transition.orderly and fresh and bundle.knowledge != model.known:
         yield Finding(

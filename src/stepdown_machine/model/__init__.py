@@ -19,6 +19,7 @@ from stepdown_machine.model.routing import REASONS, Objections, objections
 REFEREES: Mapping[str, Callable[[str], frozenset[str]]] = {
     "grid_ctf": grid_ctf.objectors,
     "invoices": invoices.objectors,
+    "papers": invoices.refused,
 }
 """By scenario: which validators object to a reply."""
 

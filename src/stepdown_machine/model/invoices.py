@@ -49,3 +49,35 @@ def _is_day(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+@lru_cache(4096)
+def refused(text: str) -> frozenset[str]:
+    """Name who objects where the same is asked by a task in files.
+
+    `readable` wants one JSON value in which no key stands twice; `schema`, silent on anything else, an object of exactly the
+    four keys, each of the form that was asked for. A schema counts every number of 0 or more.
+    """
+    try:
+        value = loads(text, object_pairs_hook=_each_once, parse_constant=_unread)
+    except (ValueError, RecursionError):
+        return frozenset({"readable"})
+    fits = isinstance(value, dict) and value.keys() == set(KEYS) and _fields_fit(value)
+    return frozenset() if fits else frozenset({"schema"})
+
+
+def _fields_fit(fields: dict[str, Any]) -> bool:
+    amount = fields["amount"]
+    counted = isinstance(amount, int | float) and not isinstance(amount, bool) and amount >= 0
+    written = all(_is_written(fields[name], form) for name, form in FORMS.items())
+    return counted and written and _is_day(fields["date"])
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError("a key stands twice")
+    return dict(pairs)
+
+
+def _unread(word: str) -> Any:
+    raise ValueError(f"{word} is no JSON")
