@@ -113,7 +113,7 @@ class Import:
 
     Attributes:
         lines: Seed of a question, and the reply.
-        model: Who answered, in those lines that say it; some say beside it who was asked.
+        model: Who answered: every line but the first says it, and some say beside it who was asked.
     """
 
     lines: tuple[tuple[int, str], ...]

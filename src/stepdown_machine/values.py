@@ -211,11 +211,13 @@ class Imported:
 
     Attributes:
         models: Who answered in each line, as it is kept; `None` where a line does not say it. Empty where nobody keeps it.
+        skipped: How many of its lines teach nothing, as it is kept; `None` where nobody keeps it.
     """
 
     log: str
     lines: tuple[tuple[int, str, float | None], ...]
     models: tuple[str | None, ...] = ()
+    skipped: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

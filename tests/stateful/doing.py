@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from stateful import bases
 from stateful.children import REAL
 from stateful.environment import SCENARIO, SmallPapers
 from stateful.exported import wants_matches
+from stateful.logs import brought
 from stateful.observing import PERSON, error_said
 from stateful.plans import PLANS, TUNED
 from stateful.ranges import out_of_range
 from stateful.saying import bundle, dataset, moved, policy_changes, promoted, report
-from stepdown.acts import configure, imports, switch
+from stepdown.acts import configure, switch
 from stepdown.acts.ask import Desk, judge, live
 from stepdown.acts.datasets import find_dataset
 from stepdown.acts.export import export
@@ -44,7 +42,6 @@ from stepdown_machine.protocol import One
 from stepdown_machine.values import (
     Audited,
     Changed,
-    Imported,
     Pointed,
     Policy,
     Pruned,
@@ -145,33 +142,6 @@ def played(workspace: Workspace, operation: op.Run | op.Resume | op.Ask | op.Rou
 def _responded(desk: Desk, seed: int) -> Responded:
     told, run = desk.ask(seed), desk.under_way.run.id
     return Responded(run, told.reply or "", told.served, told.reason, told.score, error_said(told.error))
-
-
-def _logged(question: str, reply: str, form: int, model: str) -> dict[str, Any]:
-    """Say a question and its answer in one of the forms that logs have."""
-    asked, answered_ = {"role": "user", "content": question}, {"role": "assistant", "content": reply}
-    return (
-        {"messages": [asked, answered_]},
-        {"prompt": question, "completion": reply, "model": model},
-        {
-            "request": {"model": f"{model}-asked", "messages": [asked]},
-            "response": {"model": model, "choices": [{"message": answered_}]},
-        },
-    )[form]
-
-
-def brought(workspace: Workspace, lines: tuple[tuple[int, str], ...], model: str) -> One:
-    """Bring in a log of completions."""
-    scenario = workspace.scenario(SCENARIO)
-    written = [_logged(json.dumps(scenario.observation(seed)), reply, seed % 3, model) for seed, reply in lines]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "log.jsonl"
-        path.write_text("".join(f"{json.dumps(line)}\n" for line in written), "utf-8")
-        log = imports.bring(workspace, imports.read(scenario, path), by=PERSON)
-    with workspace.reading() as connection:
-        kept = reader.all_of(connection, rows.Exchange, log=log.id)
-    lines_ = tuple((each.line, each.answer, each.score) for each in kept)
-    return Imported(log.id, lines_, tuple(each.model for each in kept))
 
 
 def trained(workspace: Workspace, asked: op.Train) -> One:

@@ -195,7 +195,8 @@ class ToySystem:
                 log = yield from process.bring(lines)
                 kept = self._disk.logs[log]
                 scored = tuple((number, text, harness.score(text, seed)) for number, seed, text in kept)
-                return Imported(log, scored, process.answering(f"{model}-asked", model, len(kept)))
+                told = process.answering(f"{model}-asked", model, [line[0] for line in kept])
+                return Imported(log, scored, told, process.skipping(len(lines), len(kept)))
             case op.Judge(run=run, position=position, score=score, refused=refused):
                 yield from process.judge(run, position, score, refused=refused)
         return None

@@ -7,7 +7,7 @@ take turns there.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import replace
 from statistics import fmean
 from typing import Any, TypeAlias
@@ -242,9 +242,13 @@ class Runs(standing.Standing):
         yield "called"
         return entry
 
-    def answering(self, asked: str, answered: str, lines: int) -> tuple[str | None, ...]:
-        """Say who answered in a log's lines, of which the first does not tell."""
-        return (None, *[answered or asked] * (lines - 1))
+    def answering(self, asked: str, answered: str, numbers: Iterable[int]) -> tuple[str | None, ...]:
+        """Say who answered in those lines of a log, of which the first does not tell."""
+        return tuple(None if number == 1 else answered or asked for number in numbers)
+
+    def skipping(self, lines: int, kept: int) -> int:
+        """Say how many lines of a log teach nothing."""
+        return lines - kept
 
     def reply(self, weights: str | None, prompt: str, behaviour: str) -> str:
         """Say something."""

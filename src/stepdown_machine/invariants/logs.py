@@ -23,10 +23,11 @@ def brought_in(asked: op.Import, answer: Imported, description: Description, mod
         yield Finding("I8", f"lines {due}", f"lines {taken}", "these are what the scenario accepts")
     if wrong := [score for _, _, score in answer.lines if score is not None and not 0 <= score <= 1]:
         yield Finding("I8", "scores from 0 to 1", f"{wrong}", "no other is one")
-    if strangers := set(answer.models) - {None, asked.model}:
-        yield Finding(
-            "I8", f"answers of {asked.model}", f"of {sorted(map(str, strangers))}", "the log says who answered"
-        )
+    told = tuple(asked.model if number > 1 else None for number, _ in taken)
+    if answer.skipped not in (None, rest := len(asked.lines) - len(due)):
+        yield Finding("I8", f"{rest} lines that teach nothing", f"{answer.skipped}", "each line is taken or counted")
+    if answer.models and answer.models != told:
+        yield Finding("I8", f"answers of {told}", f"of {answer.models}", "every line but the first says who answered")
     if model.brought[asked.lines] != answer.log:
         yield Finding(
             "I8", f"log {model.brought[asked.lines]}", f"log {answer.log}", "the same bytes were brought in before"

@@ -86,8 +86,8 @@ class Discovery(TurnMachine):
         probes = self.session.description.probes
         legal, illegal = ([probe.text for probe in probes if probe.legal is legal] for legal in (True, False))
         parts = {
-            # One of them to two questions.
-            "two": (*legal[:1], *illegal[:1], *illegal[-1:], *legal[1:2], *legal[1:2]),
+            # One of them to several questions.
+            "two": (*legal[:1], *illegal[:1], *illegal[-1:], *legal[1:2] * 4),
             "none": (*illegal[1:2],),
             "one": (*legal[2:3],),
         }

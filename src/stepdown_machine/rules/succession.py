@@ -150,7 +150,13 @@ class SuccessionRules(TurnMachine):
             name = self.session.names.name("bundle", third.bundle)
             yield from (op.Prune(keep=0, ahead=True), op.Promote(name, 0.0), op.Prune(keep=0, ahead=True))
             # Into an empty slot leads a way back as well.
-            yield from (op.Activate(name), op.Retire(name), op.Prune(keep=0, ahead=True), op.Rollback())
+            yield from (
+                op.Activate(name),
+                op.Retire(name),
+                op.Prune(keep=0, ahead=True),
+                op.Rollback(),
+                op.Delete(name),
+            )
 
     def _every_limit(self) -> Iterator[op.Plain]:
         """Promote where only one thing speaks against it: the legal share, the harness, consent, a silent frontier."""

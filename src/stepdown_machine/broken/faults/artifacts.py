@@ -86,6 +86,8 @@ FAULTS: Mapping[str, Variant] = {
     "retired-handed-back": Variant("I9", "train", "toy", "a cached artifact outlives its retirement: training again answers with what never serves",
         "                and self.whole(act[1])\n                and not self.retired(act[1])\n",
         "                and self.whole(act[1])\n"),
+    "log-without-its-rest": Variant("I8", "export", "runs", "lines that teach nothing are not counted",
+        "return lines - kept", "return 0"),
     "log-of-the-asked": Variant("I8", "export", "runs", "a log is read for who was asked, not for who answered (litellm #28241 in kind)",
         "answered or asked",
         "asked or answered"),
