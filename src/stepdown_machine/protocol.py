@@ -10,7 +10,7 @@ answer. A fresh system's clock shows `START` and stands still unless `Advance` m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from math import inf
 from typing import Protocol, TypeAlias
@@ -164,6 +164,8 @@ class Description:
             together.
         shared: All comparisons of a slot share one error rate: its n-th may spend a share of 1 / (n (n + 1)) of it.
         sure: How many standard errors the lower bound of a held-out score lies below its mean, at least and at most.
+        bounds: What the mean of differences, in the order in which they were seen, is not below and not above at an error rate,
+            where a system says how it bounds them. Without it the oracle asks only that bounds are not closer than is honest.
         compares: Seeds that a comparison which shows nothing comes to, at most; 0 where nobody says.
         foresees: Whether it says what a `Prune` would delete, before it does.
         operator: Who asks for whatever is done, where acts are signed.
@@ -212,6 +214,7 @@ class Description:
     shared: bool = False
     sure: tuple[float, float] = (0.0, inf)
     splits: str = "both"
+    bounds: Callable[[Sequence[float], float], tuple[float, float]] | None = None
     compares: int = 0
     foresees: bool = False
     operator: str = ""

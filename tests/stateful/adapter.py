@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stateful import bases, exported, other_scenarios
+from stateful.betting import bounds
 from stateful.children import HELD, SAID, Errand, process, said, settle
 from stateful.damages import clear, damage
 from stateful.doing import COMPARED, answered, interleaved, spelled
@@ -188,6 +189,7 @@ class StepdownSystem:
             teaching=Teaching(lesson_of, lesson_said(*FIRST)) if coach(scenario) is not None else None,
             shared=True,
             sure=SURE,
+            bounds=bounds,
             compares=COMPARED,
             foresees=True,
             splits="answer" if ON_GRID else "question",

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from itertools import product
 
 from stateful.children import HarnessBrokenError
+from stateful.lies import tell_every_lie
 from stateful.test_handoff import StepdownLearning, StepdownMachine, StepdownRegistry
 from stepdown_machine import operations as op
 from stepdown_machine.campaign import campaign
@@ -21,7 +22,6 @@ from stepdown_machine.model import REASONS
 from stepdown_machine.protocol import DAMAGES, PLANTS, VALIDATORS
 from stepdown_machine.rules.chaos import at_once, killable, raceable
 from stepdown_machine.rules.discovery import HIGHEST
-from stepdown_machine.rules.inspection import FALSIFIED
 from stepdown_machine.rules.policy import POSITIONS, SETTINGS
 from stepdown_machine.rules.succession import THEN, WHO
 
@@ -39,21 +39,6 @@ def reasons(machine: StepdownMachine) -> None:
         machine.inspect(run=run, how="report", choice=0)
     for how in ("reopen", "audit"):
         machine.inspect(run="run-1", how=how, choice=0)
-
-
-def lies(machine: StepdownMachine) -> None:
-    """Every lie, and no lie, after a verdict that promoted, and one that held back and was overruled."""
-    machine.run(seed=0, generations=2, candidates=2)
-    machine.promote(bundle="bundle-1", who="another", margin="wide", then="go on")
-    machine.promote(bundle="bundle-1", who="another", margin="none", then="go on")
-    machine.train(dataset="dataset-1", plan="tiny-a", how="use")
-    machine.switch(bundle="bundle-2", to="activate", runs=1)
-    # A policy that no step was decided by: only its number says where it stands.
-    machine.configure(setting=("breaker_threshold", 2), runs=0)
-    machine.inspect(run="run-1", how="audit", choice=0)
-    # A turn tells every so many-th: the last ones of the list are told from the places after those.
-    for place in range(len(machine.session.description.falsifiable) // FALSIFIED + FALSIFIED):
-        machine.inspect(run="run-1", how="falsify", choice=place)
 
 
 def stories(machine: StepdownMachine) -> None:
@@ -152,7 +137,7 @@ def races(machine: StepdownMachine) -> None:
     machine.inspect(run="run-1", how="audit", choice=0)
 
 
-STOPS: tuple[Stop, ...] = (reasons, lies, stories, settings, exports, succession, damages, kills, races)
+STOPS: tuple[Stop, ...] = (reasons, tell_every_lie, stories, settings, exports, succession, damages, kills, races)
 
 
 def verdict(examples: int, start: int) -> str | None:

@@ -16,9 +16,11 @@ from stateful.test_handoff import (
     BESIDE,
     FILED,
     READ,
+    TOLD,
     StepdownInvoices,
     StepdownMachine,
     StepdownPapers,
+    StepdownWitnesses,
 )
 from stepdown_machine.campaign import CampaignOutcome, campaign
 from stepdown_machine.restarts import name_seed
@@ -38,6 +40,8 @@ def outcomes() -> Iterator[tuple[str, CampaignOutcome]]:
         return
     for machine, examples in ALONE.items():
         yield machine.__name__, campaign(_plain(machine), name_seed(machine), examples=examples)
+    told = campaign(_plain(StepdownWitnesses), seed_beside(StepdownWitnesses), **TOLD)
+    yield StepdownWitnesses.__name__, told
     yield "the part beside", campaign(_plain(StepdownMachine), seed_beside(StepdownMachine), examples=BESIDE)
 
 

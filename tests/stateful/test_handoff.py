@@ -15,6 +15,8 @@ from hypothesis import settings
 from stateful.adapter import StepdownSystem
 from stateful.bases import HERE
 from stateful.children import REAL
+from stateful.falsifying import WAYS
+from stateful.lies import tell_every_lie
 from stateful.parts import Part, part_beside, together
 from stepdown_machine import operations as op
 from stepdown_machine.machine import HandoffMachine, LearningMachine, RegistryMachine, RoutingMachine, case
@@ -39,6 +41,8 @@ READ = {"examples": 2, "turns": 8}
 """Examples on invoices, and turns in each."""
 FILED = {"examples": 1, "turns": 6}
 """The same for the task in files: each revision is learned anew, which takes seconds."""
+TOLD = {"examples": 1, "turns": 1}
+"""The same for the lies, all of which are told before the first turn."""
 MET = (SPEND, "coverage-weak", "validity-below-threshold", "local-invalid-output")
 ASKED_FOR = ("bundle-incompatible", "validity-below-threshold", "quality-below-threshold", SPEND)
 
@@ -114,6 +118,19 @@ class StepdownPapers(RoutingMachine):
         super().play_warm_up(warm_up)
 
 
+class StepdownWitnesses(HandoffMachine):
+    """What an audit finds: every lie about a history in which each can be told."""
+
+    def system(self) -> HandoffSystem:
+        return StepdownSystem()
+
+    def play_warm_up(self, warm_up: tuple[tuple[str, int], ...]) -> None:
+        """Tell them all, of a system that serves locally."""
+        self._prepare("serving")
+        tell_every_lie(self)
+        super().play_warm_up(warm_up)
+
+
 def bounded(made: object, *, dev: int, ci: int) -> object:
     """Give a test case as many examples as a real system, which is slower than the toy, can afford in this profile."""
     if made.settings.max_examples <= 200:  # type: ignore[attr-defined]
@@ -146,6 +163,16 @@ def reading() -> Iterator[Connection | None]:
 
 
 @pytest.fixture(scope="module")
+def told() -> Iterator[Connection | None]:
+    """The part that lies, begun with the last machine here."""
+    if not deterministic():
+        yield None
+        return
+    with part_beside(StepdownWitnesses, **TOLD, **FEW) as other:
+        yield other
+
+
+@pytest.fixture(scope="module")
 def filed() -> Iterator[Connection | None]:
     """The part on a task in files, begun last."""
     if not deterministic() or not HERE:
@@ -159,7 +186,7 @@ TestStepdown = pytest.mark.usefixtures("beside")(bounded(case(StepdownMachine), 
 TestStepdownLearning = pytest.mark.usefixtures("reading")(
     bounded(case(StepdownLearning), dev=4, ci=ALONE[StepdownLearning])
 )
-TestStepdownRegistry = pytest.mark.usefixtures("filed")(
+TestStepdownRegistry = pytest.mark.usefixtures("filed", "told")(
     bounded(case(StepdownRegistry), dev=2, ci=ALONE[StepdownRegistry])
 )
 
@@ -172,6 +199,14 @@ def test_the_same_promises_are_kept_on_invoices(reading: Connection) -> None:
     assert found.failure == ""
     assert {"local", BASE} <= found.reach.routed.keys(), found.reach.summary()
     assert found.real["hosted"] >= 60
+
+
+@pytest.mark.skipif(not deterministic(), reason="every lie is told, which takes half a minute")
+def test_no_lie_about_a_history_is_believed(told: Connection) -> None:
+    found: Part = told.recv()
+
+    assert found.failure == ""
+    assert found.reach.operations["Audit"] >= len(WAYS)
 
 
 @pytest.mark.skipif(not HERE, reason="bases are tuned with mlx-lm")

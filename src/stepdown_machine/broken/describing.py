@@ -27,6 +27,10 @@ def describe(name: str) -> Description:
         sure=(2.0, 2.0),
         foresees=True,
         splits="answer",
+        bounds=lambda differences, rate: (
+            succession.lower([*differences], rate),
+            succession.upper([*differences], rate),
+        ),
         compares=len(succession.COMPARED),
         operator=OPERATOR,
         prices=tuple(Price(since, 0.0, price, most) for since, price, most in harness.PRICES),

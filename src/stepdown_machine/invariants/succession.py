@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import isnan
 from statistics import fmean
 
@@ -15,6 +15,7 @@ from stepdown_machine.protocol import Answer
 from stepdown_machine.transition import StepReview, Transition
 from stepdown_machine.values import Pointed, Promoted, Pruned
 
+Bounds = Callable[[Sequence[float], float], tuple[float, float]]
 SLACK = 1e-9
 """For sums in another order."""
 
@@ -40,6 +41,7 @@ def succession_follows_its_evidence(
             rate = share(transition.memory.numbers[asked.resume] + 1) if transition.description.shared else ERROR_RATE
         yield from _replayed(answer, transition)
         yield from _bounded(answer, transition.description.objectors, rate)
+        yield from _promised(answer, transition.description.bounds, rate if answer.share is None else answer.share)
         if answer.share is not None and answer.share > rate + SLACK:
             yield Finding("I14", f"an error rate of {rate} at most", f"{answer.share}", "all of a slot share one")
         yield from _unchanged(answer, transition)
@@ -92,6 +94,25 @@ def _bounded(promoted: Promoted, objectors: Callable[[str], frozenset[str]] | No
         yield Finding("I14", f"legal share {fmean(legal)}", f"{promoted.valid}", "its own replies say so")
 
 
+def _promised(promoted: Promoted, bounds: Bounds | None, rate: float) -> Iterator[Finding]:
+    """Check that the bounds are those that the system says it has, where it says so."""
+    if bounds is None or not promoted.pairs:
+        return
+    lower, upper = bounds([pair.score - pair.frontier for pair in promoted.pairs], rate)
+    if abs(promoted.lower - lower) > SLACK or abs(promoted.upper - upper) > SLACK:
+        did = f"{promoted.lower} to {promoted.upper}"
+        yield Finding("I14", f"{lower} to {upper}", did, f"these {len(promoted.pairs)} differences show that at {rate}")
+    ahead = _ahead(promoted)
+    if ahead and not promoted.unanswered and abs(promoted.ahead - (due := bounds(ahead, rate)[1])) > SLACK:
+        yield Finding("I14", f"not above {due}", f"{promoted.ahead}", f"{promoted.champion} on the same seeds")
+
+
+def _ahead(promoted: Promoted) -> list[float]:
+    """Return how far the bundle lies before the slot's on each seed."""
+    its = {each.seed: each.score for each in promoted.rivals or ()}
+    return [pair.score - its[pair.seed] for pair in promoted.pairs if pair.seed in its]
+
+
 def _standing(promoted: Promoted, transition: Transition, rate: float) -> Iterator[Finding]:
     """The slot's bundle answers the very seeds that the other one answers, now, and is scored alike."""
     if promoted.rivals is None:
@@ -105,8 +126,7 @@ def _standing(promoted: Promoted, transition: Transition, rate: float) -> Iterat
     for each in promoted.rivals if transition.description.scores else ():
         if abs((due := grid_ctf.score(each.reply, each.seed)) - each.score) > SLACK:
             yield Finding("I14", f"{due} on seed {each.seed}", f"{promoted.champion} got {each.score}", each.reply)
-    its = {each.seed: each.score for each in promoted.rivals}
-    ahead = [pair.score - its[pair.seed] for pair in promoted.pairs if pair.seed in its]
+    ahead = _ahead(promoted)
     least = -surest(-fmean(ahead), len(ahead), rate) if ahead and not promoted.unanswered else -1.0
     if promoted.ahead < least - SLACK:
         yield Finding("I14", f"not below {least}", f"{promoted.ahead}", f"{len(ahead)} seeds cannot show more")

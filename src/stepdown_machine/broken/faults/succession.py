@@ -200,5 +200,11 @@ FAULTS: Mapping[str, Variant] = {
     "pruned-files-stay": Variant("I9", "promote", "succession", "the row is deleted, the directory is not (axolotl #2633 in kind)",
         "        for name in chosen:\n            self.disk.bundles.pop(name, None)\n",
         ""),
+    "evidence-left-out": Variant("I14", "promote", "succession", "the last seed is asked and paid, and not counted (off by one)",
+        '"lower": lower(differences, rate)',
+        '"lower": lower(differences[:-1] or differences, rate)'),
+    "worse-on-the-mean": Variant("I14", "promote", "succession", "held for a lead of the champion's that so few seeds do not show",
+        'fit = fit and not verdict["ahead"] < -margin',
+        'fit = fit and not sum(b[2] - a[2] for a, b in zip(verdict["pairs"], verdict["rivals"])) / len(COMPARED) > margin'),
 }
 # fmt: on

@@ -1,0 +1,18 @@
+"""Every lie that can be told of a history, told of one in which most can be: what chance tells a few of at a time."""
+
+from __future__ import annotations
+
+from stepdown_machine import operations as op
+from stepdown_machine.machine import HandoffMachine
+
+
+def tell_every_lie(machine: HandoffMachine) -> None:
+    """Let a verdict promote, and one hold back and be overruled; then audit, and audit each lie about it."""
+    machine.run(seed=0, generations=2, candidates=2)
+    machine.promote(bundle="bundle-1", who="another", margin="wide", then="go on")
+    machine.promote(bundle="bundle-1", who="another", margin="none", then="go on")
+    machine.train(dataset="dataset-1", plan="tiny-a", how="use")
+    machine.switch(bundle="bundle-2", to="activate", runs=1)
+    # A policy that no step was decided by: only its number says where it stands.
+    machine.configure(setting=("breaker_threshold", 2), runs=0)
+    machine.tell(map(op.Audit, (None, *machine.session.description.falsifiable)))
