@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -58,6 +58,19 @@ HELD = {op.Promote: ("announced", Promoted), op.Rollback: ("rollback-checked", P
 """Points at which who is held has looked at the slot and did not move it yet, and the answer of who got there."""
 
 
+LOOKED = "looked"
+"""The point at which a run has looked at the slot's bundle, and decided nothing of its first step yet."""
+
+
+def _moments(steps: int, transition: Transition) -> Iterable[int]:
+    """Return after how many of some steps an act can have fallen: before all of a run that was held undecided, or after all."""
+    match transition.operation, transition.answer:
+        case op.Rival(held=str(held)), (_, Ran(run=run), *_) if held == LOOKED:
+            # It may have been over before the other began: not everybody has to look.
+            return dict.fromkeys((steps - sum(step.run == run for step in transition.steps), steps))
+    return range(steps + 1)
+
+
 def came_second(transition: Transition) -> bool:
     """Tell whether the second of two acts was held before it moved the slot, until the first was done."""
     match transition.operation, transition.answer:
@@ -97,13 +110,13 @@ def _orders(answered: tuple[tuple[op.Plain, Answer], ...], transition: Transitio
     (mine, theirs), then = answered[:2], answered[2:]
     acts = [part for part in (mine, theirs) if not isinstance(part[0], op.Run)]
     evaluated = _evaluated(answered)
-    moments = range(steps + 1)
+    moments = _moments(steps, transition)
     if then:
         # The second was held, or was over before the first began.
         second = [theirs] if theirs in acts else []
         while_held = [_taken(each, transition) for each in then]
         rest = steps - sum(each for each in while_held if isinstance(each, int))
-        yield from ((*evaluated, at, mine, *while_held, rest - at, *second) for at in range(rest + 1))
+        yield from ((*evaluated, at, mine, *while_held, rest - at, *second) for at in _moments(rest, transition))
         if second and not came_second(transition):
             yield (*evaluated, steps, *second, mine, *then)
         return

@@ -140,8 +140,9 @@ class Description:
         questions: Most questions that one `Ask` may hold.
         examined: Seeds that are kept for evaluations and comparisons: nobody may learn what was answered to them.
         points: For each operation class name, the points at which `Crash` can kill it.
-        holds: Likewise the points at which `Rival` can hold it: there it keeps nobody waiting. At `announced` a run has
-            said durably whom its first step asks, and did not ask yet; a promotion likewise, of its comparison. At
+        holds: Likewise the points at which `Rival` can hold it: there it keeps nobody waiting. At `looked` a run has looked at
+            the slot's bundle, and decided nothing of its first step. At `announced` it has said durably whom that one asks, and
+            did not ask yet; a promotion likewise, of its comparison. At
             `rollback-checked` a rollback has chosen where it leads, and did not go there yet.
         falsifiable: What `Audit(falsified=...)` can alter.
         min_records: Records that training needs; fewer are refused with `dataset-too-small`.

@@ -92,7 +92,7 @@ POINTS = {
     "SetValidator": ("policy-recorded",),
 }
 HOLDS = {
-    "Run": ("announced", ASKED, "answered", "step-finished", "generation-decided", "knowledge-learned"),
+    "Run": ("looked", "announced", ASKED, "answered", "step-finished", "generation-decided", "knowledge-learned"),
     "Resume": ("announced",),
     "Promote": ("announced", ASKED, "comparison-played"),
     "Rollback": ("rollback-checked",),

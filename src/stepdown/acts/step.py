@@ -53,7 +53,9 @@ def begin(workspace: Workspace, assignment: Assignment) -> "StepUnderWay":
     begun = _begin(workspace, assignment, lambda connection: look_back(workspace, connection, *slot))
     for _ in range(LOOKS):
         if begun is None:
-            begun = _begin(workspace, assignment, _while_it_holds(workspace, look_ahead(workspace, *slot), slot))
+            seen = look_ahead(workspace, *slot)
+            workspace.reached("looked")
+            begun = _begin(workspace, assignment, _while_it_holds(workspace, seen, slot))
     # A look inside the transaction always holds.
     inside = begun or _begin(workspace, assignment, lambda connection: look_at(workspace, connection, *slot))
     return inside or begin(workspace, assignment)

@@ -1,6 +1,7 @@
 """The points that a crash can fall between."""
 
 POINTS = (
+    "looked",
     "announced",
     "answered",
     "step-appended",
@@ -20,7 +21,10 @@ POINTS = (
     "directory-removed",
     "policy-recorded",
 )
-"""Between two durable writes, in the order a journey passes them: where a crash would leave something half-said."""
+"""Between two durable writes, in the order a journey passes them: where a crash would leave something half-said.
+
+At `looked` the slot's bundle was looked at ahead of a step's transaction, which has not begun.
+"""
 
 
 def nowhere(_point: str) -> None:

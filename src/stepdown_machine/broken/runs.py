@@ -135,6 +135,7 @@ class Runs(standing.Standing):
     def step(self, run: str, generation: int, position: int, role: str, seed: int, *,
              purpose: str = "work", known: int | None = None) -> Points:  # fmt: skip
         """Take one step: facts, decision, attempts, judgement, one row."""
+        yield "looked"
         facts = self.facts(role, seed, known)
         closed = self.closed(run, role, facts.policy)
         if purpose == "comparison":

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from stepdown_machine import operations as op
 from stepdown_machine.model.registered import OWN
 from stepdown_machine.names import UNKNOWN
+from stepdown_machine.orders import LOOKED
 from stepdown_machine.rules.picking import some
 from stepdown_machine.rules.training import untrained
 from stepdown_machine.rules.turns import Episode, TurnMachine, turn
@@ -253,6 +254,10 @@ class Chaos(TurnMachine):
             # It comes back into the same hands, and somebody has decided all the same.
             back = (op.Activate(first),)
             yield op.Rival(op.Activate(other), op.Promote(other, 0.5), "announced", then=back)
+        if LOOKED in holds.get("Run", ()):
+            # What was seen in the slot is not there any more, or cannot serve, when the first step is decided.
+            yield from (op.Rival(act, op.Run(0, 1, 3), LOOKED) for act in (op.Activate(other), op.Disable(other)))
+            yield from (op.Enable(other), op.Activate(first))
         if "announced" in holds.get("Run", ()):
             # Who is asked at this moment is needed, though no slot and no way back says so.
             away = (op.Disable(first), op.Prune(keep=0))

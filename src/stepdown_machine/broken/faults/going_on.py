@@ -71,5 +71,8 @@ FAULTS: Mapping[str, Variant] = {
     "better-than-any-run": Variant("I8", "run", "runs", "the best so far is taken from all runs",
         'if row["run"] == run and row["generation"] < index]',
         'if row["run"] < run or (row["run"] == run and row["generation"] < index)]'),
+    "decided-on-an-old-look": Variant("I3", "race", "runs", "what was seen in the slot decides, whatever became of it since (check, then act)",
+        '        yield "looked"\n        facts = self.facts(role, seed, known)\n',
+        '        facts = self.facts(role, seed, known)\n        yield "looked"\n'),
 }
 # fmt: on
