@@ -66,6 +66,7 @@ from stepdown_machine.values import Audited, Changed, Dataset, Policy
 ACT = ("act-appended", "act-recorded")
 POINTS = {
     "Run": (
+        "looked",
         "announced",
         ASKED,
         "answered",
