@@ -300,6 +300,14 @@ def local(
     """Return a bundle's provider, in this environment."""
     from stepdown.local.provider import BundleProvider
 
+    class Heavy(BundleProvider):
+        """One that takes its time to load, and none for anything else."""
+
+        def load(self) -> Model:
+            loaded = super().load()
+            self._clock = replace(self._clock, monotonic=lambda: environment.now + 600.0)
+            return loaded
+
     class Bundle(BundleProvider):
         """The real one: its weights are loaded from their bytes; equal questions to equal weights are decoded once."""
 
@@ -316,9 +324,11 @@ def local(
                     self.load()
                     raise LocalError("Local failed, as it was told to.")
                 case "timeout":
-                    return BundleProvider(directory, manifest, decoding, environment.impatient(), base).complete(
-                        request
-                    )
+                    environment.turn += 1
+                    if environment.turn % 2:
+                        return Heavy(directory, manifest, decoding, environment.clock(), base).complete(request)
+                    late = BundleProvider(directory, manifest, decoding, environment.impatient(), base)
+                    return late.complete(request)
                 case "garbage" | "illegal" as how:
                     said = super().complete(request)
                     return replace(said, reply=GARBAGE if how == "garbage" else ILLEGAL)

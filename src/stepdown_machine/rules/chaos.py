@@ -205,7 +205,10 @@ class Chaos(TurnMachine):
         run = (self.session.names.of("run") or (UNKNOWN["run"],))[-1]
         self.tell(op.Crash(op.Resume(run), points[(choice + more) % len(points)]) for more in (1, 2))
         self.tell((op.Run(choice % 3),) if choice // 2 % 2 else ())
-        self.tell((op.Resume(run), op.Report(run), op.SetPolicy(Policy())))
+        if choice % 3 and "announced" in self.session.description.holds.get("Resume", ()):
+            # It is whoever goes on with it now that must live, and nobody who did before.
+            self.act(op.Rival(op.Reopen(), op.Resume(run), "announced"))
+        self.tell((op.Resume(run), op.Report(run), op.Audit(), op.SetPolicy(Policy())))
 
     def _meanwhile(self, choice: int) -> Iterator[op.Plain | op.Rival]:
         """Open the system anew while another process is on its way; move the slot while somebody is about to."""
