@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from stateful.environment import SCENARIO
-from stateful.forgeries import COLUMNS, Copy, Lie, kinds, one_value
+from stateful.forgeries import COLUMNS, WHILE_WHOLE, Copy, Lie, kinds, one_value
 from stateful.paired_forgeries import conspiracies
 from stateful.removals import missing
 from stepdown.acts.opening import open_workspace
@@ -18,19 +19,20 @@ from stepdown.scenarios.wording import wording
 from stepdown.views.audit import each_difference
 from stepdown.workspace import Settings
 
-LIES: dict[str, Lie] = {
-    **{
-        f"{table}.{column} {kind}": partial(one_value, table, column, kind)
-        for table, columns in COLUMNS.items()
-        for column in columns.split()
-        for kind in kinds(table, column)
-    },
-    **conspiracies(),
-    **missing(),
-}
 
-WAYS = tuple(LIES)
-"""What can be altered."""
+def _values(columns: Mapping[str, str]) -> dict[str, Lie]:
+    return {
+        f"{table}.{column} {kind}": partial(one_value, table, column, kind)
+        for table, names in columns.items()
+        for column in names.split()
+        for kind in kinds(table, column)
+    }
+
+
+ALWAYS: dict[str, Lie] = {**_values(COLUMNS), **conspiracies(), **missing()}
+LIES = {**ALWAYS, **_values(WHILE_WHOLE)}
+WAYS = tuple(ALWAYS)
+"""What can be altered whatever happened."""
 
 
 class Forgery:

@@ -14,6 +14,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Boolean
@@ -104,6 +105,23 @@ COLUMNS = {
 }
 """Columns that something else is compared with, or derived from."""
 
+WHILE_WHOLE = {
+    "log": "id scenario role lines",
+    "exchange": "log input seed prompt reply strategy score",
+    "run": "scenario_version purpose session",
+    "ending": "run outcome",
+    "announcement": "session",
+    "dataset": "digest scenario filters records",
+    "bundle": "job dataset trained_at",
+    "evaluation": "knowledge call",
+    "act": "forced",
+    "harness": "enabled",
+    "judgement": "call",
+    "spending": "run scenario role number share",
+    "loss": "bundle iteration loss",
+}
+"""Columns of which the same holds while nobody was killed, no file is damaged or gone, and everything is of this version."""
+
 NAMING = {"knowledge", "policy", "number"}
 """Numbers that name something else; the next one may be there as well."""
 
@@ -126,6 +144,9 @@ def altered(value: Any, kind: str, column: str = "") -> Any:
         return 1 if value is None and kind == "gone" else None
     if column in FLAGS:
         return 1 - value
+    if column in INSTANTS:
+        away = timedelta(seconds=1 if kind == "more" else -1)
+        return (datetime.fromisoformat(value) + away).isoformat(timespec="microseconds")
     if isinstance(value, int | float):
         step = 100 if column in NAMING else 1
         return value + (step if kind == "more" else -step)
@@ -134,6 +155,7 @@ def altered(value: Any, kind: str, column: str = "") -> Any:
     return value + "x" if kind == "more" else value[:-1]
 
 
+INSTANTS = {"trained_at"}
 FLAGS = {"shadow", "recovered", "won", "legal"}
 
 

@@ -1,9 +1,21 @@
-"""Every lie that can be told of a history, told of one in which most can be: what chance tells a few of at a time."""
+"""Every lie that can be told of a history, told of one in which each can be: what chance tells a few of at a time."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from stateful.adapter import StepdownSystem
+from stateful.falsifying import LIES
 from stepdown_machine import operations as op
 from stepdown_machine.machine import HandoffMachine
+from stepdown_machine.protocol import Description, Origin
+
+
+class LiedAbout(StepdownSystem):
+    """stepdown, with lies that not every history gives away."""
+
+    def describe(self) -> Description:
+        return replace(super().describe(), origin=Origin("stateful.lies", "LiedAbout"), falsifiable=tuple(LIES))
 
 
 def tell_every_lie(machine: HandoffMachine) -> None:
@@ -15,4 +27,9 @@ def tell_every_lie(machine: HandoffMachine) -> None:
     machine.switch(bundle="bundle-2", to="activate", runs=1)
     # A policy that no step was decided by: only its number says where it stands.
     machine.configure(setting=("breaker_threshold", 2), runs=0)
+    # Something is said of an answer, and others' answers are learned from.
+    machine.tell((op.Judge("run-1", 0, 0.5),))
+    machine.export(
+        run=None, scenario=None, limit=None, kept_only=False, include_local=True, again=False, imported="two"
+    )
     machine.tell(map(op.Audit, (None, *machine.session.description.falsifiable)))

@@ -15,8 +15,8 @@ from hypothesis import settings
 from stateful.adapter import StepdownSystem
 from stateful.bases import HERE
 from stateful.children import REAL
-from stateful.falsifying import WAYS
-from stateful.lies import tell_every_lie
+from stateful.falsifying import LIES
+from stateful.lies import LiedAbout, tell_every_lie
 from stateful.parts import Part, part_beside, together
 from stepdown_machine import operations as op
 from stepdown_machine.machine import HandoffMachine, LearningMachine, RegistryMachine, RoutingMachine, case
@@ -122,7 +122,7 @@ class StepdownWitnesses(HandoffMachine):
     """What an audit finds: every lie about a history in which each can be told."""
 
     def system(self) -> HandoffSystem:
-        return StepdownSystem()
+        return LiedAbout()
 
     def play_warm_up(self, warm_up: tuple[tuple[str, int], ...]) -> None:
         """Tell them all, of a system that serves locally."""
@@ -206,7 +206,7 @@ def test_no_lie_about_a_history_is_believed(told: Connection) -> None:
     found: Part = told.recv()
 
     assert found.failure == ""
-    assert found.reach.operations["Audit"] >= len(WAYS)
+    assert found.reach.operations["Audit"] >= len(LIES)
 
 
 @pytest.mark.skipif(not HERE, reason="bases are tuned with mlx-lm")
