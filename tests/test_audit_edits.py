@@ -40,7 +40,7 @@ UNSEEN = {
     "measured here by another clock than the trace's": "attempt.latency",
     "words about a process that had died, written after it": "attempt.error ending.error",
     "another one that would lead to the very same": "knowledge.step verdict.evidence.trial.margin",
-    "what somebody thought of an answer": "judgement.score",
+    "what somebody thought of an answer, and of which": "judgement.call judgement.score",
     "what another system logged, and under which version of the scenario it was read": (
         "exchange.line exchange.model log.digest log.file log.scenario_version log.skipped"
     ),

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from stateful.environment import SCENARIO
-from stateful.forgeries import COLUMNS, WHILE_WHOLE, Copy, Lie, kinds, one_value
+from stateful.forgeries import BORROWED, COLUMNS, WHILE_WHOLE, Copy, Lie, borrowed_value, kinds, one_value
 from stateful.paired_forgeries import conspiracies
 from stateful.removals import missing
 from stepdown.acts.opening import open_workspace
@@ -30,7 +30,11 @@ def _values(columns: Mapping[str, str]) -> dict[str, Lie]:
 
 
 ALWAYS: dict[str, Lie] = {**_values(COLUMNS), **conspiracies(), **missing()}
-LIES = {**ALWAYS, **_values(WHILE_WHOLE)}
+LIES = {
+    **ALWAYS,
+    **_values(WHILE_WHOLE),
+    **{f"{table}.{column} another": partial(borrowed_value, table, column) for table, column in BORROWED},
+}
 WAYS = tuple(ALWAYS)
 """What can be altered whatever happened."""
 

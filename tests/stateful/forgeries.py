@@ -15,6 +15,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import product
 from typing import Any
 
 from sqlalchemy import Boolean
@@ -170,6 +171,35 @@ def one_value(table: str, column: str, kind: str, copy: Copy, where: str = "") -
     where = where or WHERE.get(f"{table}.{column}") or WHERE.get(table, "TRUE")
     for seq, value in copy.rows(f'SELECT seq, "{column}" FROM "{table}" WHERE {where} ORDER BY seq DESC'):
         other = altered(value, kind, column)
+        if other != value:
+            copy.put(table, seq, column, other)
+            return True
+    return False
+
+
+ALIKE = {
+    "bundle.role", "bundle.trained_at", "holdout.legal", "log.lines", "log.role", "run.purpose", "run.scenario_version",
+    "spending.role", "verdict.validators",
+}  # fmt: skip
+"""Columns in which all those rows say the same."""
+UNTOLD = {"act.forced", "judgement.call"}
+"""A verdict that promoted allows an activation by nobody's force; and of which answer a person spoke nobody else knows."""
+BORROWED = tuple(
+    (table, column)
+    for columns in (COLUMNS, WHILE_WHOLE)
+    for table, names in columns.items()
+    for column in names.split()
+    if f"{table}.{column}" not in ALIKE | UNTOLD
+)
+"""Columns that may not say what another row says: a value that is there is no less a lie than one that is nowhere."""
+
+
+def borrowed_value(table: str, column: str, copy: Copy) -> bool:
+    """Let the newest row say what the newest that says otherwise does."""
+    where = WHERE.get(f"{table}.{column}") or WHERE.get(table, "TRUE")
+    found = copy.rows(f'SELECT seq, "{column}" FROM "{table}" WHERE {where} ORDER BY seq DESC')
+    said = [(seq, value) for seq, value in found if value is not None]
+    for (seq, value), (_, other) in product(said, said):
         if other != value:
             copy.put(table, seq, column, other)
             return True
