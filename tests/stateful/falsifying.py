@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stateful.environment import SCENARIO
 from stateful.forgeries import BORROWED, COLUMNS, WHILE_WHOLE, Copy, Lie, borrowed_value, kinds, one_value
-from stateful.paired_forgeries import conspiracies
+from stateful.paired_forgeries import FACTS_WHILE_WHOLE, conspiracies, one_fact
 from stateful.removals import missing
 from stepdown.acts.opening import open_workspace
 from stepdown.scenarios.roles import COMPETITOR
@@ -33,6 +33,7 @@ ALWAYS: dict[str, Lie] = {**_values(COLUMNS), **conspiracies(), **missing()}
 LIES = {
     **ALWAYS,
     **_values(WHILE_WHOLE),
+    **{f"fact {name}": partial(one_fact, name, "more") for name in FACTS_WHILE_WHOLE},
     **{f"{table}.{column} another": partial(borrowed_value, table, column) for table, column in BORROWED},
 }
 WAYS = tuple(ALWAYS)

@@ -61,6 +61,16 @@ FACTS: dict[str, Callable[[Any], Any]] = {
 """What the policy, the seed, the harness and the evaluation say, or what changes a decision about a bundle that is there."""
 
 
+FACTS_WHILE_WHOLE: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("evaluated", "probing", "over_budget", "unavailable"), lambda found: not found),
+    # Nothing is said of a base that can be used.
+    "based": lambda found: found is False,
+    **dict.fromkeys(("lessons", "max_lessons"), lambda found: (found if isinstance(found, int | float) else 0) + 1),
+    **dict.fromkeys(("bundle", "prompts"), lambda found: (found or "") + "x"),
+}
+"""Likewise while nobody was killed, no file is damaged or gone, and everything is of this version."""
+
+
 def one_fact(name: str, kind: str, copy: Copy) -> bool:
     """Alter one of the facts that a step was decided by, wherever they are written."""
     fit = (
@@ -70,10 +80,10 @@ def one_fact(name: str, kind: str, copy: Copy) -> bool:
     fit += " AND objections NOT LIKE '%bundle-stale%'" if name == "age" else ""
     for step, text in copy.rows(f"SELECT id, facts FROM step WHERE {WHERE['step']} AND {fit} ORDER BY seq DESC"):
         facts = json.loads(text)
-        other = FACTS[name](facts[name])
-        if kind == "less" and isinstance(other, float) and isinstance(facts[name], float):
+        other = {**FACTS, **FACTS_WHILE_WHOLE}[name](facts.get(name))
+        if kind == "less" and isinstance(other, float) and isinstance(facts.get(name), float):
             other = 2 * facts[name] - other
-        if other != facts[name]:
+        if other != facts.get(name):
             _put_both(copy, step, "facts", json.dumps({**facts, name: other}))
             return True
     return False
