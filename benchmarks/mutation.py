@@ -21,6 +21,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -40,6 +41,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SURVIVED = "survived"
 BROKEN = "broken harness"
 """Begins what the tour says when the machinery failed: nothing is known of the mutant then."""
+BROKEN_PROMISE = re.compile(r"^found by .*: I\d+$")
+"""Says that an invariant was broken; everything else that ends a campaign is no merit of the machine's."""
 
 
 Program = tuple[tuple[str, ...], dict[str, str]]
@@ -202,13 +205,15 @@ def _tell(chosen: list[AnyEdit], found: dict[str, str], tree: Path) -> None:
     broken = [mutant for mutant in chosen if found[mutant.name].startswith(BROKEN)]
     chosen = [mutant for mutant in chosen if mutant not in broken]
     survivors = [mutant for mutant in chosen if found[mutant.name] == SURVIVED]
-    killed = len(chosen) - len(survivors)
-    interval = binomtest(killed, len(chosen)).proportion_ci(0.95, "exact")
-    share = f"{killed / len(chosen):.1%} (95 % interval {interval.low:.1%} to {interval.high:.1%})"
-    print(f"\nkilled {killed} of {len(chosen)}: {share}")
+    noticed = [mutant for mutant in chosen if BROKEN_PROMISE.search(found[mutant.name])]
+    interval = binomtest(len(noticed), len(chosen)).proportion_ci(0.95, "exact")
+    share = f"{len(noticed) / len(chosen):.1%} (95 % interval {interval.low:.1%} to {interval.high:.1%})"
+    print(f"\nnoticed by an invariant {len(noticed)} of {len(chosen)}: {share}")
     for by, count in Counter(found[mutant.name].split(":")[0] for mutant in chosen).most_common():
         print(f"  {count:4}  {by}")
-    for mutant in broken:
+    otherwise = [mutant for mutant in chosen if mutant not in noticed and mutant not in survivors]
+    # Whatever an adapter asserts, a module that cannot be imported and a child that hangs are no promise that was broken.
+    for mutant in (*broken, *otherwise):
         print(f"  apart, {found[mutant.name]}: {mutant.name}")
     for mutant in survivors:
         print(f"\n{mutant.name}\n{mutant.diff(tree)}")
