@@ -268,6 +268,8 @@ class RunReport:
         share: Of the steps of roles that local might serve then and that somebody served, the share that local did. Empty where
             there are none and in whatever is no work; `None` where a system does not say.
         spent: By side, in the alphabet's order; `None` where a system does not say.
+        measured: Of each bundle that it names, score and legal share of an evaluation of its own; `None` likewise.
+        lessons: What its coach taught, in the order in which it was learned; `None` likewise.
     """
 
     run: str
@@ -281,6 +283,8 @@ class RunReport:
     ending: str | None = None
     share: tuple[float, ...] | None = None
     spent: tuple[Spent, ...] | None = None
+    measured: tuple[tuple[str, tuple[float | None, float]], ...] | None = None
+    lessons: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,7 +166,7 @@ class ToySystem:
     def _told(self, process: Any, operation: op.Report | op.Changes | op.Audit) -> One:
         match operation:
             case op.Report(run=run):
-                told = process.report(run)
+                told = process.report(run) | process.told_of(run)
                 return RunReport(**told | {"spent": tuple(Spent(**side) for side in told["spent"])})
             case op.Changes():
                 return Changed(process.changes())

@@ -56,6 +56,13 @@ class Standing(recovery.Recovery):
         missed = not self.retired(bundle) and not (self.whole(bundle) and self.based(bundle))
         return {"measured": (score, facts["valid"]), "missed": missed}
 
+    def told_of(self, run: str) -> Row:
+        """Say of a run what its bundles are like, and what it taught."""
+        mine = [row for row in self.disk.steps if row["run"] == run]
+        asked = sorted({row["bundle"] for row in mine if row["bundle"] is not None})
+        taught = tuple(text for text, step in self.disk.lessons if step in {row["step"] for row in mine})
+        return {"measured": tuple((bundle, self.shown(bundle)["measured"]) for bundle in asked), "lessons": taught}
+
     def based(self, bundle: str) -> bool:
         """Tell whether a bundle has the base that it answers with."""
         return self.registered(bundle)["base"] in (None, self.disk.environment["base"])

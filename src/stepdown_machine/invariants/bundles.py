@@ -87,7 +87,7 @@ def _shelved(registered: Registered, shelved: Shelved | None) -> Iterator[Findin
 
 def _shown(registered: Registered, shelved: Shelved, model: Model) -> Iterator[Finding]:
     """Check what people are told of a bundle: how it did in an evaluation of its own, and whether it is missed."""
-    own = {(_number(each.score), each.valid) for each in registered.evaluations}
+    own = own_measures(registered)
     if own and shelved.measured is not None and shelved.measured not in own:
         yield Finding(
             "I9", f"one of {sorted(own, key=str)}", f"{registered.bundle} did {shelved.measured}", "it did so"
@@ -97,6 +97,11 @@ def _shown(registered: Registered, shelved: Shelved, model: Model) -> Iterator[F
     if registered.belongs and shelved.missed not in (None, missed):
         why = f"its files are {registered.files}, and it is {model.standing(registered)}"
         yield Finding("I9", f"{registered.bundle} missed: {missed}", f"missed: {shelved.missed}", why)
+
+
+def own_measures(registered: Registered) -> set[tuple[float | None, float]]:
+    """Return score and legal share of each evaluation of a bundle's own; a comparison is none."""
+    return {(_number(each.score), each.valid) for each in registered.evaluations}
 
 
 def _number(value: float) -> float | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from stepdown_machine import operations as op
 from stepdown_machine.findings import Finding
 from stepdown_machine.invariants import lessons
+from stepdown_machine.invariants.bundles import own_measures
 from stepdown_machine.model import Model, objections
 from stepdown_machine.observed import Step
 from stepdown_machine.resuming import learned, over_budget, seeds
@@ -69,6 +70,7 @@ def history_explains_the_state(
                 steps = [step for step in transition.seen.steps if step.run == answer.run]
                 yield from _report(answer, steps)
                 yield from _ending(answer, transition)
+                yield from _remembered(answer, transition, model)
             case op.Changes(), Changed(policies=told) if told != model.changes:
                 yield Finding(
                     "I10", f"changes {model.changes}", f"{told}", "that is what was changed, one after the other"
@@ -244,6 +246,19 @@ def _report(report: RunReport, steps: list[Step]) -> Iterator[Finding]:
         yield Finding("I10", f"report {due}", f"report {summed}", "history says so")
     if report.share is not None and report.share != (shared := _share(steps)):
         yield Finding("I10", f"share {shared}", f"share {report.share}", "of the steps that local might serve")
+
+
+def _remembered(report: RunReport, transition: Transition, model: Model) -> Iterator[Finding]:
+    """Check what is said of the bundles that a run asked, and of what it taught."""
+    for bundle, measured in report.measured or ():
+        registered = model.bundles.get(bundle)
+        own = own_measures(registered) if registered is not None else set()
+        if own and measured not in own:
+            yield Finding("I10", f"one of {sorted(own, key=str)}", f"{bundle} did {measured}", "it did so by itself")
+    steps = {step.step for step in transition.seen.steps if step.run == report.run}
+    taught = tuple(lesson.text for lesson in transition.seen.lessons if lesson.step in steps)
+    if report.lessons not in (None, taught):
+        yield Finding("I10", f"lessons {taught}", f"{report.lessons}", "these came of its own steps")
 
 
 def _share(steps: list[Step]) -> tuple[float, ...]:

@@ -80,5 +80,11 @@ FAULTS: Mapping[str, Variant] = {
     "dated-by-the-whole-minute": Variant("I12", "wait", "runs", "times rounded on the way in (litellm #8190 in kind)",
         '"at": self.disk.now',
         '"at": self.disk.now // 60 * 60'),
+    "report-of-a-comparison": Variant("I10", "inspect", "standing", "a bundle is shown with a score that is not its own evaluation's",
+        'self.shown(bundle)["measured"]) for',
+        '(0.5, 0.5)) for'),
+    "report-of-all-lessons": Variant("I10", "inspect", "standing", "a run is told with what others taught",
+        'for text, step in self.disk.lessons if step in {row["step"] for row in mine})',
+        'for text, _ in self.disk.lessons)'),
 }
 # fmt: on
