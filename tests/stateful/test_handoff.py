@@ -32,7 +32,7 @@ from stepdown_machine.values import Policy
 # What the machines have seen is counted in one process, and a machine that others use takes its time.
 pytestmark = [pytest.mark.xdist_group("campaign"), pytest.mark.timeout(900)]
 
-BESIDE = 20
+BESIDE = 15
 """Examples that the whole machine has in `ci` in a process beside this one, while this one goes on to the focused machines."""
 
 
@@ -138,7 +138,7 @@ def bounded(made: object, *, dev: int, ci: int) -> object:
     return made
 
 
-ALONE: dict[type[TurnMachine], int] = {StepdownMachine: 7, StepdownLearning: 9, StepdownRegistry: 7}
+ALONE: dict[type[TurnMachine], int] = {StepdownMachine: 12, StepdownLearning: 9, StepdownRegistry: 7}
 """Examples that each machine has in `ci` in this process."""
 
 
