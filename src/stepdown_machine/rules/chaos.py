@@ -18,6 +18,8 @@ from stepdown_machine.rules.turns import Episode, TurnMachine, turn
 from stepdown_machine.values import Policy
 
 PLACES = st.integers(0, 7)
+DECIDED = "generation-decided"
+"""The point at which a run has decided on a generation, and did not begin the next one."""
 VICTIMS = (
     op.Run, op.Activate, op.Disable, op.SetPolicy, op.SetValidator, op.Delete, op.Rollback, op.Promote, op.Judge,
 )  # fmt: skip
@@ -208,7 +210,14 @@ class Chaos(TurnMachine):
         if choice % 3 and "announced" in self.session.description.holds.get("Resume", ()):
             # It is whoever goes on with it now that must live, and nobody who did before.
             self.act(op.Rival(op.Reopen(), op.Resume(run), "announced"))
-        self.tell((op.Resume(run), op.Report(run), op.Audit(), op.SetPolicy(Policy())))
+        self.tell((op.Resume(run), op.Report(run), op.Audit()))
+        for seed in range(choice, choice + 9, 3) if DECIDED in points else ():
+            # Now and then a generation is tried again, the process dies, and the next one goes astray: back it goes to what
+            # the best of all was asked with, which nobody living has seen.
+            self.act(op.Crash(op.Run(seed, 4, 1), DECIDED))
+            run = (self.session.names.of("run") or (UNKNOWN["run"],))[-1]
+            self.tell((op.Crash(op.Resume(run), DECIDED), op.Resume(run)))
+        self.act(op.SetPolicy(Policy()))
 
     def _meanwhile(self, choice: int) -> Iterator[op.Plain | op.Rival]:
         """Open the system anew while another process is on its way; move the slot while somebody is about to."""

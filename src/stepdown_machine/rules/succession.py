@@ -126,8 +126,8 @@ class SuccessionRules(TurnMachine):
         answer = self.act(op.Promote(bundle, 0.2))
         if isinstance(answer, Promoted) and answer.rivals:
             its = {each.seed: each.score for each in answer.rivals}
-            behind = fmean(its[pair.seed] - pair.score for pair in answer.pairs)
-            if 0 < behind <= 0.5:
+            leads = [its[pair.seed] - pair.score for pair in answer.pairs if pair.seed in its]
+            if leads and 0 < (behind := fmean(leads)) <= 0.5:
                 self.tell((op.Activate(held), op.Promote(bundle, behind * 0.9)))
         self.act(op.Disturb())
 
