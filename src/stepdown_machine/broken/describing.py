@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from stepdown_machine.broken import harness, succession, toy
 from stepdown_machine.broken.outside import OPERATOR
 from stepdown_machine.broken.walks import POINTS
 from stepdown_machine.protocol import MISSING, MUTE, OUTAGES, PLANTS, UNPRICED, Description, Origin, Probe, Teaching
 from stepdown_machine.values import Price
+
+
+def bounds(differences: Sequence[float], rate: float) -> tuple[float, float]:
+    """Return what the mean of differences is not below, and not above."""
+    return succession.lower([*differences], rate), succession.upper([*differences], rate)
 
 
 def describe(name: str) -> Description:
@@ -27,10 +34,7 @@ def describe(name: str) -> Description:
         sure=(2.0, 2.0),
         foresees=True,
         splits="answer",
-        bounds=lambda differences, rate: (
-            succession.lower([*differences], rate),
-            succession.upper([*differences], rate),
-        ),
+        bounds=bounds,
         compares=len(succession.COMPARED),
         operator=OPERATOR,
         prices=tuple(Price(since, 0.0, price, most) for since, price, most in harness.PRICES),
