@@ -87,7 +87,7 @@ class Discovery(TurnMachine):
         legal, illegal = ([probe.text for probe in probes if probe.legal is legal] for legal in (True, False))
         parts = {
             # One of them to several questions.
-            "two": (*legal[:1], *illegal[:1], *illegal[-1:], *legal[1:2] * 4),
+            "two": (*legal[:2], *illegal[:1], *illegal[-1:], *legal[1:2] * 3),
             "none": (*illegal[1:2],),
             "one": (*legal[2:3],),
         }
