@@ -9,7 +9,7 @@ from functools import cache
 from itertools import count
 from multiprocessing.util import Finalize
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from stateful import bases, exported, other_scenarios
 from stateful.betting import bounds
@@ -33,7 +33,7 @@ from stateful.observing import PERSON, Observer, canary_draw, lesson_of, lesson_
 from stateful.plans import PLANS, TUNED
 from stateful.planting import plant
 from stateful.ranges import MOST
-from stateful.saying import policy_changes
+from stateful.saying import measured, policy_changes
 from stepdown.acts import configure
 from stepdown.acts.opening import open_workspace
 from stepdown.acts.run import fail, start
@@ -136,6 +136,9 @@ def _found(root: Path, cache: Path) -> None:
 
 class StepdownSystem:
     """A fresh workspace, the environment around it, and an observer beside it."""
+
+    excused: ClassVar[bool] = True
+    """Whether a lie that this history holds nothing for is another one."""
 
     def __init__(self) -> None:
         self._environment = Environment()
@@ -353,9 +356,8 @@ class StepdownSystem:
             shutil.copytree(self._root, copy, ignore=shutil.ignore_patterns("stepdown.db*"))
             # Never open a live database as a file: closing it would give up the locks that SQLite holds in this process.
             self._observer.copy_database(copy / "stepdown.db")
-            self._forgery = Forgery(
-                copy, settings(self._environment, copy, room() / "cache"), self._environment.version
-            )
+            composed = settings(self._environment, copy, room() / "cache")
+            self._forgery = Forgery(copy, composed, self._environment.version, excused=self.excused)
         return Audited(self._forgery.audited(what))
 
     def _forget_the_forgery(self) -> None:
@@ -390,7 +392,7 @@ class StepdownSystem:
             entry.bundle.id: {
                 "standing": entry.status.value,
                 "listed": FILES[entry.condition],
-                "measured": entry.evaluation and (entry.evaluation.lower, entry.evaluation.valid or 0.0),
+                "measured": entry.evaluation and measured(entry.evaluation),
                 "missed": any(line.startswith(entry.bundle.id[:12]) for line in warned),
             }
             for entry in shelf(self._workspace)

@@ -9,6 +9,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from stateful.children import HarnessBrokenError
 from stateful.environment import SCENARIO
 from stateful.forgeries import BORROWED, COLUMNS, WHILE_WHOLE, Copy, Lie, borrowed_value, kinds, one_value
 from stateful.paired_forgeries import FACTS_WHILE_WHOLE, conspiracies, one_fact
@@ -41,9 +42,17 @@ WAYS = tuple(ALWAYS)
 
 
 class Forgery:
-    """A copy of a workspace, opened once and audited after each lie."""
+    """A copy of a workspace, opened once and audited after each lie.
 
-    def __init__(self, root: Path, settings: Settings, version: int) -> None:
+    Args:
+        root: Of the copy.
+        settings: What it is composed of.
+        version: Of the machine's scenario.
+        excused: Whether a lie that this history holds nothing for is another one, that always can be told.
+    """
+
+    def __init__(self, root: Path, settings: Settings, version: int, *, excused: bool) -> None:
+        self._excused = excused
         self._trace, self._version = root / "trace.jsonl", version
         self._lines = self._trace.read_text("utf-8").splitlines()
         self._workspace = open_workspace(root, settings=settings)
@@ -67,6 +76,10 @@ class Forgery:
         copy = Copy(self._database, lines, self._version, named)
         try:
             if not LIES[way](copy):
+                if not self._excused:
+                    raise HarnessBrokenError(
+                        f"{way!r} cannot be told: this history was to hold something for each lie."
+                    )
                 # Nothing of the kind is in this history yet: a lie that always can be told.
                 self._database.execute("UPDATE step SET seed = seed + 1 WHERE seq = (SELECT max(seq) FROM step)")
             self._trace.write_text("".join(json.dumps(line) + "\n" for line in copy.lines), "utf-8")

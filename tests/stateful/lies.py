@@ -12,7 +12,9 @@ from stepdown_machine.protocol import Description, Origin
 
 
 class LiedAbout(StepdownSystem):
-    """stepdown, with lies that not every history gives away."""
+    """stepdown, with lies that not every history gives away; none of them may be left out."""
+
+    excused = False
 
     def describe(self) -> Description:
         return replace(super().describe(), origin=Origin("stateful.lies", "LiedAbout"), falsifiable=tuple(LIES))

@@ -146,14 +146,15 @@ def report(workspace: Workspace, run: str) -> RunReport:
     reasons = tuple(sorted(told.reasons.items()))
     share = () if told.local_share is None else (told.local_share,)
     spent = tuple(_side(side, told.spends) for side in ("frontier", "local", "shadow"))
-    measured = tuple((shown.bundle.id, _measured(shown.evaluation)) for shown in told.bundles)
+    did = tuple((shown.bundle.id, measured(shown.evaluation)) for shown in told.bundles if shown.evaluation is not None)
     lessons = tuple(lesson_said(each.playbook, each.hints) for each in told.lessons)
     sums = len(told.steps), served, reasons, told.best, *tokens
-    return RunReport(run, *sums, saved, ending, share, spent, measured, lessons)
+    return RunReport(run, *sums, saved, ending, share, spent, did, lessons)
 
 
-def _measured(shown: rows.Evaluation | None) -> tuple[float | None, float]:
-    return (shown.lower, shown.valid or 0.0) if shown is not None else (None, 0.0)
+def measured(shown: rows.Evaluation) -> tuple[float | None, float]:
+    """Say score and legal share of an evaluation that people are shown."""
+    return shown.lower, shown.valid or 0.0
 
 
 def policy_changes(workspace: Workspace) -> list[str]:
