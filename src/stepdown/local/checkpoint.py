@@ -15,7 +15,7 @@ from stepdown.errors import TrainingFailed, in_one_line
 from stepdown.local.tensors import write
 
 STATE = "state.json"
-"""What a checkpoint is of; written last."""
+"""What a checkpoint is of; written last, and the first to go."""
 
 WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.safetensors"
 
@@ -42,6 +42,8 @@ def keep(model: Any, optimizer: Any, directory: Path, done: int, curve: Sequence
     write(aside / WEIGHTS, flat(model.trainable_parameters()), marked=False)
     write(aside / OPTIMIZER, flat(optimizer.state), marked=False)
     (aside / STATE).write_text(json.dumps({"done": done, "curve": curve}), encoding="utf-8")
+    # Without its state the last one is none: killed while it goes, another child must not take what is left of it.
+    (directory / STATE).unlink(missing_ok=True)
     shutil.rmtree(directory, ignore_errors=True)
     aside.rename(directory)
 
@@ -72,12 +74,6 @@ def resume(model: Any, optimizer: Any, directory: Path) -> tuple[int, list[tuple
             f"The checkpoint cannot be used ({in_one_line(error)}); train without --resume."
         ) from error
     return done, curve
-
-
-def remove(directory: Path) -> None:
-    """Remove a checkpoint that nobody needs any more."""
-    for folder in (directory, _aside(directory)):
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _aside(directory: Path) -> Path:
