@@ -10,6 +10,8 @@ import pytest
 from journey import Hands
 from stepdown.acts.opening import open_workspace
 from stepdown.providers.installed import GROUP
+from stepdown.providers.labels import Labels
+from stepdown.providers.protocol import Completion, Request
 from stepdown.workspace import Settings, Workspace
 from stepdown.workspace.points import nowhere
 from stepdown.workspace.task import Beside
@@ -82,6 +84,19 @@ def opened(
     clock = (hands or Hands()).clock
     settings = Settings(clock=clock, durability="normal", scenario=Beside(directory), reached=reached, cache=cache)
     return open_workspace(directory / ".stepdown", settings=settings)
+
+
+def watched(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[tuple[int, str, float]]]:
+    """Return what the labels are shown from now on, by call: generation, text and score of each example."""
+    shown: dict[str, list[tuple[int, str, float]]] = {}
+    real = Labels.complete
+
+    def noted(self: Labels, request: Request) -> Completion:
+        shown[request.call] = [(each.generation, each.text, each.score) for each in request.examples]
+        return real(self, request)
+
+    monkeypatch.setattr(Labels, "complete", noted)
+    return shown
 
 
 def edit(workspace: Workspace, statement: str) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import event
 from grown import grow
 from journey import SCENARIO, discover
 from stepdown.acts import configure
+from stepdown.acts.judging import found
 from stepdown.acts.question import examples
 from stepdown.acts.run import start
 from stepdown.history import reader
@@ -140,7 +141,9 @@ def test_what_a_run_keeps_of_its_answers_is_what_history_says_of_them(workspace:
         under_way.advance()
 
     with workspace.reading() as connection:
-        assert under_way.examples == examples(connection, under_way.role, under_way.run.id)
+        assert under_way.examples == examples(
+            found(under_way.scenario, under_way.run, under_way.role, reader.steps(connection, under_way.run.id))
+        )
     assert under_way.examples
 
 

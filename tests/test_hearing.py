@@ -9,7 +9,7 @@ from statistics import fmean
 import pytest
 
 from journey import count, steps
-from judged import TOML, edit, install, opened, write
+from judged import TOML, edit, install, opened, watched, write
 from stepdown.acts import configure, switch
 from stepdown.acts.ask import judge
 from stepdown.acts.datasets import find_dataset
@@ -261,6 +261,14 @@ FORGERIES = {
         "UPDATE run SET purpose = 'live' WHERE id = 'run-2'",
         "no replies of its bundle were judged",
     ),
+    "of which version it was": (
+        "UPDATE run SET scenario_version = 7 WHERE id = 'run-2'",
+        "judged in run-2/1 as version 7 of ours has it",
+    ),
+    "who was asked": (
+        "UPDATE run SET frontier = 'kind' WHERE id = 'run-2'",
+        "judged in run-2/1 by kind, who is not the judge of ours",
+    ),
     "how it ended": (
         "UPDATE ending SET outcome = 'failed', error = 'x' WHERE run = 'run-2'",
         "it did not complete, and 1",
@@ -296,8 +304,11 @@ def test_a_forged_evaluation_by_a_model_is_named_by_the_audit(copied: Workspace,
     assert any(sentence in str(difference) for difference in differences(copied)), [*map(str, differences(copied))]
 
 
-def test_challenger_and_frontier_are_compared_by_the_verdicts_of_one_model(workspace: Workspace) -> None:
+def test_challenger_and_frontier_are_compared_by_the_verdicts_of_one_model(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bundle = trained(workspace).bundle
+    shown = watched(monkeypatch)
     verdict = promote(workspace, bundle.id, trial=TRIAL, frontier="labels")
 
     run, outcome = last_run(workspace)
@@ -306,6 +317,9 @@ def test_challenger_and_frontier_are_compared_by_the_verdicts_of_one_model(works
         (mine,) = reader.all_of(connection, rows.Evaluation, run=run.id)
     assert (run.purpose, outcome, mine.judged) == ("comparison", "completed", f"{run.id}/3")
     assert {step.generation for step in judged} == {2, 3}
+    assert [len(examples) for examples in shown.values()] == [12] * 8, (
+        "it is asked with all that the best run has found"
+    )
     assert verdict.evidence["seeds"] == 8
     assert verdict.evidence["to_frontier"]["mean"] <= 0
     assert differences(workspace) == []

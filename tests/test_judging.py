@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from journey import attempts, steps
-from judged import TOML, edit, install, opened, write
+from judged import TOML, edit, install, opened, watched, write
 from scripted_server import Play, hangs_up, says, serving
 from stepdown.acts.ask import judge, live
 from stepdown.acts.export import export
@@ -22,6 +22,7 @@ from stepdown.scenarios.judging import verdict
 from stepdown.training.records import Filters
 from stepdown.views.audit import differences, examined
 from stepdown.views.doctor import examine as doctor
+from stepdown.views.runs import story
 from stepdown.views.scan import scan
 from stepdown.workspace import Workspace
 from stepdown.workspace.task import read as read_task
@@ -256,6 +257,38 @@ def test_a_run_and_its_report_count_the_answers_that_the_judge_was_silent_on_and
     assert "3 answers stay unjudged: the judge's calls ended with silence ×3." in capsys.readouterr().err
     assert main(["report", "run-1"]) == 0
     assert "3 answers stay unjudged: the judge's calls ended with silence ×3." in capsys.readouterr().out
+
+
+def test_a_report_shows_the_scores_that_a_model_gave(workspace: Workspace) -> None:
+    told = story(workspace, run_one(workspace))
+
+    scores = {step.id: step.score for step in told.steps if step.answer is not None and step.role != "judge"}
+    assert set(scores.values()) == {1.0}
+    assert told.best == 1.0
+    assert all(scores[each.best] == each.score for each in told.generations if each.best is not None)
+
+
+def test_who_goes_on_with_a_judged_run_shows_the_frontier_what_the_run_has_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = watched(monkeypatch)
+    with opened(write(tmp_path / "whole")) as whole:
+        run_one(whole)
+    undisturbed = dict(shown)
+    shown.clear()
+
+    def reached(passed: str) -> None:
+        if passed == "generation-decided":
+            raise KeyboardInterrupt
+
+    directory = write(tmp_path / "task")
+    with suppress(KeyboardInterrupt), opened(directory, reached=reached) as halted:
+        run_one(halted)
+    with opened(directory) as workspace:
+        play(resume_run(workspace, "run-1"))
+
+    assert len(undisturbed["run-1/2/0/1"]) == 3
+    assert shown == undisturbed
 
 
 def test_the_doctor_says_whether_the_judge_could_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

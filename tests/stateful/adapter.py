@@ -146,7 +146,7 @@ class StepdownSystem:
         self._base = next(place for number in count() if not (place := room() / f"place-{number}").exists())
         self._base.mkdir()
         self._root = self._base / "workspace"
-        shutil.copytree(room() / "template", self._root)
+        shutil.copytree(self.template(), self._root)
         self._open()
         if not IN_FILES:
             configure.set_policy(self._workspace, spelled(Policy()))
@@ -158,6 +158,11 @@ class StepdownSystem:
         self._link = self._base / "link"
         self._link.symlink_to(self._root, target_is_directory=True)
         self._based = False
+
+    @staticmethod
+    def template() -> Path:
+        """Return the workspace that it begins with."""
+        return room() / "template"
 
     def _open(self) -> None:
         self._workspace = open_workspace(self._root, settings=settings(self._environment, self._root, room() / "cache"))

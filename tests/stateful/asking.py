@@ -14,13 +14,14 @@ from stepdown.providers.protocol import Request
 ANNOUNCED = """SELECT announcement.target, announcement.role, announcement.prompt, announcement.seed, announcement.run,
         announcement.generation, run.purpose, run.scenario
     FROM announcement JOIN run ON run.id = announcement.run WHERE announcement.call = ?"""
-FOUND = """SELECT generation, strategy, score FROM step
-    WHERE run = ? AND generation <= ? AND strategy IS NOT NULL AND score IS NOT NULL ORDER BY seq"""
+FOUND = """SELECT generation, strategy, coalesce(score, said) AS worth
+    FROM (SELECT *, (SELECT score FROM judgement WHERE call = served_call AND by LIKE 'judge:%') AS said FROM step)
+    WHERE run = ? AND generation <= ? AND strategy IS NOT NULL AND worth IS NOT NULL ORDER BY seq"""
 BEST = """SELECT run FROM generation WHERE champion_score IS NOT NULL AND run IN (SELECT id FROM run WHERE scenario = ?)
     ORDER BY champion_score DESC, seq LIMIT 1"""
 EVER = 1_000_000
 """More generations than a run may have."""
-KEYS = {"coach": ["hints", "playbook"]}
+KEYS = {"coach": ["hints", "playbook"], "judge": ["score", "why"]}
 FIELDS = ["amount", "currency", "date", "number"]
 MOVE = {"grid_ctf": ["aggression", "defense", "path_bias"], "invoices": FIELDS, "papers": FIELDS}
 ALLOWED = {"local": 10.0, "frontier": 60.0}

@@ -22,6 +22,7 @@ from zlib import crc32
 
 from stateful import papers, wired
 from stateful.asking import wrong
+from stateful.jurors import JUDGING, JURY, WORD, Jurors
 from stepdown.bundles.manifest import Manifest
 from stepdown.clock import Clock
 from stepdown.errors import LocalError, ProviderError, Unavailable
@@ -71,6 +72,7 @@ class Environment:
         turn: How often a bundle changed before it was loaded.
         alone: Whether no other process runs.
         training: The plan that a task's files ask for, as JSON; empty where they ask for none.
+        jurors: Mood of those who judge a neighbour's answers, of `jurors.MOODS`.
         wrong: What was wrong with questions: a provider that raised it would only be one that failed.
     """
 
@@ -83,6 +85,7 @@ class Environment:
     turn: int = 0
     alone: bool = True
     training: str = ""
+    jurors: str = "calm"
     wrong: list[str] = field(default_factory=list)
 
     def clock(self) -> Clock:
@@ -133,6 +136,16 @@ class SmallGrid(GridCtf):
 
     def comparison_seeds(self) -> Sequence[int]:
         return super().comparison_seeds()[:16]
+
+
+class JudgedGrid(SmallGrid):
+    """The same game, of which only a model says how good a move is."""
+
+    name, judging, own_case = JURY, JUDGING, True
+
+    def labelled(self, _seed: int) -> bool:
+        """Tell that nobody else knows."""
+        return False
 
 
 class SmallInvoices(Invoices):
@@ -398,7 +411,9 @@ def settings(
             environment.wrong.append(f"{request.call} cannot be held against any rows: {error!r}")
         reached(ASKED)
 
-    def frontier(_word: str, _scenario: object) -> Provider:
+    def frontier(word: str, _scenario: object) -> Provider:
+        if word == WORD:
+            return Jurors(lambda: environment.jurors)
         if environment.frontier == MISSING:
             raise Unavailable("The frontier is not there, as it was told.")
         return (Embedded if ON_GRID else Hosted)(environment, scenario, asked)
@@ -430,6 +445,8 @@ def _only(scenario: Scenario) -> Callable[[str], Scenario]:
 
     @cache
     def found(name: str) -> Scenario:
+        if name == JURY:
+            return JudgedGrid(Environment())
         if name in NEIGHBOURS:
             return type(name, (SmallGrid,), {"name": name})(Environment())
         return scenario if name == scenario.name else scenario_named(name)

@@ -11,7 +11,18 @@ from pathlib import Path
 
 from stateful.children import HarnessBrokenError
 from stateful.environment import SCENARIO
-from stateful.forgeries import BORROWED, COLUMNS, WHILE_WHOLE, Copy, Lie, borrowed_value, kinds, one_value
+from stateful.forgeries import (
+    BORROWED,
+    COLUMNS,
+    JUDGED,
+    JUDGED_ELSEWHERE,
+    WHILE_WHOLE,
+    Copy,
+    Lie,
+    borrowed_value,
+    kinds,
+    one_value,
+)
 from stateful.paired_forgeries import FACTS_WHILE_WHOLE, conspiracies, one_fact
 from stateful.removals import missing
 from stepdown.acts.opening import open_workspace
@@ -35,6 +46,16 @@ LIES = {
     **ALWAYS,
     **_values(WHILE_WHOLE),
     **{f"fact {name}": partial(one_fact, name, "more") for name in FACTS_WHILE_WHOLE},
+    **{
+        f"judged {table}.{column} more": partial(one_value, table, column, "more", where=where)
+        for table, (where, names) in JUDGED.items()
+        for column in names.split()
+    },
+    **{
+        f"judged {table}.{column} another": partial(borrowed_value, table, column, where=JUDGED[table][0])
+        for table, names in JUDGED_ELSEWHERE.items()
+        for column in names.split()
+    },
     **{f"{table}.{column} another": partial(borrowed_value, table, column) for table, column in BORROWED},
 }
 WAYS = tuple(ALWAYS)

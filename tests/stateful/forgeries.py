@@ -123,6 +123,36 @@ WHILE_WHOLE = {
 }
 """Columns of which the same holds while nobody was killed, no file is damaged or gone, and everything is of this version."""
 
+_BY_MODEL = "run IN (SELECT id FROM run WHERE scenario = 'jury')"
+_SITTING = "id IN (SELECT run FROM step WHERE role = 'judge') AND purpose = 'evaluation'"
+JUDGED = {
+    "run": (_SITTING, "id scenario_version purpose seed generations candidates frontier"),
+    "ending": (f"run IN (SELECT id FROM run WHERE {_SITTING})", "run outcome"),
+    "announcement": ("role = 'judge'", COLUMNS["announcement"].replace(" bundle", "")),
+    "step": ("role = 'judge'", COLUMNS["step"].replace(" strategy score", "")),
+    "attempt": (
+        "step IN (SELECT id FROM step WHERE role = 'judge')",
+        "call step target shadow requested_provider requested_model provider model error_type error text refusals "
+        "input_tokens output_tokens recovered",
+    ),
+    "judgement": ("by LIKE 'judge:%'", "call score by why"),
+    "generation": (_BY_MODEL, COLUMNS["generation"]),
+    "evaluation": ("judged IS NOT NULL", f"{COLUMNS['evaluation']} judged"),
+    "holdout": ("evaluation IN (SELECT id FROM evaluation WHERE judged IS NOT NULL)", COLUMNS["holdout"]),
+    "verdict": (_BY_MODEL, COLUMNS["verdict"]),
+}
+"""Where a model judged: which rows, and the columns of which the same holds. A judge is no bundle, and nothing scores it."""
+JUDGED_ELSEWHERE = {
+    "step": "run generation position seed prompt reply served_call",
+    "attempt": "call step text",
+    "judgement": "call score by",
+    "generation": "number decision best score champion champion_score",
+    "evaluation": "bundle run judged mean lower",
+    "holdout": "evaluation seed score reply",
+    "verdict": "run outcome evidence",
+}
+"""Columns that may not say what another such row says."""
+
 NAMING = {"knowledge", "policy", "number"}
 """Numbers that name something else; the next one may be there as well."""
 
@@ -194,9 +224,9 @@ BORROWED = tuple(
 """Columns that may not say what another row says: a value that is there is no less a lie than one that is nowhere."""
 
 
-def borrowed_value(table: str, column: str, copy: Copy) -> bool:
+def borrowed_value(table: str, column: str, copy: Copy, where: str = "") -> bool:
     """Let the newest row say what the newest that says otherwise does."""
-    where = WHERE.get(f"{table}.{column}") or WHERE.get(table, "TRUE")
+    where = where or WHERE.get(f"{table}.{column}") or WHERE.get(table, "TRUE")
     found = copy.rows(f'SELECT seq, "{column}" FROM "{table}" WHERE {where} ORDER BY seq DESC')
     said = [(seq, value) for seq, value in found if value is not None]
     for (seq, value), (_, other) in product(said, said):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 
-from stateful.adapter import StepdownSystem
+from stateful.adapter import StepdownSystem, room
 from stateful.falsifying import LIES
+from stateful.judged_life import live_judged
 from stepdown_machine import operations as op
 from stepdown_machine.machine import HandoffMachine
 from stepdown_machine.protocol import Description, Origin
@@ -15,6 +19,15 @@ class LiedAbout(StepdownSystem):
     """stepdown, with lies that not every history gives away; none of them may be left out."""
 
     excused = False
+
+    @staticmethod
+    @cache
+    def template() -> Path:
+        """Return a workspace in which a model has judged besides."""
+        judged = room() / "judged"
+        shutil.copytree(room() / "template", judged)
+        live_judged(judged, room() / "cache")
+        return judged
 
     def describe(self) -> Description:
         return replace(super().describe(), origin=Origin("stateful.lies", "LiedAbout"), falsifiable=tuple(LIES))

@@ -1,6 +1,6 @@
 """The judging call: a step like any other, of a role of its own, about an answer that was served."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from stepdown.acts.concurrent import calls_at_once
@@ -59,16 +59,39 @@ class Bench:
         return Assignment(self.run.id, generation, position, question, self.provider)
 
     def _place(self, step: rows.Step) -> tuple[int, int]:
-        live = self.run.purpose == rows.LIVE
-        return judging.place(step.generation, step.position, self.run.candidates, live=live)
+        return _place(self.run, step)
 
     def scored(self, answers: Sequence[rows.Step], judged: Sequence[rows.Step]) -> list[rows.Step]:
-        """Return the answers with the scores that their judging steps gave; what was not judged has none."""
-        verdicts: Mapping[tuple[int, int], tuple[float, str] | None] = {
-            (step.generation, step.position): judging.verdict(step.reply) for step in judged if step.reply is not None
-        }
-        given = [(step, verdicts.get(self._place(step))) for step in answers]
-        return [replace(step, score=verdict[0] if verdict is not None else None) for step, verdict in given]
+        """Return the answers, each with the score that its judging step gave; what was not judged has none."""
+        return scored(self.run, answers, judged)
+
+
+def _place(run: rows.Run, step: rows.Step) -> tuple[int, int]:
+    return judging.place(step.generation, step.position, run.candidates, live=run.purpose == rows.LIVE)
+
+
+def scored(run: rows.Run, answers: Sequence[rows.Step], judged: Sequence[rows.Step]) -> list[rows.Step]:
+    """Return steps of a run that a model judges, each answer with the score that its judging step gave, if it gave one."""
+    said = {
+        (step.generation, step.position): judging.verdict(step.reply)
+        for step in judged
+        if step.role == judging.JUDGE and step.reply is not None
+    }
+    given = [(step, said.get(_place(run, step))) for step in answers]
+    return [step if verdict is None else replace(step, score=verdict[0]) for step, verdict in given]
+
+
+def found(scenario: Scenario, run: rows.Run, role: roles.Role, steps: Sequence[rows.Step]) -> list[rows.Step]:
+    """Return a run's own answers of a role, each with the score that the run went by.
+
+    Args:
+        scenario: Of the run.
+        run: The run.
+        role: Whose answers it looks for.
+        steps: All of the run's, or of some generations of it.
+    """
+    own = [step for step in steps if step.role == role.name]
+    return own if judging.of(scenario) is None else scored(run, own, steps)
 
 
 def bench(

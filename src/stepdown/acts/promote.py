@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from stepdown.acts import switch
 from stepdown.acts.comparison import Comparison, Player, player
 from stepdown.acts.examine import comparing, record_evaluation
-from stepdown.acts.judging import check_judge
+from stepdown.acts.judging import check_judge, found
 from stepdown.acts.localize import evaluate
 from stepdown.acts.question import examples
 from stepdown.acts.resume import begun_comparison, reopened
@@ -111,7 +111,7 @@ def _begin(
         _, policy = workspace.policy(connection)
         active = reader.slot_bundle(connection, bundle.scenario, bundle.role)
         best = reader.best_run(connection, bundle.scenario)
-        shown = examples(connection, role, best.id) if best else ()
+        shown = examples(found(scenario, best, role, reader.steps(connection, best.id))) if best else ()
         knowledge = workspace.knowledge(connection, bundle.scenario)
         counted = reader.evaluation(connection, bundle.id, workspace.terms(scenario, bundle.role).digest)
         evaluated = counted is not None and abs(knowledge.version - counted.knowledge) <= policy.max_lessons

@@ -5,9 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
-
-from stepdown.history import reader, rows
+from stepdown.history import rows
 from stepdown.providers.protocol import Example, Provider
 from stepdown.scenarios.guard import guarded
 from stepdown.scenarios.prompt import Knowledge
@@ -104,19 +102,10 @@ def rendering(scenario: Scenario, role: Role, knowledge: Knowledge, seed: int) -
     return guarded(scenario, f"rendering the prompt of seed {seed}", lambda: render(knowledge, seed))
 
 
-def examples(connection: Connection, role: Role, run: str) -> tuple[Example, ...]:
-    """Return a run's legal answers of a role so far and their scores, by their places."""
-    return tuple(_example(*answer) for answer in reader.answers(connection, run, role.name))
-
-
-def new_examples(steps: Sequence[rows.Step]) -> tuple[Example, ...]:
-    """Return what steps of one role that were just taken add to these."""
+def examples(steps: Sequence[rows.Step]) -> tuple[Example, ...]:
+    """Return the legal answers among steps of one role, in their order, with the scores that a run went by."""
     return tuple(
-        _example(step.generation, step.answer, step.score)
+        Example(step.generation, json.loads(step.answer), step.answer, step.score)
         for step in steps
         if step.answer is not None and step.score is not None
     )
-
-
-def _example(generation: int, text: str, score: float) -> Example:
-    return Example(generation, json.loads(text), text, score)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from stepdown.acts.concurrent import calls_at_once
+from stepdown.acts.judging import found
 from stepdown.acts.preparation import check_served, frontier_of
-from stepdown.acts.question import new_examples
+from stepdown.acts.question import examples
 from stepdown.acts.under_way import Champion, RunUnderWay
 from stepdown.errors import NotFound, Refused
 from stepdown.history import endings, ledger, reader, rows
@@ -46,7 +47,7 @@ def resume_run(workspace: Workspace, run_id: str, *, at_once: int | None = None)
         under_way.count(step)
     # What a budget refused then, it may allow now.
     del under_way.troubles[FrontierObjection.OVER_BUDGET]
-    under_way.examples = new_examples([step for step in decided if step.position < run.candidates])
+    under_way.examples = examples(found(under_way.scenario, run, role, decided))
     last = generations[-1] if generations else None
     if last is not None and last.champion is not None and last.champion_score is not None:
         knowledge = next(step.knowledge for step in decided if step.id == last.champion)

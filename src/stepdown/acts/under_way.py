@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from stepdown.acts.concurrent import take_all
 from stepdown.acts.judging import Bench, bench
-from stepdown.acts.question import Assignment, Question, ask, new_examples
+from stepdown.acts.question import Assignment, Question, ask, examples
 from stepdown.acts.step import take
 from stepdown.errors import WorkspaceError
 from stepdown.history import ledger, reader, rows
@@ -104,7 +104,7 @@ class RunUnderWay:
                 yield step
             taken = self.bench.scored(taken, judged)
         self._decide(taken)
-        self.examples += new_examples(taken)
+        self.examples += examples(taken)
         self.workspace.reached("generation-decided")
         coach = roles.coach(self.scenario)
         if coach is not None:

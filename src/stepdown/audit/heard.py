@@ -82,7 +82,7 @@ def heard(evidence: Evidence) -> Iterator[Difference]:
         role = roles.roles(scenario).get(bundle.role)
         if row.judged is None or role is None or not role.judged:
             continue
-        if problem := _misplaced(row, bundle, run_of) or _borrowed(row, sat, run_of):
+        if problem := _misplaced(row, scenario, run_of) or _borrowed(row, sat, run_of):
             yield Difference("I7", row.id, problem)
             continue
         replies: Mapping[int, rows.Holdout] = dict(enumerate(replies_of[row.id]))
@@ -91,7 +91,7 @@ def heard(evidence: Evidence) -> Iterator[Difference]:
     yield from _concluded(evidence)
 
 
-def _misplaced(row: rows.Evaluation, bundle: rows.Bundle, run_of: Mapping[str, rows.Run]) -> str | None:
+def _misplaced(row: rows.Evaluation, scenario: Scenario, run_of: Mapping[str, rows.Run]) -> str | None:
     """Say why the steps that an evaluation names cannot be those in which its replies were judged."""
     own = next(iter(hearing.places(row.judged)), "")
     run_id, _, generation = own.rpartition("/")
@@ -100,8 +100,18 @@ def _misplaced(row: rows.Evaluation, bundle: rows.Bundle, run_of: Mapping[str, r
         return f"it names judging steps of {run_id or 'no run'}, which history does not have"
     allowed = (hearing.CHALLENGER, hearing.CHAMPION) if row.run is not None else (1,)
     purpose = rows.EVALUATION if row.run is None else rows.COMPARISON
-    fits = generation in map(str, allowed) and (run.purpose, run.scenario) == (purpose, bundle.scenario)
-    return None if fits and row.run in (None, run_id) else f"no replies of its bundle were judged in {own}"
+    fits = generation in map(str, allowed) and (run.purpose, run.scenario) == (purpose, scenario.name)
+    if not fits or row.run not in (None, run_id):
+        return f"no replies of its bundle were judged in {own}"
+    if run.scenario_version != scenario.version:
+        return f"its replies were judged in {own} as version {run.scenario_version} of {scenario.name} has it"
+    judge = judging.of(scenario)
+    asked = row.run is not None or judge is None or run.frontier == judge.word
+    return (
+        None
+        if asked
+        else f"its replies were judged in {own} by {run.frontier}, who is not the judge of {scenario.name}"
+    )
 
 
 def _borrowed(row: rows.Evaluation, sat: Sittings, run_of: Mapping[str, rows.Run]) -> str | None:

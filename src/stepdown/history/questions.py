@@ -75,12 +75,6 @@ EXCHANGES = (
 """Ask for a role's exchanges, in the order in which they were brought in."""
 
 _STEP = schema.step.c
-ANSWERS = (
-    select(_STEP.generation, _STEP.answer, _STEP.score)
-    .where(_STEP.run == bindparam("run"), _STEP.role == bindparam("role"))
-    .where(_STEP.answer.is_not(None), _STEP.score.is_not(None))
-    .order_by(_STEP.generation, _STEP.position)
-)
 
 
 @cache

@@ -44,14 +44,6 @@ def steps(connection: Connection, run_id: str) -> list[rows.Step]:
     return sorted(all_of(connection, rows.Step, run=run_id), key=lambda step: (step.generation, step.position))
 
 
-def answers(connection: Connection, run_id: str, role: str) -> list[tuple[int, str, float]]:
-    """Return generation, canonical text and score of every answer of a role that a run accepted and scored, by their places."""
-    return [
-        (generation, answer, score)
-        for generation, answer, score in connection.execute(questions.ANSWERS, {"run": run_id, "role": role})
-    ]
-
-
 def attempts(connection: Connection, run_id: str) -> list[rows.Attempt]:
     """Return the attempts of a run's steps, oldest first."""
     mine = select(schema.step.c.id).where(schema.step.c.run == run_id)

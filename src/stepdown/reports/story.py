@@ -90,7 +90,7 @@ class Story:
         run: Its first row.
         ending: Its last, None while it is under way.
         generations: The trajectory.
-        steps: Who served each, and why.
+        steps: Who served each, and why; where a model judges, each answer with the score that it gave.
         attempts: Every call.
         served: Steps by side that served; failed and interrupted ones under those words.
         reasons: Steps by reason why local did not serve.

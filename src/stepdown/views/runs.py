@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from stepdown.acts.judging import scored
 from stepdown.errors import NotFound, StepdownError
 from stepdown.history import endings, reader, rows, unfinished
 from stepdown.reports.story import Provenance, Story, tell
@@ -31,18 +32,19 @@ def story(workspace: Workspace, run_id: str) -> Story:
         in_steps = [attempt.bundle for attempt in attempts if attempt.bundle is not None]
         saving = {step.role for step in steps if step.served == "local"}
         asked = dict.fromkeys([*in_steps, *reader.compared(connection, run_id)])
+        judge = _judge(workspace, run.scenario)
         return tell(
             run,
             endings.last(connection, run_id),
             reader.generations(connection, run_id),
-            steps,
+            scored(run, steps, steps) if judge is not None else steps,
             attempts,
             [provenance(workspace, connection, bundle) for bundle in asked],
             reader.lessons_of(connection, run_id),
             baselines={role: reader.frontier_costs(connection, run.scenario, run.frontier, role) for role in saving},
             verdict=reader.verdict_of(connection, run_id),
             resumed=endings.resumptions(connection, run_id),
-            judge=_judge(workspace, run.scenario),
+            judge=judge,
         )
 
 
