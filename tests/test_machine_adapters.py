@@ -111,7 +111,7 @@ def test_state_that_two_adapters_share_is_a_fault_of_the_adapter(tmp_path: Path)
 
     assert "A fresh adapter Shared already holds" in ran.stdout
     assert "two adapters share state" in ran.stdout
-    assert "model says" not in ran.stdout
+    assert "expected  " not in ran.stdout
 
 
 @pytest.mark.parametrize("blocked", ["a file", "below a file"])
@@ -125,7 +125,7 @@ def test_a_folder_that_takes_no_script_hides_no_finding(
 
     found = campaign(machine_for("base-model-serves"), 0, examples=20)
 
-    assert "model says" in found.message
+    assert "expected  " in found.message
     assert "script      could not be written; name a folder that can be with --machine-scripts=DIR" in found.output
 
 
@@ -141,7 +141,7 @@ def test_nothing_that_fails_while_a_failure_is_told_replaces_it(
 
     found = campaign(machine_for("base-model-serves"), 0, examples=20)
 
-    assert "model says" in found.message
+    assert "expected  " in found.message
     assert "RuntimeError" not in found.claims
 
 

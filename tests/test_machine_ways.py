@@ -100,7 +100,7 @@ def test_a_failure_says_what_the_model_says_what_the_system_did_and_why() -> Non
     assert "I11" in found.claims
     claim, _, sentence = found.message.partition(": ")
     assert (claim in found.claims, sentence.split("\n")[0]) == (True, CLAIMS[claim])
-    for word in ("model says", "system did", "because", "after"):
+    for word in ("expected  ", "but it was", "because", "after"):
         assert f"\n  {word}" in found.message
 
 

@@ -96,7 +96,9 @@ def _step(
         model.drawn(step.seed, held="canary-held" in step.objections)
     open_ = _closed(model, step) is None
     excused, unpriced = _excuses(model, registered, transition), model.frontier == UNPRICED
-    review = StepReview(step, calls, due, walk, registered, open_, model.now, excused, unpriced)
+    breaker = model.breakers.get(registered.bundle if registered else "", Breaker())
+    moment = model.now, excused, model.limits, breaker, unpriced
+    review = StepReview(step, calls, due, walk, registered, open_, *moment)
     for attempt, call in zip(step.attempts, calls, strict=True):
         if attempt.provider == "frontier" and call is not None:
             model.pay(step.run, call.input_tokens + call.output_tokens, attempt.cost)

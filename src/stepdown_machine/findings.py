@@ -11,9 +11,9 @@ class Finding:
 
     Attributes:
         claim: Code of the invariant, `I1` to `I14`, or `A0` for an answer that the contract does not name.
-        says: What the model says.
-        did: What the system did.
-        because: Why the model says so.
+        says: What was expected.
+        did: What it was instead.
+        because: Why that was expected.
     """
 
     claim: str
@@ -36,14 +36,18 @@ class Disagreement(AssertionError):
 
 def _sentence(findings: tuple[Finding, ...], claims: dict[str, str], operation: str) -> str:
     first = findings[0]
-    others = sorted({finding.claim for finding in findings} - {first.claim})
+    # One of each promise that is broken besides: the headline may be what follows from it.
+    others = {finding.claim: finding for finding in reversed(findings) if finding.claim != first.claim}
     return "\n".join(
         [
             f"{first.claim}: {claims[first.claim]}",
-            f"  model says  {first.says}",
-            f"  system did  {first.did}",
+            f"  expected    {first.says}",
+            f"  but it was  {first.did}",
             f"  because     {first.because}",
             f"  after       {operation}",
-            *([f"  also broken {', '.join(others)}"] if others else []),
+            *(
+                f"  also broken {each.claim}: expected {each.says}; but it was {each.did}; because {each.because}"
+                for each in sorted(others.values(), key=lambda each: each.claim)
+            ),
         ]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 
 from stepdown_machine import operations as op
@@ -74,8 +75,9 @@ class Names:
         return name
 
     def readable(self, text: str) -> str:
-        """Replace ids in a text by their names, the longest first, so that no id is cut by a shorter one."""
-        pairs = [(id_, name) for ids in self.ids.values() for name, id_ in ids.items() if id_]
-        for id_, name in sorted(pairs, key=lambda pair: -len(pair[0])):
-            text = text.replace(id_, name)
-        return text
+        """Replace ids in a text by their names, each where it stands alone and once: an id may be another's name."""
+        names = {id_: name for ids in self.ids.values() for name, id_ in ids.items() if id_}
+        longest_first = sorted(map(re.escape, names), key=len, reverse=True)
+        if not names:
+            return text
+        return re.sub(rf"(?<![^\W_])(?:{'|'.join(longest_first)})(?![^\W_])", lambda found: names[found[0]], text)

@@ -18,6 +18,7 @@ from stepdown_machine.names import Names
 from stepdown_machine.orders import explanations
 from stepdown_machine.protocol import Answer, HandoffSystem
 from stepdown_machine.resuming import learned, over_budget, seeds
+from stepdown_machine.story import Came, told
 from stepdown_machine.transition import Memory, StepReview, Transition
 from stepdown_machine.values import Bundle, Dataset, Promoted, Ran
 
@@ -31,7 +32,7 @@ class Session:
         worlds: Models that explain everything seen so far; more than one only after a crash or a race.
         seen: The last observation.
         names: Readable names of the system's ids.
-        operations: What was performed, with readable names.
+        operations: What was performed, with readable names; `came` is what came of each.
         reviews: Steps of the last operation, as reviewed in the world that was kept; `routed` are all of the competitor.
     """
 
@@ -40,6 +41,7 @@ class Session:
         self.description = described(system)
         self.names = Names()
         self.operations: list[op.Operation] = []
+        self.came: list[Came] = []
         self.reviews: tuple[StepReview, ...] = ()
         self.routed: list[StepReview] = []
         self.failed = False
@@ -52,6 +54,7 @@ class Session:
         if self.can(op.SetPolicy):
             # The oracle never asks a system for its defaults: it says what it wants.
             self._begin(op.SetPolicy(self.description.policy))
+            self.came.clear()
 
     @property
     def model(self) -> Model:
@@ -117,6 +120,10 @@ class Session:
         transition = Transition(op.Advance(0.0), None, self.seen, fresh, self.description, self._memory)
         self._judge(transition)
 
+    def told(self, failure: str = "") -> str:
+        """Return what was done and what came of it, in sentences; of much that was done, what a failure speaks of."""
+        return told(self.operations, self.came, self.names, failure)
+
     def close(self) -> None:
         """Give the system back."""
         self.system.close()
@@ -129,6 +136,7 @@ class Session:
         self.names.learn(answer)
         transition = Transition(translated, answer, before, self.seen, self.description, self._memory)
         self._learn(transition)
+        self.came.append((answer, transition.steps))
         self._judge(transition)
         self._remember(transition)
         return answer

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from stepdown_machine import operations as op
-from stepdown_machine.model import Objections, Registered
+from stepdown_machine.model import Breaker, Limits, Objections, Registered
 from stepdown_machine.observed import Call, Generation, Observation, Step
 from stepdown_machine.protocol import Answer, Description
 from stepdown_machine.values import Bundle, Dataset
@@ -41,8 +41,10 @@ class StepReview:
         bundle: The slot's bundle at that moment.
         open: Whether the policy of that moment let the role's prompts reach the frontier, and the run's budget did.
         now: Epoch seconds at that moment.
-        unpriced: Whether the frontier answered as a model that nobody knows the price of.
         excused: Errors that the environment of that moment explains, by provider; `None` where any is excused.
+        limits: The policy of that moment.
+        breaker: Of the slot's bundle, at that moment.
+        unpriced: Whether the frontier answered as a model that nobody knows the price of.
     """
 
     step: Step
@@ -53,6 +55,8 @@ class StepReview:
     open: bool
     now: float
     excused: Mapping[str, frozenset[str | None]]
+    limits: Limits
+    breaker: Breaker
     unpriced: bool = False
 
 

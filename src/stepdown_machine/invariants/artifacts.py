@@ -107,11 +107,12 @@ def _membership(dataset: Dataset, rows: list[Step], transition: Transition) -> I
     by_id = {step.step: step for step in rows}
     records = [record for record in dataset.records if record.served != logs.ELSEWHERE]
     if strangers := sorted({record.step for record in records} - by_id.keys()):
-        yield Finding(
-            "I8", "only rows that pass the filters", f"{dataset.dataset} holds {strangers}", "they do not pass"
-        )
+        steps = {step.step: step for step in transition.seen.steps}
+        scores = {each: final_score(transition.seen, steps[each]) for each in strangers if each in steps}
+        because = f"these do not pass; the last word on what they were worth: {scores}"
+        yield Finding("I8", "only rows that pass the filters", f"{dataset.dataset} also holds {strangers}", because)
     if lost := {step.learned for step in rows} - {record.completion for record in records}:
-        yield Finding("I8", "every row that passes the filters", f"missing {sorted(lost)}", "they pass")
+        yield Finding("I8", "every row that passes the filters", f"missing {sorted(lost)}", "these pass all of them")
     if twice := sorted(step for step, count in Counter(record.step for record in records).items() if count > 1):
         yield Finding("I8", "a row at most once", f"{dataset.dataset} holds {twice} again", "it would be learned twice")
     for record in records:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stepdown_machine.findings import Finding
+from stepdown_machine.invariants.grounds import grounds
 from stepdown_machine.model import Model
 from stepdown_machine.transition import StepReview, Transition
 
@@ -18,7 +19,7 @@ def local_serves_only_when_valid(
     """
     for one in reviews:
         if one.step.served == "local" and one.due.must:
-            yield Finding("I1", f"frontier, {one.due.must[0]}", f"local served {one.step.step}", _grounds(one))
+            yield Finding("I1", f"frontier, {one.due.must[0]}", f"local served {one.step.step}", grounds(one))
         elif one.step.served == "local" and one.walk.served != "local" and not one.step.recovered:
             yield Finding("I1", f"{one.walk.served} served", f"history says local did ({one.step.step})", _ends(one))
 
@@ -35,9 +36,9 @@ def local_is_tried_first_when_valid(
             continue
         asked = [attempt.provider for attempt in one.step.attempts if not attempt.shadow]
         if one.step.requested != "local":
-            yield Finding("I2", "local is requested", f"{one.step.step} requested {one.step.requested}", _grounds(one))
+            yield Finding("I2", "local is requested", f"{one.step.step} requested {one.step.requested}", grounds(one))
         if asked[:1] != ["local"]:
-            yield Finding("I2", "local is tried first", f"{one.step.step} asked {asked or 'nobody'}", _grounds(one))
+            yield Finding("I2", "local is tried first", f"{one.step.step} asked {asked or 'nobody'}", grounds(one))
         elif one.walk.served == "local" and one.step.served != "local":
             yield Finding("I2", "local's reply serves", f"{one.step.step}: {_outcome(one)}", _ends(one))
 
@@ -52,7 +53,7 @@ def every_fallback_has_its_reason(
     for one in reviews:
         step = one.step
         if not one.due.allow(step.objections):
-            yield Finding("I3", f"objections {_listed(one.due.must)}", _listed(step.objections), _grounds(one))
+            yield Finding("I3", f"objections {_listed(one.due.must)}", _listed(step.objections), grounds(one))
         yield from _causes(one)
         if step.served == "local" and step.reason is not None:
             yield Finding("I3", "no reason, local served", f"{step.step} says {step.reason}", _ends(one))
@@ -62,7 +63,7 @@ def every_fallback_has_its_reason(
             continue
         reason = step.objections[0] if step.objections and one.due.allow(step.objections) else one.walk.reason
         if step.reason != reason and (one.due.must or step.objections or step.attempts[:1] == () or one.walk.reason):
-            yield Finding("I3", f"reason {reason}", f"{step.step} says {step.reason}", _grounds(one))
+            yield Finding("I3", f"reason {reason}", f"{step.step} says {step.reason}", grounds(one))
         yield from _walks(one)
 
 
@@ -82,22 +83,16 @@ def _walks(one: StepReview) -> Iterator[Finding]:
     asked = tuple(attempt.provider for attempt in step.attempts if not attempt.shadow)
     # A walk that does not begin with local although it should is I2's.
     if asked != walk.providers and (one.due.must or asked[:1] == ("local",)):
-        yield Finding("I3", f"asks {_listed(walk.providers)}", f"{step.step} asked {_listed(asked)}", _grounds(one))
+        yield Finding("I3", f"asks {_listed(walk.providers)}", f"{step.step} asked {_listed(asked)}", grounds(one))
     # A step that local should have served is I2's; here is only what frontier, or nobody, must look like.
     expected = "served" if walk.served else "failed"
     if walk.served != "local" and (step.served, step.outcome, step.error) != (walk.served, expected, walk.error):
         says = f"{expected} by {walk.served}" if walk.served else f"failed with {walk.error}"
         yield Finding("I3", says, f"{step.step}: {_outcome(one)}", _ends(one))
     if one.open and one.due.must and step.requested != "frontier":
-        yield Finding("I3", "requested is what was decided", f"{step.step} requested {step.requested}", _grounds(one))
+        yield Finding("I3", "requested is what was decided", f"{step.step} requested {step.requested}", grounds(one))
     if step.outcome != "served" and (step.text or step.matches or step.score is not None):
         yield Finding("I3", "a failed step holds no reply and no score", f"{step.step}: {step.text!r}", "it failed")
-
-
-def _grounds(one: StepReview) -> str:
-    if not one.due.must:
-        return f"at {one.now:.0f} no gate objects to {one.bundle.bundle if one.bundle else 'nothing'}"
-    return f"at {one.now:.0f} these gates object: {_listed(one.due.must)}"
 
 
 def _ends(one: StepReview) -> str:

@@ -56,7 +56,10 @@ def _replayed(promoted: Promoted, transition: Transition) -> Iterator[Finding]:
     due = (sorted(replies), len(steps) - len(replies))
     if compared != due:
         yield Finding(
-            "I14", f"seeds {due[0]}, {due[1]} unanswered", f"{compared[0]}, {compared[1]}", "the frontier was asked so"
+            "I14",
+            f"seeds {due[0]}, {due[1]} unanswered",
+            f"{compared[0]}, {compared[1]}",
+            "that is what the frontier answered",
         )
     if len(put := {step.knowledge for step in steps if step.role == "competitor"}) > 1:
         yield Finding("I14", "every seed asked with the same lessons", f"{sorted(put)}", "else they are not matched")
@@ -121,7 +124,12 @@ def _standing(promoted: Promoted, transition: Transition, rate: float) -> Iterat
     seeds = sorted(asked) if promoted.champion else []
     if sorted(each.seed for each in promoted.rivals) != seeds:
         did = f"{sorted(each.seed for each in promoted.rivals)}"
-        yield Finding("I14", f"{promoted.champion} on seeds {seeds}", did, "both answer what the frontier is asked")
+        yield Finding(
+            "I14",
+            f"{promoted.champion} on seeds {seeds}",
+            did,
+            "challenger and champion answer every seed that the frontier is asked on",
+        )
         return
     for each in promoted.rivals if transition.description.scores else ():
         if abs((due := grid_ctf.score(each.reply, each.seed)) - each.score) > SLACK:
@@ -160,10 +168,18 @@ def answer_is_due(operation: op.Plain, answer: Answer, model: Model, transition:
             least = most - (model.unsure if keep is None else frozenset())
             # A killed training may have registered a bundle that nobody was told of.
             if not least <= set(gone) <= most | transition.memory.strays:
-                needed = f"needed are {sorted(model.needed(keep))}"
-                yield Finding("I14", f"{sorted(least)} are deleted", f"{sorted(gone)}", needed)
+                due = f"{sorted(least)} {'would be' if ahead else 'are'} deleted"
+                yield Finding("I14", due, f"{sorted(gone)}", f"these are needed: {_needed(model, keep)}")
         case op.Prune(bundle=str(named)), Pruned(bundles=gone) if gone != (named,):
             yield Finding("I14", f"{named} is deleted", f"{sorted(gone)}", "that one was named")
+
+
+def _needed(model: Model, keep: int | None) -> str:
+    """Say which bundles are needed, and what for."""
+    named: dict[str | None, str] = {model.target(): "a rollback leads to it"}
+    named |= dict.fromkeys(model.slots.values(), "it holds the slot")
+    needed = sorted(model.needed(keep))
+    return ", ".join(f"{each} ({named.get(each, 'a kept run asked or compared it')})" for each in needed) or "none"
 
 
 def _matched(asked: op.Promote, promoted: Promoted, model: Model) -> Iterator[Finding]:

@@ -33,7 +33,8 @@ def history_equals_trace(transition: Transition, _model: Model, reviews: tuple[S
     if not transition.killed:
         for step in transition.steps:
             if step.recovered:
-                yield Finding("I4", f"{step.step} is its process's", "it was recovered", "nobody was killed")
+                own, other = f"{step.step} is closed by the process that began it", "closed as interrupted by another"
+                yield Finding("I4", own, other, "that process was alive")
     if transition.seen.announced:
         yield Finding("I4", "no call is left open", f"open: {transition.seen.announced}", "no operation is under way")
 

@@ -16,12 +16,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from stepdown_machine import operations as op
 from stepdown_machine.capabilities import claims, reasons_of
 from stepdown_machine.failures import claim_of, opened, telling
+from stepdown_machine.findings import Disagreement
 from stepdown_machine.model import objections
 from stepdown_machine.protocol import VALIDATORS, Answer, HandoffSystem
 from stepdown_machine.reach import REACHED, reach
 from stepdown_machine.script import script, write
 from stepdown_machine.session import Session
-from stepdown_machine.shorten import Program, shorten, spelled
+from stepdown_machine.shorten import LONGEST, Program, shorten, spelled
 
 Rule = TypeVar("Rule", bound=Callable[..., None])
 Episode: TypeAlias = Callable[[int], None]
@@ -200,8 +201,17 @@ class TurnMachine(RuleBasedStateMachine):
                     failure.add_note("  shorter     " + "\n              ".join(spelled(shorter)))
         type(self).last = session
         title = f"{type(self).__name__} fails with {claim}."
-        text = script(self.session.description.origin, session.operations, str(shown), title)
+        if shown is not failure:
+            # One failure, in the numbers of the program that is shown.
+            failure.args = shown.args
+            if isinstance(failure, Disagreement) and isinstance(shown, Disagreement):
+                failure.findings = shown.findings
+        elif len(self.program) > LONGEST:
+            failure.add_note(f"  shorter     not tried: {len(self.program)} turns are more than {LONGEST}")
+        story = session.told(str(shown))
+        text = script(self.session.description.origin, session.operations, f"{shown}\n\n{story}", title)
         failure.add_note(f"  script      {write(type(self).__name__, claim, text)}")
+        failure.add_note(f"what was done, from a fresh system on:\n{story}")
 
     def teardown(self) -> None:
         """Look at everything once more, unless something failed before, and give the system back."""
