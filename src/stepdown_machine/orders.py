@@ -59,6 +59,8 @@ HELD = {op.Promote: ("announced", Promoted), op.Rollback: ("rollback-checked", P
 
 
 LOOKED = "looked"
+ASKED_AGAIN = "asked-again"
+"""The point at which somebody else is asked for the same step: who was asked first has failed, or nobody is served by it."""
 """The point at which a run has looked at the slot's bundle, and decided nothing of its first step yet."""
 
 

@@ -18,6 +18,7 @@ from stateful.damages import clear, damage
 from stateful.doing import COMPARED, answered, interleaved, spelled
 from stateful.environment import (
     ASKED,
+    FIRST_LESSON,
     IN_FILES,
     LENGTHS,
     ON_GRID,
@@ -48,6 +49,7 @@ from stepdown.views.losses import lost_bundles
 from stepdown_machine import operations as op
 from stepdown_machine.model import REFEREES
 from stepdown_machine.observed import Holding, Observation
+from stepdown_machine.orders import ASKED_AGAIN
 from stepdown_machine.protocol import (
     MISSING,
     MUTE,
@@ -69,6 +71,7 @@ POINTS = {
         "looked",
         "announced",
         ASKED,
+        ASKED_AGAIN,
         "answered",
         "step-appended",
         "step-finished",
@@ -92,6 +95,9 @@ POINTS = {
     "SetPolicy": ("policy-recorded",),
     "SetValidator": ("policy-recorded",),
 }
+TEARING = ("step-finished", "generation-decided", "knowledge-learned")
+TORN = b'{"event": "start", "stepdown.ca'
+"""How a line ends that nobody could write to its end."""
 HOLDS = {
     "Run": ("looked", "announced", ASKED, "answered", "step-finished", "generation-decided", "knowledge-learned"),
     "Resume": ("announced",),
@@ -102,8 +108,6 @@ HOLDS = {
 """Where a process can wait in the middle of its act: it holds no lock of the database."""
 SURE = (1.8945, 1.8946) if ON_GRID else (2.3533, 2.3534)
 """Standard errors of a mean of 8 or of 4 scores below which it lies with a chance of 5 %: the tables' t of 7 and of 3."""
-FIRST = ("Nothing is known yet.", "Explore.")
-"""Playbook and hints before anybody taught anything."""
 FILES = {Condition.ABSENT: "gone", Condition.BROKEN: "damaged", Condition.NEWER: "whole", Condition.WHOLE: "whole"}
 """The machine's word for what a list of bundles says; what only a newer version can read is as it was."""
 SHM = Path("/dev/shm")
@@ -195,7 +199,7 @@ class StepdownSystem:
             prices=PRICES,
             astray=0.05,
             draw=canary_draw,
-            teaching=Teaching(lesson_of, lesson_said(*FIRST)) if coach(scenario) is not None else None,
+            teaching=Teaching(lesson_of, lesson_said(**FIRST_LESSON)) if coach(scenario) is not None else None,
             shared=True,
             sure=SURE,
             bounds=bounds,
@@ -254,6 +258,10 @@ class StepdownSystem:
         errand = Errand(self._way(), self._environment, room() / "cache", crash.operation, crash.point, politely=asked)
         with process(room(), errand):
             pass
+        if not asked and crash.point in TEARING:
+            # It died while it wrote to the trace, where all that it had to say was written before.
+            with (self._root / "trace.jsonl").open("ab") as file:
+                file.write(TORN)
 
     def _way(self) -> Path:
         """Return the path by which another process comes: it is the same place, by another name every other time."""

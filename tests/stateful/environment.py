@@ -37,6 +37,7 @@ from stepdown.scenarios.protocol import Scenario
 from stepdown.scenarios.referee import own_case
 from stepdown.training.decoding import Decoding
 from stepdown.workspace import Settings
+from stepdown_machine.orders import ASKED_AGAIN
 from stepdown_machine.protocol import MISSING, START, UNPRICED
 from stepdown_machine.values import Price
 
@@ -253,9 +254,16 @@ class Hosted:
 
 
 def spelled(request: Request, reply: str) -> str:
-    """Spell one candidate in three otherwise: it is the same answer."""
-    plain = request.role == COACH or crc32(request.call.encode()) % 3
-    return reply if plain else json.dumps(json.loads(reply), indent=1)
+    """Spell one candidate in three otherwise: it is the same answer. Of two lessons in three one half is always the same."""
+    third = crc32(request.call.encode()) % 3
+    if request.role == COACH and third:
+        half = ("playbook", "hints")[third - 1]
+        return json.dumps({**json.loads(reply), half: FIRST_LESSON[half]})
+    return reply if request.role == COACH or third else json.dumps(json.loads(reply), indent=1)
+
+
+FIRST_LESSON = {"playbook": "Nothing is known yet.", "hints": "Explore."}
+"""What is known before anybody taught anything."""
 
 
 class Embedded:
@@ -409,7 +417,7 @@ def settings(
             environment.wrong += wrong(root, request, alone=environment.alone)
         except Exception as error:
             environment.wrong.append(f"{request.call} cannot be held against any rows: {error!r}")
-        reached(ASKED)
+        reached(ASKED if request.call.endswith("/1") else ASKED_AGAIN)
 
     def frontier(word: str, _scenario: object) -> Provider:
         if word == WORD:

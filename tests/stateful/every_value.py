@@ -20,8 +20,9 @@ from stepdown_machine.campaign import campaign
 from stepdown_machine.findings import Disagreement
 from stepdown_machine.model import REASONS
 from stepdown_machine.protocol import DAMAGES, PLANTS, VALIDATORS
-from stepdown_machine.rules.chaos import at_once, killable, raceable
+from stepdown_machine.rules.chaos import at_once
 from stepdown_machine.rules.discovery import HIGHEST
+from stepdown_machine.rules.kills import killable, raceable
 from stepdown_machine.rules.policy import POSITIONS, SETTINGS
 from stepdown_machine.rules.succession import THEN, WHO
 

@@ -15,13 +15,15 @@ from stateful.environment import ASKED
 from stepdown import workspace
 from stepdown_machine.campaign import campaign
 from stepdown_machine.machine import HandoffMachine
+from stepdown_machine.orders import ASKED_AGAIN
 from stepdown_machine.protocol import HandoffSystem
 from stepdown_machine.rules.turns import Episode
 
 
 def test_the_machine_kills_at_every_point_that_stepdown_names() -> None:
-    # And within the provider's call, between the two lines of its trace; after what a coach said; and within a tuning.
-    between = {ASKED, SAID, CHECKPOINTED}
+    # And within the first call of a step and the next one, between the two lines of its trace; after what a coach said; and
+    # within a tuning.
+    between = {ASKED, ASKED_AGAIN, SAID, CHECKPOINTED}
     assert {point for points in POINTS.values() for point in points} == {*workspace.POINTS, *between}
     assert all(set(points) <= set(POINTS[name]) for name, points in HOLDS.items())
 

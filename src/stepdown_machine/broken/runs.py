@@ -228,7 +228,7 @@ class Runs(standing.Standing):
             "weights": digest(weights) if weights else None, "input_tokens": 0, "output_tokens": 0, "model": None,
         }  # fmt: skip
         self.disk.trace.append(entry)
-        yield "asked"
+        yield "asked" if call.endswith("/0") else "asked-again"
         # A rival may have taken the directory away since the decision.
         loads = provider != "local" or (weights is not None and not weights.startswith("planted mute"))
         behaviour = self.disk.environment[provider] if loads else "load-failed"

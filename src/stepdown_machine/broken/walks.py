@@ -7,7 +7,7 @@ from collections.abc import Generator
 from stepdown_machine.protocol import One
 
 POINTS = {
-    "Run": ("looked", "announced", "asked", "called", "stored", "said"),
+    "Run": ("looked", "announced", "asked", "asked-again", "called", "stored", "said"),
     "Resume": ("announced", "stored", "said"),
     "Ask": ("announced", "asked", "called", "stored"),
     "Export": ("written", "registered"),

@@ -59,12 +59,24 @@ def every_fallback_has_its_reason(
             yield Finding("I3", "no reason, local served", f"{step.step} says {step.reason}", _ends(one))
         if step.recovered and step.objections and step.reason != step.objections[0]:
             yield Finding("I3", f"reason {step.objections[0]}", f"{step.step} says {step.reason}", "it was decided so")
+        yield from _cut_off(one)
         if step.served == "local" or step.recovered:
             continue
         reason = step.objections[0] if step.objections and one.due.allow(step.objections) else one.walk.reason
         if step.reason != reason and (one.due.must or step.objections or step.attempts[:1] == () or one.walk.reason):
             yield Finding("I3", f"reason {reason}", f"{step.step} says {step.reason}", grounds(one))
         yield from _walks(one)
+
+
+def _cut_off(one: StepReview) -> Iterator[Finding]:
+    """Check the reason of a step that was cut off when local had failed and somebody else was asked."""
+    asked = [attempt for attempt in one.step.attempts if not attempt.shadow]
+    if not one.step.recovered or one.step.objections or len(asked) < 2 or asked[0].provider != "local":
+        return
+    # Of a reply whose judgement died with the process it is only known that it was not served.
+    reason = f"local-{asked[0].error or 'invalid-output'}"
+    if one.step.reason != reason:
+        yield Finding("I3", f"reason {reason}", f"{one.step.step} says {one.step.reason}", "so its first call ended")
 
 
 def _causes(one: StepReview) -> Iterator[Finding]:
