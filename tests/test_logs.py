@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journey import count
+from journey import count, tape
+from stepdown.acts.ask import judge, live
 from stepdown.acts.export import export
 from stepdown.acts.imports import ILLEGAL, KEPT, NO_CASE, read
 from stepdown.acts.imports import bring as record
@@ -337,3 +338,28 @@ def test_the_command_says_what_became_of_each_line(tmp_path: Path, capsys: pytes
     assert main(["import", str(tmp_path / "none.jsonl"), "-w", str(tmp_path / "fresh"), "-s", TASK]) == 2
     assert not (tmp_path / "fresh").exists()
     assert main(["export", "--imported", *where]) == 0
+
+
+@pytest.mark.parametrize("scenario", ["invoices", TASK])
+def test_a_question_that_somebody_brought_stands_on_one_side_however_it_came(
+    opened: Workspace, tmp_path: Path, scenario: str
+) -> None:
+    """Asked live in words or by the seed of a case of the scenario, and logged elsewhere: it is one question."""
+    playing = opened.scenario(scenario)
+    own = {str(*playing.observation(seed).values()): seed for seed in range(12)}
+    brought = [f"{text} (again, {number})" for number in range(4) for text in own]
+    reply = next(probe.reply for probe in playing.probes() if probe.legal)
+    with live(opened, scenario, frontier=f"recorded:{tape(tmp_path / 'tape.jsonl', [reply])}") as desk:
+        for case in (*own.values(), *({"text": text} for text in (*brought, *own))):
+            judge(opened, desk.ask(case).call or "", 1.0, by="zoe", why="right")
+    lines = [{"prompt": text, "completion": reply} for text in (*brought, *own)]
+    bring(opened, write(tmp_path / "log.jsonl", lines), scenario)
+    made = export(opened, Filters(scenario, imported=True))
+
+    sides: dict[str, set[str]] = {}
+    for side in ("train", "valid"):
+        for line in (made.path / f"{side}.jsonl").read_text("utf-8").splitlines():
+            sides.setdefault(json.loads(line)["prompt"], set()).add(side)
+    assert len(sides) == len(own) + len(brought)
+    assert {side for each in sides.values() for side in each} == {"train", "valid"}
+    assert [prompt for prompt, each in sides.items() if len(each) > 1] == []

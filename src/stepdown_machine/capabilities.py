@@ -200,6 +200,6 @@ def _claims(key: _Key) -> tuple[str, ...]:
         for code in codes
         if SHOWN.get(code) in (None, *description.shows)
         and (code not in DONE or bool({*DONE[code]} & description.operations))
-        and (code != "I7" or description.scores)
+        and (code != "I7" or description.scores or bool(description.strange))
         and (code != "I13" or "shadow-only" in reasons_of(description))
     )

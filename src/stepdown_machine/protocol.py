@@ -139,6 +139,8 @@ class Description:
         decodings: How bundles can be decoded, see `Redecode`; the first is `own`.
         questions: Most questions that one `Ask` may hold.
         examined: Seeds that are kept for evaluations and comparisons: nobody may learn what was answered to them.
+        strange: Seeds of questions that are none of the scenario's cases: nobody can say at once what one to it is worth,
+            and it is exported once somebody has said so later.
         points: For each operation class name, the points at which `Crash` can kill it.
         holds: Likewise the points at which `Rival` can hold it: there it keeps nobody waiting. At `looked` a run has looked at
             the slot's bundle, and decided nothing of its first step. At `announced` it has said durably whom that one asks, and
@@ -188,6 +190,7 @@ class Description:
     decodings: tuple[str, ...] = ()
     questions: int = 1
     examined: tuple[int, ...] = ()
+    strange: tuple[int, ...] = ()
     points: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     holds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     damages: tuple[str, ...] = DAMAGES

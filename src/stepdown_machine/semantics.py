@@ -26,6 +26,7 @@ def eligible(rows: Observation, wanted: op.Export, description: Description, mod
         if step.role == "competitor"
         and step.purpose != "comparison"
         and not (step.purpose == "live" and step.seed in description.examined)
+        and not (step.purpose == "live" and step.seed in description.strange and later.get(step.step) is None)
         and step.outcome == "served"
         and model.asked_with.get(step.step, OWN) == model.text
         and not (objectors is not None and objectors(step.text))

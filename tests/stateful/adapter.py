@@ -28,6 +28,7 @@ from stateful.environment import (
     Environment,
     examined,
     settings,
+    strange,
 )
 from stateful.falsifying import WAYS, Forgery
 from stateful.observing import PERSON, Observer, canary_draw, lesson_of, lesson_said
@@ -186,6 +187,7 @@ class StepdownSystem:
             decodings=tuple(LENGTHS),
             questions=4,
             examined=examined(scenario),
+            strange=strange(scenario),
             plants=(*PLANTS, MUTE),
             outages=(*OUTAGES, UNPRICED, MISSING),
             points=POINTS,

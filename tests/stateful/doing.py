@@ -9,7 +9,7 @@ from typing import Any
 
 from stateful import bases
 from stateful.children import REAL
-from stateful.environment import SCENARIO, SmallPapers
+from stateful.environment import SCENARIO, STRANGE, SmallPapers, strange
 from stateful.exported import wants_matches
 from stateful.logs import brought
 from stateful.observing import PERSON, error_said
@@ -140,7 +140,7 @@ def played(workspace: Workspace, operation: op.Run | op.Resume | op.Ask | op.Rou
 
 
 def _responded(desk: Desk, seed: int) -> Responded:
-    told, run = desk.ask(seed), desk.under_way.run.id
+    told, run = desk.ask(STRANGE if seed in strange(desk.under_way.scenario) else seed), desk.under_way.run.id
     return Responded(run, told.reply or "", told.served, told.reason, told.score, error_said(told.error))
 
 

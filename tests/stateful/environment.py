@@ -30,7 +30,9 @@ from stepdown.history import engine as engines
 from stepdown.providers import prices
 from stepdown.providers.protocol import Completion, LocalProvider, Provider, Request
 from stepdown.providers.search import Search
+from stepdown.scenarios import cases
 from stepdown.scenarios.grid_ctf import GridCtf
+from stepdown.scenarios.invoice_cases import case
 from stepdown.scenarios.invoices import Invoices
 from stepdown.scenarios.prompt import COACH, COMPETITOR, FIRST
 from stepdown.scenarios.protocol import Scenario
@@ -228,6 +230,15 @@ for seller in SELLERS:
 def examined(scenario: Scenario) -> tuple[int, ...]:
     """Return cases that are kept for examinations, where a scenario has cases of its own."""
     return (scenario.holdout_seeds()[0], scenario.comparison_seeds()[0]) if own_case(scenario) else ()
+
+
+STRANGE = {"text": f"{case(1).text} Thank you."}
+"""A case that no scenario has: where invoices are read, it is one all the same."""
+
+
+def strange(scenario: Scenario) -> tuple[int, ...]:
+    """Return what stands for that case, where a scenario has cases of its own."""
+    return (cases.seed_of(scenario, STRANGE)[0],) if own_case(scenario) else ()
 
 
 class Hosted:

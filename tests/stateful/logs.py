@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stateful.environment import NEIGHBOURS, ON_GRID, SCENARIO
+from stateful.environment import NEIGHBOURS, ON_GRID, SCENARIO, STRANGE, examined, strange
 from stateful.observing import PERSON
 from stepdown.acts import imports
 from stepdown.history import reader, rows
@@ -49,8 +49,15 @@ def _logged(question: str, reply: str, line: int, model: str) -> dict[str, Any]:
     return forms[(line - 1) % len(forms)] if line else {"messages": [asked, answered]}
 
 
-def _idle(question: str, reply: str, model: str) -> list[dict[str, Any]]:
-    """Say lines that teach nothing, although the answer in them is what a line before was learned from."""
+def _idle(question: str, reply: str, model: str, kept: Sequence[str]) -> list[dict[str, Any]]:
+    """Say lines that teach nothing, although the answer in them is what a line before was learned from.
+
+    Args:
+        question: Of the first line, and `reply` its answer.
+        reply: It is legal to any question.
+        model: Who answered.
+        kept: Questions that are kept for examinations.
+    """
     answered = _message("assistant", reply)
     return [
         _exchange(question, answered, model, finish_reason="length"),
@@ -61,6 +68,7 @@ def _idle(question: str, reply: str, model: str) -> list[dict[str, Any]]:
         {"prompt": json.dumps({"time": 12, "place": 3}) if question.startswith("{") else "", "completion": reply},
         {"prompt": question, "completion": ""},
         {"question": question, "answer": reply},
+        *(_exchange(each, answered, model) for each in kept),
     ]
 
 
@@ -72,9 +80,11 @@ def _question(shown: Mapping[str, Any]) -> str:
 def brought(workspace: Workspace, lines: tuple[tuple[int, str], ...], model: str) -> Imported:
     """Bring in a log of completions, as the answers of a neighbour's first where there is one."""
     scenario = workspace.scenario(SCENARIO)
-    asked = [_question(scenario.observation(seed)) for seed, _ in lines]
+    unknown = strange(scenario)
+    asked = [_question(STRANGE if seed in unknown else scenario.observation(seed)) for seed, _ in lines]
+    kept_back = [_question(scenario.observation(seed)) for seed in examined(scenario)]
     written = [_logged(asked[line], reply, line, model) for line, (_, reply) in enumerate(lines)]
-    idle = _idle(asked[0], lines[0][1], model)
+    idle = _idle(asked[0], lines[0][1], model, kept_back)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "log.jsonl"
         path.write_text("\n".join((*map(json.dumps, written), "", *map(json.dumps, idle))), "utf-8")

@@ -68,6 +68,21 @@ class StepdownRegistry(RegistryMachine):
         return StepdownSystem()
 
 
+def bring_and_ask(machine: TurnMachine) -> None:
+    """Bring in what others logged and ask live, on cases of the scenario, on one that is kept, and on one that is nobody's."""
+    description = machine.session.description
+    legal = next(probe.text for probe in description.probes if probe.legal)
+    kept = (*description.examined[:1], *description.strange)
+    machine.tell(
+        (
+            op.Import(tuple((seed, legal) for seed in (0, *description.strange, 1))),
+            op.Ask(3, kept),
+            op.Export(include_local=True, imported=True),
+            op.Audit(),
+        )
+    )
+
+
 class StepdownInvoices(RoutingMachine):
     """Who serves and why where sentences are read, and a tuned base reads them: in a process that plays nothing else."""
 
@@ -82,6 +97,7 @@ class StepdownInvoices(RoutingMachine):
     def play_warm_up(self, warm_up: tuple[tuple[str, int], ...]) -> None:
         """Lose the base first, and get it back: every other example would do without. Then let the hosted frontier fail."""
         self._lead(BASE, 1)
+        bring_and_ask(self)
         self._fail_at_the_frontier()
         self.spend(2)
         super().play_warm_up(warm_up)
@@ -115,6 +131,7 @@ class StepdownPapers(RoutingMachine):
             op.Train(dataset, self.session.description.plans[-1]) for dataset in self.session.names.of("dataset")[-1:]
         )
         self.spend(2)
+        bring_and_ask(self)
         super().play_warm_up(warm_up)
 
 

@@ -4,9 +4,10 @@ import hashlib
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,12 +16,13 @@ from sqlalchemy import Connection
 
 from stepdown.acts.datasets import NAME, ExportedDataset, described, is_whole
 from stepdown.bundles.disk import sync
-from stepdown.digest import canonical, sha256
+from stepdown.digest import canonical, digest, sha256
 from stepdown.errors import DatasetError, NotFound, WorkspaceError
 from stepdown.history import ledger, reader, rows
 from stepdown.scenarios import cases
 from stepdown.scenarios.prompt import Knowledge
 from stepdown.scenarios.protocol import Scenario
+from stepdown.scenarios.referee import is_of_seed, own_case
 from stepdown.scenarios.roles import judged_role, proposer, role_named
 from stepdown.scenarios.wording import Wording, wording
 from stepdown.training.records import Filters, Split, content, imported, line, manifest, record
@@ -67,7 +69,7 @@ def accepted(workspace: Workspace, filters: Filters) -> list[rows.Step]:
         return [step for step, _ in selection.accepted()]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Selection:
     """The rows that a filter accepts, as one transaction sees them."""
 
@@ -86,6 +88,33 @@ class _Selection:
         words = role_named(self.scenario, self.role).words if self.filters.imported else None
         for exchange in self._logged():
             yield exchange if words is None else replace(exchange, prompt=words(Knowledge(), exchange.input))
+
+    def content(self, row: rows.Step | rows.Exchange) -> str:
+        """Return the hash that decides on which side a row falls; of a case that somebody brought live, that of its own."""
+        if isinstance(row, rows.Exchange) or self._is_own(row):
+            return content(self.scenario, row)
+        return self._brought.get(row.seed) or digest({"seed": row.seed})
+
+    def _is_own(self, step: rows.Step) -> bool:
+        """Tell whether a step was asked on a case of the scenario, whose seed says what it was."""
+        if step.run not in self._live or not own_case(self.scenario):
+            return True
+        knowledge = _knowledge(self.connection, self.scenario.name, step.knowledge)
+        return is_of_seed(role_named(self.scenario, self.role), step.seed, knowledge, step.prompt)
+
+    @cached_property
+    def _live(self) -> frozenset[str]:
+        live = {"scenario": self.scenario.name, "purpose": rows.LIVE}
+        return frozenset(run.id for run in reader.all_of(self.connection, rows.Run, **live))
+
+    @cached_property
+    def _brought(self) -> Mapping[int, str]:
+        """The contents of cases that were brought live, by their drawn seeds, where other rows say what they are."""
+        seeds = {step.seed for step, _ in self.accepted() if not self._is_own(step)}
+        own = (step for step, _ in self.accepted() if self._is_own(step))
+        others: Iterator[rows.Step | rows.Exchange] = chain(own, self.exchanges()) if seeds else iter(())
+        keys = (content(self.scenario, row) for row in others)
+        return {cases.drawn(key): key for key in keys if cases.drawn(key) in seeds}
 
     def reworded(self) -> int:
         """Count the steps that the filter accepts and that were asked with another text: nobody will be asked so any more."""
@@ -126,7 +155,7 @@ def _write(source: _Selection, part: Path) -> tuple[dict[str, Any], int]:
     keys: list[str | None] = [None, None]
     steps: Iterator[rows.Step | rows.Exchange] = (step for step, _ in source.accepted())
     for row in chain(steps, source.exchanges()):
-        key = content(source.scenario, row)
+        key = source.content(row)
         keys = [min(keys[0] or key, key), max(keys[1] or key, key)]
     reworded = source.reworded()
     if keys[0] is None or keys[1] is None:
@@ -161,14 +190,14 @@ def _write_files(source: _Selection, split: Split, part: Path) -> dict[str, Any]
         for step, generation in source.accepted():
             knowledge = _knowledge(connection, filters.scenario, step.knowledge)
             served = reader.attempt(connection, step.served_call or "")
-            side = "valid.jsonl" if split.validates(content(source.scenario, step)) else "train.jsonl"
+            side = "valid.jsonl" if split.validates(source.content(step)) else "train.jsonl"
             files.write(side, line(record(step, generation, knowledge, served, reply(step.answer or ""))))
             runs[step.run] += 1
             if filters.matches:
                 for match in reader.matches(connection, step.id):
                     files.write("matches.jsonl", line({"strategy": step.answer, **_match(match)}))
         for exchange in source.exchanges():
-            side = "valid.jsonl" if split.validates(content(source.scenario, exchange)) else "train.jsonl"
+            side = "valid.jsonl" if split.validates(source.content(exchange)) else "train.jsonl"
             files.write(side, line(imported(exchange, reply(exchange.answer))))
             logs[exchange.log] += 1
     digests = {name: hash_.hexdigest() for name, hash_ in files.hashes.items()}

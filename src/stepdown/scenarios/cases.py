@@ -59,7 +59,12 @@ def seed_of(scenario: Scenario, case: Mapping[str, Any]) -> tuple[int, bool]:
         raise InvalidValue(f"The case is no JSON object: {why(error)}.", kind=NO_CASE) from error
     own = getattr(scenario, "seed_of", None)
     seed = guarded(scenario, "finding a case", lambda: own(case)) if own is not None else _kept_by(scenario).get(key)
-    return (seed, True) if seed is not None else (int(key[:16], 16) % SEEDS, False)
+    return (seed, True) if seed is not None else (drawn(key), False)
+
+
+def drawn(key: str) -> int:
+    """Return the seed that stands for a case that is not the scenario's own, from the digest of its content."""
+    return int(key[:16], 16) % SEEDS
 
 
 def kept(scenario: Scenario, seed: int) -> bool:

@@ -111,14 +111,15 @@ def live_seeds(scenario: Scenario, role: Role, seed: int, knowledge: Knowledge, 
         knowledge: What was known.
         prompt: What was asked.
     """
-    if own_case(scenario):
-        try:
-            asked = role.prompt(knowledge, seed) if role.prompt is not None else None
-        except Exception:  # A drawn seed means nothing to a scenario.
-            asked = None
-        if asked != prompt:
-            return ()
-    return seeds_of(scenario, seed)
+    return seeds_of(scenario, seed) if not own_case(scenario) or is_of_seed(role, seed, knowledge, prompt) else ()
+
+
+def is_of_seed(role: Role, seed: int, knowledge: Knowledge, prompt: str) -> bool:
+    """Tell whether a prompt is what a role is asked on a seed; else it is of a case that somebody brought."""
+    try:
+        return role.prompt is not None and role.prompt(knowledge, seed) == prompt
+    except Exception:  # A drawn seed means nothing to a scenario.
+        return False
 
 
 def judging_prompt(scenario: Scenario, role: Role, seed: int, knowledge: Knowledge, asked: str, given: str) -> str:
@@ -134,10 +135,7 @@ def judging_prompt(scenario: Scenario, role: Role, seed: int, knowledge: Knowled
     """
     judge_ = judging.of(scenario)
     assert judge_ is not None, "only what a model judges is put to one"
-    try:
-        own = role.prompt is not None and role.prompt(knowledge, seed) == asked
-    except Exception:  # A drawn seed means nothing to a scenario.
-        own = False
+    own = is_of_seed(role, seed, knowledge, asked)
     expected = getattr(scenario, "expected", None)
     case = in_one_line(scenario.observation(seed)) if own else asked
     return judging.prompt(judge_, scenario.rules, case, expected(seed) if own and expected else None, given)

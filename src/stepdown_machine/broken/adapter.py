@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from stepdown_machine import operations as op
-from stepdown_machine.broken import harness, toy
+from stepdown_machine.broken import toy
 from stepdown_machine.broken.describing import describe
 from stepdown_machine.broken.disk import Disk
 from stepdown_machine.broken.outside import (
@@ -194,7 +194,7 @@ class ToySystem:
             case op.Import(lines=lines, model=model):
                 log = yield from process.bring(lines)
                 kept = self._disk.logs[log]
-                scored = tuple((number, text, harness.score(text, seed)) for number, seed, text in kept)
+                scored = tuple((number, text, process.valued(seed, text)) for number, seed, text in kept)
                 told = process.answering(f"{model}-asked", model, [line[0] for line in kept])
                 return Imported(log, scored, told, process.skipping(len(lines), len(kept)))
             case op.Judge(run=run, position=position, score=score, refused=refused):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from stepdown_machine.broken import harness, succession, toy
 from stepdown_machine.broken.outside import OPERATOR
+from stepdown_machine.broken.runs import STRANGE
 from stepdown_machine.broken.walks import POINTS
 from stepdown_machine.protocol import MISSING, MUTE, OUTAGES, PLANTS, UNPRICED, Description, Origin, Probe, Teaching
 from stepdown_machine.values import Price
@@ -42,6 +43,7 @@ def describe(name: str) -> Description:
         outages=(*OUTAGES, UNPRICED, MISSING),
         decodings=("own", "longer"),
         questions=4,
-        examined=(7,),
+        examined=(toy.EXAMINED,),
+        strange=(STRANGE,),
         teaching=Teaching(str, ""),
     )

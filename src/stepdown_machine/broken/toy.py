@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 from statistics import fmean
+from typing import Any
 
-from stepdown_machine.broken import harness, runs, succession, sums
+from stepdown_machine.broken import elsewhere, harness, runs, succession, sums
 
 Points = runs.Points
 Refused = runs.Refused
@@ -23,7 +24,7 @@ EXAMINED = 7
 ENDLESS = ("max_age", "breaker_window", "breaker_cooldown", "run_tokens", "run_cost", "max_lessons")
 
 
-class Toy(succession.Succession):
+class Toy(succession.Succession, elsewhere.Elsewhere):
     """One process with the system open: export, train, govern, report, audit.
 
     Attributes:
@@ -64,42 +65,11 @@ class Toy(succession.Succession):
             and harness.referee(row["text"])
             and wanted["run"] in (None, row["run"])
             and wanted["scenario"] in (None, "grid_ctf")
+            and self.worth(row) is not None
             and (wanted["min_score"] is None or self.worth(row) >= wanted["min_score"])
             and (not wanted["kept_only"] or row["step"] in kept)
             and (wanted["include_local"] or row["served"] == "frontier")
         )
-
-    def logged(self, wanted: Row) -> list[Row]:
-        """Say what was logged elsewhere as training data: of no run, kept by no gate, and put in the words of now."""
-        elsewhere = wanted["scenario"] not in (None, "grid_ctf")
-        if not wanted["imported"] or wanted["kept_only"] or elsewhere:
-            return []
-        if wanted["run"]:
-            return []
-        lines = [(f"{log}:{number}", seed, text) for log, kept in self.disk.logs.items() for number, seed, text in kept]
-        least, put = wanted["min_score"], self.disk.environment["text"]
-        facts = [{"step": place, "prompt": f"grid_ctf {put} {seed}", "completion": text, "score": harness.score(text, seed)}
-                 for place, seed, text in lines]  # fmt: skip
-        return [
-            {
-                **each,
-                "split": "valid" if digest(each["completion"]) < "4" else "train",
-                "served": "imported",
-            }
-            for each in facts
-            if least is None or each["score"] >= least
-        ]
-
-    def bring(self, lines: tuple[tuple[int, str], ...]) -> Points:
-        """Bring in a log once."""
-        yield "begun"
-        kept = [(number, seed, text) for number, (seed, text) in enumerate(lines, 1) if harness.referee(text)]
-        if not kept:
-            raise Refused("log-empty")
-        log = "L" + digest(repr(lines))
-        self.disk.logs.setdefault(log, kept)
-        yield "committed"
-        return log
 
     def record(self, row: Row) -> Row:
         """Say one row as training data; the split follows from the content alone."""
@@ -112,10 +82,10 @@ class Toy(succession.Succession):
         facts |= {"knowledge": row["knowledge"], "taught": lessons[row["knowledge"]]}
         return {"step": row["step"], "split": split, "prompt": prompt, "completion": row["text"], **facts}
 
-    def worth(self, row: Row) -> float:
-        """Return what was last said of a step's answer, or its own score."""
+    def worth(self, row: Row) -> Any:
+        """Return what was last said of a step's answer, or its own score; None where nobody can say."""
         later = [score for step, score in self.disk.judgements if step == row["step"]]
-        return later[-1] if later else float(row["score"])
+        return later[-1] if later else row["score"]
 
     def judge(self, run: str, position: int, score: float, *, refused: bool) -> Points:
         """Say later how good an answer was that served; of one that did not nobody can."""

@@ -24,9 +24,15 @@ def scores_replay(transition: Transition, _model: Model, _reviews: tuple[StepRev
 
     Blind to a reply that is not the one that was given (I4).
     """
-    if not transition.description.scores:
-        return
+    strange = transition.description.strange
     for step in transition.steps:
+        unknown = step.purpose == "live" and step.seed in strange
+        if unknown and step.score is not None:
+            yield Finding(
+                "I7", "no score", f"{step.step} stored {step.score}", "its question is no case of the scenario"
+            )
+        if unknown or not transition.description.scores:
+            continue
         if step.role != "competitor" or step.outcome != "served":
             continue
         for seed, stored in step.matches:

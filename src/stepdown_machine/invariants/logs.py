@@ -23,6 +23,9 @@ def brought_in(asked: op.Import, answer: Imported, description: Description, mod
         yield Finding("I8", f"lines {due}", f"lines {taken}", "these are what the scenario accepts")
     if wrong := [score for _, _, score in answer.lines if score is not None and not 0 <= score <= 1]:
         yield Finding("I8", "scores from 0 to 1", f"{wrong}", "no other is one")
+    unknown = {number for number, (seed, _) in enumerate(asked.lines, 1) if seed in description.strange}
+    if scored := [number for number, _, score in answer.lines if number in unknown and score is not None]:
+        yield Finding("I8", "no score", f"lines {scored} have one", "their questions are no cases of the scenario")
     told = tuple(asked.model if number > 1 else None for number, _ in taken)
     if answer.skipped not in (None, rest := len(asked.lines) - len(due)):
         yield Finding("I8", f"{rest} lines that teach nothing", f"{answer.skipped}", "each line is taken or counted")

@@ -92,7 +92,9 @@ class Discovery(TurnMachine):
             "one": (*legal[2:3],),
         }
         if imported is not None and legal and illegal:
-            self.act(op.Import(tuple(enumerate(parts[imported]))))
+            # One question more is none of the scenario's.
+            strange = [(seed, legal[0]) for seed in self.session.description.strange[:1] if imported == "two"]
+            self.act(op.Import((*enumerate(parts[imported]), *strange)))
 
     def _judge(self, late: str | None, run: str | None) -> None:
         """Say how good one of a run's answers was, the newest run's without a name."""

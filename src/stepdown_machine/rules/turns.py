@@ -154,9 +154,9 @@ class TurnMachine(RuleBasedStateMachine):
             self.act(op.Ask(number) if number and self.can(op.Ask) else op.Run(number))
 
     def question(self, choice: int) -> op.Ask:
-        """Return one question, and now and then others after it: at one that is kept for examinations nobody may learn."""
-        examined = self.session.description.examined
-        kept = (examined[choice % len(examined)],) if examined else ()
+        """Return one question, and now and then others: one that is kept for examinations, and one that is no case at all."""
+        examined, strange = self.session.description.examined, self.session.description.strange
+        kept = (*((examined[choice % len(examined)],) if examined else ()), *strange[:1])
         more = (*kept, choice % 3, choice % 4)[: min(choice % 4, self.session.description.questions - 1)]
         return op.Ask(choice % 4, more)
 
