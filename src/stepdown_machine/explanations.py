@@ -17,7 +17,6 @@ from stepdown_machine.findings import Finding
 from stepdown_machine.invariants.answers import answer_is_legal
 from stepdown_machine.invariants.succession import answer_is_due
 from stepdown_machine.model import Breaker, Model, Objections, Registered, after, objections
-from stepdown_machine.model.legal_answers import refused
 from stepdown_machine.model.registered import OWN
 from stepdown_machine.observed import Attempt, Call, Step
 from stepdown_machine.orders import Explanation, came_second
@@ -67,8 +66,7 @@ def _told(model: Model, operation: op.Plain, answer: Answer, transition: Transit
         due = replace(due, accept=due.accept or idle, kinds=due.kinds | {"stale"})
         if moved and not idle and operation == transition.parts[1] and came_second(transition):
             due = replace(due, accept=False, because="the slot changed hands while it was held")
-    if gone_on_with(operation, transition):
-        due = refused("run-under-way", "run-done", *due.kinds, because="another process goes on with it")
+    due = gone_on_with(operation, transition, due)
     if isinstance(transition.operation, op.Crash):
         if due.accept:
             apply(model, operation, answer, transition.memory, transition.before)

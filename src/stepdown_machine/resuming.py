@@ -43,13 +43,19 @@ def resuming(run: str, rows: Observation, model: Model, memory: Memory) -> Legal
     return LegalAnswers(True, frozenset(over))
 
 
-def gone_on_with(operation: op.Plain, transition: Transition) -> bool:
-    """Tell whether an operation goes on with a run that another process is held going on with: it asks somebody."""
+def gone_on_with(operation: op.Plain, transition: Transition, due: LegalAnswers) -> LegalAnswers:
+    """Judge an operation that goes on with a run that another process goes on with: whoever asks somebody is held there."""
     match transition.operation, transition.answer:
         case op.Rival(first=op.Resume() as first, second=second, held="announced"), (_, Ran(), *_):
-            asks = any(step.run == first.run for step in transition.steps)
-            return operation is first and first == second and asks
-    return False
+            steps = [step for step in transition.steps if step.run == first.run]
+            if operation is not first or first != second or not steps:
+                return due
+            kinds, because = ("run-under-way", "run-done", *due.kinds), "another process goes on with it"
+            if any(step.attempts for step in steps):
+                return refused(*kinds, because=because)
+            # Nobody could be asked, and so nobody was held: it was over, or stopped once more, before the other one came.
+            return replace(due, kinds=frozenset(kinds))
+    return due
 
 
 def again(due: LegalAnswers, run: str | None, rows: Observation, memory: Memory) -> LegalAnswers:

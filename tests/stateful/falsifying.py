@@ -23,6 +23,7 @@ from stateful.forgeries import (
     kinds,
     one_value,
 )
+from stateful.observing import event_in
 from stateful.paired_forgeries import FACTS_WHILE_WHOLE, conspiracies, one_fact
 from stateful.removals import missing
 from stepdown.acts.opening import open_workspace
@@ -46,6 +47,9 @@ LIES = {
     **ALWAYS,
     **_values(WHILE_WHOLE),
     **{f"fact {name}": partial(one_fact, name, "more") for name in FACTS_WHILE_WHOLE},
+    **{f"{table}.{column} another": partial(borrowed_value, table, column) for table, column in BORROWED},
+}
+JUDGED_LIES: dict[str, Lie] = {
     **{
         f"judged {table}.{column} more": partial(one_value, table, column, "more", where=where)
         for table, (where, names) in JUDGED.items()
@@ -56,8 +60,8 @@ LIES = {
         for table, names in JUDGED_ELSEWHERE.items()
         for column in names.split()
     },
-    **{f"{table}.{column} another": partial(borrowed_value, table, column) for table, column in BORROWED},
 }
+"""Those about what a model said, where one judged."""
 WAYS = tuple(ALWAYS)
 """What can be altered whatever happened."""
 
@@ -75,7 +79,8 @@ class Forgery:
     def __init__(self, root: Path, settings: Settings, version: int, *, excused: bool) -> None:
         self._excused = excused
         self._trace, self._version = root / "trace.jsonl", version
-        self._lines = self._trace.read_text("utf-8").splitlines()
+        # What nobody could write to its end says nothing, and nothing is a lie about it.
+        self._lines = list(filter(event_in, self._trace.read_text("utf-8").splitlines()))
         self._workspace = open_workspace(root, settings=settings)
         self._database = sqlite3.connect(root / "stepdown.db", isolation_level=None)
         for (name,) in self._database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
@@ -92,11 +97,11 @@ class Forgery:
 
     def audited(self, way: str) -> tuple[str, ...]:
         """Tell one lie, return the first thing that the audit says of it, and take it back."""
-        lines = [json.loads(line) for line in self._lines if line]
+        lines = [json.loads(line) for line in self._lines]
         named = wording(self._workspace.scenario(SCENARIO), COMPETITOR).named
         copy = Copy(self._database, lines, self._version, named)
         try:
-            if not LIES[way](copy):
+            if not (LIES | JUDGED_LIES)[way](copy):
                 if not self._excused:
                     raise HarnessBrokenError(
                         f"{way!r} cannot be told: this history was to hold something for each lie."

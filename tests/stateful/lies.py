@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from stateful.adapter import StepdownSystem, room
-from stateful.falsifying import LIES
+from stateful.falsifying import JUDGED_LIES, LIES
 from stateful.judged_life import live_judged
 from stepdown_machine import operations as op
 from stepdown_machine.machine import HandoffMachine
@@ -20,17 +19,24 @@ class LiedAbout(StepdownSystem):
 
     excused = False
 
+    def describe(self) -> Description:
+        return replace(super().describe(), origin=Origin("stateful.lies", "LiedAbout"), falsifiable=tuple(LIES))
+
+
+class JudgedBefore(LiedAbout):
+    """stepdown, where a model has judged before and nobody else has lived, with lies about that."""
+
     @staticmethod
     @cache
     def template() -> Path:
-        """Return a workspace in which a model has judged besides."""
+        """Return the workspace in which a model has judged."""
         judged = room() / "judged"
-        shutil.copytree(room() / "template", judged)
         live_judged(judged, room() / "cache")
         return judged
 
     def describe(self) -> Description:
-        return replace(super().describe(), origin=Origin("stateful.lies", "LiedAbout"), falsifiable=tuple(LIES))
+        origin = Origin("stateful.lies", "JudgedBefore")
+        return replace(super().describe(), origin=origin, falsifiable=tuple(JUDGED_LIES))
 
 
 def tell_every_lie(machine: HandoffMachine) -> None:

@@ -172,7 +172,7 @@ class Observer:
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
         for line in whole.splitlines():
-            said = _event(line)
+            said = event_in(line)
             if said and said["event"] != "batch":
                 self._calls[said["stepdown.call"]] = _call(said)
 
@@ -239,7 +239,7 @@ class Observer:
         return {entry.name for room in ("datasets", "bundles", "jobs") for entry in os.scandir(self._root / room)}
 
 
-def _event(line: bytes) -> dict[str, Any]:
+def event_in(line: bytes | str) -> dict[str, Any]:
     """Read a line of the trace; what nobody could write to its end says nothing, nor does what was written behind it."""
     try:
         said = json.loads(line)

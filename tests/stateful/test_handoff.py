@@ -15,8 +15,8 @@ from hypothesis import settings
 from stateful.adapter import StepdownSystem
 from stateful.bases import HERE
 from stateful.children import REAL
-from stateful.falsifying import LIES
-from stateful.lies import LiedAbout, tell_every_lie
+from stateful.falsifying import JUDGED_LIES, LIES
+from stateful.lies import JudgedBefore, LiedAbout, tell_every_lie
 from stateful.parts import Part, part_beside, together
 from stepdown_machine import operations as op
 from stepdown_machine.machine import HandoffMachine, LearningMachine, RegistryMachine, RoutingMachine, case
@@ -138,6 +138,8 @@ class StepdownPapers(RoutingMachine):
 class StepdownWitnesses(HandoffMachine):
     """What an audit finds: every lie about a history in which each can be told."""
 
+    shortens = False  # Each time that it is tried, all of them are told again.
+
     def system(self) -> HandoffSystem:
         return LiedAbout()
 
@@ -145,6 +147,20 @@ class StepdownWitnesses(HandoffMachine):
         """Tell them all, of a system that serves locally."""
         self._prepare("serving")
         tell_every_lie(self)
+        super().play_warm_up(warm_up)
+
+
+class StepdownJury(HandoffMachine):
+    """What an audit finds where a model has judged: first nothing, and then every lie about it."""
+
+    shortens = False
+
+    def system(self) -> HandoffSystem:
+        return JudgedBefore()
+
+    def play_warm_up(self, warm_up: tuple[tuple[str, int], ...]) -> None:
+        """Tell them all."""
+        self.tell(map(op.Audit, (None, *self.session.description.falsifiable)))
         super().play_warm_up(warm_up)
 
 
@@ -190,6 +206,16 @@ def told() -> Iterator[Connection | None]:
 
 
 @pytest.fixture(scope="module")
+def heard() -> Iterator[Connection | None]:
+    """The part in which a model has judged, begun when the first one is over."""
+    if not deterministic():
+        yield None
+        return
+    with part_beside(StepdownJury, **TOLD, **FEW) as other:
+        yield other
+
+
+@pytest.fixture(scope="module")
 def filed() -> Iterator[Connection | None]:
     """The part on a task in files, begun last."""
     if not deterministic() or not HERE:
@@ -200,7 +226,7 @@ def filed() -> Iterator[Connection | None]:
 
 
 TestStepdown = pytest.mark.usefixtures("beside")(bounded(case(StepdownMachine), dev=8, ci=ALONE[StepdownMachine]))
-TestStepdownLearning = pytest.mark.usefixtures("reading")(
+TestStepdownLearning = pytest.mark.usefixtures("reading", "heard")(
     bounded(case(StepdownLearning), dev=4, ci=ALONE[StepdownLearning])
 )
 TestStepdownRegistry = pytest.mark.usefixtures("filed", "told")(
@@ -224,6 +250,14 @@ def test_no_lie_about_a_history_is_believed(told: Connection) -> None:
 
     assert found.failure == ""
     assert found.reach.operations["Audit"] >= len(LIES)
+
+
+@pytest.mark.skipif(not deterministic(), reason="every lie is told, which takes a quarter of a minute")
+def test_no_lie_about_what_a_model_said_is_believed(heard: Connection) -> None:
+    found: Part = heard.recv()
+
+    assert found.failure == ""
+    assert found.reach.operations["Audit"] >= len(JUDGED_LIES)
 
 
 @pytest.mark.skipif(not HERE, reason="bases are tuned with mlx-lm")

@@ -67,14 +67,18 @@ def coached(evidence: Evidence) -> Iterator[Difference]:
 
 
 def lessons(evidence: Evidence) -> Iterator[Difference]:
-    """Knowledge grows by one version at a time, and says what a coach said or what was known before (I10)."""
+    """Knowledge grows by one version at a time, each by another step, and says what a coach said or what was known (I10)."""
     taught = {step.id: roles.lesson(step.reply) for step in evidence.steps if step.reply is not None}
     seen: dict[str, set[tuple[str, str]]] = defaultdict(lambda: {(Knowledge().playbook, Knowledge().hints)})
     last: dict[str, int] = defaultdict(int)
+    named: set[str] = set()
     for row in evidence.lessons:
         where = f"knowledge {row.scenario} {row.version}"
         if row.version != last[row.scenario] + 1:
             yield Difference("I10", where, f"it follows version {last[row.scenario]}")
+        if row.step in named:
+            yield Difference("I10", where, f"an earlier version came of its step {row.step}")
+        named.add(row.step)
         text = (row.playbook, row.hints)
         if text != taught.get(row.step) and text not in seen[row.scenario]:
             yield Difference("I10", where, f"its step {row.step} did not teach it, and it was not known before")

@@ -93,16 +93,20 @@ class Chaos(Kills):
             if registered is not None and not registered.enabled:
                 yield op.Enable(name)
         holds = self.session.description.holds
-        yield from (op.Activate(other), op.Activate(first))
+        # Nothing but the one who came first stands against the one who comes too late.
+        yield from (op.Disturb(), op.SetPolicy(Policy()), op.Activate(other), op.Activate(first))
         if "rollback-checked" in holds.get("Rollback", ()):
             yield op.Rival(op.Activate(other), op.Rollback(), "rollback-checked")
         if "announced" in holds.get("Promote", ()) and comparable(self, other):
+            if "illegal" in self.session.description.outages:
+                # However many were compared in this slot before, this one is shown to be better than that.
+                yield op.Disturb(frontier="illegal")
             yield from (op.Activate(other), op.Rival(op.Activate(first), op.Promote(other, 0.5), "announced"))
             # What came too late has shown nothing.
             yield op.Activate(other, proven=True)
             # It comes back into the same hands, and somebody has decided all the same.
             back = (op.Activate(first),)
-            yield op.Rival(op.Activate(other), op.Promote(other, 0.5), "announced", then=back)
+            yield from (op.Rival(op.Activate(other), op.Promote(other, 0.5), "announced", then=back), op.Disturb())
         if LOOKED in holds.get("Run", ()):
             # What was seen in the slot is not there any more, or cannot serve, when the first step is decided.
             yield from (op.Rival(act, op.Run(0, 1, 3), LOOKED) for act in (op.Activate(other), op.Disable(other)))
