@@ -65,7 +65,7 @@ def test_a_story_says_what_came_of_everything_in_readable_names() -> None:
         "  1  run 1 generation of 1 question, seed 0",
         "     -> run-1 was served by frontier (not local: bundle-absent), frontier for the coach",
         "  2  export the answers",
-        "     -> dataset-1 with 1 records",
+        "     -> dataset-1 with 1 record",
         "  3  train a bundle from dataset-1 by the plan 'tiny-a'",
         "     -> bundle-1: it scores 0.655 at least, and 100% of what it says is legal",
         "  4  put bundle-1 in the slot",
@@ -107,7 +107,7 @@ def test_what_was_never_answered_is_told_too() -> None:
         "  1  tell run-1",
         "     -> refused: unknown-run",
         "  2  audit",
-        "     -> it was never answered",
+        "     -> it was not answered: something was raised",
     ]
 
 

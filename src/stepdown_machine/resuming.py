@@ -66,8 +66,10 @@ def again(due: LegalAnswers, run: str | None, rows: Observation, memory: Memory)
     if steps and steps[0].purpose == "comparison" and run not in memory.compared:
         # It may be of another version or text by now, or have come to its verdict before it was killed.
         return replace(due, kinds=due.kinds | {"stale", "run-done"})
-    kind = "unknown-run" if not steps else "run-done" if run in memory.compared else "run-of-another-kind"
-    return LegalAnswers(False, due.kinds | {kind}, f"{run} is no comparison that can go on")
+    if run in memory.compared and steps:
+        return LegalAnswers(False, due.kinds | {"run-done"}, f"{run} has come to its verdict before")
+    kind = "run-of-another-kind" if steps else "unknown-run"
+    return LegalAnswers(False, due.kinds | {kind}, f"{run} is no comparison")
 
 
 def learned(transition: Transition, model: Model) -> Iterator[tuple[str, Begun]]:

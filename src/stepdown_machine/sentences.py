@@ -36,7 +36,7 @@ def _rival(rival: op.Rival) -> str:
 
 
 def _run(each: op.Run) -> str:
-    return f"run {_count(each.generations, 'generation')} of {_count(each.candidates, 'question')}, seed {each.seed}"
+    return f"run {counted(each.generations, 'generation')} of {counted(each.candidates, 'question')}, seed {each.seed}"
 
 
 def _export(each: op.Export) -> str:
@@ -90,7 +90,7 @@ BEHAVES = {
 
 
 def _ask(each: op.Ask) -> str:
-    return f"ask {_count(1 + len(each.more), 'question')}, live: {', '.join(map(str, (each.seed, *each.more)))}"
+    return f"ask {counted(1 + len(each.more), 'question')}, live: {', '.join(map(str, (each.seed, *each.more)))}"
 
 
 def _judge(each: op.Judge) -> str:
@@ -136,7 +136,7 @@ SENTENCES: Mapping[type, Callable[[Any], str]] = {
     op.Ask: _ask,
     op.Route: lambda each: f"say who would be asked on seed {each.seed} as {each.role}",
     op.Resume: lambda each: f"go on with {each.run}",
-    op.Import: lambda each: f"bring in a log of {_count(len(each.lines), 'answer')} by {each.model!r}",
+    op.Import: lambda each: f"bring in a log of {counted(len(each.lines), 'answer')} by {each.model!r}",
     op.Changes: lambda _: "tell how the policy was changed",
 }
 """How each operation that is not made of others is said."""
@@ -161,5 +161,6 @@ def _value(value: object) -> str:
     return str(value)
 
 
-def _count(number: int, thing: str) -> str:
+def counted(number: int, thing: str) -> str:
+    """Say how many there are."""
     return f"{number} {thing}" + "s" * (number != 1)

@@ -12,7 +12,7 @@ from stepdown_machine.names import Names
 from stepdown_machine.observed import Step
 from stepdown_machine.operations import Crash, Operation
 from stepdown_machine.protocol import Answer, One
-from stepdown_machine.sentences import sentence
+from stepdown_machine.sentences import counted, sentence
 from stepdown_machine.values import (
     Audited,
     Bundle,
@@ -48,7 +48,7 @@ def told(operations: Sequence[Operation], came: Sequence[Came], names: Names, fa
         failure: What was said in the end.
     """
     ended = [outcome(*each) for each in zip(operations, came, strict=False)]
-    ended += [["it was never answered"]] * (len(operations) - len(ended))
+    ended += [["it was not answered: something was raised"]] * (len(operations) - len(ended))
     stories = [
         (names.readable(sentence(operation)), list(map(names.readable, each)))
         for operation, each in zip(operations, ended, strict=True)
@@ -107,28 +107,30 @@ def _bundle(each: Bundle) -> str:
 
 def _promoted(each: Promoted) -> str:
     rival = f", and with {each.champion}" if each.champion else ""
-    return f"verdict {each.outcome!r} after {len(each.pairs)} comparisons with the frontier{rival}"
+    return f"verdict {each.outcome!r} after {counted(len(each.pairs), 'comparison')} with the frontier{rival}"
 
 
 def _reported(each: RunReport) -> str:
-    return f"{each.steps} steps, " + (", ".join(f"{times} by {who}" for who, times in each.served) or "none served")
+    return f"{counted(each.steps, 'step')}, " + (
+        ", ".join(f"{times} by {who}" for who, times in each.served) or "none served"
+    )
 
 
 def _audited(each: Audited) -> str:
     first = f", the first: {each.differences[0]}" if each.differences else ""
-    return f"{len(each.differences)} differences{first}"
+    return f"{counted(len(each.differences), 'difference')}{first}"
 
 
 ANSWERS: Mapping[type, Callable[[Any], str]] = {
     Refusal: lambda each: f"refused: {each.kind}",
-    Dataset: lambda each: f"{each.dataset} with {len(each.records)} records",
+    Dataset: lambda each: f"{each.dataset} with {counted(len(each.records), 'record')}",
     Bundle: _bundle,
     Promoted: _promoted,
     Pointed: lambda each: f"the slot holds {each.bundle}",
     Pruned: lambda each: f"these: {', '.join(each.bundles) or 'none'}",
     Routed: lambda each: each.asks + (f", for {', '.join(each.objections)}" if each.objections else ""),
-    Changed: lambda each: f"{len(each.policies)} changes",
-    Imported: lambda each: f"{len(each.lines)} answers can be learned from",
+    Changed: lambda each: counted(len(each.policies), "change"),
+    Imported: lambda each: f"{counted(len(each.lines), 'answer')} to learn from",
     RunReport: _reported,
     Audited: _audited,
     Responded: lambda each: f"nobody answered: {each.error}" if each.error else "",

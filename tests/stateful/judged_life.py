@@ -53,6 +53,7 @@ def live_judged(root: Path, cache: Path) -> None:
         promote(opened, other, trial=replace(TRIAL, margin=0.0))
     _stop_and_go_on(root, cache, environment, other)
     with open_workspace(root, settings=composed) as opened:
+        _go_on_within(opened, "run-1")
         configure.set_policy(opened, Policy().as_json())
     assert not environment.wrong, environment.wrong[0]
 
@@ -65,7 +66,13 @@ def _newest(workspace: Workspace, table: type) -> rows.Row:
 
 
 def _discover(workspace: Workspace, environment: Environment) -> None:
-    """Run with a judge that says all, some, nothing, and nothing that counts; and with one that may not be asked."""
+    """Run with a judge that says all, some, nothing, and nothing that counts; and with one that may not be asked.
+
+    The very first run spends what it may, and waits.
+    """
+    configure.set_policy(workspace, {"run_tokens": 1.0})
+    play(start(workspace, JURY, seed=8, generations=2, candidates=2))
+    configure.set_policy(workspace, {"run_tokens": "inf"})
     play(start(workspace, JURY, seed=1, generations=2, candidates=3))
     for mood in ("hesitant", "vague", "silent"):
         environment.jurors = mood
@@ -118,6 +125,16 @@ def _stop_and_go_on(root: Path, cache: Path, environment: Environment, bundle: s
         promote(opened, bundle, trial=LONG)
     with open_workspace(root, settings=settings(environment, root, cache)) as opened:
         promote(opened, bundle, trial=LONG, resume=_newest(opened, rows.Run).id)
+
+
+def _go_on_within(workspace: Workspace, run: str) -> None:
+    """Go on with the first run under a budget that it has not spent, and those whose names begin as its own does have."""
+    with workspace.reading() as connection:
+        tokens, _ = reader.spent(connection, run)
+        names = [each.id for each in reader.all_of(connection, rows.Run)]
+    assert len([name for name in names if name.startswith(run)]) > 5, names
+    configure.set_policy(workspace, {"run_tokens": tokens + 50.0, "mode": "frontier-only"})
+    play(resume_run(workspace, run))
 
 
 @contextmanager

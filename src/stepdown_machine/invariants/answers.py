@@ -66,5 +66,5 @@ def answer_is_legal(answer: Answer, legal: LegalAnswers) -> Iterator[Finding]:
     """A0: the answer is one of those that the contract allows in this state."""
     kind = answer.kind if isinstance(answer, Refusal) else None
     if not legal.allows(kind):
-        did = f"refused as {kind}" if kind else "done"
+        did = f"refused as {kind}" if kind else "done, and not refused"
         yield Finding("A0", str(legal), did, legal.because)

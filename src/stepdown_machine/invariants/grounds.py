@@ -30,8 +30,9 @@ def _cooling(one: StepReview) -> str:
     opened = one.breaker.opened
     if opened is None:
         return "another process probes it at this moment"
+    whose = f"the breaker of {one.bundle.bundle}" if one.bundle else "its breaker"
     return (
-        f"its breaker opened {opened - START:g} s after the beginning, and cools for {one.limits.breaker_cooldown:g} s"
+        f"{whose} opened {opened - START:g} s after the beginning, for {one.limits.breaker_cooldown:g} s from then on"
     )
 
 

@@ -53,7 +53,8 @@ def every_fallback_has_its_reason(
     for one in reviews:
         step = one.step
         if not one.due.allow(step.objections):
-            yield Finding("I3", f"objections {_listed(one.due.must)}", _listed(step.objections), grounds(one))
+            did = f"{step.step}: {_listed(step.objections)}"
+            yield Finding("I3", f"objections {_listed(one.due.must)}", did, grounds(one))
         yield from _causes(one)
         if step.served == "local" and step.reason is not None:
             yield Finding("I3", "no reason, local served", f"{step.step} says {step.reason}", _ends(one))

@@ -12,6 +12,7 @@ from stepdown_machine import operations as op
 from stepdown_machine.findings import Finding
 from stepdown_machine.model import Model
 from stepdown_machine.observed import Attempt, Call, Step
+from stepdown_machine.protocol import START
 from stepdown_machine.transition import StepReview, Transition
 from stepdown_machine.values import Price, RunReport, Spent
 
@@ -119,6 +120,10 @@ def totals_add_up(transition: Transition, _model: Model, reviews: tuple[StepRevi
                 yield from _sides(answer.spent, attempts)
 
 
+def _moment(one: StepReview) -> str:
+    return f"such were the prices {one.now - START:g} s after the beginning, for as many tokens"
+
+
 def _dated(one: StepReview, transition: Transition) -> Iterator[Finding]:
     """Check a step's moment, and what its calls took at that moment. One that was held was decided before time passed."""
     held = transition.operation.later if isinstance(transition.operation, op.Rival) else 0.0
@@ -128,7 +133,7 @@ def _dated(one: StepReview, transition: Transition) -> Iterator[Finding]:
         known, due = _due(attempt, one, transition.description.prices)
         if known and not _same(attempt.cost, due):
             did = f"{attempt.call} cost {attempt.cost}"
-            yield Finding("I12", "no known price" if due is None else f"{due} dollars", did, f"so it was at {one.now}")
+            yield Finding("I12", "no known price" if due is None else f"{due} dollars", did, _moment(one))
         if attempt.seconds:
             did = f"{attempt.call} took {attempt.seconds} s"
             yield Finding("I12", "no time passed", did, "the clock stood still")

@@ -22,7 +22,7 @@ FAULTS: Mapping[str, Variant] = {
         'facts = {"score": row["score"], "served"'),
     "filtered-by-the-old-score": Variant("I8", "export", "toy", "the filter asks one column, the record another (autocontext #1077 in kind)",
         'self.worth(row) >= wanted["min_score"]',
-        'row["score"] >= wanted["min_score"]'),
+        '(row["score"] or 0.0) >= wanted["min_score"]'),
     "judgement-for-the-whole-run": Variant("I8", "export", "toy", "feedback is joined by a key that is too wide (tensorzero #1220 in kind)",
         'if step == row["step"]]',
         'if step.split(".")[0] == row["run"]]'),
