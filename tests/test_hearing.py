@@ -24,6 +24,7 @@ from stepdown.training.plan import Plan
 from stepdown.training.promotion import Trial
 from stepdown.training.records import Filters
 from stepdown.views.audit import differences, examined
+from stepdown.views.runs import story
 from stepdown.workspace import Workspace
 
 PLAN = Plan.tiny(iterations=60)
@@ -69,6 +70,8 @@ def test_a_bundle_is_measured_by_the_verdicts_of_a_model_each_a_call_with_two_wi
     run, outcome = last_run(workspace)
     replies, judged = held_out(workspace, evaluation.id), steps(workspace, run.id, "judge")
     assert (run.purpose, outcome, evaluation.judged) == ("evaluation", "completed", f"{run.id}/1")
+    told = story(workspace, run.id)
+    assert ({step.score for step in told.steps}, told.best) == ({None}, None), "nobody judges who judges"
     assert len(judged) == sum(reply.legal for reply in replies) > 8
     assert {reply.score for reply in replies if reply.legal} <= {1.0, 0.25}
     assert evaluation.mean == pytest.approx(fmean(reply.score or 0.0 for reply in replies))

@@ -142,8 +142,8 @@ def _served(steps: Sequence[Step]) -> list[str]:
     """Say who served each step, run by run; equal ones in a row are counted."""
     said = []
     for run, own in groupby(steps, key=lambda step: step.run):
-        counted = [(word, len(list(same))) for word, same in groupby(map(_step, own))]
-        words = [f"{word} ×{times}" if times > 1 else word for word, times in counted]
+        alike = [(word, len(list(same))) for word, same in groupby(map(_step, own))]
+        words = [f"{word} ×{times}" if times > 1 else word for word, times in alike]
         said.append(f"{run} was served by {', '.join(words)}")
     return said
 

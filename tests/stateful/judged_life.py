@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stateful.environment import Environment, settings
-from stateful.jurors import JURY
+from stateful.jurors import JURY, MOODS
 from stateful.observing import PERSON
 from stateful.other_scenarios import LENIENT, Interruption
 from stateful.plans import PLANS
@@ -74,7 +74,7 @@ def _discover(workspace: Workspace, environment: Environment) -> None:
     play(start(workspace, JURY, seed=8, generations=2, candidates=2))
     configure.set_policy(workspace, {"run_tokens": "inf"})
     play(start(workspace, JURY, seed=1, generations=2, candidates=3))
-    for mood in ("hesitant", "vague", "silent"):
+    for mood in MOODS[1:]:
         environment.jurors = mood
         play(start(workspace, JURY, seed=2, generations=1, candidates=2))
     environment.jurors = "calm"

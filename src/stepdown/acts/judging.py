@@ -77,7 +77,8 @@ def scored(run: rows.Run, answers: Sequence[rows.Step], judged: Sequence[rows.St
         for step in judged
         if step.role == judging.JUDGE and step.reply is not None
     }
-    given = [(step, said.get(_place(run, step))) for step in answers]
+    # Where held-out answers are judged, those that judge stand side by side: one is no answer that the next one judges.
+    given = [(step, said.get(_place(run, step)) if step.role != judging.JUDGE else None) for step in answers]
     return [step if verdict is None else replace(step, score=verdict[0]) for step, verdict in given]
 
 

@@ -106,12 +106,9 @@ def _misplaced(row: rows.Evaluation, scenario: Scenario, run_of: Mapping[str, ro
     if run.scenario_version != scenario.version:
         return f"its replies were judged in {own} as version {run.scenario_version} of {scenario.name} has it"
     judge = judging.of(scenario)
-    asked = row.run is not None or judge is None or run.frontier == judge.word
-    return (
-        None
-        if asked
-        else f"its replies were judged in {own} by {run.frontier}, who is not the judge of {scenario.name}"
-    )
+    if row.run is None and judge is not None and run.frontier != judge.word:
+        return f"its replies were judged in {own} by {run.frontier}, who is not the judge of {scenario.name}"
+    return None
 
 
 def _borrowed(row: rows.Evaluation, sat: Sittings, run_of: Mapping[str, rows.Run]) -> str | None:

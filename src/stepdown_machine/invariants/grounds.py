@@ -19,11 +19,11 @@ def grounds(one: StepReview) -> str:
 
 
 def _stated(one: StepReview, reason: str) -> str:
-    why = WHY.get(reason)
-    said = why(one) if why is not None else ""
+    if reason in WHY:
+        return f"{reason} ({WHY[reason](one)})"
     if one.bundle is not None and reason in OF_A_BUNDLE:
-        said = OF_A_BUNDLE[reason](one.bundle, one.limits)
-    return f"{reason} ({said})" if said else reason
+        return f"{reason} ({OF_A_BUNDLE[reason](one.bundle, one.limits)})"
+    return reason
 
 
 def _cooling(one: StepReview) -> str:
